@@ -1,0 +1,1 @@
+"""Lookalike: image similarity search over gRPC."""

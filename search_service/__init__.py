@@ -1,0 +1,1 @@
+"""The search service: durable store, index segments, queries, ingestion front door."""

@@ -1,0 +1,91 @@
+"""The boundary of a shard, as the rest of the service sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol
+
+from search_service.shard.types import (
+    CollectionSpec,
+    DuplicateSettings,
+    Fields,
+    Mutation,
+    MutationOutcome,
+    QueryOutcome,
+    QueryRequest,
+    RecallMeasurement,
+    ShardStats,
+    StoredItem,
+)
+
+if TYPE_CHECKING:
+    from search_service.filters.ast import Filter
+
+
+class ShardApi(Protocol):
+    """One collection: durable store, head, segments, builder.
+
+    Methods that return a `Future` never block and never run on the caller's
+    thread; the others may touch the disk: call them off the event loop. Every
+    future is resolved, at close with `Unavailable(NOT_READY)`.
+    """
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """What the collection is, with the settings in force."""
+
+    def reserve_versions(self, count: int) -> range:
+        """Hand out `count` versions, greater than any before, also after a crash."""
+
+    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
+        """Apply mutations; resolved when all are durable and visible to search.
+
+        `len(outcomes) == len(mutations)`, same order. A mutation that is refused
+        has an outcome with an error; the others go on.
+
+        Raises (as the future's exception):
+            Exhausted: the write queue or the head is full, or the disk is.
+            Unavailable: the store failed or is closed.
+        """
+
+    def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
+        """Answer `len(request.vectors)` queries, in order.
+
+        Cancelling the future before its turn drops the work.
+
+        Raises (as the future's exception):
+            Exhausted: too many queries wait.
+            DeadlineExceeded: `deadline_s` passed first.
+            FilterInvalid: the filter names what cannot be.
+        """
+
+    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        """Read items in the order of `ids`; None where there is none."""
+
+    def list_items(
+        self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
+    ) -> list[StoredItem]:
+        """Read up to `page_size` items with ids after `after_id`, sorted by id."""
+
+    def count(self, filter: Filter | None) -> int:
+        """Count items."""
+
+    def stats(self) -> ShardStats:
+        """Say what the shard holds."""
+
+    def update_settings(
+        self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
+    ) -> CollectionSpec:
+        """Change settings durably."""
+
+    def measure_recall(
+        self, *, sample_size: int, limit: int, expansions: Sequence[int], seed: int
+    ) -> list[RecallMeasurement]:
+        """Run stored vectors as queries through the graph and an exact scan."""
+
+    def prune_tombstones(self, below_version: int) -> int:
+        """Forget deletions with versions below `below_version`; return how many."""
+
+    def close(self) -> None:
+        """Finish what is committed, stop the builder, release files."""
