@@ -84,9 +84,7 @@ class LookalikeError(Exception):
 class InvalidField(LookalikeError):
     """A field has a value that no later attempt can make good."""
 
-    def __init__(
-        self, field: str, message: str, *, reason: Reason = Reason.INVALID_FIELD
-    ) -> None:
+    def __init__(self, field: str, message: str, *, reason: Reason = Reason.INVALID_FIELD) -> None:
         super().__init__(message, reason=reason, field=field)
 
 
@@ -185,9 +183,7 @@ class Exhausted(LookalikeError):
 class Unavailable(LookalikeError):
     """Something that the request needs is away."""
 
-    def __init__(
-        self, message: str, *, reason: Reason, retry_delay_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, reason: Reason, retry_delay_s: float | None = None) -> None:
         super().__init__(message, reason=reason, retry_delay_s=retry_delay_s)
 
 

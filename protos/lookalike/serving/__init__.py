@@ -1,0 +1,1 @@
+"""What every server of the system shares: lifecycle, health, errors, logs, metrics."""

@@ -1,0 +1,164 @@
+"""Around every call: a bound on calls, error mapping, a request id, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, TypeAlias
+
+import grpc
+
+from lookalike.serving.metrics import CallMetrics
+from lookalike.wire import status
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason
+
+_log = logging.getLogger(__name__)
+
+REQUEST_ID_KEY = "x-request-id"
+
+# Health must answer when the server is busiest.
+_HEALTH_PREFIX = "/grpc.health.v1.Health/"
+
+# Generic in the stubs only: quoted, for they cannot be subscripted at run time.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Turns a `LookalikeError` into its status and everything else into INTERNAL."""
+
+    def __init__(self, max_concurrent_rpcs: int, metrics: CallMetrics | None = None) -> None:
+        self._free = max_concurrent_rpcs
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
+        method: str = handler_call_details.method
+        if handler is None or method.startswith(_HEALTH_PREFIX):
+            return handler
+        return self._wrap(handler, method)
+
+    def _wrap(self, handler: Handler, method: str) -> Handler:
+        serializers = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.unary_unary is not None:
+            unary = self._unary(handler.unary_unary, method)
+            return grpc.unary_unary_rpc_method_handler(unary, **serializers)
+        if handler.stream_unary is not None:
+            unary = self._unary(handler.stream_unary, method)
+            return grpc.stream_unary_rpc_method_handler(unary, **serializers)
+        if handler.unary_stream is not None:
+            stream = self._stream(handler.unary_stream, method)
+            return grpc.unary_stream_rpc_method_handler(stream, **serializers)
+        stream = self._stream(handler.stream_stream, method)
+        return grpc.stream_stream_rpc_method_handler(stream, **serializers)
+
+    def _unary(self, behaviour: Any, method: str) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            async with _Call(self, method, context):
+                return await behaviour(request, context)
+
+        return call
+
+    def _stream(self, behaviour: Any, method: str) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with _Call(self, method, context):
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+
+        return call
+
+    def enter(self) -> None:
+        """Take a place among the calls under way.
+
+        Raises:
+            Exhausted: there is none.
+        """
+        if self._free <= 0:
+            raise Exhausted("too many calls under way; try again later", retry_delay_s=0.5)
+        self._free -= 1
+        if self._metrics is not None:
+            self._metrics.active.inc()
+
+    def leave(self, method: str, code: str, seconds: float) -> None:
+        """Give the place back and count the call."""
+        self._free += 1
+        if self._metrics is not None:
+            self._metrics.active.dec()
+            self.count(method, code, seconds)
+
+    def count(self, method: str, code: str, seconds: float) -> None:
+        """Count a finished call."""
+        if self._metrics is not None:
+            self._metrics.calls.labels(method, code).inc()
+            self._metrics.seconds.labels(method).observe(seconds)
+
+
+class _Call:
+    """One call under way: an async context manager that maps what escapes."""
+
+    def __init__(self, owner: CallInterceptor, method: str, context: Context) -> None:
+        self._owner = owner
+        self._method = method
+        self._context = context
+        self._started_s = time.monotonic()
+        self._entered = False
+
+    async def __aenter__(self) -> None:
+        try:
+            self._owner.enter()
+        except Exhausted as error:
+            self._owner.count(self._method, "RESOURCE_EXHAUSTED", 0.0)
+            await status.abort(self._context, error)
+        self._entered = True
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, _trace: Any) -> bool:
+        code = _code_of(error, self._context)
+        self._owner.leave(self._method, code, time.monotonic() - self._started_s)
+        if error is None or isinstance(error, grpc.aio.AbortError):
+            return False
+        if isinstance(error, LookalikeError):
+            await status.abort(self._context, error)
+        if isinstance(error, Exception):
+            await self._internal(error)
+        return False  # cancellation and interpreter exit pass through
+
+    async def _internal(self, error: Exception) -> None:
+        request_id = _request_id(self._context)
+        _log.error(
+            "call failed",
+            exc_info=error,
+            extra={"method": self._method, "request_id": request_id},
+        )
+        hidden = LookalikeError(status.INTERNAL_MESSAGE, reason=Reason.INTERNAL)
+        await status.abort(self._context, hidden, ((REQUEST_ID_KEY, request_id),))
+
+
+def _code_of(error: BaseException | None, context: Context) -> str:
+    if error is None:
+        return "OK"
+    if isinstance(error, LookalikeError):
+        return status.code_of(error.reason).name
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "CANCELLED"
+    if isinstance(error, grpc.aio.AbortError):
+        return str(getattr(context.code(), "name", context.code()))
+    return "INTERNAL"
+
+
+def _request_id(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and isinstance(value, str) and len(value) <= 128:
+            return value
+    return uuid.uuid4().hex

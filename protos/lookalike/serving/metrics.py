@@ -1,0 +1,55 @@
+"""Prometheus metrics: those of every call, and the endpoint."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+# From a fifth of a millisecond (an empty call) to half a minute.
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class CallMetrics:
+    """Calls by method and code, their times, and how many are under way."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "lookalike_rpc_calls",
+            "Finished gRPC calls",
+            ["method", "code"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "lookalike_rpc_seconds",
+            "Time of a gRPC call, streams included, in seconds",
+            ["method"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.active = Gauge("lookalike_rpc_active", "gRPC calls under way", registry=registry)
+
+
+class Endpoint:
+    """A running metrics endpoint."""
+
+    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> Endpoint:
+    """Serve `registry` at http://host:port/metrics; port 0 takes a free one.
+
+    Raises:
+        OSError: the port cannot be bound.
+    """
+    return Endpoint(registry, host, port)

@@ -1,0 +1,109 @@
+"""Channels with the same limits, keepalive and retries everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+# A server answers pings that come more often than it allows with GOAWAY
+# too_many_pings; `lookalike.serving.server` allows one every 10 s.
+KEEPALIVE_TIME_MS = 30_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: the authority to trust, and for mutual TLS our own pair."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """How to connect."""
+
+    tls: TlsFiles | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    service_config: str | None = None
+
+
+def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
+    """Return an asyncio channel to `target` ("host:port"); connects lazily."""
+    arguments = _arguments(options)
+    if options.tls is None:
+        return grpc.aio.insecure_channel(target, options=arguments)
+    return grpc.aio.secure_channel(target, _credentials(options.tls), options=arguments)
+
+
+def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
+    """Return a blocking channel to `target` ("host:port"); connects lazily."""
+    arguments = _arguments(options)
+    if options.tls is None:
+        return grpc.insecure_channel(target, options=arguments)
+    return grpc.secure_channel(target, _credentials(options.tls), options=arguments)
+
+
+def service_config(
+    idempotent: Sequence[tuple[str, str]],
+    *,
+    timeout_s: float,
+    max_attempts: int = 5,
+    initial_backoff_s: float = 0.1,
+    max_backoff_s: float = 2.0,
+) -> str:
+    """Return a gRPC service config that retries idempotent calls.
+
+    `idempotent` holds pairs of (service, method); an empty method stands for the
+    whole service. gRPC caps `max_attempts` at 5. A server's
+    `grpc-retry-pushback-ms` trailer is honoured by the library.
+    """
+    names = [
+        {"service": service, "method": method} if method else {"service": service}
+        for service, method in idempotent
+    ]
+    policy = {
+        "maxAttempts": max_attempts,
+        "initialBackoff": f"{initial_backoff_s}s",
+        "maxBackoff": f"{max_backoff_s}s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+    }
+    config = {"methodConfig": [{"name": names, "timeout": f"{timeout_s}s", "retryPolicy": policy}]}
+    return json.dumps(config)
+
+
+def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
+    arguments: list[tuple[str, int | str]] = [
+        ("grpc.max_send_message_length", options.max_message_bytes),
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.max_pings_without_data", 0),
+        # The default grows to two minutes: a restarted server would stay unseen.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+    ]
+    if options.service_config is not None:
+        arguments.append(("grpc.enable_retries", 1))
+        arguments.append(("grpc.service_config", options.service_config))
+    return arguments
+
+
+def _credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(tls.ca),
+        private_key=_read(tls.key),
+        certificate_chain=_read(tls.certificate),
+    )
+
+
+def _read(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path is not None else None
