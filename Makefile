@@ -1,0 +1,89 @@
+# Lookalike: set-up, demo, tests and checks. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Another package index for torch and torchvision, for their smaller CPU-only builds (README.md).
+TORCH_INDEX ?=
+# A folder of photographs for `make demo`; empty takes those that scikit-image ships.
+IMAGES ?=
+# What `make proto-check` compares the contract with: the last release, else the last commit.
+BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
+
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
+
+setup: $(STAMP) ## Make .venv with pinned dependencies (TORCH_INDEX=… for a CPU-only torch)
+
+$(STAMP): pyproject.toml deploy/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
+	  || { rm -rf $(VENV); echo 'Python cannot make a virtual environment: install the package python3-venv (or virtualenv)' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
+	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
+	  --editable '.[client,search,embedder,timm,redis-server,demo,dev]'
+	@touch $@
+
+demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=dir for your own)
+	$(BIN)/python -m lookalike_client.demo $(if $(IMAGES),--images '$(IMAGES)')
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest
+
+chaos: setup ## Run the long fault-injection tests
+	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+check: lint type proto-check ## Run every static check
+
+lint: setup ## Check style and import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: setup ## Check types
+	$(BIN)/mypy $(SOURCES) tests
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format -w protos
+
+proto: setup ## Generate the Python code of the contract
+	$(call generate,protos)
+
+proto-check: setup ## Check the contract: style, compatibility, generated code up to date
+	$(BIN)/buf lint protos
+	$(BIN)/buf format -d --exit-code protos
+	$(BIN)/buf breaking protos --against '.git#ref=$(BREAKING_AGAINST),subdir=protos'
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(call generate,$$fresh); \
+	for file in protos/lookalike/v1/*_pb2*.py*; do \
+	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
+	done
+
+bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
+
+bench-%: setup ## Run one suite: bench-embed, -ingest, -query, -search, -search-million
+	$(BIN)/python -m tests.bench.$(subst -,_,$*)
+
+clean: ## Remove what was built, the environment included
+	rm -rf $(VENV) .bench-venv* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+define generate
+$(BIN)/python -m grpc_tools.protoc -Iprotos \
+  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+  --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) \
+  protos/lookalike/v1/*.proto
+endef
