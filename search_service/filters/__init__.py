@@ -1,0 +1,1 @@
+"""Conditions on metadata: syntax, limits and the index that answers them."""

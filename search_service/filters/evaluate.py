@@ -1,0 +1,58 @@
+"""A filter over columns of bitmaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyroaring import BitMap
+
+from search_service.filters.ast import (
+    AllOf,
+    AnyOf,
+    Equals,
+    Exists,
+    Filter,
+    In,
+    NoneOf,
+    Path,
+    Prefix,
+)
+from search_service.filters.column import Column
+
+
+def evaluate(filter: Filter, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
+    """Find the ordinals that meet `filter`, as a new bitmap.
+
+    Recurses as deep as the filter: `check_limits` comes first.
+    """
+    if isinstance(filter, AllOf):
+        return _all_of(filter, columns, everything)
+    if isinstance(filter, AnyOf):
+        found = (evaluate(child, columns, everything) for child in filter.filters)
+        return BitMap.union(BitMap(), *found)
+    if isinstance(filter, NoneOf):
+        return everything - evaluate(filter.filter, columns, everything)
+    column = columns.get(filter.field)
+    if column is None:
+        return BitMap()
+    if isinstance(filter, Exists):
+        return column.present.copy()
+    if isinstance(filter, Equals):
+        return column.equal((filter.value,))
+    if isinstance(filter, In):
+        return column.equal(filter.values)
+    if isinstance(filter, Prefix):
+        return column.with_prefix(filter)
+    return column.in_range(filter)
+
+
+def _all_of(filter: AllOf, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
+    found = everything.copy()
+    for child in filter.filters:
+        if not found:
+            break
+        if isinstance(child, NoneOf):
+            found -= evaluate(child.filter, columns, everything)
+        else:
+            found &= evaluate(child, columns, everything)
+    return found

@@ -1,0 +1,115 @@
+"""Which items meet a filter: bitmaps of ordinals, in step with the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pyroaring import BitMap
+
+from lookalike.wire.errors import LimitExceeded
+from search_service.filters.ast import Filter, Path
+from search_service.filters.column import Column
+from search_service.filters.evaluate import evaluate
+from search_service.filters.flatten import flatten
+from search_service.filters.limits import check_limits
+
+if TYPE_CHECKING:
+    from search_service.shard.types import Metadata
+
+# Bitmaps hold uint32. An ordinal is one version of one vector: at 100 upserts a
+# second, day and night, this lasts for 496 days; then the collection must be
+# copied into a new one, which starts again at 0.
+MAX_ORDINAL = 2**32 - 1
+# A path that every item invents anew costs about 1 KB of bitmaps an item.
+MAX_PATHS = 4_096
+
+
+class MetadataIndex:
+    """Metadata of a collection by field path.
+
+    Threads: one writer calls `add`, `add_many` and `remove`; any number of
+    threads call the rest meanwhile. A lock is held for one item at a time by
+    the writer and for one evaluation (milliseconds at a million items) by a
+    reader, so a reader sees an item with all its fields or not at all.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._columns: dict[Path, Column] = {}
+        self._everything = BitMap()
+
+    @property
+    def all(self) -> BitMap:
+        """The ordinals that are there, as a new bitmap."""
+        with self._lock:
+            return self._everything.copy()
+
+    def __len__(self) -> int:
+        """Count items."""
+        return len(self._everything)
+
+    def evaluate(self, filter: Filter) -> BitMap:
+        """Find the ordinals that meet `filter`, as a new bitmap.
+
+        Raises:
+            FilterInvalid: the filter passes a limit.
+        """
+        check_limits(filter)
+        with self._lock:
+            return evaluate(filter, self._columns, self._everything)
+
+    def admit(self, metadata: Metadata) -> None:
+        """Check that `metadata` can be indexed; call it before the store commits.
+
+        Raises:
+            LimitExceeded: it would bring the field paths of the collection past
+                `MAX_PATHS`.
+        """
+        new = sum(path not in self._columns for path in flatten(metadata))
+        if new and len(self._columns) + new > MAX_PATHS:
+            raise LimitExceeded(
+                "metadata",
+                f"a collection has at most {MAX_PATHS:,} different metadata fields: "
+                "use values, not field names, for what differs from item to item",
+            )
+
+    def add(self, ordinal: int, metadata: Metadata) -> None:
+        """Index an item under an ordinal that is not there.
+
+        Raises:
+            LimitExceeded: the ordinal is past `MAX_ORDINAL`.
+        """
+        if not 0 <= ordinal <= MAX_ORDINAL:
+            raise LimitExceeded(
+                "items",
+                "the collection has used up its 4,294,967,295 vector versions: "
+                "copy it into a new one",
+            )
+        fields = flatten(metadata)
+        with self._lock:
+            self._everything.add(ordinal)
+            for path, values in fields.items():
+                column = self._columns.get(path)
+                if column is None:
+                    column = self._columns[path] = Column()
+                column.add(ordinal, values)
+
+    def add_many(self, items: Iterable[tuple[int, Metadata]]) -> None:
+        """Index many items, as at start-up."""
+        for ordinal, metadata in items:
+            self.add(ordinal, metadata)
+
+    def remove(self, ordinal: int, metadata: Metadata) -> None:
+        """Forget an item; `metadata` is what it was added with."""
+        fields = flatten(metadata)
+        with self._lock:
+            self._everything.discard(ordinal)
+            for path, values in fields.items():
+                column = self._columns.get(path)
+                if column is None:
+                    continue
+                column.remove(ordinal, values)
+                if not column.present:
+                    del self._columns[path]
