@@ -1,0 +1,38 @@
+"""What `fast`, `balanced` and `accurate` mean, with all values filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search_service.shard.types import Dtype, IndexSettings, Preset
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    connectivity: int
+    expansion_add: int
+    expansion_search: int
+
+
+_VALUES = {
+    Preset.FAST: _Values(connectivity=16, expansion_add=128, expansion_search=96),
+    Preset.BALANCED: _Values(connectivity=32, expansion_add=200, expansion_search=256),
+    Preset.ACCURATE: _Values(connectivity=32, expansion_add=400, expansion_search=512),
+}
+
+# Below this, fewer components cost recall and the graph is small anyway.
+_LEAST_REDUCED = 128
+
+
+def index_settings(preset: Preset, dimension: int) -> IndexSettings:
+    """Return the settings of a preset for vectors of `dimension` components."""
+    values = _VALUES[preset]
+    half = dimension // 2
+    return IndexSettings(
+        preset=preset,
+        dtype=Dtype.BF16,
+        connectivity=values.connectivity,
+        expansion_add=values.expansion_add,
+        expansion_search=values.expansion_search,
+        graph_dimension=half if half >= _LEAST_REDUCED else 0,
+    )

@@ -1,0 +1,1 @@
+"""Sealed segments: immutable, checked graphs over ranges of a shard's vectors."""

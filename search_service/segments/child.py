@@ -1,0 +1,75 @@
+"""The builder's child process: one job in, progress and the outcome out.
+
+The job is a line of JSON on standard input, which stays open: its end means that
+the parent is gone, by whatever death, and ends the child. Each line of JSON on
+standard output is a step, or at last the outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from search_service.segments.assembly import Assembly, Step
+from search_service.segments.current import read_current
+from search_service.segments.errors import SegmentDamaged
+from search_service.segments.manifest import Identity, read_manifest
+from search_service.segments.planning import Action, Current, make_plan
+from search_service.shard.reader import iter_live_vectors, live_ordinals
+from search_service.shard.types import Dtype, IndexSettings, Preset
+
+
+def main() -> None:
+    """Run the job on standard input."""
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    os.nice(job["nice"])  # queries are to keep their share of the cores
+    _say(run_job(job, lambda step: _say({"step": step})))
+
+
+def run_job(job: dict[str, Any], report: Callable[[Step], None]) -> dict[str, Any]:
+    """Plan and make the job's segment; return what the parent needs to publish it."""
+    root = Path(job["segments_path"])
+    store = Path(job["store_path"])
+    identity = Identity(job["uid"], job["dimension"], job["fingerprint"])
+    settings = settings_of(job["settings"])
+    live = live_ordinals(store, job["upto_ordinal"])
+    plan = make_plan(_current(root, identity), live, settings, job["upto_ordinal"])
+    if plan.action is Action.NOTHING:
+        return {"made": None}
+    vectors = partial(iter_live_vectors, store)
+    assembly = Assembly(root, identity, settings, job["threads"], vectors, report)
+    return {"made": assembly.run(plan)}
+
+
+def settings_of(fields: dict[str, Any]) -> IndexSettings:
+    """Return the settings from their JSON form."""
+    return IndexSettings(
+        preset=Preset(fields["preset"]),
+        dtype=Dtype(fields["dtype"]),
+        **{name: int(fields[name]) for name in fields.keys() - {"preset", "dtype"}},
+    )
+
+
+def _current(root: Path, identity: Identity) -> list[Current]:
+    """Return the segments in use whose manifests are whole; others are built anew."""
+    try:
+        return [Current(name, read_manifest(root / name, identity)) for name in read_current(root)]
+    except SegmentDamaged:
+        return []
+
+
+def _exit_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,111 @@
+"""The form of a vector that the graph is built on.
+
+A graph over the leading principal components, not normalised again and compared
+by squared distance, beat the full-width one in recall, speed, build time and
+reachability; the exact vector re-ranks what it finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.wire.vectors import F32
+from search_service.segments.errors import SegmentDamaged
+from search_service.shard.types import Dtype
+
+I8 = npt.NDArray[np.int8]
+
+# 16 times the largest dimension (4,096): the leading directions are stable, and
+# the covariance of 512 dimensions costs half a second.
+SAMPLE_ROWS = 65_536
+# An i8 step spans this quantile of the absolute components; what lies beyond is clipped.
+_QUANTUM_QUANTILE = 0.9999
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Maps float32 [B, D] to what the graph holds, [B, G].
+
+    `mean` is float32 [D] and `basis` float32 [D, G] with orthonormal columns;
+    G = 0 stands for no reduction. `quantum` is the step of the i8 form, 0.0 for
+    other types. `captured_energy` is the share of variance that the basis keeps.
+    """
+
+    mean: F32
+    basis: F32
+    quantum: float
+    captured_energy: float
+
+    @staticmethod
+    def identity(dimension: int) -> Encoder:
+        """Return the encoder that changes nothing."""
+        mean = np.zeros(dimension, dtype=np.float32)
+        return Encoder(mean, np.empty((dimension, 0), dtype=np.float32), 0.0, 1.0)
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the graph is over principal components."""
+        return bool(self.basis.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Length of the encoded vectors."""
+        return int(self.basis.shape[1] if self.reduces else self.basis.shape[0])
+
+    def encode(self, vectors: F32) -> F32 | I8:
+        """Return the graph's form of float32 [B, D]: float32 or int8 [B, G]."""
+        reduced = (vectors - self.mean) @ self.basis if self.reduces else vectors
+        if self.quantum == 0.0:
+            return np.ascontiguousarray(reduced, dtype=np.float32)
+        levels = np.rint(reduced * np.float32(1.0 / self.quantum))
+        return np.clip(levels, -127, 127).astype(np.int8)
+
+    def energy_of(self, vectors: F32) -> float:
+        """Return the share of the variance of float32 [n, D] that the basis keeps."""
+        if not self.reduces:
+            return 1.0
+        centred = vectors - self.mean
+        whole = float(np.square(centred, dtype=np.float64).sum())
+        kept = float(np.square(centred @ self.basis, dtype=np.float64).sum())
+        return kept / whole if whole > 0.0 else 1.0
+
+    def write(self, path: Path) -> None:
+        """Write mean and basis; the caller syncs."""
+        path.write_bytes(self.mean.astype("<f4").tobytes() + self.basis.astype("<f4").tobytes())
+
+    @staticmethod
+    def read(
+        path: Path, dimension: int, graph_dimension: int, quantum: float, captured_energy: float
+    ) -> Encoder:
+        """Read what `write` wrote, from a file whose checksum has been checked.
+
+        Raises:
+            SegmentDamaged: the dimensions do not fit the file.
+        """
+        values = np.fromfile(path, dtype="<f4")
+        if len(values) != dimension * (1 + graph_dimension):
+            raise SegmentDamaged(f"{path.name}: does not fit its manifest")
+        basis = values[dimension:].reshape(dimension, graph_dimension)
+        return Encoder(values[:dimension], basis, quantum, captured_energy)
+
+
+def fit_encoder(sample: F32, graph_dimension: int, dtype: Dtype) -> Encoder:
+    """Fit to rows, float32 [n, D]; `graph_dimension` 0, or D and more, reduces nothing."""
+    dimension = sample.shape[1]
+    encoder = Encoder.identity(dimension)
+    if 0 < graph_dimension < dimension:
+        mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = sample - mean
+        # Ascending eigenvalues: the last columns are the leading directions.
+        values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        basis = np.ascontiguousarray(vectors[:, ::-1][:, :graph_dimension], dtype=np.float32)
+        energy = float(values[-graph_dimension:].sum() / max(values.sum(), 1e-30))
+        encoder = Encoder(mean, basis, 0.0, energy)
+    if dtype is not Dtype.I8:
+        return encoder
+    extent = float(np.quantile(np.abs(encoder.encode(sample)), _QUANTUM_QUANTILE))
+    return replace(encoder, quantum=max(extent, 1e-12) / 127.0)

@@ -1,0 +1,108 @@
+"""The manifest: what a segment is, and the checksum of each of its files."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from search_service.segments.checksums import FileSum
+from search_service.segments.errors import SegmentDamaged
+from search_service.shard.types import Dtype, IndexSettings, Preset
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+GRAPH = "graph.usearch"
+ROW_SUMS = "rows.crc32"
+ORDINALS = "ordinals.i64"
+DIGESTS = "digests.u64"
+ENCODER = "encoder.f32"
+SIDE = "side.i64"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose vectors a segment holds."""
+
+    uid: str
+    dimension: int
+    model_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that must be known before another file of the segment is touched.
+
+    The segment covers the ordinals in (`after_ordinal`, `upto_ordinal`].
+    `captured_energy` is the share of the variance of the rows it was fitted on
+    that the PCA basis keeps; 1.0 without one. `quantum` is the step of an i8
+    graph; 0.0 for the other types.
+    """
+
+    identity: Identity
+    settings: IndexSettings
+    after_ordinal: int
+    upto_ordinal: int
+    nodes: int
+    ordinals: int
+    side: int
+    has_graph: bool
+    graph_dimension: int
+    captured_energy: float
+    quantum: float
+    rows_per_chunk: int
+    rows_per_block: int
+    files: dict[str, FileSum]
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write the manifest; the caller syncs the directory."""
+    (directory / MANIFEST).write_bytes(_encode(asdict(manifest)))
+
+
+def read_manifest(directory: Path, identity: Identity) -> Manifest:
+    """Read the manifest and check that it is intact and about `identity`.
+
+    Raises:
+        SegmentDamaged: it is not.
+    """
+    try:
+        data = (directory / MANIFEST).read_bytes()
+        body = json.loads(data)["manifest"]
+        # Written again it must give the same bytes: no flipped bit is harmless.
+        if _encode(body) != data:
+            raise SegmentDamaged("manifest.json: the checksum differs")
+        manifest = _decode(body)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SegmentDamaged(f"manifest.json: cannot be read: {error}") from error
+    if manifest.identity != identity:
+        raise SegmentDamaged(
+            f"the segment is of {manifest.identity}, not of {identity}: "
+            "another collection's, model's or dimension's"
+        )
+    return manifest
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    body = {**body, "format": FORMAT_VERSION}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    whole = {"crc32": zlib.crc32(canonical), "manifest": body}
+    return json.dumps(whole, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _decode(body: dict[str, Any]) -> Manifest:
+    fields = dict(body)
+    version = fields.pop("format")
+    if version != FORMAT_VERSION:
+        raise SegmentDamaged(f"format {version} is not {FORMAT_VERSION}, which this version reads")
+    settings = dict(fields.pop("settings"))
+    settings["preset"] = Preset(settings["preset"])
+    settings["dtype"] = Dtype(settings["dtype"])
+    return Manifest(
+        identity=Identity(**fields.pop("identity")),
+        settings=IndexSettings(**settings),
+        files={name: FileSum(**value) for name, value in fields.pop("files").items()},
+        **fields,
+    )

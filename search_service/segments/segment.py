@@ -1,0 +1,218 @@
+"""An open segment: verified, mapped, searchable."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.segments.audit import LEAST_CANDIDATES, LEAST_EXPANSION
+from search_service.segments.checksums import check_file
+from search_service.segments.encoder import Encoder
+from search_service.segments.errors import SegmentDamaged
+from search_service.segments.graph import Graph
+from search_service.segments.manifest import (
+    ENCODER,
+    GRAPH,
+    ORDINALS,
+    ROW_SUMS,
+    SIDE,
+    Identity,
+    Manifest,
+    read_manifest,
+)
+from search_service.segments.ordinal_map import OrdinalMap
+from search_service.segments.rows import I64, RowLayout, RowMatrix
+from search_service.segments.scan import best_rows
+
+
+class Segment:
+    """Immutable nodes over ordinals; knows nothing of which ordinals are live.
+
+    Everything but the rows is verified when it is opened; a row is verified
+    before a method returns its node for the first time, and `check_rows` does it
+    for callers that go to `rows` themselves. Once damage is found every search
+    raises `SegmentDamaged`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        matrix: RowMatrix,
+        ordinal_map: OrdinalMap,
+        encoder: Encoder,
+        side: I64,
+        graph: Graph | None,
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._matrix = matrix
+        self._map = ordinal_map
+        self._encoder = encoder
+        self._side = side
+        self._side_rows = matrix.array[side]
+        self._is_side = np.zeros(max(manifest.nodes, 1), dtype=np.bool_)
+        self._is_side[side] = True
+        self._graph = graph
+        self._damage: str | None = None
+        self._stop_checking = threading.Event()
+        self._checker: threading.Thread | None = None
+
+    @staticmethod
+    def open(path: Path, identity: Identity) -> Segment:
+        """Verify and map the segment in directory `path`.
+
+        Raises:
+            SegmentDamaged: it is not what was written, or not of `identity`.
+        """
+        manifest = read_manifest(path, identity)
+        for name, expected in manifest.files.items():
+            check_file(path / name, expected)
+        try:
+            return _open_verified(path, manifest)
+        except (OSError, RuntimeError, ValueError, IndexError) as error:
+            raise SegmentDamaged(f"{path.name}: cannot be opened: {error}") from error
+
+    @property
+    def rows(self) -> F32:
+        """The exact vectors: float32 [N, D], unit L2, memory-mapped, read-only."""
+        return self._matrix.array
+
+    @property
+    def offsets(self) -> I64:
+        """int64 [N + 1]: node n stands for `ordinals[offsets[n]:offsets[n + 1]]`."""
+        return self._map.offsets
+
+    @property
+    def ordinals(self) -> I64:
+        """int64 [M], ascending within a node."""
+        return self._map.ordinals
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether there is a graph; without one `candidates` scans."""
+        return self._graph is not None
+
+    @property
+    def side_nodes(self) -> int:
+        """How many nodes are on the side list, which every search scans."""
+        return len(self._side)
+
+    @property
+    def damage(self) -> str | None:
+        """What was found to be damaged after opening; searches raise it."""
+        return self._damage
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all files, those shared with another segment included."""
+        rows = 4 * self.rows.size
+        return rows + sum(file.size for file in self.manifest.files.values())
+
+    def candidates(self, queries: F32, count: int, expansion: int, threads: int) -> I64:
+        """Return int64 [B, C] nodes near each query, padded with -1.
+
+        The graph's best at search expansion `expansion`, and the best of the side
+        list: `count` of each, or `LEAST_CANDIDATES` if that is more, which is what
+        every node needs to be found by its own vector; no node twice in a row.
+        `queries` is float32 [B, D], unit L2.
+
+        Raises:
+            SegmentDamaged: a row that was found is not what was written.
+        """
+        if self._graph is None:
+            return self.scan(queries, count, threads)
+        self._refuse_if_damaged()
+        count = max(count, LEAST_CANDIDATES)
+        encoded = self._encoder.encode(queries)
+        nodes = self._graph.search(encoded, count, max(expansion, LEAST_EXPANSION), threads)
+        if len(self._side):
+            nodes[self._is_side[nodes] & (nodes >= 0)] = -1  # the scan has them, once
+            places, _ = best_rows(self._side_rows, queries, count)
+            nodes = np.concatenate([nodes, self._side[places]], axis=1)
+        self.check_rows(nodes)
+        return nodes
+
+    def scan(self, queries: F32, count: int, threads: int) -> I64:
+        """Return int64 [B, min(count, N)]: the nearest nodes, exactly, in no order.
+
+        Raises:
+            SegmentDamaged: the rows are not what was written.
+        """
+        del threads  # BLAS has its own
+        self._refuse_if_damaged()
+        self.check_rows()
+        return best_rows(self.rows, queries, count)[0]
+
+    def check_rows(self, nodes: I64 | None = None, stop: threading.Event | None = None) -> None:
+        """Verify the rows of `nodes` (any shape, -1 skipped), or all of them.
+
+        Cheap once they have been. `stop` ends a check of all rows early.
+
+        Raises:
+            SegmentDamaged: they are not what was written.
+        """
+        try:
+            if nodes is None:
+                self._matrix.check_all(stop)
+            else:
+                self._matrix.check_nodes(nodes)
+        except SegmentDamaged as error:
+            self._damage = str(error)
+            raise
+
+    def check_in_background(self) -> None:
+        """Verify all rows on a thread of its own; `damage` says what it found."""
+        self._checker = threading.Thread(
+            target=self._check_quietly, name="segment-check", daemon=True
+        )
+        self._checker.start()
+
+    def close(self) -> None:
+        """Let go of the graph; rows are unmapped once no array refers to them.
+
+        No search may be running or follow.
+        """
+        self._stop_checking.set()
+        if self._checker is not None:
+            self._checker.join()
+        self._damage = "the segment is closed"
+        if self._graph is not None:
+            self._graph.close()
+
+    def _check_quietly(self) -> None:
+        with contextlib.suppress(SegmentDamaged):  # kept in `damage`
+            self.check_rows(stop=self._stop_checking)
+
+    def _refuse_if_damaged(self) -> None:
+        if self._damage is not None:
+            raise SegmentDamaged(self._damage)
+
+
+def _open_verified(path: Path, manifest: Manifest) -> Segment:
+    layout = RowLayout(
+        manifest.identity.dimension, manifest.rows_per_block, manifest.rows_per_chunk
+    )
+    sums = np.fromfile(path / ROW_SUMS, dtype="<u4")
+    matrix = RowMatrix(path, layout, manifest.nodes, sums)
+    ordinal_map = OrdinalMap.read(path / ORDINALS, manifest.nodes, manifest.ordinals)
+    encoder = Encoder.read(
+        path / ENCODER,
+        manifest.identity.dimension,
+        manifest.graph_dimension,
+        manifest.quantum,
+        manifest.captured_energy,
+    )
+    side = np.fromfile(path / SIDE, dtype="<i8")
+    matrix.check_nodes(side)
+    graph = None
+    if manifest.has_graph:
+        graph = Graph(manifest.settings, encoder.width, reduced=encoder.reduces)
+        graph.view(path / GRAPH)
+        if len(graph) != manifest.nodes:
+            raise SegmentDamaged(f"{GRAPH}: {len(graph)} nodes, should be {manifest.nodes}")
+    return Segment(path, manifest, matrix, ordinal_map, encoder, side, graph)
