@@ -1,0 +1,262 @@
+"""The asyncio client: the same methods as `Client`, to be awaited or iterated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
+from lookalike.wire.channel import TlsFiles, aio_channel
+from lookalike_client import aio_streams, calls, convert, requests, types
+from lookalike_client.aio_collections import AsyncCollections
+from lookalike_client.aio_streams import Items
+from lookalike_client.inputs import Query, QueuedMutation, VectorItem
+from lookalike_client.requests import FilterLike, SearchOptions
+from lookalike_client.submission_flow import SubmissionFlow
+from lookalike_client.types import WITH_METADATA, Fields, Metadata
+from lookalike_client.upsert_flow import UpsertFlow
+
+
+class AsyncClient:
+    """Talks to a search service; to be used on one event loop.
+
+    Use it as an async context manager, or call `close`. Every method raises a
+    `lookalike.wire.errors.LookalikeError`; idempotent calls are retried while the
+    service is away or overloaded, within `timeout_s`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls: TlsFiles | None = None,
+        timeout_s: float = calls.DEFAULT_TIMEOUT_S,
+        patience_s: float = calls.PATIENCE_S,
+    ) -> None:
+        """Prepare a connection to `address` ("host:port"); it is made when needed.
+
+        `timeout_s` bounds each call; `patience_s` how long a stream goes without
+        progress, through restarts and overload, until it fails.
+        """
+        self._timeout_s = timeout_s
+        self._patience_s = patience_s
+        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s))
+        self._search = search_pb2_grpc.SearchServiceStub(self._channel)
+        self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self.collections = AsyncCollections(self._channel, timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def ready(self) -> bool:
+        """Return whether the service answers and takes requests.
+
+        Raises:
+            LookalikeError: it does not answer.
+        """
+        request = health_pb2.HealthCheckRequest()
+        with calls.translated():
+            response = await self._health.Check(request, timeout=self._timeout_s)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def measure_recall(
+        self,
+        collection: str,
+        *,
+        sample_size: int = 0,
+        limit: int = 0,
+        expansion_search: Sequence[int] = (),
+        seed: int = 0,
+    ) -> Sequence[types.RecallMeasurement]:
+        """Compare the graph with an exact scan; see `AsyncCollections.measure_recall`."""
+        return await self.collections.measure_recall(
+            collection,
+            sample_size=sample_size,
+            limit=limit,
+            expansion_search=expansion_search,
+            seed=seed,
+        )
+
+    async def search(
+        self,
+        collection: str,
+        query: Query,
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> types.SearchResult:
+        """Find the items that look most like `query`, best first."""
+        results = await self.search_many(collection, [query], timeout_s=timeout_s, **options)
+        return results[0]
+
+    async def search_many(
+        self,
+        collection: str,
+        queries: Sequence[Query],
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> Sequence[types.SearchResult]:
+        """Answer up to 256 queries that share their options, in their order.
+
+        One request of many queries costs far less than many requests.
+        """
+        request = requests.search(collection, queries, options)
+        with calls.translated():
+            response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
+        results = [convert.search_result(each) for each in response.results]
+        return calls.same_length(results, queries)
+
+    def upsert_vectors(
+        self, collection: str, items: Items[VectorItem], *, batch_items: int = 64
+    ) -> AsyncIterator[types.MutationResult]:
+        """Store vectors; yield each one's result when it is durable and searchable.
+
+        Batches that are refused for lack of room are sent again, more slowly, so
+        results may come in another order than `items`. Iterate to make it run.
+        """
+        return aio_streams.drive(
+            UpsertFlow(collection, batch_items=batch_items),
+            items,
+            lambda: self._search.UpsertVectors(timeout=calls.STREAM_LIMIT_S),
+            patience_s=self._patience_s,
+        )
+
+    async def update_metadata(
+        self, collection: str, updates: Mapping[str, Metadata]
+    ) -> Sequence[types.MutationResult]:
+        """Replace the metadata of items by id and leave their vectors alone."""
+        results: list[types.MutationResult] = []
+        for request in requests.metadata_updates(collection, updates):
+            with calls.translated():
+                response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
+            results.extend(convert.mutation_result(each) for each in response.results)
+        return calls.same_length(results, updates)
+
+    async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
+        """Delete items, in their order; durable on return."""
+        results: list[types.MutationResult] = []
+        for request in requests.deletions(collection, ids):
+            with calls.translated():
+                response = await self._search.DeleteItems(request, timeout=self._timeout_s)
+            results.extend(convert.mutation_result(each) for each in response.results)
+        return calls.same_length(results, ids)
+
+    async def get(
+        self, collection: str, ids: Sequence[str], *, fields: Fields = WITH_METADATA
+    ) -> types.ItemPage:
+        """Read items by id."""
+        found: list[types.Item] = []
+        missing: list[str] = []
+        for request in requests.gets(collection, ids, fields):
+            with calls.translated():
+                response = await self._search.GetItems(request, timeout=self._timeout_s)
+            found.extend(convert.item(each) for each in response.items)
+            missing.extend(response.missing_ids)
+        return types.ItemPage(found, missing)
+
+    async def list(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike = None,
+        fields: Fields = WITH_METADATA,
+        page_size: int = 0,
+    ) -> AsyncIterator[types.Item]:
+        """Yield all items that meet `filter`, sorted by id, reading page by page."""
+        token = ""
+        while True:
+            request = search_pb2.ListItemsRequest(
+                collection=collection,
+                filter=requests.condition(filter),
+                fields=requests.item_fields(fields),
+                page_size=requests.not_negative(page_size, "page_size"),
+                page_token=token,
+            )
+            with calls.translated():
+                response = await self._search.ListItems(request, timeout=self._timeout_s)
+            for each in response.items:
+                yield convert.item(each)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def count(self, collection: str, *, filter: FilterLike = None) -> int:
+        """Count the items that meet `filter`."""
+        request = search_pb2.CountItemsRequest(
+            collection=collection, filter=requests.condition(filter)
+        )
+        with calls.translated():
+            response = await self._search.CountItems(request, timeout=self._timeout_s)
+        return response.count
+
+    def submit_images(
+        self, collection: str, mutations: Items[QueuedMutation], *, job_id: str = ""
+    ) -> AsyncIterator[types.Acceptance]:
+        """Queue images, deletions and metadata; yield what became of each.
+
+        An item is accepted when it is durably queued. When the queue is full, the
+        client waits and sends more slowly. A fault of one item is in its
+        `Acceptance` and leaves the others alone. Iterate to make it run.
+        """
+        return aio_streams.drive(
+            SubmissionFlow(collection, job_id),
+            mutations,
+            lambda: self._ingest.SubmitImages(timeout=calls.STREAM_LIMIT_S),
+            patience_s=self._patience_s,
+        )
+
+    def watch_ingest(self, job_id: str, *, cursor: str = "") -> AsyncIterator[types.IngestEvent]:
+        """Yield the outcome of each mutation of a job, from `cursor` on.
+
+        Ends when all that were accepted so far have ended; resumes by itself when
+        the stream breaks.
+        """
+        return aio_streams.watch(self._ingest, job_id, cursor, patience_s=self._patience_s)
+
+    async def ingest_status(self) -> types.IngestStatus:
+        """Tell how much waits and how it goes."""
+        request = ingest_pb2.GetIngestStatusRequest()
+        with calls.translated():
+            response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
+        return convert.ingest_status(response)
+
+    async def failures(self, collection: str = "") -> AsyncIterator[types.IngestFailure]:
+        """Yield mutations that were given up, newest first, reading page by page."""
+        token = ""
+        while True:
+            request = ingest_pb2.ListFailuresRequest(collection=collection, page_token=token)
+            with calls.translated():
+                response = await self._ingest.ListFailures(request, timeout=self._timeout_s)
+            for each in response.failures:
+                yield convert.ingest_failure(each)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
+        """Queue failed mutations again, under the versions they had."""
+        retried = 0
+        missing: list[str] = []
+        for request in requests.retries(failure_ids):
+            with calls.translated():
+                response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
+            retried += response.retried
+            missing.extend(response.missing_failure_ids)
+        return types.RetryResult(retried, missing)

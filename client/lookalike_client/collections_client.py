@@ -1,0 +1,131 @@
+"""Collections and aliases, blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import grpc
+
+from lookalike.v1 import collection_pb2, collection_pb2_grpc
+from lookalike_client import calls, convert, requests, types
+from lookalike_client.types import DuplicateSettings, IndexSettings
+
+
+class Collections:
+    """Creates, describes and removes collections, and names them by aliases."""
+
+    def __init__(self, channel: grpc.Channel, timeout_s: float) -> None:
+        self._stub = collection_pb2_grpc.CollectionServiceStub(channel)
+        self._timeout_s = timeout_s
+
+    def create(
+        self,
+        name: str,
+        *,
+        model: str | None = "",
+        dimension: int = 0,
+        index: IndexSettings | None = None,
+        duplicates: DuplicateSettings | None = None,
+    ) -> types.Collection:
+        """Create an empty collection.
+
+        `model` is a model's name or fingerprint; empty takes the default one, None
+        a collection of vectors that the caller makes, whose `dimension` is needed.
+        """
+        request = requests.create_collection(
+            name, model=model, dimension=dimension, index=index, duplicates=duplicates
+        )
+        with calls.translated():
+            response = self._stub.CreateCollection(request, timeout=self._timeout_s)
+        return convert.collection(response.collection)
+
+    def get(self, name: str) -> types.Collection:
+        """Describe a collection, by name or alias."""
+        request = collection_pb2.GetCollectionRequest(collection=name)
+        with calls.translated():
+            response = self._stub.GetCollection(request, timeout=self._timeout_s)
+        return convert.collection(response.collection)
+
+    def list(self) -> Iterator[types.Collection]:
+        """Yield all collections by name, reading page by page."""
+        token = ""
+        while True:
+            request = collection_pb2.ListCollectionsRequest(page_token=token)
+            with calls.translated():
+                response = self._stub.ListCollections(request, timeout=self._timeout_s)
+            yield from map(convert.collection, response.collections)
+            token = response.next_page_token
+            if not token:
+                return
+
+    def update(
+        self,
+        name: str,
+        *,
+        duplicates: DuplicateSettings | None = None,
+        expansion_search: int | None = None,
+    ) -> types.Collection:
+        """Change the duplicate settings, the search expansion, or both."""
+        request = collection_pb2.UpdateCollectionRequest(
+            collection=name,
+            duplicates=requests.duplicate_settings(duplicates),
+            expansion_search=expansion_search,
+        )
+        with calls.translated():
+            response = self._stub.UpdateCollection(request, timeout=self._timeout_s)
+        return convert.collection(response.collection)
+
+    def delete(self, name: str) -> int:
+        """Remove a collection with its items; return how many there were."""
+        request = collection_pb2.DeleteCollectionRequest(name=name)
+        with calls.translated():
+            response = self._stub.DeleteCollection(request, timeout=self._timeout_s)
+        return response.deleted_items
+
+    def set_alias(self, alias: str, collection: str) -> str:
+        """Point an alias at a collection; return where it pointed before, or ""."""
+        request = collection_pb2.SetAliasRequest(alias=alias, collection=collection)
+        with calls.translated():
+            response = self._stub.SetAlias(request, timeout=self._timeout_s)
+        return response.previous_collection
+
+    def delete_alias(self, alias: str) -> None:
+        """Remove an alias; the collection stays."""
+        request = collection_pb2.DeleteAliasRequest(alias=alias)
+        with calls.translated():
+            self._stub.DeleteAlias(request, timeout=self._timeout_s)
+
+    def aliases(self) -> Iterator[types.Alias]:
+        """Yield all aliases by name, reading page by page."""
+        token = ""
+        while True:
+            request = collection_pb2.ListAliasesRequest(page_token=token)
+            with calls.translated():
+                response = self._stub.ListAliases(request, timeout=self._timeout_s)
+            for each in response.aliases:
+                yield types.Alias(each.alias, each.collection)
+            token = response.next_page_token
+            if not token:
+                return
+
+    def measure_recall(
+        self,
+        name: str,
+        *,
+        sample_size: int = 0,
+        limit: int = 0,
+        expansion_search: Sequence[int] = (),
+        seed: int = 0,
+        timeout_s: float = 600.0,
+    ) -> Sequence[types.RecallMeasurement]:
+        """Compare the graph with an exact scan; 0 takes the service's default."""
+        request = collection_pb2.MeasureRecallRequest(
+            collection=name,
+            sample_size=requests.not_negative(sample_size, "sample_size"),
+            limit=requests.not_negative(limit, "limit"),
+            expansion_search=expansion_search,
+            seed=seed,
+        )
+        with calls.translated():
+            response = self._stub.MeasureRecall(request, timeout=timeout_s)
+        return [convert.recall(each) for each in response.measurements]

@@ -1,0 +1,160 @@
+"""What callers hand in: queries, items, pictures, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.v1 import search_pb2
+from lookalike.wire import vectors
+from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
+from lookalike_client.types import Metadata
+
+VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
+ImageLike: TypeAlias = bytes | str | Path
+
+# Below the contract's 64 MiB message limit, with room for id and metadata.
+MAX_IMAGE_BYTES = 63 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A stored item, a vector or an image, as an example of what to find."""
+
+    message: search_pb2.Example
+
+    @classmethod
+    def by_id(cls, item_id: str) -> Self:
+        """Name a stored item."""
+        return cls(search_pb2.Example(id=item_id))
+
+    @classmethod
+    def by_vector(cls, vector: VectorLike) -> Self:
+        """Give a vector, float32 [D]."""
+        return cls(search_pb2.Example(vector_f32_le=vector_bytes(vector)))
+
+    @classmethod
+    def by_image(cls, image: ImageLike) -> Self:
+        """Give a picture: encoded bytes, or the path of a file."""
+        return cls(search_pb2.Example(image=image_bytes(image)))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for."""
+
+    message: search_pb2.Query
+
+    @classmethod
+    def by_vector(cls, vector: VectorLike) -> Self:
+        """Look for what is near a vector, float32 [D], any length but zero."""
+        return cls(search_pb2.Query(vector_f32_le=vector_bytes(vector)))
+
+    @classmethod
+    def by_image(cls, image: ImageLike) -> Self:
+        """Look for what looks like a picture: encoded bytes, or a file's path.
+
+        Raises:
+            OSError: the file cannot be read.
+            LimitExceeded: it is too large for a message.
+        """
+        return cls(search_pb2.Query(image=image_bytes(image)))
+
+    @classmethod
+    def by_id(cls, item_id: str) -> Self:
+        """Look for what looks like a stored item, which is left out itself."""
+        return cls(search_pb2.Query(id=item_id))
+
+    @classmethod
+    def by_examples(cls, positives: Iterable[Example], negatives: Iterable[Example] = ()) -> Self:
+        """Look for what is near the positives and far from the negatives."""
+        examples = search_pb2.Examples(
+            positives=[each.message for each in positives],
+            negatives=[each.message for each in negatives],
+        )
+        return cls(search_pb2.Query(examples=examples))
+
+
+@dataclass(frozen=True, slots=True)
+class VectorItem:
+    """A vector to store, float32 [D], under an id."""
+
+    id: str
+    vector: VectorLike
+    metadata: Metadata | None = None
+    model_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageItem:
+    """An image to embed and store: `image` as bytes or path, or a reference.
+
+    A path is read when the item's turn comes, so that a long list of paths costs
+    no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
+    """
+
+    id: str
+    image: ImageLike | None = None
+    metadata: Metadata | None = None
+    image_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """An item to delete, in the order of the other mutations of its id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataItem:
+    """Metadata to replace, in the order of the other mutations of its id."""
+
+    id: str
+    metadata: Metadata
+
+
+QueuedMutation: TypeAlias = ImageItem | DeleteItem | MetadataItem
+
+
+def vector_bytes(vector: VectorLike) -> bytes:
+    """Return a vector, [D], as little-endian float32.
+
+    Raises:
+        InvalidField: it is not one row of numbers.
+    """
+    try:
+        array = np.asarray(vector, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidField("vector", "must be a row of numbers") from error
+    if array.ndim != 1 or not array.size:
+        raise InvalidField("vector", f"must be one row of numbers, got shape {array.shape}")
+    return vectors.encode(array)
+
+
+def image_bytes(image: ImageLike) -> bytes:
+    """Return an encoded picture, reading it if a path is given.
+
+    Raises:
+        OSError: the file cannot be read.
+        LookalikeError: it is empty, or too large for a message.
+    """
+    if isinstance(image, bytes):
+        size, data = len(image), image
+    else:
+        path = Path(image)
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= MAX_IMAGE_BYTES else b""
+    if size == 0:
+        raise ImageUnreadable("the file is empty")
+    if size > MAX_IMAGE_BYTES:
+        raise LimitExceeded(
+            "image",
+            f"the file has {size:,} bytes; at most {MAX_IMAGE_BYTES:,} fit in a message",
+        )
+    return data
