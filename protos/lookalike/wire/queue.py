@@ -220,7 +220,7 @@ def check_stream_id(text: str, *, field: str) -> str:
 
 def is_stream_id(text: str) -> bool:
     """Say whether `text` has the form of a stream id."""
-    return _STREAM_ID.match(text) is not None
+    return _STREAM_ID.match(text) is not None and all(int(part) < 2**64 for part in text.split("-"))
 
 
 def check_server(info: Mapping[str, object]) -> None:

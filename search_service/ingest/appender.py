@@ -1,0 +1,185 @@
+"""Puts mutations into the queue, in one order for each collection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from lookalike.wire import queue
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.queue import QueuedMutation
+from search_service.ingest import scripts
+from search_service.ingest.connection import full, queue_errors, to_error
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from search_service.ingest.settings import IngestSettings
+    from search_service.shard.api import ShardApi
+
+_log = logging.getLogger(__name__)
+
+# One round trip carries at most this much: the server answers others in between.
+MAX_BATCH_ITEMS = 128
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Waiting:
+    shard: ShardApi
+    mutation: QueuedMutation
+    future: asyncio.Future[int]
+
+
+class Appender:
+    """One task gives versions and appends: the order of versions is the order in
+    which mutations came, and the order in which they stand in the queue.
+
+    Accepted means that the server answered, which with `appendfsync always` is
+    after its append-only file was synced. When the answer is lost the mutation
+    may be queued all the same: its version is older than the next attempt's.
+    """
+
+    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+        self._client = client
+        self._keys = keys
+        self._settings = settings
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(settings.window_items * 16)
+        self._task: asyncio.Task[None] | None = None
+        self._order = asyncio.Lock()
+        self._closed = False
+        self.oldest_age_s: float | None = None
+
+    def start(self) -> None:
+        """Start the task."""
+        self._task = asyncio.create_task(self._run(), name="ingest-appender")
+
+    async def close(self) -> None:
+        """Refuse what still waits and stop."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._refuse_if_closed()
+
+    async def append(self, shard: ShardApi, mutation: QueuedMutation) -> int:
+        """Queue a mutation, whose `version` is ignored; return the version it got.
+
+        Raises:
+            Exhausted: the queue is full, too old, or its server out of memory.
+            Unavailable: the queue cannot be reached, or the service stops.
+        """
+        if self._closed:
+            raise _stopping()
+        age_s, bound_s = self.oldest_age_s, self._settings.max_queue_age_s
+        if bound_s and age_s is not None and age_s > bound_s:
+            raise full("the oldest image has waited too long already; send again later")
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        await self._waiting.put(_Waiting(shard, mutation, future))
+        self._refuse_if_closed()
+        return await future
+
+    async def version_bound(self, shard: ShardApi) -> int:
+        """Return a version below which none is still on its way into the queue."""
+        async with self._order:
+            return (await asyncio.to_thread(shard.reserve_versions, 1)).start
+
+    def _refuse_if_closed(self) -> None:
+        while self._closed and not self._waiting.empty():
+            _resolve(self._waiting.get_nowait(), _stopping())
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            size = batch[0].mutation.counted_bytes
+            while len(batch) < MAX_BATCH_ITEMS and size < MAX_BATCH_BYTES:
+                try:
+                    item = self._waiting.get_nowait()
+                except asyncio.QueueEmpty:
+                    break
+                size += item.mutation.counted_bytes
+                batch.append(item)
+            try:
+                async with self._order:
+                    await self._append_batch(batch)
+            except LookalikeError as error:
+                for item in batch:
+                    _resolve(item, error)
+            except Exception:  # noqa: BLE001 - a fault must not end the only task that appends
+                _log.exception("cannot append to the queue")
+                fault = LookalikeError("internal error; try again", reason=Reason.INTERNAL)
+                for item in batch:
+                    _resolve(item, fault)
+            finally:
+                for item in batch:
+                    _resolve(item, _stopping())  # cancelled: whoever has no answer yet
+
+    async def _append_batch(self, batch: Sequence[_Waiting]) -> None:
+        ready = [item for item in await self._with_versions(batch) if not item.future.done()]
+        if not ready:
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        for item in ready:
+            pipeline.eval(scripts.APPEND, 4, *self._arguments(item.mutation))
+        with queue_errors():
+            answers = await pipeline.execute(raise_on_error=False)
+        for item, answer in zip(ready, answers, strict=True):
+            if answer == b"FULL":
+                _resolve(item, full("the queue is full; send again later"))
+            elif isinstance(answer, RedisError | OSError):
+                _resolve(item, to_error(answer))
+            else:
+                _resolve(item, item.mutation.version)
+
+    async def _with_versions(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """Give each collection's mutations their versions; drop whose caller left."""
+        now_ms = int(time.time() * 1000)
+        live = [item for item in batch if not item.future.done()]
+        by_uid: dict[str, list[_Waiting]] = {}
+        for item in live:
+            by_uid.setdefault(item.mutation.collection_uid, []).append(item)
+        for items in by_uid.values():
+            try:
+                versions = await asyncio.to_thread(items[0].shard.reserve_versions, len(items))
+            except LookalikeError as error:
+                for item in items:
+                    _resolve(item, error)
+                continue
+            for item, version in zip(items, versions, strict=True):
+                item.mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
+        return live
+
+    def _arguments(self, mutation: QueuedMutation) -> list[str | bytes | int]:
+        keys, job = self._keys, mutation.job_id
+        return [
+            keys.stream,
+            keys.stream_bytes,
+            keys.versions(mutation.collection_uid),
+            keys.job(job) if job else keys.stream,
+            self._settings.max_queue_bytes,
+            mutation.counted_bytes,
+            mutation.version,
+            int(self._settings.job_retention_s * 1000) if job else 0,
+            *queue.encode(mutation),
+        ]
+
+
+def _resolve(item: _Waiting, outcome: int | LookalikeError) -> None:
+    if item.future.done():
+        return
+    if isinstance(outcome, int):
+        item.future.set_result(outcome)
+    else:
+        item.future.set_exception(outcome)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0)

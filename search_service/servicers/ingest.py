@@ -1,0 +1,179 @@
+"""`lookalike.v1.IngestService`: translates and delegates to the front door."""
+
+# ruff: noqa: N802 - the contract names the methods
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
+from lookalike.wire.errors import InvalidField, LookalikeError
+from lookalike.wire.queue import Kind
+from lookalike.wire.status import to_item_error
+from search_service.ingest.submission import Answer, Request, Submission
+from search_service.servicers.structs import read_metadata
+from search_service.servicers.translate import duration_of, timestamp_of
+
+if TYPE_CHECKING:
+    import grpc
+
+    from search_service.ingest.failures import Failure
+    from search_service.ingest.front_door import FrontDoor
+    from search_service.ingest.status import WorkerState
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+SERVICE_NAME = "lookalike.v1.IngestService"
+
+
+class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
+    """The service over one front door."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+
+    async def SubmitImages(
+        self, requests: AsyncIterator[ingest_pb2.SubmitImagesRequest], context: Context
+    ) -> AsyncIterator[ingest_pb2.SubmitImagesResponse]:
+        """Queue a stream of mutations."""
+
+        async def read() -> AsyncIterator[Request]:
+            async for message in requests:
+                yield _read_request(message)
+
+        async with aclosing(self._door.submit_all(read())) as answers:
+            async for answer in answers:
+                yield _answer_message(answer)
+
+    async def GetIngestStatus(
+        self, request: ingest_pb2.GetIngestStatusRequest, context: Context
+    ) -> ingest_pb2.GetIngestStatusResponse:
+        """Tell how much waits and how it goes."""
+        state = await self._door.state()
+        queue = state.queue
+        return ingest_pb2.GetIngestStatusResponse(
+            queue_depth=queue.depth,
+            lag=queue.lag,
+            pending=queue.pending,
+            oldest_age=None if queue.oldest_age_s is None else duration_of(queue.oldest_age_s),
+            failures=queue.failures,
+            queue_bytes=max(0, queue.counted_bytes),
+            max_queue_bytes=state.max_queue_bytes,
+            workers=[_worker_message(worker) for worker in state.workers],
+        )
+
+    async def WatchIngest(
+        self, request: ingest_pb2.WatchIngestRequest, context: Context
+    ) -> AsyncIterator[ingest_pb2.WatchIngestResponse]:
+        """Stream the outcomes of a job."""
+        async with aclosing(self._door.watch(request.job_id, request.cursor)) as events:
+            async for event in events:
+                yield ingest_pb2.WatchIngestResponse(
+                    cursor=event.cursor,
+                    result=search_pb2.MutationResult.FromString(event.result),
+                    collection_uid=event.collection_uid,
+                    remaining=event.remaining,
+                )
+
+    async def ListFailures(
+        self, request: ingest_pb2.ListFailuresRequest, context: Context
+    ) -> ingest_pb2.ListFailuresResponse:
+        """List a page of failures."""
+        failures, token = await self._door.list_failures(
+            request.collection, request.page_size, request.page_token
+        )
+        return ingest_pb2.ListFailuresResponse(
+            failures=[_failure_message(failure) for failure in failures], next_page_token=token
+        )
+
+    async def RetryFailures(
+        self, request: ingest_pb2.RetryFailuresRequest, context: Context
+    ) -> ingest_pb2.RetryFailuresResponse:
+        """Queue failures again."""
+        retried, missing = await self._door.retry_failures(list(request.failure_ids))
+        return ingest_pb2.RetryFailuresResponse(retried=retried, missing_failure_ids=missing)
+
+
+def _read_request(message: ingest_pb2.SubmitImagesRequest) -> Request:
+    try:
+        return Request(message.request_id, _read_submission(message))
+    except LookalikeError as error:
+        return Request(message.request_id, error)
+
+
+def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
+    which = message.WhichOneof("mutation")
+    if which == "upload":
+        upload = message.upload
+        read_metadata(upload.metadata, "upload.metadata")
+        if upload.WhichOneof("source") is None:
+            raise InvalidField("upload.source", "send an encoded image, or a reference to one")
+        return Submission(
+            collection=message.collection,
+            kind=Kind.UPLOAD,
+            id=upload.id,
+            job_id=message.job_id,
+            image=upload.image,
+            image_uri=upload.image_uri,
+            metadata=upload.metadata.SerializeToString(),
+        )
+    if which == "delete":
+        return Submission(message.collection, Kind.DELETE, message.delete.id, message.job_id)
+    if which == "metadata":
+        read_metadata(message.metadata.metadata, "metadata.metadata")
+        return Submission(
+            collection=message.collection,
+            kind=Kind.METADATA,
+            id=message.metadata.id,
+            job_id=message.job_id,
+            metadata=message.metadata.metadata.SerializeToString(),
+        )
+    raise InvalidField("mutation", "say what to do: upload, delete or metadata")
+
+
+def _answer_message(answer: Answer) -> ingest_pb2.SubmitImagesResponse:
+    outcome = answer.outcome
+    if isinstance(outcome, int):
+        accepted = ingest_pb2.SubmitAccepted(version=outcome)
+        return ingest_pb2.SubmitImagesResponse(request_id=answer.request_id, accepted=accepted)
+    response = ingest_pb2.SubmitImagesResponse(
+        request_id=answer.request_id, error=to_item_error(outcome)
+    )
+    if outcome.retryable:
+        delay_s = 1.0 if outcome.retry_delay_s is None else outcome.retry_delay_s
+        response.retry_delay.CopyFrom(duration_of(delay_s))
+    return response
+
+
+def _failure_message(failure: Failure) -> ingest_pb2.IngestFailure:
+    message = ingest_pb2.IngestFailure(
+        failure_id=failure.failure_id,
+        collection_uid=failure.collection_uid,
+        id=failure.id,
+        version=failure.version,
+        attempts=failure.attempts,
+        fail_time=timestamp_of(failure.fail_time_ms * 1000),
+        job_id=failure.job_id,
+    )
+    message.error.reason = failure.reason  # type: ignore[assignment]  # an open enum: kept as it came
+    message.error.message = failure.message
+    message.error.field = failure.field
+    message.error.retryable = failure.retryable
+    return message
+
+
+def _worker_message(worker: WorkerState) -> ingest_pb2.WorkerStatus:
+    return ingest_pb2.WorkerStatus(
+        name=worker.name,
+        heartbeat_age=duration_of(worker.heartbeat_age_s),
+        paused_reason=worker.paused_reason,
+        finished=worker.finished,
+        failed=worker.failed,
+        rate_per_second=worker.rate_per_second,
+        stage_times=[
+            ingest_pb2.StageTime(stage=stage, mean=duration_of(mean_s))
+            for stage, mean_s in sorted(worker.stage_mean_s.items())
+        ],
+    )
