@@ -1,0 +1,163 @@
+"""A decode process: `python -m embedder_service.decode.child SOCKET MEMORY LIMITS`.
+
+It reads a task, decodes, and writes the square of pixels over the file in the
+shared memory. A file that makes it crash, hang or run out of memory ends this
+process and nothing else. It ends by itself when the server is gone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import mmap
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+
+import numpy as np
+
+from embedder_service import preprocess
+from embedder_service.decode import facts, picture
+from embedder_service.decode.exchange import HEADER, Task, pack, unpack, unpack_length
+from embedder_service.decode.limits import ImageLimits
+from lookalike.wire.errors import ImageUnreadable, LookalikeError, Reason
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve tasks until the socket closes."""
+    connection = socket.socket(fileno=int(arguments[0]))
+    settings = json.loads(arguments[2])
+    _confine(settings["memory_bytes"], settings["nice"])
+    limits = ImageLimits(**settings["limits"])
+    picture.prepare_process(limits)
+    with mmap.mmap(int(arguments[1]), settings["shared_bytes"]) as memory:
+        decoder = _Decoder(connection, memory, limits, settings["free_pixels"])
+        connection.sendall(pack({"ready": True}))
+        while (message := _receive(connection)) is not None:
+            answer = decoder.run(Task(**message))
+            connection.sendall(pack(answer))
+            if answer.get("spent"):
+                return 0
+    return 0
+
+
+class _Decoder:
+    """Runs tasks; asks leave before it decodes a large picture."""
+
+    def __init__(
+        self, connection: socket.socket, memory: mmap.mmap, limits: ImageLimits, free_pixels: int
+    ) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._limits = limits
+        self._free_pixels = free_pixels
+
+    def run(self, task: Task) -> dict[str, Any]:
+        """Return the answer for one task; its failures are answers too."""
+        # Counts CPU time in C code as well; its signal ends the process.
+        signal.setitimer(signal.ITIMER_PROF, task.time_ms / 1000)
+        try:
+            return self._decode(task)
+        except LookalikeError as error:
+            answer: dict[str, Any] = {"reason": error.reason.name, "message": error.message}
+            # The heap of a process that ran out of memory is not worth keeping.
+            answer["spent"] = isinstance(error.__cause__, MemoryError)
+            return answer
+        except MemoryError:
+            message = "the image needs more memory to decode than one image may use"
+            return {"reason": Reason.IMAGE_TOO_LARGE.name, "message": message, "spent": True}
+        except Exception as error:  # noqa: BLE001 - hostile input: one image, not the process
+            _log.warning("unexpected %s while decoding", type(error).__name__, exc_info=error)
+            message = ImageUnreadable("the image file is damaged or cut short").message
+            return {"reason": Reason.IMAGE_UNREADABLE.name, "message": message, "spent": False}
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _decode(self, task: Task) -> dict[str, Any]:
+        data = self._memory[: task.length]
+        if task.width_px:
+            seen = picture.from_raw(data, task.width_px, task.height_px)
+        else:
+            seen = picture.decode_file(
+                data,
+                self._limits,
+                least_short_side_px=_least_short_side(task),
+                admit=self._admit,
+            )
+        pixels = preprocess.square(
+            seen.rgb,
+            size_px=task.size_px,
+            crop_fraction=task.crop_fraction,
+            resize_filter=task.resize_filter,
+        )
+        luminance = seen.rgb.convert("L")
+        answer = {
+            "width_px": seen.width_px,
+            "height_px": seen.height_px,
+            "format": seen.format,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "perceptual_hash": facts.perceptual_hash(luminance),
+            "sharpness": facts.sharpness(luminance),
+        }
+        if task.thumbnail_side_px:
+            webp = facts.thumbnail(seen.rgb, task.thumbnail_side_px)
+            answer["thumbnail"] = base64.b64encode(webp).decode()
+        shared = np.frombuffer(self._memory, dtype=np.uint8, count=pixels.size)
+        shared[:] = pixels.reshape(-1)
+        del shared  # a mapping with views on it cannot be closed
+        return answer
+
+    def _admit(self, pixels: int) -> None:
+        if pixels <= self._free_pixels:
+            return
+        self._connection.sendall(pack({"ask_pixels": pixels}))
+        if _receive(self._connection) is None:
+            raise SystemExit(0)
+
+
+# Decoding shrinks no further than this, so that facts and thumbnails come from
+# the same picture for every network with an input of up to 260 px.
+_COMMON_SHORT_SIDE_PX = preprocess.least_short_side_px(260, 0.875)
+
+
+def _least_short_side(task: Task) -> int:
+    own = preprocess.least_short_side_px(task.size_px, task.crop_fraction)
+    return max(own, _COMMON_SHORT_SIDE_PX)
+
+
+def _confine(memory_bytes: int, nice: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if nice:
+        os.nice(nice)
+    # Ctrl-C reaches the whole group; the server decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _receive(connection: socket.socket) -> dict[str, Any] | None:
+    header = _receive_exactly(connection, HEADER.size)
+    if header is None:
+        return None
+    body = _receive_exactly(connection, unpack_length(header))
+    return None if body is None else unpack(body)
+
+
+def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        if not piece:
+            return None
+        data += piece
+    return data
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

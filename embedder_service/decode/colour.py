@@ -1,0 +1,131 @@
+"""Every colour mode to 8-bit sRGB on a white background."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+# What shows through transparent pixels. Most transparent pictures are made for
+# white pages, and product photographs stand on white.
+BACKGROUND = (255, 255, 255)
+
+# Modes of an image whose embedded profile can be applied, with the colour space
+# that such a profile must declare (ICC.1:2022, table 19).
+_PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
+
+
+def to_srgb(picture: Image.Image) -> Image.Image:
+    """Return `picture`, in any Pillow mode, as RGB in sRGB.
+
+    Transparent pixels are composed onto `BACKGROUND`. An embedded profile that
+    is broken or belongs to another colour space is ignored, as browsers do.
+    """
+    profile = picture.info.get("icc_profile")
+    flat = _eight_bit(picture)
+    alpha = None
+    if flat.mode == "RGBA":
+        alpha = flat.getchannel("A")
+        flat = flat.convert("RGB")
+    if isinstance(profile, bytes) and profile and flat.mode in _PROFILE_SPACES:
+        flat = _apply_profile(flat, profile)
+    if flat.mode == "CMYK":
+        flat = flat.convert("RGB")
+    if alpha is not None:
+        background = Image.new("RGB", flat.size, BACKGROUND)
+        background.paste(flat, mask=alpha)
+        flat = background
+    return flat if flat.mode == "RGB" else flat.convert("RGB")
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Return `picture` as L, RGB, RGBA or CMYK with 8 bits a channel."""
+    mode = picture.mode
+    if mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert("RGBA")
+    if mode in ("L", "RGB", "RGBA", "CMYK"):
+        return picture
+    if mode in ("P", "PA", "LA", "La", "RGBa"):
+        return _indexed_or_alpha(picture)
+    if mode == "1":
+        return picture.convert("L")
+    if mode == "LAB":
+        return _from_lab(picture)
+    if mode == "F":
+        return Image.fromarray(_float_to_u8(np.asarray(picture)))
+    if mode == "I" or mode.startswith("I;16"):
+        return Image.fromarray(_int_to_u8(np.asarray(picture)))
+    return picture.convert("RGB")
+
+
+def _indexed_or_alpha(picture: Image.Image) -> Image.Image:
+    if picture.mode == "P" and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    if picture.mode == "La":
+        return picture.convert("LA").convert("RGBA")
+    return picture.convert("RGBA")
+
+
+def _int_to_u8(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # any integer dtype
+    """Keep the upper eight of sixteen bits.
+
+    Pillow widens 16-bit files to mode I in places, so I is read as 16 bits too;
+    a mode I picture with nothing above 255 is taken for 8 bits.
+    """
+    wide = np.clip(values.astype(np.int64), 0, 65535)
+    if values.dtype != np.uint16 and wide.max(initial=0) <= 255:
+        return wide.astype(np.uint8)
+    return (wide >> 8).astype(np.uint8)
+
+
+def _float_to_u8(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # float32
+    """Read 0..1 as black to white, else 0..255, else stretch the range.
+
+    Float pictures carry no scale of their own; NaN and infinity become black.
+    """
+    finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
+    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
+    if low >= 0.0 and high <= 1.0:
+        finite = finite * 255.0
+    elif low < 0.0 or high > 255.0:
+        finite = (finite - low) / (high - low) * 255.0
+    return np.clip(np.rint(finite), 0, 255).astype(np.uint8)
+
+
+def _from_lab(picture: Image.Image) -> Image.Image:
+    return _transform(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+
+
+def _apply_profile(picture: Image.Image, data: bytes) -> Image.Image:
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+        space = profile.profile.xcolor_space.strip()
+        if space != _PROFILE_SPACES[picture.mode]:
+            return picture
+        if space == "RGB" and _is_srgb(profile):
+            return picture
+        return _transform(picture, profile)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
+        # A damaged profile: the pixels are still the picture.
+        return picture
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Tell the usual case by name, since the identity transform costs as much as any."""
+    description = profile.profile.profile_description or ""
+    return description.startswith("sRGB")
+
+
+def _transform(picture: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    converted = ImageCms.profileToProfile(
+        picture,
+        source,
+        target,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+    )
+    if converted is None:  # only with inPlace=True, says Pillow; its types disagree
+        raise ValueError("the colour transform returned nothing")
+    return converted

@@ -1,0 +1,79 @@
+"""What is learnt about an image while its pixels are at hand."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+# The perceptual hash looks at a 32 x 32 picture and keeps the sign of its 8 x 8
+# lowest frequencies against their median (Zauner 2010, section 3.2.1).
+_HASH_SIDE_PX = 32
+_HASH_FREQUENCIES = 8
+
+# Sharpness is compared between pictures, so all are measured at one size.
+_SHARPNESS_SIDE_PX = 256
+
+_THUMBNAIL_QUALITY = 70
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """Facts that travel with a vector; sizes are after EXIF orientation.
+
+    `sharpness` is the variance of the Laplacian of the luminance (0..255) of the
+    picture at a long side of 256 px: low means blurred. `format` is "RAW" for
+    pixels that came undecoded; `size_bytes` and `sha256` (32 bytes) then are
+    those of the pixels.
+    """
+
+    width_px: int
+    height_px: int
+    size_bytes: int
+    sha256: bytes
+    perceptual_hash: int
+    sharpness: float
+    format: str
+    thumbnail_webp: bytes = b""
+
+
+def perceptual_hash(luminance: Image.Image) -> int:
+    """Return the 64-bit DCT hash of an upright mode L picture."""
+    small = luminance.resize((_HASH_SIDE_PX, _HASH_SIDE_PX), Image.Resampling.BOX)
+    basis = _dct_basis()
+    low = basis @ np.asarray(small, dtype=np.float32) @ basis.T
+    flat = low.ravel()
+    # The first coefficient is the mean brightness: it says nothing of structure.
+    bits = flat > np.median(flat[1:])
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def sharpness(luminance: Image.Image) -> float:
+    """Return the variance of the Laplacian at the working size."""
+    scale = _SHARPNESS_SIDE_PX / max(luminance.size)
+    size = (max(3, round(luminance.width * scale)), max(3, round(luminance.height * scale)))
+    grey = np.asarray(luminance.resize(size, Image.Resampling.BILINEAR), dtype=np.int16)
+    centre = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * centre
+    return float(laplacian.astype(np.float32).var())
+
+
+def thumbnail(picture: Image.Image, side_px: int) -> bytes:
+    """Return an upright RGB picture as WebP with a long side of at most `side_px`."""
+    small = picture.copy()
+    small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=_THUMBNAIL_QUALITY, method=2)
+    return out.getvalue()
+
+
+@cache
+def _dct_basis() -> npt.NDArray[np.float32]:
+    """Return the 8 lowest rows of the 32-point DCT-II, float32 [8, 32]."""
+    frequency = np.arange(_HASH_FREQUENCIES)[:, None]
+    position = np.arange(_HASH_SIDE_PX)[None, :]
+    return np.cos(np.pi * (2 * position + 1) * frequency / (2 * _HASH_SIDE_PX)).astype(np.float32)

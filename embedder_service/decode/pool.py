@@ -1,0 +1,211 @@
+"""A pool of decode processes that survives every one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from embedder_service.decode.exchange import Task
+from embedder_service.decode.worker import Decoded, PixelLease, Worker, WorkerDied, WorkerOptions
+from embedder_service.lanes import Lane, Lanes, Ticket
+from embedder_service.preprocess import Preprocess
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+
+_log = logging.getLogger(__name__)
+
+# A process that cannot be started is tried again after this long.
+_RESTART_DELAY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An image as it arrived: an encoded file, or raw RGB rows with their size."""
+
+    data: bytes
+    width_px: int = 0
+    height_px: int = 0
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether `data` is pixels."""
+        return self.width_px > 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """One image, and what the network wants of it."""
+
+    source: Source
+    preprocess: Preprocess
+
+
+class DecodeObserver(Protocol):
+    """Hears of what the pool does (metrics)."""
+
+    def decoded(self, seconds: float) -> None:
+        """One image was decoded."""
+
+    def decode_failed(self, cause: str) -> None:
+        """One image failed: a reason in lower case, or timeout, crash, memory."""
+
+    def worker_restarted(self) -> None:
+        """A process was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How many processes there are and what each may use."""
+
+    processes: int
+    max_pixels_in_flight: int
+    thumbnail_side_px: int
+    worker: WorkerOptions
+
+
+class DecodePool:
+    """Decodes images in processes of its own, queries first."""
+
+    def __init__(self, options: PoolOptions, observer: DecodeObserver) -> None:
+        self._options = options
+        self._observer = observer
+        self._lanes: Lanes[DecodeJob, Decoded] = Lanes()
+        self._budget = PixelBudget(
+            options.max_pixels_in_flight - options.processes * options.worker.free_pixels
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._workers: list[Worker] = []
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start all processes and wait until they are ready.
+
+        Raises:
+            OSError: one cannot be started.
+        """
+        lease: PixelLease = self._budget.lease
+        self._workers = [
+            Worker(self._options.worker, lease) for _ in range(self._options.processes)
+        ]
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+        self._tasks = [asyncio.create_task(self._serve(worker)) for worker in self._workers]
+
+    @property
+    def processes(self) -> int:
+        """How many processes the pool holds."""
+        return self._options.processes
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the processes that are running."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def depth(self, lane: Lane) -> int:
+        """Return how many images wait for a process."""
+        return self._lanes.depth(lane)
+
+    async def decode(self, job: DecodeJob, lane: Lane, deadline_s: float | None) -> Decoded:
+        """Return the pixels and facts of one image.
+
+        Raises:
+            ImageUnreadable, ImageTooLarge: the image's own fault.
+            DeadlineExceeded: `deadline_s` passed before its turn came.
+            Unavailable: the pool is closing.
+        """
+        if self._closed:
+            raise _closing()
+        done: asyncio.Future[Decoded] = asyncio.get_running_loop().create_future()
+        self._lanes.put(Ticket(job, lane, deadline_s, done))
+        return await done
+
+    async def close(self) -> None:
+        """Resolve what waits and end all processes."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ticket in self._lanes.drain():
+            ticket.fail(_closing())
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+    async def _serve(self, worker: Worker) -> None:
+        while True:
+            await self._lanes.wait()
+            for ticket in self._lanes.take(1):
+                try:
+                    await self._run(worker, ticket)
+                finally:
+                    ticket.fail(_closing())  # only what is still unresolved: cancellation
+
+    async def _run(self, worker: Worker, ticket: Ticket[DecodeJob, Decoded]) -> None:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        job = ticket.work
+        try:
+            decoded = await worker.decode(self._task_for(job), job.source.data)
+        except WorkerDied as error:
+            ticket.fail(error.image_error)
+            self._observer.decode_failed(error.cause)
+            _log.warning("a decode process ended", extra={"cause": error.cause})
+            await self._restart(worker)
+        except LookalikeError as error:
+            ticket.fail(error)
+            self._observer.decode_failed(error.reason.name.lower())
+        else:
+            ticket.resolve(decoded)
+            self._observer.decoded(loop.time() - started_s)
+
+    async def _restart(self, worker: Worker) -> None:
+        self._observer.worker_restarted()
+        while True:
+            await worker.stop()
+            try:
+                await worker.start()
+            except OSError:
+                _log.exception("cannot start a decode process")
+                await asyncio.sleep(_RESTART_DELAY_S)
+            else:
+                return
+
+    def _task_for(self, job: DecodeJob) -> Task:
+        preprocess = job.preprocess
+        return Task(
+            length=len(job.source.data),
+            width_px=job.source.width_px,
+            height_px=job.source.height_px,
+            size_px=preprocess.size_px,
+            crop_fraction=preprocess.crop_fraction,
+            resize_filter=preprocess.resize_filter,
+            thumbnail_side_px=self._options.thumbnail_side_px,
+            time_ms=self._options.worker.timeout_ms,
+        )
+
+
+class PixelBudget:
+    """Bounds the pixels of large pictures that are decoded at one time."""
+
+    def __init__(self, pixels: int) -> None:
+        self._free = pixels
+        self._most = pixels
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def lease(self, pixels: int) -> AsyncIterator[None]:
+        """Hold `pixels` of the budget; a picture above all of it goes alone."""
+        held = min(pixels, self._most)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._free >= held)
+            self._free -= held
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._free += held
+                self._changed.notify_all()
+
+
+def _closing() -> Unavailable:
+    return Unavailable("the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0)

@@ -1,0 +1,272 @@
+"""The server's end of one decode process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from embedder_service.decode.exchange import (
+    HEADER,
+    BrokenMessage,
+    Task,
+    pack,
+    pack_task,
+    unpack,
+    unpack_length,
+)
+from embedder_service.decode.facts import ImageFacts
+from embedder_service.decode.limits import ImageLimits
+from embedder_service.preprocess import U8
+from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Reason
+
+# Python, NumPy and Pillow import in 0.3 s; a machine under load takes longer.
+_START_TIMEOUT_S = 60.0
+# A copy into shared memory of this size takes 0.2 ms: more leaves the loop.
+_COPY_ON_LOOP_BYTES = 1 << 20
+
+PixelLease = Callable[[int], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What one decode process may use.
+
+    `free_pixels` is the size of a picture that needs no leave of the budget of
+    pixels in flight. `timeout_ms` bounds the CPU time of one image, and its time
+    by the clock.
+    """
+
+    limits: ImageLimits
+    memory_bytes: int
+    timeout_ms: int
+    free_pixels: int
+    nice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`pixels`: uint8 [S, S, 3], sRGB."""
+
+    pixels: U8
+    facts: ImageFacts
+
+
+class WorkerDied(Exception):
+    """The process ended or had to be ended; `image_error` says so to the caller."""
+
+    def __init__(self, image_error: LookalikeError, cause: str) -> None:
+        super().__init__(image_error.message)
+        self.image_error = image_error
+        self.cause = cause
+
+
+class Worker:
+    """One decode process. Not shared: one task at a time."""
+
+    def __init__(self, options: WorkerOptions, lease: PixelLease) -> None:
+        self._options = options
+        self._lease = lease
+        # Room for the largest file, raw picture or square; pages that no image
+        # has touched cost nothing.
+        limits = options.limits
+        self._shared_bytes = max(limits.max_image_bytes, 3 * limits.max_image_pixels)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._memory: mmap.mmap | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None while it is not running."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready.
+
+        Raises:
+            OSError: it cannot be started, or ends at once.
+        """
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        shared = os.memfd_create("lookalike-decode")
+        try:
+            os.ftruncate(shared, self._shared_bytes)
+            self._memory = mmap.mmap(shared, self._shared_bytes)
+            self._process = self._spawn(theirs.fileno(), shared)
+        finally:
+            os.close(shared)
+            theirs.close()
+        self._connection = ours
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await self._receive()
+        except (TimeoutError, BrokenMessage, EOFError) as error:
+            await self.stop()
+            raise OSError("a decode process does not start") from error
+
+    async def decode(self, task: Task, data: bytes) -> Decoded:
+        """Return the square and the facts of one image.
+
+        Raises:
+            ImageUnreadable, ImageTooLarge: the image's own fault.
+            WorkerDied: so much its fault that the process is gone.
+        """
+        assert_running = self._connection is not None and self._memory is not None
+        if not assert_running:
+            raise WorkerDied(_crashed(), "not running")
+        await self._write(data)
+        try:
+            answer = await self._converse(pack_task(task))
+            return self._read(answer, task, len(data))
+        except TimeoutError as error:
+            raise WorkerDied(_too_slow(self._options.timeout_ms), "timeout") from error
+        except (OSError, EOFError, BrokenMessage, ValueError, TypeError, KeyError) as error:
+            timed_out = await self._was_timed_out()
+            image_error = _too_slow(self._options.timeout_ms) if timed_out else _crashed()
+            raise WorkerDied(image_error, "timeout" if timed_out else "crash") from error
+
+    async def stop(self) -> None:
+        """End the process, whatever it is doing, and free its memory."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _spawn(self, connection: int, shared: int) -> subprocess.Popen[bytes]:
+        options = self._options
+        settings = {
+            "limits": asdict(options.limits),
+            "memory_bytes": options.memory_bytes + self._shared_bytes,
+            "free_pixels": options.free_pixels,
+            "nice": options.nice,
+            "shared_bytes": self._shared_bytes,
+        }
+        command = [sys.executable, "-m", "embedder_service.decode.child"]
+        command += [str(connection), str(shared), json.dumps(settings)]
+        # A bare environment: no secrets beside hostile files, and one thread of
+        # each numeric library, whose stacks would count against the memory.
+        environment = {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            # Freed pictures go back to the system instead of staying in arenas.
+            "MALLOC_ARENA_MAX": "1",
+        }
+        return subprocess.Popen(
+            command, pass_fds=(connection, shared), env=environment, stdin=subprocess.DEVNULL
+        )
+
+    async def _write(self, data: bytes) -> None:
+        if len(data) <= _COPY_ON_LOOP_BYTES:
+            self._copy(data)
+        else:
+            await asyncio.to_thread(self._copy, data)
+
+    def _copy(self, data: bytes) -> None:
+        if self._memory is not None:
+            self._memory[: len(data)] = data
+
+    async def _converse(self, request: bytes) -> dict[str, Any]:
+        """Send, wait for leave to decode if it is asked for, return the answer."""
+        answer = await self._exchange(request)
+        if "ask_pixels" not in answer:
+            return answer
+        pixels = min(int(answer["ask_pixels"]), self._options.limits.max_image_pixels)
+        async with self._lease(pixels):
+            return await self._exchange(pack({"go": True}))
+
+    async def _exchange(self, request: bytes) -> dict[str, Any]:
+        if self._connection is None:
+            raise EOFError
+        async with asyncio.timeout(self._options.timeout_ms / 1000):
+            await asyncio.get_running_loop().sock_sendall(self._connection, request)
+            return await self._receive()
+
+    async def _receive(self) -> dict[str, Any]:
+        header = await self._receive_exactly(HEADER.size)
+        return unpack(await self._receive_exactly(unpack_length(header)))
+
+    async def _receive_exactly(self, size: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < size:
+            if self._connection is None:
+                raise EOFError
+            piece = await loop.sock_recv(self._connection, size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def _read(self, answer: dict[str, Any], task: Task, size_bytes: int) -> Decoded:
+        if "reason" in answer:
+            error = _image_error(str(answer["reason"]), str(answer["message"]))
+            if answer["spent"]:
+                raise WorkerDied(error, "memory")
+            raise error
+        if self._memory is None:
+            raise EOFError
+        count = task.size_px * task.size_px * 3
+        pixels = np.frombuffer(self._memory[:count], dtype=np.uint8)
+        facts = ImageFacts(
+            width_px=int(answer["width_px"]),
+            height_px=int(answer["height_px"]),
+            size_bytes=size_bytes,
+            sha256=bytes.fromhex(answer["sha256"]),
+            perceptual_hash=int(answer["perceptual_hash"]),
+            sharpness=float(answer["sharpness"]),
+            format=str(answer["format"]),
+            thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
+        )
+        return Decoded(pixels.reshape(task.size_px, task.size_px, 3), facts)
+
+    async def _was_timed_out(self) -> bool:
+        """Tell whether the CPU timer ended the process."""
+        if self._process is None:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return await asyncio.to_thread(self._process.wait, 1.0) == -_SIGPROF
+        return False
+
+
+_SIGPROF = 27  # Linux, every architecture that wheels exist for
+
+
+def _image_error(reason: str, message: str) -> LookalikeError:
+    if reason == Reason.IMAGE_TOO_LARGE.name:
+        return ImageTooLarge(message)
+    return ImageUnreadable(message)
+
+
+def _crashed() -> LookalikeError:
+    return ImageUnreadable("the image file is damaged: decoding it failed")
+
+
+def _too_slow(timeout_ms: int) -> LookalikeError:
+    return ImageTooLarge(
+        f"the image takes more than {timeout_ms} ms to decode: send a smaller or plainer copy"
+    )
+
+
+@contextlib.asynccontextmanager
+async def no_lease(_pixels: int) -> AsyncIterator[None]:
+    """A lease that is always granted."""
+    yield

@@ -1,0 +1,144 @@
+"""What the embedder measures of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from embedder_service.embedder import Embedder
+from embedder_service.lanes import Lane
+
+# From a small picture's decode to a slow batch on a busy CPU.
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class DecodeMetrics:
+    """Hears the decode pool."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "lookalike_embedder_decode_seconds",
+            "Time of one image in a decode process, in seconds",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "lookalike_embedder_decode_failures",
+            "Images that could not be decoded, by reason",
+            ["reason"],
+            registry=registry,
+        )
+        self._restarts = Counter(
+            "lookalike_embedder_decode_restarts",
+            "Decode processes that were replaced",
+            registry=registry,
+        )
+
+    def decoded(self, seconds: float) -> None:
+        """Count one image."""
+        self._seconds.observe(seconds)
+
+    def decode_failed(self, cause: str) -> None:
+        """Count one failure."""
+        self._failures.labels(cause).inc()
+
+    def worker_restarted(self) -> None:
+        """Count one replaced process."""
+        self._restarts.inc()
+
+
+class EncoderMetrics:
+    """The metric families of all encoders; `of` gives one encoder's part."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.images = Counter(
+            "lookalike_embedder_images",
+            "Images embedded",
+            ["model", "lane"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "lookalike_embedder_image_seconds",
+            "Time of one image from arrival to vector, in seconds",
+            ["model", "lane"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.rejections = Counter(
+            "lookalike_embedder_rejections",
+            "Images refused for overload",
+            ["model", "lane"],
+            registry=registry,
+        )
+        self.batch_images = Histogram(
+            "lookalike_embedder_batch_images",
+            "Images in one forward pass",
+            ["model"],
+            buckets=_IMAGES,
+            registry=registry,
+        )
+        self.batch_seconds = Histogram(
+            "lookalike_embedder_batch_seconds",
+            "Time of one forward pass, in seconds",
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.failures = Counter(
+            "lookalike_embedder_runner_failures",
+            "Runners that failed and were loaded again",
+            ["model"],
+            registry=registry,
+        )
+        self._inside = Gauge(
+            "lookalike_embedder_queue_images",
+            "Images that wait or are worked on, by lane",
+            ["model", "lane"],
+            registry=registry,
+        )
+
+    def of(self, model: str, on_health: Callable[[bool], None]) -> ModelMetrics:
+        """Return the observer of one model."""
+        return ModelMetrics(self, model, on_health)
+
+    def watch(self, embedder: Embedder) -> None:
+        """Read the queues whenever the metrics are scraped."""
+        for encoder in embedder.encoders:
+            for lane in Lane:
+                gauge = self._inside.labels(encoder.definition.name, lane.value)
+                gauge.set_function(lambda encoder=encoder, lane=lane: encoder.inside(lane))
+
+
+class ModelMetrics:
+    """Hears one encoder and its batcher."""
+
+    def __init__(
+        self, families: EncoderMetrics, model: str, on_health: Callable[[bool], None]
+    ) -> None:
+        self._families = families
+        self._model = model
+        self._on_health = on_health
+
+    def batch_done(self, images: int, seconds: float) -> None:
+        """Count one batch."""
+        self._families.batch_images.labels(self._model).observe(images)
+        self._families.batch_seconds.labels(self._model).observe(seconds)
+
+    def runner_failed(self) -> None:
+        """Count one failure."""
+        self._families.failures.labels(self._model).inc()
+
+    def healthy_changed(self, healthy: bool) -> None:
+        """Pass the news on to the health service."""
+        self._on_health(healthy)
+
+    def rejected(self, lane: Lane) -> None:
+        """Count one refusal."""
+        self._families.rejections.labels(self._model, lane.value).inc()
+
+    def embedded(self, lane: Lane, seconds: float) -> None:
+        """Count one answer."""
+        self._families.images.labels(self._model, lane.value).inc()
+        self._families.seconds.labels(self._model, lane.value).observe(seconds)

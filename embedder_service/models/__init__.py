@@ -1,0 +1,1 @@
+"""Networks, their weights, and the one module that maps pixels to features."""

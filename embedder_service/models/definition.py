@@ -1,0 +1,68 @@
+"""What a model is, before any of it is loaded.
+
+Nothing here imports torch: with a cached conversion a server starts without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedder_service.fingerprint import fingerprint
+from embedder_service.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PRECISIONS = ("f32", "bf16")
+POOLINGS = ("avg", "max", "gem")
+
+
+class ModelError(Exception):
+    """A model cannot be served; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDefinition:
+    """One model with everything that changes its vectors.
+
+    `build` loads the weights and returns the network: uint8 [B, S, S, 3] in,
+    float32 [B, D] out, pooled but not yet of unit length.
+    """
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    preprocess: Preprocess
+    pooling: str
+    dimension: int
+    precision: str
+    build: Callable[[], nn.Module]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over everything that changes a vector."""
+        return fingerprint(
+            architecture=self.architecture,
+            weights_sha256=self.weights_sha256,
+            preprocess=self.preprocess.describe(),
+            pooling=self.pooling,
+            precision=self.precision,
+            dimension=self.dimension,
+        )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a weights file in lower-case hexadecimal.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read the weights file {path}: {error.strerror}") from error

@@ -1,0 +1,123 @@
+"""Settings to parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from embedder_service.admission import AdmissionOptions
+from embedder_service.batcher import BatcherOptions
+from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.pool import DecodePool, PoolOptions
+from embedder_service.decode.worker import WorkerOptions
+from embedder_service.embedder import Embedder
+from embedder_service.encoder import Encoder
+from embedder_service.metrics import DecodeMetrics, EncoderMetrics
+from embedder_service.models import spec
+from embedder_service.models.definition import ModelDefinition
+from embedder_service.runtimes.choice import load_runtime, resolve_device
+from embedder_service.runtimes.protocol import Runtime
+from embedder_service.settings import Settings, cache_path
+from lookalike.serving.server import ServerOptions
+from lookalike.wire.channel import TlsFiles
+
+_MIB = 1 << 20
+
+
+def build_embedder(
+    settings: Settings, registry: CollectorRegistry, on_health: Callable[[bool], None]
+) -> Embedder:
+    """Return the embedder of `settings`, not yet started.
+
+    Raises:
+        ModelError: a model cannot be served.
+    """
+    pool = DecodePool(pool_options(settings), DecodeMetrics(registry))
+    metrics = EncoderMetrics(registry)
+    device = resolve_device(settings.device)
+    encoders = []
+    for text in settings.models.split(","):
+        definition = spec.define(spec.parse(text), settings.precision)
+        observer = metrics.of(definition.name, on_health)
+        encoders.append(
+            Encoder(
+                definition,
+                _loader(definition, device, settings),
+                pool,
+                image_limits(settings),
+                BatcherOptions(
+                    input_size_px=definition.preprocess.size_px,
+                    max_batch_images=settings.max_batch_images,
+                    target_batch_ms=settings.target_batch_ms,
+                    stuck_after_s=settings.stuck_after_s,
+                ),
+                AdmissionOptions(settings.max_queued_images, settings.max_bytes_in_flight),
+                observer,
+            )
+        )
+    embedder = Embedder(pool, encoders)
+    metrics.watch(embedder)
+    return embedder
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """Return what an image may be."""
+    return ImageLimits(
+        settings.max_image_bytes, settings.max_image_pixels, settings.max_aspect_ratio
+    )
+
+
+def pool_options(settings: Settings) -> PoolOptions:
+    """Return what the decode processes may use."""
+    processes = settings.decode_processes or len(os.sched_getaffinity(0))
+    # Half of the budget is divided among the processes for good, so that usual
+    # pictures need no leave; large ones share the other half.
+    free_pixels = min(settings.max_image_pixels, settings.max_pixels_in_flight // (2 * processes))
+    worker = WorkerOptions(
+        limits=image_limits(settings),
+        memory_bytes=settings.decode_memory_mib * _MIB,
+        timeout_ms=settings.decode_timeout_ms,
+        free_pixels=free_pixels,
+        nice=settings.decode_nice,
+    )
+    return PoolOptions(
+        processes=processes,
+        max_pixels_in_flight=settings.max_pixels_in_flight,
+        thumbnail_side_px=settings.thumbnail_side_px,
+        worker=worker,
+    )
+
+
+def server_options(settings: Settings) -> ServerOptions:
+    """Return how to serve."""
+    tls = None
+    if settings.tls_certificate:
+        tls = TlsFiles(
+            ca=Path(settings.tls_client_ca) if settings.tls_client_ca else None,
+            certificate=Path(settings.tls_certificate),
+            key=Path(settings.tls_key),
+        )
+    return ServerOptions(
+        host=settings.host,
+        port=settings.port,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        tls=tls,
+        reflection=settings.reflection,
+        grace_s=settings.grace_s,
+    )
+
+
+def _loader(definition: ModelDefinition, device: str, settings: Settings) -> Callable[[], Runtime]:
+    def load() -> Runtime:
+        return load_runtime(
+            definition,
+            device,
+            threads=settings.cpu_threads,
+            max_batch_images=settings.max_batch_images,
+            cache_dir=cache_path(settings),
+        )
+
+    return load
