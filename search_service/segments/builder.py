@@ -10,14 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from search_service.segments.current import read_current, remove_unfinished, write_current
 from search_service.segments.errors import BuildFailed, SegmentDamaged
 from search_service.segments.files import remove_tree
-from search_service.segments.manifest import Identity, read_manifest
+from search_service.segments.manifest import Identity, Manifest, read_manifest
 from search_service.shard.segment_api import BuildJob, BuildResult
 
 # The child runs below the server: with every core busy it gets about a tenth.
@@ -30,8 +30,14 @@ _BOOT = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    child: subprocess.Popen[str]
+    thread: threading.Thread
+
+
 class Builder:
-    """At most one child at a time; every future is resolved."""
+    """One build at a time, and one seal beside it; every future is resolved."""
 
     def __init__(
         self, *, nice: int = DEFAULT_NICE, on_step: Callable[[int, str], None] | None = None
@@ -40,41 +46,42 @@ class Builder:
         self._nice = nice
         self._on_step = on_step
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[str] | None = None
-        self._thread: threading.Thread | None = None
+        self._running: dict[bool, _Running] = {}  # by `seal_only`
         self._closed = False
 
     def start(self, job: BuildJob) -> Future[BuildResult]:
         """Run `job`; the future fails with `BuildFailed` when the child does.
 
         Raises:
-            BuildFailed: a build is running, or the builder is closed.
+            BuildFailed: one of its kind is running, or the builder is closed.
         """
         with self._lock:
             if self._closed:
                 raise BuildFailed("the builder is closed")
-            if self._thread is not None and self._thread.is_alive():
-                raise BuildFailed("a build is running already")
-            remove_unfinished(job.segments_path)
+            busy = {kind for kind, one in self._running.items() if one.thread.is_alive()}
+            if job.seal_only in busy:
+                raise BuildFailed("a build of this kind is running already")
+            if not busy:
+                remove_unfinished(job.segments_path)
             child = self._spawn()
             future: Future[BuildResult] = Future()
             future.set_running_or_notify_cancel()
-            self._child = child
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._attend, args=(job, child, future), name="segment-build", daemon=True
             )
-            self._thread.start()
+            self._running[job.seal_only] = _Running(child, thread)
+            thread.start()
         return future
 
     def close(self) -> None:
-        """Kill a running child by its pid; its future fails."""
+        """Kill running children by their pids; their futures fail."""
         with self._lock:
             self._closed = True
-            child, thread = self._child, self._thread
-        if child is not None and child.poll() is None:
-            child.kill()
-        if thread is not None:
-            thread.join()
+            running = list(self._running.values())
+        for one in running:
+            one.child.kill()  # nothing happens to one that has ended and been waited for
+        for one in running:
+            one.thread.join()
 
     def _spawn(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -118,7 +125,7 @@ class Builder:
             assert child.stdin is not None  # piped above
             assert child.stdout is not None  # piped above
             try:
-                child.stdin.write(json.dumps({**_job_fields(job), "nice": self._nice}) + "\n")
+                child.stdin.write(json.dumps(self._job_fields(job)) + "\n")
             except BrokenPipeError:
                 said.append("the child ended before it took its job")
             for line in child.stdout:
@@ -136,10 +143,13 @@ class Builder:
             raise BuildFailed(f"the builder ended with status {child.returncode}: {last}")
         return outcome
 
-
-def _job_fields(job: BuildJob) -> dict[str, Any]:
-    fields = asdict(job)
-    return {**fields, "store_path": str(job.store_path), "segments_path": str(job.segments_path)}
+    def _job_fields(self, job: BuildJob) -> dict[str, Any]:
+        return {
+            **asdict(job),
+            "store_path": str(job.store_path),
+            "segments_path": str(job.segments_path),
+            "nice": 0 if job.seal_only else self._nice,  # a seal is short and writers wait for it
+        }
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -163,7 +173,7 @@ def _publish(job: BuildJob, outcome: dict[str, Any]) -> list[str]:
     identity = Identity(job.uid, job.dimension, job.fingerprint)
     try:
         new = read_manifest(root / made, identity)
-        kept = [name for name in names if not _replaced(root / name, identity, new.after_ordinal)]
+        kept = [name for name in names if _stays(root / name, identity, new)]
         write_current(root, [*kept, made])
     except BaseException:
         remove_tree(root / made)
@@ -171,10 +181,18 @@ def _publish(job: BuildJob, outcome: dict[str, Any]) -> list[str]:
     return [*kept, made]
 
 
-def _replaced(path: Path, identity: Identity, after_ordinal: int) -> bool:
+def _stays(path: Path, identity: Identity, new: Manifest) -> bool:
+    """Whether a segment lies outside the range of a new one.
+
+    Raises:
+        BuildFailed: it lies across an end of that range.
+    """
     try:
-        manifest = read_manifest(path, identity)
+        old = read_manifest(path, identity)
     except SegmentDamaged:
+        return False
+    if old.upto_ordinal <= new.after_ordinal or old.after_ordinal >= new.upto_ordinal:
         return True
-    # Builds reach to the newest ordinal: all that begins in their range ends in it.
-    return manifest.after_ordinal >= after_ordinal
+    if old.after_ordinal >= new.after_ordinal and old.upto_ordinal <= new.upto_ordinal:
+        return False
+    raise BuildFailed("another build has covered a part of the same range meanwhile")

@@ -20,7 +20,7 @@ from search_service.segments.assembly import Assembly, Step
 from search_service.segments.current import read_current
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import Identity, read_manifest
-from search_service.segments.planning import Action, Current, make_plan
+from search_service.segments.planning import Action, Current, Plan, make_plan, make_seal_plan
 from search_service.shard.reader import iter_live_vectors, live_ordinals
 from search_service.shard.types import Dtype, IndexSettings, Preset
 
@@ -39,13 +39,21 @@ def run_job(job: dict[str, Any], report: Callable[[Step], None]) -> dict[str, An
     store = Path(job["store_path"])
     identity = Identity(job["uid"], job["dimension"], job["fingerprint"])
     settings = settings_of(job["settings"])
-    live = live_ordinals(store, job["upto_ordinal"])
-    plan = make_plan(_current(root, identity), live, settings, job["upto_ordinal"])
+    plan = _plan(job, _current(root, identity), store, settings)
     if plan.action is Action.NOTHING:
         return {"made": None}
     vectors = partial(iter_live_vectors, store)
     assembly = Assembly(root, identity, settings, job["threads"], vectors, report)
     return {"made": assembly.run(plan)}
+
+
+def _plan(
+    job: dict[str, Any], current: list[Current], store: Path, settings: IndexSettings
+) -> Plan:
+    upto_ordinal = job["upto_ordinal"]
+    if job["seal_only"]:
+        return make_seal_plan(current, upto_ordinal)
+    return make_plan(current, live_ordinals(store, upto_ordinal), settings, upto_ordinal)
 
 
 def settings_of(fields: dict[str, Any]) -> IndexSettings:

@@ -19,6 +19,7 @@ class Collector:
 
     def __init__(self, directory: Path, layout: RowLayout) -> None:
         self._directory = directory
+        self._dimension = layout.dimension
         self._writer = RowWriter(directory, layout)
         self._index = DigestIndex()
         self._digests: list[U64] = []
@@ -45,7 +46,16 @@ class Collector:
         self._nodes.append(pairs[1])
 
     def add(self, ordinals: I64, vectors: F32) -> None:
-        """Add int64 [n] ascending ordinals and their float32 [n, D] vectors."""
+        """Add int64 [n] ascending ordinals and their float32 [n, D] vectors.
+
+        Raises:
+            ValueError: the vectors have another dimension.
+        """
+        if vectors.shape[1] != self._dimension:
+            raise ValueError(
+                f"the store's vectors have dimension {vectors.shape[1]}, "
+                f"the collection has {self._dimension}"
+            )
         digests = digest_rows(vectors)
         nodes = self._known_nodes(digests, vectors)
         fresh = np.flatnonzero(nodes < 0)

@@ -80,6 +80,14 @@ def make_plan(
     return _plan_delta(ordered, live, settings, upto_ordinal, tail)
 
 
+def make_seal_plan(current: Sequence[Current], upto_ordinal: int) -> Plan:
+    """Plan a segment without a graph over what no segment covers yet."""
+    covered = _covered(sorted(current, key=lambda segment: segment.manifest.after_ordinal))
+    if covered is not None and covered >= upto_ordinal:
+        return Plan(Action.NOTHING, covered, upto_ordinal)
+    return Plan(Action.SEAL, covered or 0, upto_ordinal)
+
+
 def _plan_delta(
     ordered: Sequence[Current], live: I64, settings: IndexSettings, upto_ordinal: int, tail: int
 ) -> Plan:

@@ -52,7 +52,7 @@ class Segment:
         self.manifest = manifest
         self._matrix = matrix
         self._map = ordinal_map
-        self._encoder = encoder
+        self.encoder = encoder
         self._side = side
         self._side_rows = matrix.array[side]
         self._is_side = np.zeros(max(manifest.nodes, 1), dtype=np.bool_)
@@ -128,7 +128,7 @@ class Segment:
             return self.scan(queries, count, threads)
         self._refuse_if_damaged()
         count = max(count, LEAST_CANDIDATES)
-        encoded = self._encoder.encode(queries)
+        encoded = self.encoder.encode(queries)
         nodes = self._graph.search(encoded, count, max(expansion, LEAST_EXPANSION), threads)
         if len(self._side):
             nodes[self._is_side[nodes] & (nodes >= 0)] = -1  # the scan has them, once

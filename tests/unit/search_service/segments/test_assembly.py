@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_service.segments.manifest import GRAPH
+from search_service.segments.planning import Action, Plan
+from search_service.segments.segment import Segment
+from search_service.shard.types import Dtype, IndexSettings
+from tests.unit.search_service.segments.support import (
+    IDENTITY,
+    SETTINGS,
+    SmallStore,
+    assemble,
+    recall_of,
+    self_misses,
+    unit_vectors,
+)
+
+QUERIES = unit_vectors(200, seed=99)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SmallStore]:
+    small = SmallStore(tmp_path)
+    yield small
+    small.close()
+
+
+def build(store: SmallStore, *, settings: IndexSettings = SETTINGS) -> Segment:
+    path = assemble(store, Plan(Action.BUILD, 0, store.last_ordinal), settings=settings)
+    return Segment.open(path, IDENTITY)
+
+
+def test_holds_the_live_vectors_of_its_range(store: SmallStore) -> None:
+    vectors = unit_vectors(300)
+    store.add(vectors)
+    store.delete([5, 17])
+    path = assemble(store, Plan(Action.BUILD, 100, 250))
+    segment = Segment.open(path, IDENTITY)
+    assert sorted(segment.ordinals) == list(range(101, 251))
+    nodes = np.repeat(np.arange(len(segment.rows)), np.diff(segment.offsets))
+    for node, ordinal in zip(nodes, segment.ordinals, strict=True):
+        assert np.array_equal(segment.rows[node], vectors[ordinal - 1])
+
+
+def test_byte_equal_vectors_share_a_node_and_do_not_hide_others(store: SmallStore) -> None:
+    vectors = unit_vectors(4_000)
+    vectors[1_000:1_400] = vectors[7]  # 10 % identical
+    store.add(vectors[:2_000])
+    first = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    store.add(vectors[2_000:])
+    store.add(vectors[7:8])
+    path = assemble(store, Plan(Action.EXTEND, 0, store.last_ordinal, first.name))
+    segment = Segment.open(path, IDENTITY)
+    assert len(segment.rows) == 3_600
+    counts = np.diff(segment.offsets)
+    assert counts.max() == 402
+    node = int(counts.argmax())
+    held = segment.ordinals[segment.offsets[node] : segment.offsets[node + 1]]
+    assert held.tolist() == [8, *range(1_001, 1_401), 4_001]
+    assert len(self_misses(segment)) == 0
+
+
+def test_adding_a_delta_equals_building_in_one_go(store: SmallStore) -> None:
+    vectors = unit_vectors(6_000)
+    store.add(vectors[:4_000])
+    base = assemble(store, Plan(Action.BUILD, 0, 4_000))
+    store.add(vectors[4_000:])
+    extended = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 6_000, base.name)), IDENTITY)
+    fresh = build(store)
+    assert len(extended.rows) == len(fresh.rows) == 6_000
+    assert recall_of(extended, QUERIES, 10) >= recall_of(fresh, QUERIES, 10) - 0.005
+    assert len(self_misses(extended)) == 0
+    assert extended.side_nodes <= 60
+
+
+def test_every_node_finds_itself_by_the_graph_or_the_side_list(store: SmallStore) -> None:
+    store.add(unit_vectors(3_000, seed=3))
+    sparse = replace(SETTINGS, connectivity=4, expansion_add=16)
+    segment = build(store, settings=sparse)
+    assert segment.side_nodes > 0, "this poor graph was to leave some nodes unreachable"
+    assert len(self_misses(segment)) == 0
+
+
+@pytest.mark.parametrize("dtype", list(Dtype))
+@pytest.mark.parametrize("graph_dimension", [0, 32])
+def test_recall_of_every_scalar_type(store: SmallStore, dtype: Dtype, graph_dimension: int) -> None:
+    store.add(unit_vectors(2_000))
+    segment = build(store, settings=replace(SETTINGS, dtype=dtype, graph_dimension=graph_dimension))
+    assert recall_of(segment, QUERIES, 10) >= 0.95
+    assert len(self_misses(segment)) == 0
+
+
+def test_a_sealed_segment_has_no_graph_and_is_scanned(store: SmallStore) -> None:
+    vectors = unit_vectors(500)
+    store.add(vectors)
+    path = assemble(store, Plan(Action.SEAL, 0, 500))
+    assert not (path / GRAPH).exists()
+    segment = Segment.open(path, IDENTITY)
+    assert not segment.has_graph
+    found = segment.candidates(QUERIES, 10, 64, 1)
+    exact = np.argsort(-(QUERIES @ vectors.T), axis=1)[:, :10]
+    assert np.array_equal(np.sort(found, axis=1), np.sort(exact, axis=1))
+
+
+def test_an_empty_range_makes_an_empty_segment(store: SmallStore) -> None:
+    store.add(unit_vectors(10))
+    store.delete(range(1, 11))
+    segment = build(store)
+    assert segment.rows.shape == (0, IDENTITY.dimension)
+    assert segment.candidates(QUERIES, 5, 64, 1).shape == (len(QUERIES), 0)
+
+
+def test_the_basis_is_fitted_anew_when_newer_rows_do_not_fit_it(store: SmallStore) -> None:
+    store.add(unit_vectors(2_000))
+    base = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    store.add(unit_vectors(2_000, seed=5, tilt=1.0))
+    drifted = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY)
+    original = Segment.open(base, IDENTITY)
+    newer = unit_vectors(1_000, seed=6, tilt=1.0)
+    assert original.encoder.energy_of(newer) < original.manifest.captured_energy - 0.03
+    assert drifted.encoder.energy_of(newer) > original.encoder.energy_of(newer) + 0.01
+    assert len(self_misses(drifted)) == 0
+
+
+def test_the_basis_stays_while_newer_rows_are_alike(store: SmallStore) -> None:
+    store.add(unit_vectors(2_000))
+    base = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    store.add(unit_vectors(2_000, seed=5))
+    extended = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY)
+    original = Segment.open(base, IDENTITY)
+    assert np.array_equal(extended.encoder.basis, original.encoder.basis)
+
+
+def test_a_damaged_base_is_built_anew(store: SmallStore) -> None:
+    store.add(unit_vectors(1_000))
+    base = assemble(store, Plan(Action.BUILD, 0, 1_000))
+    graph = base / GRAPH
+    graph.write_bytes(graph.read_bytes()[:-100] + bytes(100))
+    store.add(unit_vectors(500, seed=2))
+    path = assemble(store, Plan(Action.EXTEND, 0, 1_500, base.name))
+    segment = Segment.open(path, IDENTITY)
+    assert len(segment.rows) == 1_500
+    assert len(self_misses(segment)) == 0
+
+
+def test_a_failed_build_leaves_nothing_behind(store: SmallStore) -> None:
+    store.add(unit_vectors(10, dimension=IDENTITY.dimension - 1))
+    with pytest.raises(ValueError, match="dimension"):
+        assemble(store, Plan(Action.BUILD, 0, 10))
+    assert list(store.segments_path.iterdir()) == []
