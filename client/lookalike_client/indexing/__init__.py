@@ -1,0 +1,1 @@
+"""Indexing files: finding them, leaving out what is stored, following what becomes of them."""

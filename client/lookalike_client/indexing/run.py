@@ -1,0 +1,135 @@
+"""Indexes files: sends what is new and follows it until it can be found."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
+from lookalike_client.client import Client
+from lookalike_client.indexing import resume
+from lookalike_client.indexing.ledger import Ledger, Tally
+from lookalike_client.indexing.scan import FileEntry
+from lookalike_client.inputs import ImageItem, QueuedMutation
+from lookalike_client.types import Collection, Metadata
+
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexJob:
+    """What to index. `job_id` groups the outcomes; `resend` sends all files again."""
+
+    collection: str
+    files: Sequence[FileEntry]
+    metadata: Mapping[str, Metadata]
+    job_id: str
+    resend: bool = False
+    wait: bool = True
+
+
+def ensure_collection(client: Client, name: str) -> Collection:
+    """Return the collection; create it, bound to the default model, if it is not there."""
+    try:
+        return client.collections.get(name)
+    except NotFound:
+        pass
+    try:
+        return client.collections.create(name)
+    except AlreadyExists:  # somebody else was quicker
+        return client.collections.get(name)
+
+
+def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Ledger:
+    """Index the files of `job`; `progress` is called often, from this thread.
+
+    Returns when all is queued, or, with `wait`, when all has ended.
+
+    Raises:
+        LookalikeError: the service refuses the job as a whole or stays away.
+    """
+    ledger = Ledger()
+    with _following(client, job, ledger) as follower:
+        for acceptance in client.submit_images(
+            job.collection, _mutations(client, job, ledger, progress), job_id=job.job_id
+        ):
+            ledger.accept(acceptance)
+            progress(ledger.tally())
+        while job.wait and not ledger.all_ended():
+            follower.check()
+            progress(ledger.tally())
+            time.sleep(_TICK_S)
+    progress(ledger.tally())
+    return ledger
+
+
+def _mutations(
+    client: Client, job: IndexJob, ledger: Ledger, progress: Callable[[Tally], None]
+) -> Iterator[QueuedMutation]:
+    if job.resend:
+        for file in job.files:
+            yield ImageItem(file.id, image=file.path, metadata=job.metadata.get(file.key))
+        return
+    for action in resume.compare(client, job.collection, job.files, job.metadata):
+        if isinstance(action, resume.Unchanged):
+            ledger.leave_out()
+            progress(ledger.tally())
+        else:
+            yield action
+
+
+class _Follower:
+    """Watches the job's outcomes on a thread of its own."""
+
+    def __init__(self, client: Client, job: IndexJob, ledger: Ledger) -> None:
+        self._client, self._job, self._ledger = client, job, ledger
+        self._stop = threading.Event()
+        self._error: LookalikeError | None = None
+        self._thread = threading.Thread(target=self._follow, name="lookalike-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more; the thread ends with its next outcome or with the client."""
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise what the thread met.
+
+        Raises:
+            LookalikeError: the outcomes cannot be watched.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def _follow(self) -> None:
+        cursor = ""
+        try:
+            # The service ends a stream when all that was accepted so far has ended:
+            # more may be accepted after that.
+            while not self._stop.wait(_TICK_S):
+                for event in self._client.watch_ingest(self._job.job_id, cursor=cursor):
+                    cursor = event.cursor
+                    self._ledger.end(event.result)
+                    if self._stop.is_set():
+                        return
+        except LookalikeError as error:
+            self._error = error
+        except ValueError:  # what gRPC raises for a call on a channel that was closed
+            return
+
+
+@contextmanager
+def _following(client: Client, job: IndexJob, ledger: Ledger) -> Iterator[_Follower]:
+    follower = _Follower(client, job, ledger)
+    if job.wait:
+        follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()

@@ -1,0 +1,1 @@
+"""Runs a whole system on one machine: Redis, embedder, worker and search service."""

@@ -1,0 +1,169 @@
+"""Which processes make a system, and how each is told about the others."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from lookalike.wire.channel import ChannelOptions, sync_channel
+from lookalike_client.supervisor import redis_server
+from lookalike_client.supervisor.child import ChildSpec
+from lookalike_client.supervisor.errors import StartError
+from lookalike_client.supervisor.ports import ReservedPort
+from lookalike_client.supervisor.system import Addresses
+
+# Longer than the grace that the services give calls under way (10 s, worker 20 s).
+_SERVICE_GRACE_S = 20.0
+_WORKER_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What to run. Port 0 takes a free one; `redis_url` names a server that runs already."""
+
+    data: Path
+    search_port: int = 50051
+    embedder_port: int = 0
+    redis_port: int = 0
+    redis_url: str | None = field(default=None, repr=False)
+    model: str = "efficientnet-lite2"
+    precision: str = "f32"
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Addresses and processes, in the order in which they start."""
+
+    addresses: Addresses
+    specs: tuple[ChildSpec, ...]
+
+
+def plan(options: UpOptions, stack: ExitStack) -> System:
+    """Reserve ports on `stack` and say what to run.
+
+    Raises:
+        StartError: a port is in use, or there is no Redis server.
+    """
+    search = _reserve(stack, options.search_port, "--search-port")
+    embedder = _reserve(stack, options.embedder_port, "--embedder-port")
+    specs: list[ChildSpec] = []
+    if options.redis_url is None:
+        redis = _reserve(stack, options.redis_port, "--redis-port")
+        specs.append(_redis(options, redis))
+        redis_url, redis_address = f"redis://{redis.address}/0", redis.address
+    else:
+        redis_url, redis_address = options.redis_url, _host_and_port(options.redis_url)
+    specs.append(_embedder(options, embedder, stack))
+    specs.append(_search(options, search, embedder.address, redis_url, stack))
+    specs.extend(
+        _worker(options, number, search.address, embedder.address, redis_url)
+        for number in range(1, options.workers + 1)
+    )
+    return System(Addresses(search.address, embedder.address, redis_address), tuple(specs))
+
+
+def _redis(options: UpOptions, port: ReservedPort) -> ChildSpec:
+    binary = redis_server.find_binary()
+    config = redis_server.write_config(options.data / "redis", port.number)
+    return ChildSpec(
+        name="redis",
+        command=[str(binary), str(config)],
+        ready=lambda: redis_server.answers(port.number),
+    )
+
+
+def _embedder(options: UpOptions, port: ReservedPort, stack: ExitStack) -> ChildSpec:
+    command = [
+        *(sys.executable, "-m", "embedder_service"),
+        *("--port", str(port.number)),
+        *("--models", options.model),
+        *("--precision", options.precision),
+        *("--cache-dir", str(options.data / "model-cache")),
+    ]
+    return ChildSpec(
+        name="embedder",
+        command=command,
+        ready=_health_check(port.address, stack),
+        grace_s=_SERVICE_GRACE_S,
+    )
+
+
+def _search(
+    options: UpOptions, port: ReservedPort, embedder: str, redis_url: str, stack: ExitStack
+) -> ChildSpec:
+    command = [
+        *(sys.executable, "-m", "search_service"),
+        *("--port", str(port.number)),
+        *("--data", str(options.data / "search")),
+        *("--embedder", embedder),
+    ]
+    return ChildSpec(
+        name="search",
+        command=command,
+        ready=_health_check(port.address, stack),
+        after=("redis", "embedder"),
+        # Not on the command line, which everybody can read: it may hold a password.
+        environment={"LOOKALIKE_SEARCH_REDIS": redis_url},
+        grace_s=_SERVICE_GRACE_S,
+    )
+
+
+def _worker(
+    options: UpOptions, number: int, search: str, embedder: str, redis_url: str
+) -> ChildSpec:
+    name = "worker" if options.workers == 1 else f"worker-{number}"
+    # Unique among all that share the server: a worker that comes back under its
+    # name takes up what it had.
+    port = search.rsplit(":", 1)[1]
+    command = [
+        *(sys.executable, "-m", "embedder_service.worker"),
+        *("--name", f"{socket.gethostname()}-{port}-{number}"),
+        *("--search", search),
+        *("--embedder", embedder),
+    ]
+    return ChildSpec(
+        name=name,
+        command=command,
+        ready=lambda: True,
+        after=("redis", "embedder", "search"),
+        environment={"LOOKALIKE_WORKER_REDIS": redis_url},
+        grace_s=_WORKER_GRACE_S,
+    )
+
+
+def _reserve(stack: ExitStack, number: int, option: str) -> ReservedPort:
+    port = ReservedPort.reserve(number, option)
+    stack.callback(port.release)
+    return port
+
+
+def _health_check(address: str, stack: ExitStack) -> Callable[[], bool]:
+    """Return whether the server at `address` says SERVING, as a function."""
+    channel = stack.enter_context(sync_channel(address, ChannelOptions()))
+    stub = health_pb2_grpc.HealthStub(channel)
+
+    def serving() -> bool:
+        try:
+            response = stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+        except grpc.RpcError:
+            return False
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return serving
+
+
+def _host_and_port(url: str) -> str:
+    """Return the address in a Redis URL, without its password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise StartError("--redis must be a URL such as redis://127.0.0.1:6379/0")
+    return f"{parts.hostname}:{parts.port or 6379}"
