@@ -1,0 +1,164 @@
+"""What the search service measures about itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from lookalike.wire.errors import LookalikeError
+from search_service.shard.types import PlanKind, QueryOutcome, ShardStats
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_GATHERED = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+# The published recall is the mean over so many of the newest samples.
+_RECALL_WINDOW = 200
+
+# Yields pairs of collection name and stats.
+StatsSource = Callable[[], Iterable[tuple[str, ShardStats]]]
+
+
+class SearchMetrics:
+    """Queries by plan, their times and gathering, mutations, live recall."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._queries = Counter(
+            "lookalike_queries", "Answered queries", ["plan"], registry=registry
+        )
+        self._gathered = Histogram(
+            "lookalike_query_gathered",
+            "Queries that shared an index call",
+            buckets=_GATHERED,
+            registry=registry,
+        )
+        stages = Histogram(
+            "lookalike_query_stage_seconds",
+            "Time of one stage of a query, in seconds",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        mutations = Counter(
+            "lookalike_mutations", "Mutations by outcome", ["outcome"], registry=registry
+        )
+        self._recall = Gauge(
+            "lookalike_recall",
+            "Mean share of the exact neighbours that the newest live samples returned",
+            ["collection", "selectivity"],
+            registry=registry,
+        )
+        self._recall_samples = Counter(
+            "lookalike_recall_samples",
+            "Live queries that were answered again exactly",
+            ["collection", "selectivity"],
+            registry=registry,
+        )
+        self.recall_dropped = Counter(
+            "lookalike_recall_dropped",
+            "Live queries that were picked for a recall sample and dropped under load",
+            registry=registry,
+        )
+        # Children are looked up once: a lookup by label costs as much as the rest.
+        self._by_plan = {kind: self._queries.labels(kind.name.lower()) for kind in PlanKind}
+        self._stage = {name: stages.labels(name) for name in ("embed", "filter", "wait", "search")}
+        self._mutation_outcomes = {
+            name: mutations.labels(name)
+            for name in ("applied", "superseded", "not_found", "rejected_duplicate", "refused")
+        }
+        self._recall_windows: dict[tuple[str, str], deque[float]] = {}
+
+    def observe_queries(self, outcomes: Sequence[QueryOutcome], embed_s: float) -> None:
+        """Count the queries of one request; its stages are those of the first."""
+        for outcome in outcomes:
+            self._by_plan[outcome.plan.kind].inc()
+        plan = outcomes[0].plan
+        self._gathered.observe(plan.gathered_queries)
+        self._stage["wait"].observe(plan.wait_s)
+        self._stage["search"].observe(plan.search_s)
+        if plan.filter_s:
+            self._stage["filter"].observe(plan.filter_s)
+        if embed_s:
+            self._stage["embed"].observe(embed_s)
+
+    def count_mutations(self, outcome: str, count: int = 1) -> None:
+        """Count mutations that were applied, superseded, … or refused."""
+        self._mutation_outcomes[outcome].inc(count)
+
+    def observe_recall(self, collection: str, selectivity: str, recall: float) -> None:
+        """Add a live sample and publish the mean of the newest."""
+        key = (collection, selectivity)
+        window = self._recall_windows.setdefault(key, deque(maxlen=_RECALL_WINDOW))
+        window.append(recall)
+        self._recall.labels(*key).set(sum(window) / len(window))
+        self._recall_samples.labels(*key).inc()
+
+    def forget_collection(self, collection: str) -> None:
+        """Drop the series of a collection that is gone."""
+        for key in [key for key in self._recall_windows if key[0] == collection]:
+            del self._recall_windows[key]
+            self._recall.remove(*key)
+            self._recall_samples.remove(*key)
+
+
+class ShardCollector(Collector):
+    """Sizes and builds of every shard, read when they are asked for."""
+
+    def __init__(self, source: StatsSource) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Read every shard's stats; a shard that fails is left out."""
+        gauges = {
+            name: GaugeMetricFamily(f"lookalike_{name}", text, labels=["collection"])
+            for name, text in _GAUGES.items()
+        }
+        builds = CounterMetricFamily(
+            "lookalike_builds", "Builds that were published", labels=["collection"]
+        )
+        for collection, stats in self._source():
+            labels = [collection]
+            for name, family in gauges.items():
+                family.add_metric(labels, float(_VALUES[name](stats)))
+            builds.add_metric(labels, stats.builds)
+        yield from gauges.values()
+        yield builds
+
+
+def read_stats(
+    shards: Iterable[tuple[str, Callable[[], ShardStats]]],
+) -> Iterator[tuple[str, ShardStats]]:
+    """Read stats by collection name, leaving out those that cannot be read now."""
+    for name, read in shards:
+        try:
+            stats = read()
+        except LookalikeError:
+            continue  # closed or failed meanwhile: an absent series says so
+        yield name, stats
+
+
+_GAUGES = {
+    "items": "Items that can be found",
+    "head_vectors": "Vectors in the exactly searched head",
+    "unindexed_vectors": "Vectors sealed but not in a graph yet",
+    "graph_vectors": "Vectors in graphs, replaced and deleted ones included",
+    "side_list_vectors": "Vectors that their graph does not reach",
+    "segments": "Sealed segments",
+    "disk_bytes": "Bytes on disk",
+    "building": "Whether a build is running",
+    "build_failed": "Whether the last build failed",
+}
+
+_VALUES: dict[str, Callable[[ShardStats], int]] = {
+    "items": lambda stats: stats.items,
+    "head_vectors": lambda stats: stats.head_vectors,
+    "unindexed_vectors": lambda stats: stats.unindexed_vectors,
+    "graph_vectors": lambda stats: stats.graph_vectors,
+    "side_list_vectors": lambda stats: stats.side_list_vectors,
+    "segments": lambda stats: stats.segments,
+    "disk_bytes": lambda stats: stats.disk_bytes,
+    "building": lambda stats: int(stats.building),
+    "build_failed": lambda stats: int(bool(stats.last_build_error)),
+}

@@ -1,0 +1,119 @@
+"""Search requests, from the message to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from lookalike.v1 import search_pb2
+from lookalike.wire.errors import InvalidField
+from search_service import limits
+from search_service.catalog import Catalog
+from search_service.embedders import Embedders
+from search_service.filters.ast import Filter
+from search_service.metrics import SearchMetrics
+from search_service.offload import Offload
+from search_service.sampler import RecallSampler
+from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.targets import Targets, resolve_targets
+from search_service.servicers.translate import fill_result, read_fields
+from search_service.shard.types import Fields, QueryRequest
+
+_NO_FIELDS = Fields()
+
+
+class Queries:
+    """Answers search requests."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedders: Embedders,
+        reads: Offload,
+        metrics: SearchMetrics,
+        sampler: RecallSampler,
+    ) -> None:
+        self._catalog = catalog
+        self._embedders = embedders
+        self._reads = reads
+        self._metrics = metrics
+        self._sampler = sampler
+
+    async def answer(
+        self, request: search_pb2.SearchRequest, deadline_s: float | None
+    ) -> search_pb2.SearchResponse:
+        """Return the neighbours of each query; `deadline_s` is on `time.monotonic()`.
+
+        Raises:
+            LookalikeError: see `resolve_targets` and `ShardApi.query`.
+        """
+        collection = self._catalog.find(request.collection)
+        shard = collection.shard
+        check_request(request)
+        condition = filter_from_proto(request.filter) if request.HasField("filter") else None
+        targets = await resolve_targets(
+            request.queries, shard, self._embedders, self._reads, deadline_s
+        )
+        query = read_request(request, targets, condition, deadline_s)
+        outcomes = await asyncio.wrap_future(shard.query(query))
+        response = search_pb2.SearchResponse()
+        for outcome in outcomes:
+            fill_result(
+                outcome, response.results.add(), explain=request.explain, embed_s=targets.embed_s
+            )
+        self._metrics.observe_queries(outcomes, targets.embed_s)
+        self._sampler.offer(collection, query, outcomes)
+        return response
+
+
+def read_request(
+    request: search_pb2.SearchRequest,
+    targets: Targets,
+    condition: Filter | None,
+    deadline_s: float | None,
+) -> QueryRequest:
+    """Return a checked request, with its targets and filter, in the shard's terms."""
+    return QueryRequest(
+        vectors=targets.vectors,
+        limit=request.limit or limits.DEFAULT_LIMIT,
+        filter=condition,
+        min_score=request.min_score if request.HasField("min_score") else None,
+        exact=request.exact,
+        expansion_search=request.expansion_search,
+        exclude=_excluded(targets, request.exclude_ids),
+        fields=read_fields(request.fields) if request.HasField("fields") else _NO_FIELDS,
+        deadline_s=deadline_s,
+    )
+
+
+def check_request(request: search_pb2.SearchRequest) -> None:
+    """Hold the limits of a request.
+
+    Raises:
+        InvalidField: a value is outside its range, with its path.
+    """
+    limits.check_count("queries", len(request.queries), limits.MAX_QUERIES)
+    if request.limit:
+        limits.check_range("limit", request.limit, 1, limits.MAX_LIMIT)
+    if request.expansion_search:
+        limits.check_range(
+            "expansion_search",
+            request.expansion_search,
+            limits.MIN_EXPANSION,
+            limits.MAX_EXPANSION_SEARCH,
+        )
+    if not math.isfinite(request.min_score):
+        raise InvalidField("min_score", "must be a finite number")
+    limits.check_count("exclude_ids", len(request.exclude_ids), limits.MAX_EXCLUDE_IDS, least=0)
+    for index, item_id in enumerate(request.exclude_ids):
+        limits.check_id(item_id, f"exclude_ids[{index}]")
+
+
+def _excluded(targets: Targets, exclude_ids: Sequence[str]) -> Sequence[frozenset[str]]:
+    if not exclude_ids:
+        return targets.exclude
+    everywhere = frozenset(exclude_ids)
+    if not targets.exclude:
+        return [everywhere] * len(targets.vectors)
+    return [everywhere | own for own in targets.exclude]

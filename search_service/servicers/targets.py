@@ -1,0 +1,208 @@
+"""What a request looks for, as unit vectors: its vectors, images, ids and examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.v1 import search_pb2
+from lookalike.wire import vectors
+from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
+from lookalike.wire.vectors import F32
+from search_service import limits
+from search_service.embedders import Embedders
+from search_service.offload import Offload
+from search_service.servicers.vectors import unit_matrix, unit_vector
+from search_service.shard.api import ShardApi
+from search_service.shard.types import CollectionSpec, Fields
+
+_VECTOR_ONLY = Fields(vector=True)
+# Of the negatives' mean: v = norm(2 mean(positives) - mean(negatives)).
+_POSITIVE_WEIGHT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Query vectors, float32 [B, D], unit L2; ids to leave out of each one's hits."""
+
+    vectors: F32
+    exclude: Sequence[frozenset[str]]
+    embed_s: float
+
+
+async def resolve_targets(
+    queries: Sequence[search_pb2.Query],
+    shard: ShardApi,
+    embedders: Embedders,
+    offload: Offload,
+    deadline_s: float | None,
+) -> Targets:
+    """Return the vectors of `queries`, in order.
+
+    Raises:
+        InvalidField: a target is missing or wrong, with its path.
+        NotFound: an id is not stored.
+        Precondition: an image for a collection without a model.
+        Unavailable, DeadlineExceeded, Exhausted: the embedder.
+    """
+    spec = shard.spec
+    # A query without a vector has an empty one here, which is none.
+    matrix = unit_matrix([query.vector_f32_le for query in queries], spec.dimension)
+    if matrix is not None:
+        return Targets(matrix, (), 0.0)
+    wanted = _Wanted(spec)
+    builders = [
+        _read_query(query, f"queries[{index}]", wanted) for index, query in enumerate(queries)
+    ]
+    await wanted.read_ids(shard, offload)
+    embed_s = await wanted.embed(embedders, deadline_s)
+    return Targets(
+        np.stack([target.vector(wanted) for target in builders]),
+        [target.exclude for target in builders],
+        embed_s,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A vector, or where it comes from: an id, or the number of an image."""
+
+    field: str
+    given: F32 | None = None
+    id: str = ""
+    image: int = -1
+
+    def vector(self, wanted: _Wanted) -> F32:
+        if self.given is not None:
+            return self.given
+        return wanted.stored[self.id] if self.id else wanted.embedded[self.image]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One query: parts to be near to, and parts to be far from."""
+
+    field: str
+    positives: Sequence[_Part]
+    negatives: Sequence[_Part]
+    exclude: frozenset[str]
+
+    def vector(self, wanted: _Wanted) -> F32:
+        if len(self.positives) == 1 and not self.negatives:
+            return self.positives[0].vector(wanted)
+        mean = _mean(self.positives, wanted)
+        if self.negatives:
+            mean = _POSITIVE_WEIGHT * mean - _mean(self.negatives, wanted)
+        # Examples that cancel out leave rounding noise, which is no direction.
+        if float(np.linalg.norm(mean)) < 1e-6:
+            raise InvalidField(
+                self.field, "the examples cancel out: no direction is left to search in"
+            )
+        return vectors.normalise(mean.astype(np.float32), field=self.field)
+
+
+class _Wanted:
+    """What has to be fetched before the vectors of a request can be made."""
+
+    def __init__(self, spec: CollectionSpec) -> None:
+        self._spec = spec
+        self._ids: dict[str, str] = {}
+        self._images: list[tuple[bytes, str]] = []
+        self.stored: dict[str, F32] = {}
+        self.embedded: list[F32] = []
+
+    def part_of_vector(self, data: bytes, field: str) -> _Part:
+        return _Part(field, given=unit_vector(data, self._spec.dimension, field))
+
+    def part_of_id(self, item_id: str, field: str) -> _Part:
+        limits.check_id(item_id, field)
+        self._ids.setdefault(item_id, field)
+        return _Part(field, id=item_id)
+
+    def part_of_image(self, image: bytes, field: str) -> _Part:
+        if not self._spec.model_fingerprint:
+            raise Precondition(
+                f'collection "{self._spec.name}" holds vectors that callers make; no model '
+                "belongs to it, so search it by vector or id",
+                reason=Reason.MODEL_MISMATCH,
+                field=field,
+            )
+        if not image:
+            raise InvalidField(field, "the image is empty")
+        self._images.append((image, field))
+        return _Part(field, image=len(self._images) - 1)
+
+    async def read_ids(self, shard: ShardApi, offload: Offload) -> None:
+        if not self._ids:
+            return
+        ids = list(self._ids)
+        for item_id, item in zip(ids, await offload.run(shard.get, ids, _VECTOR_ONLY), strict=True):
+            if item is None or item.vector is None:
+                raise NotFound(
+                    f'there is no item "{item_id}"',
+                    reason=Reason.ITEM_NOT_FOUND,
+                    field=self._ids[item_id],
+                )
+            self.stored[item_id] = item.vector
+
+    async def embed(self, embedders: Embedders, deadline_s: float | None) -> float:
+        if not self._images:
+            return 0.0
+        started_s = time.monotonic()
+        self.embedded = await embedders.embed_all(
+            self._images, self._spec.model_fingerprint, self._spec.dimension, deadline_s
+        )
+        return time.monotonic() - started_s
+
+
+def _read_query(query: search_pb2.Query, field: str, wanted: _Wanted) -> _Target:
+    kind = query.WhichOneof("target")
+    if kind == "vector_f32_le":
+        part = wanted.part_of_vector(query.vector_f32_le, f"{field}.vector_f32_le")
+        return _Target(field, (part,), (), frozenset())
+    if kind == "image":
+        return _Target(
+            field, (wanted.part_of_image(query.image, f"{field}.image"),), (), frozenset()
+        )
+    if kind == "id":
+        part = wanted.part_of_id(query.id, f"{field}.id")
+        return _Target(field, (part,), (), frozenset((query.id,)))
+    if kind == "examples":
+        return _read_examples(query.examples, f"{field}.examples", wanted)
+    raise InvalidField(field, "set a target: vector_f32_le, image, id or examples")
+
+
+def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -> _Target:
+    limits.check_count(f"{field}.positives", len(examples.positives), limits.MAX_EXAMPLES)
+    limits.check_count(f"{field}.negatives", len(examples.negatives), limits.MAX_EXAMPLES, least=0)
+    positives = [
+        _read_example(example, f"{field}.positives[{index}]", wanted)
+        for index, example in enumerate(examples.positives)
+    ]
+    negatives = [
+        _read_example(example, f"{field}.negatives[{index}]", wanted)
+        for index, example in enumerate(examples.negatives)
+    ]
+    stored = frozenset(part.id for part in (*positives, *negatives) if part.id)
+    return _Target(field, positives, negatives, stored)
+
+
+def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _Part:
+    kind = example.WhichOneof("kind")
+    if kind == "id":
+        return wanted.part_of_id(example.id, f"{field}.id")
+    if kind == "vector_f32_le":
+        return wanted.part_of_vector(example.vector_f32_le, f"{field}.vector_f32_le")
+    if kind == "image":
+        return wanted.part_of_image(example.image, f"{field}.image")
+    raise InvalidField(field, "set an example: id, vector_f32_le or image")
+
+
+def _mean(parts: Sequence[_Part], wanted: _Wanted) -> npt.NDArray[np.float64]:
+    rows = np.stack([part.vector(wanted) for part in parts])
+    mean: npt.NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64)
+    return mean

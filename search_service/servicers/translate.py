@@ -1,0 +1,127 @@
+"""Items, hits, plans and outcomes of mutations, to and from the contract."""
+
+from __future__ import annotations
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from lookalike.v1 import image_pb2, search_pb2
+from lookalike.wire import vectors
+from lookalike.wire.errors import LimitExceeded, LookalikeError
+from lookalike.wire.status import to_item_error
+from search_service.limits import MAX_THUMBNAIL_BYTES
+from search_service.servicers.structs import write_metadata
+from search_service.shard.types import (
+    Fields,
+    MutationOutcome,
+    Plan,
+    QueryOutcome,
+    StoredItem,
+)
+
+
+def read_fields(message: search_pb2.ItemFields) -> Fields:
+    """Return which parts of an item are asked for."""
+    return Fields(
+        metadata=message.metadata,
+        facts=message.facts,
+        thumbnail=message.thumbnail,
+        vector=message.vector,
+    )
+
+
+def split_facts(facts: image_pb2.ImageFacts, field: str) -> tuple[bytes, bytes]:
+    """Return serialised facts without the thumbnail, and the thumbnail.
+
+    Raises:
+        LimitExceeded: the thumbnail is too large.
+    """
+    thumbnail = facts.thumbnail_webp
+    if not thumbnail:
+        return facts.SerializeToString(), b""
+    if len(thumbnail) > MAX_THUMBNAIL_BYTES:
+        raise LimitExceeded(
+            f"{field}.thumbnail_webp", f"is larger than {MAX_THUMBNAIL_BYTES:,} bytes"
+        )
+    rest = image_pb2.ImageFacts()
+    rest.CopyFrom(facts)
+    rest.ClearField("thumbnail_webp")
+    return rest.SerializeToString(), thumbnail
+
+
+def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool) -> None:
+    """Fill an empty `item` with what was read of it."""
+    if with_id:
+        item.id = stored.id
+    item.version = stored.version
+    item.update_time.CopyFrom(timestamp_of(stored.update_time_us))
+    if stored.near_duplicate_of:
+        item.near_duplicate_of = stored.near_duplicate_of
+    if stored.metadata is not None:
+        item.metadata.SetInParent()
+        write_metadata(stored.metadata, item.metadata)
+    if stored.facts:
+        item.facts.MergeFromString(stored.facts)
+    if stored.thumbnail:
+        item.facts.thumbnail_webp = stored.thumbnail
+    if stored.vector is not None:
+        item.vector_f32_le = vectors.encode(stored.vector)
+
+
+def fill_result(
+    outcome: QueryOutcome, result: search_pb2.QueryResult, *, explain: bool, embed_s: float
+) -> None:
+    """Fill an empty `result` with the hits of a query."""
+    hits = result.hits
+    for hit in outcome.hits:
+        message = hits.add(id=hit.id, score=hit.score)
+        if hit.item is not None:
+            fill_item(hit.item, message.item, with_id=False)
+    result.plan_kind = search_pb2.PlanKind.ValueType(outcome.plan.kind.value)
+    if explain:
+        fill_plan(outcome.plan, result.plan, embed_s)
+
+
+def fill_plan(plan: Plan, message: search_pb2.QueryPlan, embed_s: float) -> None:
+    """Fill an empty `message` with what was done for a query."""
+    message.kind = search_pb2.PlanKind.ValueType(plan.kind.value)
+    message.items = plan.items
+    message.filter_matches = plan.filter_matches
+    message.candidates = plan.candidates
+    message.expansion_search = plan.expansion_search
+    message.gathered_queries = plan.gathered_queries
+    message.embed_time.CopyFrom(duration_of(embed_s))
+    message.filter_time.CopyFrom(duration_of(plan.filter_s))
+    message.wait_time.CopyFrom(duration_of(plan.wait_s))
+    message.search_time.CopyFrom(duration_of(plan.search_s))
+
+
+def outcome_message(outcome: MutationOutcome) -> search_pb2.MutationResult:
+    """Return what became of a mutation."""
+    if outcome.error is not None:
+        return error_message(outcome.id, outcome.error, outcome.version)
+    result = search_pb2.MutationResult(id=outcome.id, version=outcome.version)
+    if outcome.status is not None:
+        result.status = search_pb2.MutationStatus.ValueType(int(outcome.status))
+    if outcome.near_duplicate is not None:
+        result.near_duplicate.id = outcome.near_duplicate.id
+        result.near_duplicate.score = outcome.near_duplicate.score
+    return result
+
+
+def error_message(
+    item_id: str, error: LookalikeError, version: int = 0
+) -> search_pb2.MutationResult:
+    """Return a mutation's failure."""
+    return search_pb2.MutationResult(id=item_id, version=version, error=to_item_error(error))
+
+
+def timestamp_of(epoch_us: int) -> timestamp_pb2.Timestamp:
+    """Return a point in time from microseconds since the epoch."""
+    seconds, micros = divmod(epoch_us, 1_000_000)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=micros * 1_000)
+
+
+def duration_of(seconds: float) -> duration_pb2.Duration:
+    """Return a duration from seconds, zero at least."""
+    nanos = max(0, round(seconds * 1e9))
+    return duration_pb2.Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
