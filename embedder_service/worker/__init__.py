@@ -1,0 +1,1 @@
+"""The worker: drains the ingestion queue through the embedder into the index."""

@@ -1,0 +1,110 @@
+"""Runs a worker: `python -m embedder_service.worker --redis URL --embedder ADDR --search ADDR`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from embedder_service.worker.core import Worker
+from embedder_service.worker.links import EmbedLink, StoreLink
+from embedder_service.worker.metrics import WorkerMetrics
+from embedder_service.worker.redis_queue import RedisQueue, connect
+from embedder_service.worker.settings import WorkerSettings, load
+from embedder_service.worker.stats import Stats
+from lookalike.serving import logs, metrics
+from lookalike.serving.signals import stop_event
+from lookalike.wire.channel import ChannelOptions, TlsFiles, aio_channel
+from lookalike.wire.errors import LookalikeError
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    try:
+        settings = load(os.environ, sys.argv[1:])
+        logs.configure(settings.log_level, json=settings.log_json)
+        return asyncio.run(_run(settings))
+    except (LookalikeError, ValueError, OSError) as error:
+        where = f"{error.field}: " if isinstance(error, LookalikeError) and error.field else ""
+        sys.stderr.write(f"cannot run the worker: {where}{error}\n")
+        return 1
+
+
+async def _run(settings: WorkerSettings) -> int:
+    stop = stop_event()
+    registry = CollectorRegistry()
+    endpoint = None
+    if settings.metrics_port >= 0:
+        endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
+    options = ChannelOptions(tls=_tls(settings))
+    queue = RedisQueue(connect(settings), settings)
+    embedder_channel = aio_channel(settings.embedder, options)
+    search_channel = aio_channel(settings.search, options)
+    embedder = EmbedLink(embedder_channel, settings.embed_timeout_s)
+    store = StoreLink(search_channel, settings.store_timeout_s)
+    try:
+        embedder.start()
+        store.start()
+        serving = asyncio.create_task(_wait_serving(queue, embedder, store, settings))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            return 0
+        serving.result()
+        worker = Worker(queue, embedder, store, settings, Stats(), WorkerMetrics(registry))
+        _say_serving(settings, endpoint.port if endpoint else None)
+        await worker.run(stop)
+        _log.info("stopped")
+        return 0
+    finally:
+        await embedder.close()
+        await store.close()
+        await queue.close()
+        await embedder_channel.close()
+        await search_channel.close()
+        if endpoint is not None:
+            endpoint.close()
+
+
+async def _wait_serving(
+    queue: RedisQueue, embedder: EmbedLink, store: StoreLink, settings: WorkerSettings
+) -> None:
+    """Wait for all three; a queue that does not suit is final, one that is away is
+    waited for.
+
+    Raises:
+        Unavailable: the queue's server is too old or evicts keys, or stays away.
+    """
+    await queue.wait_for_server(settings.startup_wait_s)
+    await embedder.wait_ready()
+    await store.wait_ready()
+
+
+def _say_serving(settings: WorkerSettings, metrics_port: int | None) -> None:
+    event: dict[str, object] = {"event": "serving", "name": settings.name}
+    if metrics_port is not None:
+        event["metrics_port"] = metrics_port
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _tls(settings: WorkerSettings) -> TlsFiles | None:
+    names = (settings.tls_ca_file, settings.tls_certificate_file, settings.tls_key_file)
+    if not any(names):
+        return None
+    ca, certificate, key = (Path(name) if name else None for name in names)
+    return TlsFiles(ca=ca, certificate=certificate, key=key)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Entries that were delivered before, or under which something broke."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from embedder_service.worker.ports import Entry, PeerLost, Queue
+from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.v1 import search_pb2
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.queue import EntryDamaged
+
+if TYPE_CHECKING:
+    from embedder_service.worker.applying import Applier
+    from embedder_service.worker.lanes import Lanes
+    from embedder_service.worker.metrics import WorkerMetrics
+
+_log = logging.getLogger(__name__)
+
+# To be alone the lane must run empty, which costs the others about the time of
+# the images in flight: so a few go in one turn.
+_MAX_TURN = 16
+_GATHER_S = 0.25
+_RETRY_S = 0.5
+
+
+class Alone:
+    """Tries entries one by one with nothing else under way, counts, gives up."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        applier: Applier,
+        lanes: Lanes,
+        max_attempts: int,
+        end: Callable[[Entry, search_pb2.MutationResult | LookalikeError, int], None],
+        drop: Callable[[Entry], None],
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._queue = queue
+        self._applier = applier
+        self._lanes = lanes
+        self._max_attempts = max_attempts
+        self._end = end
+        self._drop = drop
+        self._metrics = metrics
+        self._waiting: asyncio.Queue[Entry] = asyncio.Queue()  # bounded by what is held
+
+    def put(self, entry: Entry) -> None:
+        """Let an entry run alone."""
+        self._waiting.put_nowait(entry)
+
+    async def run(self, wait_ready: Callable[[], Awaitable[None]]) -> None:
+        """Run until cancelled."""
+        while True:
+            turn = [await self._waiting.get()]
+            await wait_ready()
+            if self._lanes.busy:
+                await asyncio.sleep(_GATHER_S)
+            async with self._lanes.alone():
+                while turn:
+                    await self._try(turn.pop())
+                    if len(turn) < _MAX_TURN and not self._waiting.empty():
+                        turn.append(self._waiting.get_nowait())
+
+    async def _try(self, entry: Entry) -> None:
+        if entry.mutation is None:
+            self._end(entry, EntryDamaged(), 1)
+            return
+        try:
+            attempts = await self._queue.begin_attempt(entry.entry_id)
+        except Unavailable:
+            self._again(entry, _RETRY_S)
+            return
+        if attempts == 0:
+            self._drop(entry)  # another worker took it over
+            return
+        if attempts > self._max_attempts:
+            self._end(entry, _gave_up(attempts - 1), attempts - 1)
+            return
+        self._metrics.alone.inc()
+        try:
+            result = await self._applier.apply(entry.mutation)
+        except asyncio.CancelledError:
+            await self._take_back(entry)
+            raise
+        except LookalikeError as error:
+            self._judge(entry, error, attempts)
+        except Exception:  # noqa: BLE001 - counted, and given up in the end
+            _log.exception("cannot work on an entry", extra={"entry": entry.entry_id})
+            self._judge(entry, _gave_up(attempts), attempts)
+        else:
+            self._end(entry, result, attempts)
+
+    def _judge(self, entry: Entry, error: LookalikeError, attempts: int) -> None:
+        if verdict_of(error) is Verdict.FINAL:
+            self._end(entry, error, attempts)
+        elif attempts < self._max_attempts:
+            self._again(entry, _RETRY_S * attempts)
+        else:
+            self._end(entry, _gave_up(attempts) if isinstance(error, PeerLost) else error, attempts)
+
+    def _again(self, entry: Entry, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self._waiting.put_nowait, entry)
+
+    async def _take_back(self, entry: Entry) -> None:
+        try:
+            await self._queue.take_back_attempt(entry.entry_id)
+        except Unavailable:
+            _log.warning("an attempt that was broken off stays counted")
+
+
+def _gave_up(attempts: int) -> LookalikeError:
+    return LookalikeError(
+        f"a service stopped each of the {attempts} times that this was tried alone; "
+        "look at the image before trying it again",
+        reason=Reason.INTERNAL,
+    )

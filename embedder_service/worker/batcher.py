@@ -1,0 +1,84 @@
+"""Gathers single items into calls, without waiting for more to come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from embedder_service.worker.ports import PeerLost
+from lookalike.v1.search_pb2 import MutationResult
+from lookalike.wire.errors import LookalikeError
+
+Item = TypeVar("Item")
+
+
+class Batcher(Generic[Item]):
+    """Sends what waits as soon as a call is free: batches grow with the load.
+
+    `send(collection_uid, items)` returns as many results, in the same order.
+    What waits is bounded by the callers.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[str, Sequence[Item]], Awaitable[Sequence[MutationResult]]],
+        *,
+        max_items: int,
+        max_calls: int,
+    ) -> None:
+        self._send = send
+        self._max_items = max_items
+        self._free_calls = max_calls
+        self._waiting: dict[str, deque[tuple[Item, asyncio.Future[MutationResult]]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, collection_uid: str, item: Item) -> MutationResult:
+        """Return the item's result; raises what the call raised."""
+        future: asyncio.Future[MutationResult] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(collection_uid, deque()).append((item, future))
+        self._pump()
+        return await future
+
+    async def close(self) -> None:
+        """Cancel the calls under way and whoever waits."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for queue in self._waiting.values():
+            for _, future in queue:
+                future.cancel()
+        self._waiting.clear()
+
+    def _pump(self) -> None:
+        while self._free_calls and self._waiting:
+            uid = next(iter(self._waiting))
+            queue = self._waiting.pop(uid)
+            batch = [queue.popleft() for _ in range(min(len(queue), self._max_items))]
+            if queue:
+                self._waiting[uid] = queue  # at the end: every collection has its turn
+            self._free_calls -= 1
+            task = asyncio.create_task(self._call(uid, batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _call(
+        self, uid: str, batch: Sequence[tuple[Item, asyncio.Future[MutationResult]]]
+    ) -> None:
+        try:
+            results = await self._send(uid, [item for item, _ in batch])
+            if len(results) != len(batch):
+                raise PeerLost("search service")
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        except LookalikeError as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        finally:
+            for _, future in batch:
+                future.cancel()  # does nothing to whoever has an answer
+            self._free_calls += 1
+            self._pump()

@@ -1,0 +1,265 @@
+"""The worker: what it holds, what runs together, what runs alone, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
+
+from embedder_service.worker.alone import Alone
+from embedder_service.worker.applying import Applier
+from embedder_service.worker.ending import Ender
+from embedder_service.worker.holding import Holding
+from embedder_service.worker.lanes import Lanes
+from embedder_service.worker.ports import Embedder, Ended, Entry, Queue, Store
+from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.v1 import search_pb2
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.queue import EntryDamaged
+from lookalike.wire.status import to_item_error
+
+if TYPE_CHECKING:
+    from embedder_service.worker.metrics import WorkerMetrics
+    from embedder_service.worker.settings import WorkerSettings
+    from embedder_service.worker.stats import Stats
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Entries of the dead taken over at once: they run alone, one after the other.
+_MAX_CLAIM = 16
+_PAUSE_LOOK_S = 0.5
+
+
+class Worker:
+    """Drains the queue until it is told to stop.
+
+    Entries of a first delivery run together. An entry that was delivered before,
+    or under which a service broke, runs alone: when it breaks something again it
+    is known which one it was.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        embedder: Embedder,
+        store: Store,
+        settings: WorkerSettings,
+        stats: Stats,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._queue = queue
+        self._embedder = embedder
+        self._store = store
+        self._settings = settings
+        self._stats = stats
+        self._metrics = metrics
+        self._lanes = Lanes()
+        self._holding = Holding(settings.prefetch_items, settings.prefetch_bytes)
+        self._applier = Applier(
+            embedder,
+            store,
+            max_embeds_in_flight=settings.max_embeds_in_flight,
+            stats=stats,
+            metrics=metrics,
+        )
+        self._ender = Ender(queue, self._on_ended)
+        self._alone = Alone(
+            queue, self._applier, self._lanes, settings.max_attempts, self._end, self._drop, metrics
+        )
+        self._handlers: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, finish what is under way within the grace, return.
+
+        Raises:
+            Exception: a fault of ours ended one of the loops; nothing is lost.
+        """
+        self._ender.start()
+        background = [
+            asyncio.create_task(self._beat_loop(), name="worker-beat"),
+            asyncio.create_task(self._claim_loop(), name="worker-claim"),
+            asyncio.create_task(self._alone.run(self._wait_ready), name="worker-alone"),
+        ]
+        reading = asyncio.create_task(self._read_loop(), name="worker-read")
+        stopping = asyncio.create_task(stop.wait(), name="worker-stop")
+        try:
+            await asyncio.wait(
+                [*background, reading, stopping], return_when=asyncio.FIRST_COMPLETED
+            )
+            self._stop.set()
+            for task in (*background, reading):
+                if task.done():
+                    task.result()  # a loop that ended by itself ended by a fault
+            await self._finish(reading)
+        finally:
+            self._stop.set()
+            stopping.cancel()
+            tasks = [*background, reading, *self._handlers]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._ender.close()
+            await self._release()
+
+    async def _read_loop(self) -> None:
+        await self._recover()
+        while not self._stop.is_set():
+            if not await self._can_work():
+                continue
+            count = await self._holding.room()
+            for entry in await self._patiently(self._queue.read_new(count)) or ():
+                self._begin(entry)
+
+    async def _recover(self) -> None:
+        """Take up what an earlier life under this name left behind."""
+        after = "0-0"
+        while not self._stop.is_set():
+            entries = await self._patiently(self._queue.read_own(after, _MAX_CLAIM))
+            if entries is None:
+                continue
+            if not entries:
+                return
+            after = entries[-1].entry_id
+            for entry in entries:
+                self._take_over(entry)
+
+    async def _can_work(self) -> bool:
+        """Wait for both services, but not longer than a look at `stop` takes."""
+        try:
+            async with asyncio.timeout(_PAUSE_LOOK_S):
+                await self._wait_ready()
+                await self._holding.room()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _wait_ready(self) -> None:
+        while not (self._embedder.ready and self._store.ready):
+            await self._embedder.wait_ready()
+            await self._store.wait_ready()
+
+    def _begin(self, entry: Entry) -> None:
+        if not self._holding.add(entry):
+            return
+        self._metrics.held.set(self._holding.items)
+        task = asyncio.create_task(self._handle(entry))
+        self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
+
+    def _take_over(self, entry: Entry) -> None:
+        if self._holding.add(entry):
+            self._alone.put(entry)
+
+    async def _handle(self, entry: Entry) -> None:
+        if entry.mutation is None:
+            self._end(entry, EntryDamaged(), 1)
+            return
+        try:
+            async with self._lanes.together():
+                result = await self._applier.apply(entry.mutation)
+        except LookalikeError as error:
+            if verdict_of(error) is Verdict.FINAL:
+                self._end(entry, error, 1)
+            else:
+                self._alone.put(entry)
+            return
+        except Exception:  # noqa: BLE001 - alone it is counted, and given up in the end
+            _log.exception("cannot work on an entry", extra={"entry": entry.entry_id})
+            self._alone.put(entry)
+            return
+        self._end(entry, result, 1)
+
+    def _end(
+        self, entry: Entry, outcome: search_pb2.MutationResult | LookalikeError, attempts: int
+    ) -> None:
+        if not isinstance(outcome, LookalikeError):
+            self._ender.put(Ended(entry, outcome))
+            return
+        mutation = entry.mutation
+        result = search_pb2.MutationResult(
+            id=mutation.id if mutation else "",
+            version=mutation.version if mutation else 0,
+            error=to_item_error(outcome),
+        )
+        self._ender.put(Ended(entry, result, outcome, attempts))
+
+    def _on_ended(self, ended: Ended) -> None:
+        self._drop(ended.entry)
+        if ended.failure is not None:
+            self._stats.count_failed()
+            self._metrics.failed.labels(ended.failure.reason.name).inc()
+            return
+        self._stats.count_finished()
+        kind = ended.entry.mutation.kind.value if ended.entry.mutation else "unknown"
+        status = search_pb2.MutationStatus.Name(ended.result.status)
+        self._metrics.finished.labels(kind, status.removeprefix("MUTATION_STATUS_")).inc()
+
+    def _drop(self, entry: Entry) -> None:
+        self._holding.remove(entry.entry_id)
+        self._metrics.held.set(self._holding.items)
+
+    async def _beat_loop(self) -> None:
+        while True:
+            paused = self._paused_reason()
+            self._metrics.paused.set(1 if paused else 0)
+            state = {**self._stats.state(), "paused_reason": paused}
+            await self._patiently(self._queue.beat(self._holding.entry_ids(), state))
+            await asyncio.sleep(self._settings.heartbeat_s)
+
+    def _paused_reason(self) -> str:
+        if not self._embedder.ready:
+            return "the embedder is away"
+        if not self._store.ready:
+            return "the search service is away"
+        return self._applier.waiting_for
+
+    async def _claim_loop(self) -> None:
+        while True:
+            await self._wait_ready()
+            count = min(_MAX_CLAIM, await self._holding.room())
+            claimed = await self._patiently(self._queue.claim_idle(count))
+            if claimed is not None:
+                for entry in claimed.entries:
+                    self._take_over(entry)
+                if claimed.lost_ids:
+                    self._metrics.lost.inc(len(claimed.lost_ids))
+                    _log.error(
+                        "entries were trimmed away before they were finished",
+                        extra={"count": len(claimed.lost_ids), "first": claimed.lost_ids[0]},
+                    )
+                if len(claimed.entries) == count:
+                    continue
+                await self._patiently(self._queue.drop_dead_consumers())
+            await asyncio.sleep(self._settings.claim_idle_s / 3)
+
+    async def _patiently(self, call: Awaitable[T]) -> T | None:
+        """Return what `call` returns, or None after a moment if the queue is away."""
+        try:
+            return await call
+        except Unavailable as error:
+            if error.reason is not Reason.QUEUE_UNAVAILABLE:
+                raise
+            _log.warning("the queue is away")
+            await asyncio.sleep(_PAUSE_LOOK_S)
+            return None
+
+    async def _finish(self, reading: asyncio.Task[None]) -> None:
+        """Let what is under way end, as long as there is hope and time."""
+        deadline_s = time.monotonic() + self._settings.grace_s
+        await asyncio.wait([reading], timeout=self._settings.grace_s)
+        while self._holding.items and time.monotonic() < deadline_s:
+            if not (self._embedder.ready and self._store.ready):
+                _log.warning("a service is away: leaving the rest to later")
+                return
+            await self._holding.wait_change(0.1)
+
+    async def _release(self) -> None:
+        try:
+            await self._queue.release(self._holding.entry_ids())
+        except Unavailable:
+            _log.warning("the queue is away: others take over when the sign of life ends")
