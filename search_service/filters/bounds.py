@@ -3,49 +3,86 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from search_service.filters.ast import Range, Scalar
+from search_service.filters.ast import Instant, Range, Scalar
 
-V = TypeVar("V", str, float, int)
+# Keys of a column: UTF-8 text (whose order is that of code points), float64, or
+# microseconds since 1970.
+K = TypeVar("K", bytes, float, int)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds(Generic[V]):
+class Bounds(Generic[K]):
     """Ends of a range; None leaves an end open."""
 
-    low: V | None
+    low: K | None
     low_included: bool
-    high: V | None
+    high: K | None
     high_included: bool
 
-    def holds(self, value: V) -> bool:
-        """Whether `value` lies in the range."""
-        if self.low is not None and not (
-            value >= self.low if self.low_included else value > self.low
-        ):
+    def holds(self, key: K) -> bool:
+        """Whether `key` lies in the range."""
+        if self.low is not None and not (key >= self.low if self.low_included else key > self.low):
             return False
-        return self.high is None or (
-            value <= self.high if self.high_included else value < self.high
-        )
+        return self.high is None or (key <= self.high if self.high_included else key < self.high)
 
 
-def range_bounds(node: Range, unwrap: Any) -> Bounds[Any]:
-    """Read the ends of `node`, with `unwrap` applied to each.
+def prefix_bounds(prefix: bytes) -> Bounds[bytes]:
+    """The range of UTF-8 texts that begin with `prefix`, which is not empty."""
+    # 0xFF never occurs in UTF-8, so the last byte can be raised by one.
+    return Bounds(prefix, True, prefix[:-1] + bytes((prefix[-1] + 1,)), False)
 
-    Where both forms of one end are given, the narrower one holds.
-    """
-    low, low_included = _narrower(node.at_least, node.greater_than, unwrap, max)
-    high, high_included = _narrower(node.at_most, node.less_than, unwrap, min)
+
+def range_kind(node: Range) -> type[Scalar]:
+    """The kind of the bounds, which they share."""
+    for bound in _ends(node):
+        if bound is not None:
+            return type(bound)
+    raise ValueError("a range has at least one bound")
+
+
+def text_bounds(node: Range) -> Bounds[bytes]:
+    """The ends of a range, as far as they are strings."""
+    at_least, greater_than, at_most, less_than = (
+        encode(bound) if isinstance(bound, str) else None for bound in _ends(node)
+    )
+    return _bounds(at_least, greater_than, at_most, less_than)
+
+
+def number_bounds(node: Range) -> Bounds[float]:
+    """The ends of a range, as far as they are numbers."""
+    at_least, greater_than, at_most, less_than = (
+        float(bound) if isinstance(bound, float | int) else None for bound in _ends(node)
+    )
+    return _bounds(at_least, greater_than, at_most, less_than)
+
+
+def instant_bounds(node: Range) -> Bounds[int]:
+    """The ends of a range, as far as they are points in time."""
+    at_least, greater_than, at_most, less_than = (
+        bound.epoch_us if isinstance(bound, Instant) else None for bound in _ends(node)
+    )
+    return _bounds(at_least, greater_than, at_most, less_than)
+
+
+def encode(text: str) -> bytes:
+    """A string as a key; halves of surrogate pairs stay what they are."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _ends(node: Range) -> tuple[Scalar | None, ...]:
+    return node.at_least, node.greater_than, node.at_most, node.less_than
+
+
+def _bounds(
+    at_least: K | None, greater_than: K | None, at_most: K | None, less_than: K | None
+) -> Bounds[K]:
+    """Where both forms of one end are given, the narrower one holds."""
+    low, low_included = at_least, True
+    if greater_than is not None and (low is None or greater_than >= low):
+        low, low_included = greater_than, False
+    high, high_included = at_most, True
+    if less_than is not None and (high is None or less_than <= high):
+        high, high_included = less_than, False
     return Bounds(low, low_included, high, high_included)
-
-
-def _narrower(
-    included: Scalar | None, excluded: Scalar | None, unwrap: Any, pick: Any
-) -> tuple[Any, bool]:
-    if included is None:
-        return (None if excluded is None else unwrap(excluded)), False
-    if excluded is None:
-        return unwrap(included), True
-    inner, outer = unwrap(included), unwrap(excluded)
-    return (outer, False) if pick(inner, outer) == outer else (inner, True)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pyroaring import BitMap
 
 from search_service.filters.ast import Instant, Prefix, Range, Scalar
-from search_service.filters.bounds import range_bounds
+from search_service.filters.bounds import (
+    encode,
+    instant_bounds,
+    number_bounds,
+    prefix_bounds,
+    range_kind,
+    text_bounds,
+)
 from search_service.filters.flatten import FieldValues
-from search_service.filters.inverted import InvertedValues
+from search_service.filters.keys import NumberKeys, TextKeys
 from search_service.filters.timestamps import parse_rfc3339
+from search_service.filters.values import Values
 
 
 class Column:
@@ -24,9 +33,14 @@ class Column:
         self.present = BitMap()
         self.true = BitMap()
         self.false = BitMap()
-        self.strings: InvertedValues[str] = InvertedValues()
-        self.numbers: InvertedValues[float] = InvertedValues()
-        self.instants: InvertedValues[int] = InvertedValues()
+        self.texts: Values[bytes] = Values(TextKeys.of)
+        self.numbers: Values[float] = Values(NumberKeys.of_floats)
+        self.instants: Values[int] = Values(NumberKeys.of_ints)
+
+    @property
+    def kinds(self) -> tuple[Values[Any], ...]:
+        """All but the booleans."""
+        return self.texts, self.numbers, self.instants
 
     def add(self, ordinal: int, values: FieldValues) -> None:
         """Say that the item with `ordinal` holds `values`, and nothing else here."""
@@ -35,7 +49,7 @@ class Column:
             if isinstance(value, bool):
                 (self.true if value else self.false).add(ordinal)
             elif isinstance(value, str):
-                self.strings.add(ordinal, value)
+                self.texts.add(ordinal, encode(value))
                 epoch_us = parse_rfc3339(value)
                 if epoch_us is not None:
                     self.instants.add(ordinal, epoch_us)
@@ -49,41 +63,78 @@ class Column:
             if isinstance(value, bool):
                 (self.true if value else self.false).discard(ordinal)
             elif isinstance(value, str):
-                self.strings.discard(ordinal, value)
+                self.texts.discard(ordinal, encode(value))
                 epoch_us = parse_rfc3339(value)
                 if epoch_us is not None:
                     self.instants.discard(ordinal, epoch_us)
             else:
                 self.numbers.discard(ordinal, value)
 
+    def remove_all(self, ordinals: BitMap) -> None:
+        """Forget all that the items hold."""
+        for bitmap in (self.present, self.true, self.false):
+            bitmap -= ordinals  # noqa: PLW2901  in place
+        for values in self.kinds:
+            values.discard_all(ordinals)
+
     def equal(self, values: Sequence[Scalar]) -> BitMap:
         """Ordinals that hold one of `values`, as a new bitmap."""
-        booleans = [v for v in values if isinstance(v, bool)]
-        strings = [v for v in values if isinstance(v, str)]
-        instants = [v.epoch_us for v in values if isinstance(v, Instant)]
-        numbers = [v for v in values if isinstance(v, float | int) and not isinstance(v, bool)]
-        found = BitMap()
-        if True in booleans:
-            found |= self.true
-        if False in booleans:
-            found |= self.false
-        if strings:
-            found |= self.strings.equal(strings)
-        if instants:
-            found |= self.instants.equal(instants)
+        texts, numbers, instants = _by_kind(values)
+        found = [self.texts.equal(texts)] if texts else []
         if numbers:
-            found |= self.numbers.equal(numbers)
-        return found
+            found.append(self.numbers.equal(numbers))
+        if instants:
+            found.append(self.instants.equal(instants))
+        found += self._booleans(values)
+        return BitMap.union(BitMap(), *found)
 
     def in_range(self, node: Range) -> BitMap:
         """Ordinals that hold a value between the bounds, as a new bitmap."""
-        bounds = (node.greater_than, node.at_least, node.less_than, node.at_most)
-        first = next(bound for bound in bounds if bound is not None)
-        if isinstance(first, Instant):
-            return self.instants.where(range_bounds(node, lambda bound: bound.epoch_us).holds)
-        values = self.strings if isinstance(first, str) else self.numbers
-        return values.where(range_bounds(node, lambda bound: bound).holds)
+        kind = range_kind(node)
+        if kind is Instant:
+            return self.instants.between(instant_bounds(node))
+        if kind is str:
+            return self.texts.between(text_bounds(node))
+        return self.numbers.between(number_bounds(node))
 
     def with_prefix(self, node: Prefix) -> BitMap:
         """Ordinals that hold a string with the prefix, as a new bitmap."""
-        return self.strings.where(lambda value: value.startswith(node.prefix))
+        return self.texts.between(prefix_bounds(encode(node.prefix)))
+
+    def count_equal(self, values: Sequence[Scalar]) -> int:
+        """Count, about, the ordinals that hold one of `values`."""
+        texts, numbers, instants = _by_kind(values)
+        counted = sum(len(bitmap) for bitmap in self._booleans(values))
+        counted += self.texts.count_equal(texts) + self.numbers.count_equal(numbers)
+        return counted + self.instants.count_equal(instants)
+
+    def count_in_range(self, node: Range) -> int:
+        """Count, about, the ordinals that hold a value between the bounds."""
+        kind = range_kind(node)
+        if kind is Instant:
+            return self.instants.count_between(instant_bounds(node))
+        if kind is str:
+            return self.texts.count_between(text_bounds(node))
+        return self.numbers.count_between(number_bounds(node))
+
+    def count_with_prefix(self, node: Prefix) -> int:
+        """Count, about, the ordinals that hold a string with the prefix."""
+        return self.texts.count_between(prefix_bounds(encode(node.prefix)))
+
+    def _booleans(self, values: Iterable[Scalar]) -> list[BitMap]:
+        wanted = {value for value in values if isinstance(value, bool)}
+        return [self.true if value else self.false for value in wanted]
+
+
+def _by_kind(values: Iterable[Scalar]) -> tuple[set[bytes], set[float], set[int]]:
+    texts: set[bytes] = set()
+    numbers: set[float] = set()
+    instants: set[int] = set()
+    for value in values:
+        if isinstance(value, str):
+            texts.add(encode(value))
+        elif isinstance(value, Instant):
+            instants.add(value.epoch_us)
+        elif not isinstance(value, bool):
+            numbers.add(float(value))
+    return texts, numbers, instants

@@ -11,6 +11,7 @@ from pyroaring import BitMap
 from lookalike.wire.errors import LimitExceeded
 from search_service.filters.ast import Filter, Path
 from search_service.filters.column import Column
+from search_service.filters.estimate import estimate_share
 from search_service.filters.evaluate import evaluate
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_ORDINAL = 2**32 - 1
 # A path that every item invents anew costs about 1 KB of bitmaps an item.
 MAX_PATHS = 4_096
+_SETTLE_EVERY = 256  # mutations between two looks at all columns
 
 
 class MetadataIndex:
@@ -39,6 +41,7 @@ class MetadataIndex:
         self._lock = threading.Lock()
         self._columns: dict[Path, Column] = {}
         self._everything = BitMap()
+        self._mutations = 0
 
     @property
     def all(self) -> BitMap:
@@ -59,6 +62,18 @@ class MetadataIndex:
         check_limits(filter)
         with self._lock:
             return evaluate(filter, self._columns, self._everything)
+
+    def estimate(self, filter: Filter) -> float:
+        """Estimate the share of items that meet `filter`, 0 to 1, in microseconds.
+
+        Conditions that are joined count as independent of each other.
+
+        Raises:
+            FilterInvalid: the filter passes a limit.
+        """
+        check_limits(filter)
+        with self._lock:
+            return estimate_share(filter, self._columns, len(self._everything))
 
     def admit(self, metadata: Metadata) -> None:
         """Check that `metadata` can be indexed; call it before the store commits.
@@ -95,6 +110,7 @@ class MetadataIndex:
                 if column is None:
                     column = self._columns[path] = Column()
                 column.add(ordinal, values)
+        self._mutated()
 
     def add_many(self, items: Iterable[tuple[int, Metadata]]) -> None:
         """Index many items, as at start-up."""
@@ -113,3 +129,27 @@ class MetadataIndex:
                 column.remove(ordinal, values)
                 if not column.present:
                     del self._columns[path]
+        self._mutated()
+
+    def remove_all(self, ordinals: BitMap) -> None:
+        """Forget items whose metadata is no longer known: goes through all columns."""
+        with self._lock:
+            self._everything -= ordinals
+            for column in self._columns.values():
+                column.remove_all(ordinals)
+            self._columns = {path: c for path, c in self._columns.items() if c.present}
+        self._settle()
+
+    def _mutated(self) -> None:
+        self._mutations += 1
+        if self._mutations % _SETTLE_EVERY == 0:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Bring columns into a better form; only the swap keeps readers out."""
+        for column in self._columns.values():
+            for values in column.kinds:
+                form = values.better_form()
+                if form is not None:
+                    with self._lock:
+                        values.form = form

@@ -1,52 +1,75 @@
-"""One bitmap of ordinals for each distinct value."""
+"""One bitmap of ordinals for each distinct key."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic
 
 from pyroaring import BitMap
 
-V = TypeVar("V", str, float, int)
+from search_service.filters.bounds import Bounds, K
 
 
-class InvertedValues(Generic[V]):
-    """Values of one kind under one path, for few distinct values.
+class InvertedValues(Generic[K]):
+    """Keys of one kind under one path, for few distinct keys.
 
     Not safe across threads: `MetadataIndex` holds the lock.
     """
 
-    def __init__(self) -> None:
-        self._bitmaps: dict[V, BitMap] = {}
+    def __init__(self, bitmaps: Mapping[K, BitMap] | None = None) -> None:
+        self._bitmaps: dict[K, BitMap] = dict(bitmaps or {})
 
     def __len__(self) -> int:
-        """Count distinct values."""
+        """Count distinct keys."""
         return len(self._bitmaps)
 
-    def add(self, ordinal: int, value: V) -> None:
-        """Say that the item with `ordinal` holds `value`."""
-        bitmap = self._bitmaps.get(value)
+    def add(self, ordinal: int, key: K) -> None:
+        """Say that the item with `ordinal` holds `key`."""
+        bitmap = self._bitmaps.get(key)
         if bitmap is None:
-            bitmap = self._bitmaps[value] = BitMap()
+            bitmap = self._bitmaps[key] = BitMap()
         bitmap.add(ordinal)
 
-    def discard(self, ordinal: int, value: V) -> None:
+    def discard(self, ordinal: int, key: K) -> None:
         """Take that back; a pair that is not there is no error."""
-        bitmap = self._bitmaps.get(value)
+        bitmap = self._bitmaps.get(key)
         if bitmap is not None:
             bitmap.discard(ordinal)
             if not bitmap:
-                del self._bitmaps[value]
+                del self._bitmaps[key]
 
-    def equal(self, values: Sequence[V]) -> BitMap:
-        """Ordinals that hold one of `values`."""
-        found = (self._bitmaps.get(value) for value in values)
-        return BitMap.union(BitMap(), *(bitmap for bitmap in found if bitmap is not None))
+    def discard_all(self, ordinals: BitMap) -> None:
+        """Forget all that the items hold."""
+        for bitmap in self._bitmaps.values():
+            bitmap -= ordinals  # noqa: PLW2901  in place
+        self._bitmaps = {key: bitmap for key, bitmap in self._bitmaps.items() if bitmap}
 
-    def where(self, keep: Callable[[V], bool]) -> BitMap:
-        """Ordinals that hold a value for which `keep` is true."""
-        return BitMap.union(BitMap(), *(b for value, b in self._bitmaps.items() if keep(value)))
+    def equal(self, keys: Sequence[K]) -> BitMap:
+        """Ordinals that hold one of `keys`, as a new bitmap."""
+        return _union(self._found(keys))
 
-    def items(self) -> Iterator[tuple[V, BitMap]]:
-        """Each value with its ordinals."""
+    def between(self, bounds: Bounds[K]) -> BitMap:
+        """Ordinals that hold a key in the range, as a new bitmap."""
+        return _union([b for key, b in self._bitmaps.items() if bounds.holds(key)])
+
+    def count_equal(self, keys: Sequence[K]) -> int:
+        """Count pairs of ordinal and key with one of `keys`."""
+        return sum(len(bitmap) for bitmap in self._found(keys))
+
+    def count_between(self, bounds: Bounds[K]) -> int:
+        """Count pairs of ordinal and key in the range."""
+        return sum(len(b) for key, b in self._bitmaps.items() if bounds.holds(key))
+
+    def items(self) -> Iterator[tuple[K, BitMap]]:
+        """Each key with its ordinals, in no order."""
         return iter(self._bitmaps.items())
+
+    def _found(self, keys: Sequence[K]) -> list[BitMap]:
+        found = (self._bitmaps.get(key) for key in keys)
+        return [bitmap for bitmap in found if bitmap is not None]
+
+
+def _union(bitmaps: Sequence[BitMap]) -> BitMap:
+    if not bitmaps:
+        return BitMap()
+    return bitmaps[0].copy() if len(bitmaps) == 1 else BitMap.union(*bitmaps)
