@@ -1,0 +1,1 @@
+"""Measurements of filtered and listed queries."""
