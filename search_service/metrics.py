@@ -134,8 +134,8 @@ def read_stats(
     for name, read in shards:
         try:
             stats = read()
-        except LookalikeError:
-            continue  # closed or failed meanwhile: an absent series says so
+        except (LookalikeError, OSError):
+            continue  # closed, failed or deleted meanwhile: an absent series says so
         yield name, stats
 
 

@@ -1,5 +1,7 @@
 """`lookalike.v1.CollectionService`: translates and delegates."""
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 import time

@@ -1,5 +1,7 @@
 """`lookalike.v1.SearchService`: translates and delegates."""
 
+# ruff: noqa: N802 - the contract names the methods
+
 from __future__ import annotations
 
 import asyncio

@@ -1,0 +1,184 @@
+"""`python -m search_service`: wires the service, runs it, ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from lookalike.serving import logs, metrics, signals
+from lookalike.serving.metrics import CallMetrics
+from lookalike.serving.server import Server, ServerOptions
+from lookalike.v1 import collection_pb2_grpc, ingest_pb2_grpc, search_pb2_grpc
+from lookalike.wire.channel import ChannelOptions
+from lookalike.wire.errors import LookalikeError
+from search_service import settings as settings_module
+from search_service.catalog import Catalog
+from search_service.data_lock import DataDirectoryInUse
+from search_service.embedders import Embedders
+from search_service.ingest import settings as ingest_settings
+from search_service.ingest.front_door import FrontDoor
+from search_service.ingest.metrics import IngestMetrics
+from search_service.metrics import SearchMetrics, ShardCollector, read_stats
+from search_service.names import NamesDamaged
+from search_service.offload import Offload
+from search_service.sampler import RecallSampler
+from search_service.servicers import collections, ingest, search
+from search_service.servicers.queries import Queries
+from search_service.servicers.reads import Reads
+from search_service.servicers.writes import Writes
+from search_service.settings import Settings, SettingsInvalid
+from search_service.shard.options import ShardOptions
+from search_service.shard.types import ShardStats
+from search_service.shards import Shards
+
+_log = logging.getLogger("search_service")
+
+_EXIT_SETTINGS = 2
+_EXIT_STORE_FAILED = 3
+# Long enough for callers to be told, well within the second that is promised.
+_FATAL_DELAY_S = 0.2
+
+
+def main() -> int:
+    """Run the service; return the exit code."""
+    try:
+        settings = settings_module.load(sys.argv[1:], os.environ)
+        logs.configure(settings.log_level, json=settings.log_json)
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except (SettingsInvalid, ValueError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"the data directory cannot be used: {error}")
+    try:
+        asyncio.run(_serve(settings))
+    except (DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:
+        return _refuse(str(error))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    stop = signals.stop_event()
+    async with _service(settings) as (server, port):
+        # The supervisor and tests read this line.
+        print(json.dumps({"event": "serving", "port": port}), flush=True)  # noqa: T201
+        await server.run_until(stop)
+
+
+@asynccontextmanager
+async def _service(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
+    """Yield the serving server and its port; everything is ended on the way out."""
+    registry = CollectorRegistry()
+    search_metrics = SearchMetrics(registry)
+    catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
+    async with AsyncExitStack() as stack:
+        embedders = Embedders(settings.embedders, ChannelOptions(tls=settings.tls))
+        stack.push_async_callback(embedders.close)
+        sampler = RecallSampler(settings.recall_sample_share, search_metrics)
+        reads = Offload("reads", threads=4, max_waiting=256)
+        slow = Offload("slow", threads=4, max_waiting=64)
+        stack.push_async_callback(asyncio.to_thread, slow.close)
+        stack.push_async_callback(asyncio.to_thread, reads.close)
+        door = _front_door(settings, catalog, registry)
+        server = _server(settings, registry, door)
+        writes = Writes(catalog, search_metrics)
+        queries = Queries(catalog, embedders, reads, search_metrics, sampler)
+        search_pb2_grpc.add_SearchServiceServicer_to_server(
+            search.SearchServicer(queries, Reads(catalog, reads), writes), server.grpc
+        )
+        collection_pb2_grpc.add_CollectionServiceServicer_to_server(
+            collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
+        )
+        if settings.metrics_port is not None:
+            registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
+            endpoint = metrics.serve(registry, settings.host, settings.metrics_port)
+            stack.callback(endpoint.close)
+            _log.info("metrics", extra={"port": endpoint.port})
+        port = await server.start()
+        stack.push_async_callback(server.grpc.stop, 0)  # when the start fails half-way
+        stack.push_async_callback(asyncio.to_thread, catalog.close)
+        await asyncio.to_thread(catalog.open)
+        if door is not None:
+            stack.push_async_callback(door.close)
+            await door.start()
+        stack.push_async_callback(_end, asyncio.create_task(sampler.run(), name="recall-sampler"))
+        await server.set_serving(True)
+        yield server, port
+
+
+def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:
+    options = ServerOptions(
+        host=settings.host,
+        port=settings.port,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        tls=settings.tls,
+        reflection=settings.reflection,
+        grace_s=settings.grace_s,
+    )
+    names = [search.SERVICE_NAME, collections.SERVICE_NAME]
+    if door is None:
+        return Server(options, names, CallMetrics(registry))
+    server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest.IngestServicer(door), server.grpc)
+    return server
+
+
+def _front_door(
+    settings: Settings, catalog: Catalog, registry: CollectorRegistry
+) -> FrontDoor | None:
+    if not settings.redis_url:
+        return None
+    queue = ingest_settings.load(os.environ, redis_url=settings.redis_url)
+    if settings.image_roots:
+        references = replace(queue.references, file_roots=settings.image_roots)
+        queue = replace(queue, references=references)
+    return FrontDoor(queue, catalog, IngestMetrics(registry))
+
+
+def _shard_options(settings: Settings) -> ShardOptions:
+    return ShardOptions(
+        threads=settings.threads,
+        build_threads=settings.build_threads,
+        head_limit=settings.head_limit,
+        unindexed_limit=settings.unindexed_limit,
+    )
+
+
+def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
+    return [
+        (collection.name, collection.shard.stats)
+        for collection in catalog.collections()
+        if collection.is_open
+    ]
+
+
+def _on_fatal() -> None:
+    """End the process: a store that failed to write must be replayed from the disk."""
+    _log.critical("a store failed to write; the service stops and must be started again")
+    # Not sys.exit: that ends the calling thread only, and no orderly end may wait
+    # for a store that has failed.
+    threading.Timer(_FATAL_DELAY_S, os._exit, (_EXIT_STORE_FAILED,)).start()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _refuse(message: str) -> int:
+    print(f"search_service: {message}", file=sys.stderr)  # noqa: T201 - before there is a log
+    return _EXIT_SETTINGS
+
+
+if __name__ == "__main__":
+    sys.exit(main())
