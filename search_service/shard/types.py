@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from search_service.filters.ast import Filter
 
 JsonValue: TypeAlias = (
-    None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+    bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
 Metadata: TypeAlias = Mapping[str, JsonValue]
 

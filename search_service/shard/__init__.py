@@ -1,0 +1,1 @@
+"""One collection: durable store, exact head, sealed segments, queries."""

@@ -1,0 +1,141 @@
+"""Rows that may be among a query's best, and their exact ranking.
+
+Candidates are chosen in float32 with a margin, then scored in float64 and
+rounded once, so a score does not depend on how the work was cut into products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.shard.head import HeadView
+from search_service.shard.memory import Snapshot
+from search_service.shard.sealed import Flags, Sealed
+from search_service.shard.segment_api import I64
+
+Source: TypeAlias = HeadView | Sealed
+
+# A float32 product of unit vectors of up to 4,096 dimensions is off by less than
+# this: 1e-6 was the most in a million random pairs.
+MARGIN = np.float32(4e-6)
+LEAST = np.float32(-np.inf)
+# Under every cosine, and above what does not count.
+LEAST_FLOOR = np.float32(-2.0)
+# Rows gathered at a time for float64 scores: 16 MiB at 512 dimensions.
+ROWS_PER_SCORE = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Best first within each query: query int64 [n], ordinal int64 [n], score float32 [n]."""
+
+    query: I64
+    ordinal: I64
+    score: F32
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    source: Source
+    query: I64
+    row: I64
+    score: F32
+
+
+class Candidates:
+    """Collects, for each of B queries, the rows that can be among its best `count`."""
+
+    def __init__(self, queries: F32, count: int, floor: F32) -> None:
+        """`queries` is float32 [B, D]; `floor`, float32 [B], the least score wanted.
+
+        `survivors`, int64 [B], counts the rows that count, whatever their score.
+        """
+        self._queries = queries
+        self._count = count
+        self._least = np.maximum(floor, LEAST_FLOOR) - MARGIN
+        self.survivors: I64 = np.zeros(len(queries), dtype=np.int64)
+        self._parts: list[_Part] = []
+        self.compared = 0
+
+    def offer_all(self, source: Source, rows: I64, scores: F32) -> None:
+        """Offer rows, int64 [n], to all queries: float32 scores [B, n], -inf for none."""
+        self.compared += len(rows)
+        self.survivors += np.count_nonzero(scores[:1] > LEAST)
+        self._raise_least(scores)
+        query, column = np.nonzero(scores >= self._least[:, None])
+        if len(query):
+            self._parts.append(_Part(source, query, rows[column], scores[query, column]))
+
+    def offer_each(self, source: Source, rows: I64, scores: F32) -> None:
+        """Offer each query rows of its own: int64 [B, n], float32 [B, n], -inf for none."""
+        self.compared += rows.shape[1]
+        self.survivors += np.count_nonzero(scores > LEAST, axis=1)
+        self._raise_least(scores)
+        query, column = np.nonzero(scores >= self._least[:, None])
+        if len(query):
+            self._parts.append(_Part(source, query, rows[query, column], scores[query, column]))
+
+    def rank(self, snapshot: Snapshot, allowed: Flags | None) -> Ranked:
+        """Score exactly; live, allowed ordinals only, equal scores in any order.
+
+        A query may keep more than its `count`, where scores are close.
+        """
+        queries: list[I64] = []
+        ordinals: list[I64] = []
+        scores: list[F32] = []
+        for part, chosen in zip(self._parts, self._close_enough(), strict=True):
+            query, row = part.query[chosen], part.row[chosen]
+            score = self._score(part.source, query, row)
+            if isinstance(part.source, Sealed):
+                which, ordinal = part.source.expand(row)
+                query, score = query[which], score[which]
+            else:
+                ordinal = part.source.ordinals[row]
+            counts = snapshot.alive(ordinal)
+            if allowed is not None:
+                counts &= allowed[ordinal]
+            queries.append(query[counts])
+            ordinals.append(ordinal[counts])
+            scores.append(score[counts])
+        if not queries:
+            none = np.empty(0, dtype=np.int64)
+            return Ranked(none, none, np.empty(0, dtype=np.float32))
+        query, score = np.concatenate(queries), np.concatenate(scores)
+        order = np.lexsort((-score, query))
+        return Ranked(query[order], np.concatenate(ordinals)[order], score[order])
+
+    def _raise_least(self, scores: F32) -> None:
+        # The count-th best of one block is a bound for the best of all blocks.
+        width = scores.shape[1]
+        if width > self._count:
+            place = width - self._count
+            kth = np.partition(scores, place, axis=1)[:, place]
+            self._least = np.maximum(self._least, kth - MARGIN)
+
+    def _close_enough(self) -> list[Flags]:
+        """Say for each part which rows reach the count-th best over all parts."""
+        if not self._parts:
+            return []
+        query = np.concatenate([part.query for part in self._parts])
+        score = np.concatenate([part.score for part in self._parts])
+        order = np.lexsort((-score, query))
+        starts = np.searchsorted(query[order], np.arange(len(self._queries) + 1))
+        enough = starts[:-1] + self._count - 1 < starts[1:]
+        place = np.minimum(starts[:-1] + self._count - 1, len(order) - 1)
+        bound = np.where(enough, score[order[place]] - MARGIN, LEAST)
+        return [part.score >= bound[part.query] for part in self._parts]
+
+    def _score(self, source: Source, query: I64, row: I64) -> F32:
+        scores = np.empty(len(row), dtype=np.float32)
+        for start in range(0, len(row), ROWS_PER_SCORE):
+            span = slice(start, start + ROWS_PER_SCORE)
+            scores[span] = np.einsum(
+                "nd,nd->n",
+                source.rows[row[span]].astype(np.float64),
+                self._queries[query[span]].astype(np.float64),
+            )
+        return np.clip(scores, -1.0, 1.0, out=scores)

@@ -1,0 +1,62 @@
+"""Lists and counts items, by filter too."""
+
+from __future__ import annotations
+
+import threading
+
+from lookalike.wire.errors import Reason, Unavailable
+from search_service.filters.ast import Filter
+from search_service.shard.filter_index import FilterIndex
+from search_service.shard.memory import Memory
+from search_service.shard.plan import Matches
+from search_service.shard.reads import ItemReader
+from search_service.shard.types import Fields, StoredItem
+
+# Ids read at a time to find those that meet a filter: they are short.
+IDS_PER_READ = 20_000
+# A million items' metadata is indexed in less.
+FILTERS_WAIT_S = 60.0
+
+
+class Items:
+    """Reads over store and filters; calls may take their time, and block."""
+
+    def __init__(self, memory: Memory, filters: FilterIndex, reader: ItemReader) -> None:
+        self._memory = memory
+        self._filters = filters
+        self._reader = reader
+
+    def count(self, filter: Filter | None) -> int:
+        """Count items."""
+        if filter is None:
+            return self._memory.items
+        return len(self._matches(filter).ordinals)
+
+    def page(
+        self, filter: Filter | None, after_id: str, page_size: int, fields: Fields
+    ) -> list[StoredItem]:
+        """Read up to `page_size` items after `after_id`, sorted by id."""
+        if filter is None:
+            return self._reader.page(after_id, page_size, fields)
+        allowed = self._matches(filter).allowed
+        chosen: list[str] = []
+        while len(chosen) < page_size:
+            ids = self._reader.ids_after(after_id, IDS_PER_READ)
+            chosen += [id for id, ordinal in ids if ordinal < len(allowed) and allowed[ordinal]]
+            if len(ids) < IDS_PER_READ:
+                break
+            after_id = ids[-1][0]
+        found = self._reader.get(chosen[:page_size], fields)
+        return [found[id] for id in chosen[:page_size] if id in found]
+
+    def _matches(self, filter: Filter) -> Matches:
+        ready = threading.Event()
+        self._filters.when_ready(ready.set)
+        if not ready.wait(FILTERS_WAIT_S):
+            raise Unavailable(
+                "the collection's metadata is still being read: try again in a minute",
+                reason=Reason.NOT_READY,
+                retry_delay_s=10.0,
+            )
+        with self._memory.lock:
+            return self._filters.matches(filter, self._memory.newest_ordinal + 1)

@@ -1,0 +1,210 @@
+"""Keeps the segments up with the store: starts builds, adopts what they made."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
+
+import numpy as np
+
+from search_service.segments.errors import BuildFailed, SegmentDamaged
+from search_service.shard.memory import Memory
+from search_service.shard.options import ShardOptions
+from search_service.shard.reads import ItemReader
+from search_service.shard.sealed import Sealed
+from search_service.shard.segment_api import I64, BuildJob, BuildResult, SegmentSource
+from search_service.shard.types import CollectionSpec
+
+_log = logging.getLogger(__name__)
+
+# How often it is looked at whether a build is due; also how long a segment that
+# nothing reads any more stays on the disk.
+LOOK_EVERY_S = 0.5
+
+
+class Keeper:
+    """One thread that watches the head and runs one build at a time."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        source: SegmentSource,
+        reader: ItemReader,
+        *,
+        store_path: Path,
+        segments_path: Path,
+        spec: Callable[[], CollectionSpec],
+        options: ShardOptions,
+    ) -> None:
+        self._memory = memory
+        self._source = source
+        self._reader = reader
+        self._store_path = store_path
+        self._segments_path = segments_path
+        self._spec = spec
+        self._options = options
+        self._stop = threading.Event()
+        self._heal_lock = threading.Lock()
+        self._wish = threading.Event()
+        self._retry_after_s = 0.0
+        self._retry_delay_s = options.build_retry_s
+        self._head_seen = (0, time.monotonic())
+        self._needs_rebuild = False
+        self.builds = 0
+        self.last_error = ""
+        self.building = False
+        self._thread = threading.Thread(target=self._run, name="shard-keeper", daemon=True)
+
+    def open_segments(self) -> None:
+        """Put into memory what is on the disk and whole, before `start`."""
+        segments, problems = self._source.open_current()
+        for problem in problems:
+            _log.warning("a segment is left out and will be rebuilt: %s", problem)
+        if problems:
+            self.last_error = "; ".join(problems)
+            self._needs_rebuild = True
+        self._memory.adopt([Sealed(segment) for segment in segments], covered_upto=0)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def build_now(self) -> None:
+        """Index what is in the head soon, whatever its size."""
+        self._wish.set()
+
+    def heal(self) -> None:
+        """Search the vectors of damaged segments in the head instead."""
+        with self._heal_lock:
+            for sealed in self._memory.sealed:
+                damage = sealed.segment.damage
+                if damage is None:
+                    continue
+                _log.error("a segment is damaged and will be rebuilt: %s", damage)
+                self.last_error = damage
+                self._needs_rebuild = True
+                ordinals, vectors = self._reader.vectors(np.sort(sealed.ordinals))
+                self._memory.readmit(sealed, ordinals, vectors)
+                self._source.discard(sealed.segment.path)
+
+    def close(self) -> None:
+        """End a running build and let go of the segments; after all readers."""
+        self._stop.set()
+        self._source.close()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._memory.adopt([], covered_upto=0)
+        for sealed in self._memory.take_retired():
+            sealed.segment.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            self._release()
+            if any(sealed.segment.damage for sealed in self._memory.sealed):
+                self.heal()
+            if self._is_due():
+                self._build()
+
+    def _is_due(self) -> bool:
+        now_s = time.monotonic()
+        unindexed = len(self._memory.head)
+        if unindexed != self._head_seen[0]:
+            self._head_seen = (unindexed, now_s)
+        if now_s < self._retry_after_s:
+            return False
+        idle = now_s - self._head_seen[1] >= self._options.idle_build_s
+        return (
+            self._wish.is_set()
+            or self._needs_rebuild
+            or unindexed > self._options.head_limit
+            or (
+                idle and bool(self._memory.sealed) and unindexed >= self._options.idle_build_vectors
+            )
+            or self._dead_share() > self._options.max_dead_share
+        )
+
+    def _dead_share(self) -> float:
+        with self._memory.snapshot() as snapshot:
+            every = [sealed.ordinals for sealed in snapshot.sealed]
+            total = sum(len(ordinals) for ordinals in every)
+            live = sum(int(np.count_nonzero(snapshot.alive(ordinals))) for ordinals in every)
+        return 1.0 - live / total if total else 0.0
+
+    def _build(self) -> None:
+        spec = self._spec()
+        upto = self._memory.newest_ordinal
+        job = BuildJob(
+            store_path=self._store_path,
+            segments_path=self._segments_path,
+            uid=spec.uid,
+            dimension=spec.dimension,
+            fingerprint=spec.model_fingerprint,
+            settings=spec.index,
+            upto_ordinal=upto,
+            threads=self._options.build_threads,
+        )
+        self._wish.clear()
+        self._needs_rebuild = False
+        self.building = True
+        try:
+            self._adopt(self._wait(self._source.build(job)))
+        except (BuildFailed, SegmentDamaged, CancelledError, OSError) as error:
+            self._note_failure(error)
+        else:
+            self.builds += 1
+            self.last_error = ""
+            self._retry_delay_s = self._options.build_retry_s
+        finally:
+            self.building = False
+
+    def _wait(self, future: Future[BuildResult]) -> BuildResult:
+        """Wait for a build; damage found meanwhile is dealt with."""
+        while True:
+            try:
+                return future.result(timeout=LOOK_EVERY_S)
+            except TimeoutError:
+                self._release()
+                if future.done():
+                    continue
+                if any(sealed.segment.damage for sealed in self._memory.sealed):
+                    self.heal()
+
+    def _adopt(self, result: BuildResult) -> None:
+        open_now = {sealed.segment.path: sealed for sealed in self._memory.sealed}
+        chosen: list[Sealed] = []
+        for path in result.paths:
+            sealed = open_now.get(path)
+            chosen.append(sealed or Sealed(self._source.open(path)))
+        with self._heal_lock, self._memory.lock:
+            missing = self._memory.not_in(chosen, result.upto_ordinal)
+            if len(missing):
+                raise BuildFailed(f"{len(missing)} live vectors are not in the new segments")
+            self._memory.adopt(chosen, covered_upto=result.upto_ordinal)
+        self._release()
+
+    def _release(self) -> None:
+        for sealed in self._memory.released():
+            sealed.segment.close()
+            self._source.remove(sealed.segment.path)
+
+    def _note_failure(self, error: BaseException) -> None:
+        if self._stop.is_set():
+            return
+        _log.error("the build failed and is tried again in %.0f s: %s", self._retry_delay_s, error)
+        self.last_error = str(error)
+        self._needs_rebuild = True
+        self._retry_after_s = time.monotonic() + self._retry_delay_s
+        self._retry_delay_s = min(2 * self._retry_delay_s, self._options.max_build_retry_s)
+
+
+def unindexed_ordinals(live: I64, sealed: tuple[Sealed, ...]) -> I64:
+    """Return which of `live`, int64 [n] ascending, no segment holds."""
+    covered = np.zeros(len(live), dtype=np.bool_)
+    for one in sealed:
+        here, _ = one.locate(live)
+        covered[np.searchsorted(live, here)] = True
+    return live[~covered]

@@ -1,0 +1,187 @@
+"""What queries see: which ordinals are live, their ids, the head, the segments.
+
+Every committed group is an epoch. A snapshot remembers the epoch at which it was
+taken, and an ordinal is live in it while it died later, so a query needs neither
+a lock nor a copy, and an item that is replaced meanwhile shows once, never twice
+and never not at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.shard.effects import Added, Effect, Killed
+from search_service.shard.head import Head, HeadView
+from search_service.shard.sealed import Sealed
+from search_service.shard.segment_api import I64
+
+ALIVE = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment. `died_at` is int64 [>= upto], `ids` is indexed by ordinal."""
+
+    epoch: int
+    upto: int
+    items: int
+    died_at: I64
+    ids: Sequence[str | None]
+    head: tuple[HeadView, ...]
+    sealed: tuple[Sealed, ...]
+
+    def alive(self, ordinals: I64) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Say which of `ordinals`, all below `upto`, are live."""
+        flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = self.died_at[ordinals] > self.epoch
+        return flags
+
+
+class Memory:
+    """Changed by one thread at a time, under `lock`; read through snapshots."""
+
+    def __init__(self, dimension: int) -> None:
+        self.lock = threading.RLock()
+        self.head = Head(dimension)
+        self._epoch = 1
+        self._items = 0
+        self._upto = 1
+        self._died_at: I64 = np.zeros(1_024, dtype=np.int64)
+        self._ids: list[str | None] = [None]
+        self._sealed: tuple[Sealed, ...] = ()
+        self._readers: dict[int, int] = {}
+        self._graves: deque[tuple[int, int]] = deque()
+        self._retired: list[tuple[int, Sealed]] = []
+
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return self._items
+
+    @property
+    def sealed(self) -> tuple[Sealed, ...]:
+        """The segments in use."""
+        return self._sealed
+
+    @property
+    def newest_ordinal(self) -> int:
+        """The greatest ordinal that was ever given out."""
+        return self._upto - 1
+
+    def load(self, ordinals: Sequence[int], ids: Sequence[str], next_ordinal: int) -> None:
+        """Take over what the store holds, ordinals ascending, before any reader."""
+        self._reserve(next_ordinal)
+        self._died_at[np.asarray(ordinals, dtype=np.int64)] = ALIVE
+        self._ids.extend([None] * (next_ordinal - len(self._ids)))
+        for ordinal, id in zip(ordinals, ids, strict=True):
+            self._ids[ordinal] = id
+        self._items = len(ordinals)
+        self._upto = next_ordinal
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Make a committed group visible."""
+        with self.lock:
+            epoch = self._epoch + 1
+            for effect in effects:
+                if isinstance(effect, Added):
+                    self._add(effect.ordinal, effect.id, effect.vector)
+                elif isinstance(effect, Killed):
+                    self._died_at[effect.ordinal] = epoch
+                    self._graves.append((epoch, effect.ordinal))
+                    self._items -= 1
+            self._epoch = epoch
+            self._sweep()
+
+    def adopt(self, sealed: Sequence[Sealed], covered_upto: int) -> list[Sealed]:
+        """Use these segments instead, and forget head rows up to `covered_upto`.
+
+        Returns the segments that are no longer used and that no reader holds; the
+        others come out of a later `released`.
+        """
+        with self.lock:
+            kept = set(map(id, sealed))
+            self._epoch += 1
+            self._retired += [(self._epoch, old) for old in self._sealed if id(old) not in kept]
+            self._sealed = tuple(sealed)
+            self.head.drop_upto(covered_upto)
+            return self.released()
+
+    def readmit(self, damaged: Sealed, ordinals: I64, vectors: F32) -> None:
+        """Drop a segment and search `vectors`, float32 [n, D], in the head instead."""
+        with self.lock:
+            self.head = self.head.with_rows(ordinals, vectors)
+            self._epoch += 1
+            self._retired.append((self._epoch, damaged))
+            self._sealed = tuple(one for one in self._sealed if one is not damaged)
+
+    def released(self) -> list[Sealed]:
+        """Hand over retired segments that no reader holds any more, to be closed."""
+        with self.lock:
+            oldest = min(self._readers, default=self._epoch)
+            done = [old for epoch, old in self._retired if epoch <= oldest]
+            self._retired = [(epoch, old) for epoch, old in self._retired if epoch > oldest]
+            return done
+
+    def take_retired(self) -> list[Sealed]:
+        """Hand over all retired segments, once there are no readers."""
+        with self.lock:
+            done, self._retired = [old for _, old in self._retired], []
+            return done
+
+    def not_in(self, sealed: Sequence[Sealed], upto_ordinal: int) -> I64:
+        """Return the live ordinals up to `upto_ordinal` that `sealed` lacks."""
+        with self.lock:
+            left = self._died_at[: min(upto_ordinal + 1, self._upto)] == ALIVE
+            for one in sealed:
+                left[one.ordinals[one.ordinals <= upto_ordinal]] = False
+            return np.flatnonzero(left)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Hold a moment for as long as the block runs."""
+        with self.lock:
+            view = Snapshot(
+                self._epoch,
+                self._upto,
+                self._items,
+                self._died_at,
+                self._ids,
+                self.head.views(),
+                self._sealed,
+            )
+            self._readers[view.epoch] = self._readers.get(view.epoch, 0) + 1
+        try:
+            yield view
+        finally:
+            with self.lock:
+                self._readers[view.epoch] -= 1
+                if not self._readers[view.epoch]:
+                    del self._readers[view.epoch]
+
+    def _add(self, ordinal: int, id: str, vector: F32) -> None:
+        self._reserve(ordinal + 1)
+        self._ids.extend([None] * (ordinal + 1 - len(self._ids)))
+        self._ids[ordinal] = id
+        self._died_at[ordinal] = ALIVE
+        self._upto = ordinal + 1
+        self._items += 1
+        self.head.append(ordinal, vector)
+
+    def _reserve(self, size: int) -> None:
+        # Snapshots keep the array they have: what dies later is live in them.
+        if size > len(self._died_at):
+            grown: I64 = np.zeros(max(size, 2 * len(self._died_at)), dtype=np.int64)
+            grown[: len(self._died_at)] = self._died_at
+            self._died_at = grown
+
+    def _sweep(self) -> None:
+        # An id may be forgotten once every reader began after its ordinal's death.
+        oldest = min(self._readers, default=self._epoch)
+        while self._graves and self._graves[0][0] <= oldest:
+            self._ids[self._graves.popleft()[1]] = None

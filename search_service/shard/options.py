@@ -1,0 +1,37 @@
+"""Bounds and habits of a shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOptions:
+    """What an operator may change about every shard of a process.
+
+    `head_limit`: unindexed vectors that make the builder start; a collection
+    below it has no graph. An exact scan of 20,000 x 512 reads 40 MB: 4 ms.
+    `unindexed_limit`: unindexed vectors past which writes are refused.
+    `vfs`: name of the SQLite file layer; empty for the platform's own.
+    """
+
+    threads: int = 2
+    build_threads: int = 2
+    head_limit: int = 20_000
+    unindexed_limit: int = 400_000
+    idle_build_vectors: int = 2_000
+    idle_build_s: float = 20.0
+    max_dead_share: float = 0.3
+    build_retry_s: float = 5.0
+    max_build_retry_s: float = 300.0
+    max_queued_mutations: int = 50_000
+    max_queued_bytes: int = 256 << 20
+    max_group_mutations: int = 4_096
+    max_group_bytes: int = 32 << 20
+    max_waiting_queries: int = 8_192
+    max_gathered_queries: int = 512
+    # Room that is given up when the disk is full, so that deletions go on.
+    ballast_bytes: int = 8 << 20
+    # 64 MiB of 16 KiB pages: a checkpoint of that size takes about 0.1 s.
+    checkpoint_pages: int = 4_096
+    vfs: str = ""

@@ -1,0 +1,70 @@
+"""Reads live vectors out of a store from another process, in short transactions.
+
+A long read would keep SQLite from resetting its write-ahead log, so each batch
+is a transaction of its own. Between batches a vector may be replaced or deleted:
+then it is simply absent, and its ordinal, never reused, is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.wire.vectors import F32
+from search_service.shard.segment_api import I64
+
+# Ordinals are read ahead of vectors in blocks of this many: 8 bytes each.
+ORDINALS_PER_READ = 200_000
+
+
+def iter_live_vectors(
+    store_path: Path, after_ordinal: int, upto_ordinal: int, batch: int
+) -> Iterator[tuple[I64, F32]]:
+    """Yield the live vectors with `after_ordinal < ordinal <= upto_ordinal`.
+
+    Each item is (int64 [n], float32 [n, D]) with 1 <= n <= `batch`, ordinals
+    ascending. Liveness is that of the moment of each batch.
+    """
+    with closing(_open_read_only(store_path)) as db:
+        while after_ordinal < upto_ordinal:
+            rows: list[Any] = db.execute(
+                "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ?"
+                " ORDER BY ordinal LIMIT ?",
+                (after_ordinal, upto_ordinal, batch),
+            ).fetchall()
+            if not rows:
+                return
+            ordinals = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            vectors: F32 = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
+            yield ordinals, vectors.reshape(len(rows), -1)
+            after_ordinal = int(ordinals[-1])
+
+
+def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
+    """Return the live ordinals up to `upto_ordinal`, int64 [n], ascending."""
+    blocks: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    with closing(_open_read_only(store_path)) as db:
+        after = 0
+        while True:
+            rows = db.execute(
+                "SELECT ordinal FROM items WHERE ordinal > ? AND ordinal <= ?"
+                " ORDER BY ordinal LIMIT ?",
+                (after, upto_ordinal, ORDINALS_PER_READ),
+            ).fetchall()
+            if not rows:
+                return np.concatenate(blocks)
+            block = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            blocks.append(block)
+            after = int(block[-1])
+
+
+def _open_read_only(store_path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(store_path), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(10_000)
+    return db

@@ -1,0 +1,99 @@
+"""Measures the graph against an exact scan, on stored vectors as queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.shard.candidates import LEAST_FLOOR
+from search_service.shard.memory import Memory, Snapshot
+from search_service.shard.plan import Answer, Task, answer
+from search_service.shard.segment_api import I64
+from search_service.shard.types import RecallMeasurement
+
+ReadVectors = Callable[[I64], tuple[I64, F32]]
+
+
+def measure_recall(
+    memory: Memory,
+    read_vectors: ReadVectors,
+    *,
+    sample_size: int,
+    limit: int,
+    expansions: Sequence[int],
+    seed: int,
+    threads: int,
+) -> list[RecallMeasurement]:
+    """Run up to `sample_size` stored vectors as single queries, for each expansion.
+
+    A query misses itself when its own item is not in the graph's answer though
+    the exact one, ties included, has it.
+    """
+    with memory.snapshot() as snapshot:
+        own, queries = read_vectors(_sample(snapshot, sample_size, seed))
+        exact, exact_s = _timed(snapshot, queries, limit, 0, threads)
+        measured = []
+        for expansion in expansions:
+            graph, graph_s = _timed(snapshot, queries, limit, expansion, threads)
+            shares = [
+                _share_found(want, got, limit) for want, got in zip(exact, graph, strict=True)
+            ]
+            measured.append(
+                RecallMeasurement(
+                    expansion_search=expansion,
+                    recall=float(np.mean(shares)) if shares else 1.0,
+                    least_recall=min(shares, default=1.0),
+                    self_misses=sum(
+                        ordinal in want.ranked.ordinal[: max(limit, 1)]
+                        and ordinal not in got.ranked.ordinal
+                        for ordinal, want, got in zip(own.tolist(), exact, graph, strict=True)
+                    ),
+                    queries=len(queries),
+                    limit=limit,
+                    median_s=float(np.median(graph_s)) if graph_s else 0.0,
+                    median_exact_s=float(np.median(exact_s)) if exact_s else 0.0,
+                )
+            )
+    return measured
+
+
+def _sample(snapshot: Snapshot, size: int, seed: int) -> I64:
+    live = np.flatnonzero(snapshot.died_at[: snapshot.upto] > snapshot.epoch)
+    if len(live) <= size:
+        return live
+    return np.sort(np.random.default_rng(seed).choice(live, size, replace=False))
+
+
+def _timed(
+    snapshot: Snapshot, queries: F32, limit: int, expansion: int, threads: int
+) -> tuple[list[Answer], list[float]]:
+    answers: list[Answer] = []
+    times_s: list[float] = []
+    for query in queries:
+        task = Task(
+            queries=query[None, :],
+            floor=np.full(1, LEAST_FLOOR, dtype=np.float32),
+            count=limit,
+            exact=expansion == 0,
+            expansion=expansion,
+            matches=None,
+        )
+        begun_s = time.perf_counter()
+        answers.append(answer(snapshot, task, threads))
+        times_s.append(time.perf_counter() - begun_s)
+    return answers, times_s
+
+
+def _share_found(want: Answer, got: Answer, limit: int) -> float:
+    """Return the share of the exact answer's places that the graph filled as well.
+
+    By score, so that one of several equal items is as good as another.
+    """
+    best = want.ranked.score[:limit]
+    if not len(best):
+        return 1.0
+    least = best[-1]
+    return min(1.0, int(np.count_nonzero(got.ranked.score[:limit] >= least)) / len(best))

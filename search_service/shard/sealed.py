@@ -1,0 +1,60 @@
+"""A segment as searches use it: its nodes by ordinal and back."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.wire.vectors import F32
+from search_service.shard.segment_api import I64, SegmentApi
+
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+
+class Sealed:
+    """An open segment with the way from ordinals to nodes."""
+
+    def __init__(self, segment: SegmentApi) -> None:
+        self.segment = segment
+        self.rows: F32 = np.asarray(segment.rows)
+        self.ordinals: I64 = np.asarray(segment.ordinals, dtype=np.int64)
+        self.offsets: I64 = np.asarray(segment.offsets, dtype=np.int64)
+        self.nodes = len(self.offsets) - 1
+        self.one_each = len(self.ordinals) == self.nodes
+        self._sorted, self._node_of = self._by_ordinal()
+
+    def locate(self, ordinals: I64) -> tuple[I64, I64]:
+        """Find which of `ordinals` are here: (ordinals, their nodes), int64 [m]."""
+        if not len(self._sorted):
+            return self._sorted, self._sorted
+        places = np.minimum(np.searchsorted(self._sorted, ordinals), len(self._sorted) - 1)
+        here = self._sorted[places] == ordinals
+        places = places[here]
+        nodes = places if self._node_of is None else self._node_of[places]
+        return ordinals[here], nodes
+
+    def expand(self, nodes: I64) -> tuple[I64, I64]:
+        """List the ordinals of nodes: (index into `nodes`, ordinal), int64 [m]."""
+        if self.one_each:
+            return np.arange(len(nodes)), self.ordinals[nodes]
+        starts, ends = self.offsets[nodes], self.offsets[nodes + 1]
+        counts = ends - starts
+        which = np.repeat(np.arange(len(nodes)), counts)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return which, self.ordinals[np.repeat(starts, counts) + within]
+
+    def any_of(self, ordinal_flags: Flags) -> Flags:
+        """Fold flags of `self.ordinals`, bool [M], to nodes: bool [N], one or more set."""
+        if self.one_each:
+            return ordinal_flags
+        folded: Flags = np.logical_or.reduceat(ordinal_flags, self.offsets[:-1])
+        return folded
+
+    def _by_ordinal(self) -> tuple[I64, I64 | None]:
+        if self.one_each and bool(np.all(self.ordinals[1:] > self.ordinals[:-1])):
+            return self.ordinals, None
+        order = np.argsort(self.ordinals, kind="stable")
+        node_of = np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+        return self.ordinals[order], node_of[order]

@@ -1,0 +1,116 @@
+"""Finds the best rows of a snapshot: by comparing all, some, or a graph's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.shard.candidates import LEAST, Candidates
+from search_service.shard.head import HeadView
+from search_service.shard.memory import Snapshot
+from search_service.shard.sealed import Flags, Sealed
+from search_service.shard.segment_api import I64
+
+# Rows in one matrix product: 32 MiB of rows at 512 dimensions.
+ROWS_PER_PRODUCT = 16_384
+# Gathered rows of a re-ranking step are kept below this.
+GATHER_BYTES = 32 << 20
+
+
+def scan_all(snapshot: Snapshot, queries: F32, into: Candidates) -> None:
+    """Compare every live row with `queries`, float32 [B, D]."""
+    for sealed in snapshot.sealed:
+        sealed.segment.check_rows()
+        live = sealed.any_of(snapshot.alive(sealed.ordinals))
+        for start in range(0, sealed.nodes, ROWS_PER_PRODUCT):
+            rows = np.arange(start, min(start + ROWS_PER_PRODUCT, sealed.nodes))
+            scores = queries @ sealed.rows[start : start + len(rows)].T
+            scores[:, ~live[rows]] = LEAST
+            into.offer_all(sealed, rows, scores)
+    scan_head(snapshot, queries, None, into)
+
+
+def scan_head(snapshot: Snapshot, queries: F32, allowed: Flags | None, into: Candidates) -> None:
+    """Compare every live, allowed row of the head with `queries`."""
+    for view in snapshot.head:
+        counts = snapshot.alive(view.ordinals)
+        if allowed is not None:
+            counts &= allowed[view.ordinals]
+        scores = queries @ view.rows.T
+        scores[:, ~counts] = LEAST
+        into.offer_all(view, np.arange(len(view.ordinals)), scores)
+
+
+def scan_matches(snapshot: Snapshot, queries: F32, matches: I64, into: Candidates) -> None:
+    """Compare the rows of `matches`, live ordinals int64 [m] ascending, with `queries`."""
+    for source, located in _located(snapshot, matches):
+        rows = located
+        if isinstance(source, Sealed):
+            rows = np.unique(located)  # several matches may share a node
+            source.segment.check_rows(rows)
+        for start in range(0, len(rows), ROWS_PER_PRODUCT):
+            some = rows[start : start + ROWS_PER_PRODUCT]
+            into.offer_all(source, some, queries @ source.rows[some].T)
+
+
+def search_graphs(
+    snapshot: Snapshot,
+    queries: F32,
+    *,
+    count: int,
+    expansion: int,
+    allowed: Flags | None,
+    threads: int,
+    into: Candidates,
+) -> None:
+    """Compare `count` graph candidates from each segment, and the head."""
+    for sealed in snapshot.sealed:
+        nodes = sealed.segment.candidates(queries, count, expansion, threads)
+        into.offer_each(sealed, nodes, _compare(snapshot, sealed, queries, nodes, allowed))
+    scan_head(snapshot, queries, allowed, into)
+
+
+def _compare(
+    snapshot: Snapshot, sealed: Sealed, queries: F32, nodes: I64, allowed: Flags | None
+) -> F32:
+    """Return float32 [B, C]: exact products with `nodes`, -inf for what does not count."""
+    scores = np.empty(nodes.shape, dtype=np.float32)
+    step = max(1, GATHER_BYTES // max(1, nodes.shape[1] * queries.shape[1] * 4))
+    for start in range(0, len(nodes), step):
+        some = nodes[start : start + step]
+        gathered = sealed.rows[some]  # -1 reads the last row, and is masked below
+        span = queries[start : start + step]
+        np.matmul(gathered, span[:, :, None], out=scores[start : start + step, :, None])
+    scores[~_counts(snapshot, sealed, nodes, allowed)] = LEAST
+    return scores
+
+
+def _counts(snapshot: Snapshot, sealed: Sealed, nodes: I64, allowed: Flags | None) -> Flags:
+    if sealed.one_each:
+        ordinals = sealed.ordinals[nodes]
+        counts = snapshot.alive(ordinals)
+        if allowed is not None:
+            counts &= allowed[ordinals]
+        return counts & (nodes >= 0)
+    flat = nodes.ravel()
+    which, ordinals = sealed.expand(np.maximum(flat, 0))
+    alive = snapshot.alive(ordinals)
+    if allowed is not None:
+        alive &= allowed[ordinals]
+    counts = np.zeros(len(flat), dtype=np.bool_)
+    counts[which[alive]] = True
+    return counts.reshape(nodes.shape) & (nodes >= 0)
+
+
+def _located(snapshot: Snapshot, matches: I64) -> Iterator[tuple[HeadView | Sealed, I64]]:
+    for sealed in snapshot.sealed:
+        _, rows = sealed.locate(matches)
+        if len(rows):
+            yield sealed, rows
+    for view in snapshot.head:
+        places = np.minimum(np.searchsorted(view.ordinals, matches), len(view.ordinals) - 1)
+        rows = places[view.ordinals[places] == matches]
+        if len(rows):
+            yield view, rows

@@ -1,0 +1,276 @@
+"""A collection on one machine: the parts, put together and taken down in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+
+from lookalike.wire.errors import Exhausted
+from search_service.filters.ast import Filter
+from search_service.segments.source import DiskSegments
+from search_service.shard import rows, schema
+from search_service.shard.answering import Answering
+from search_service.shard.ballast import Ballast
+from search_service.shard.engine import Engine
+from search_service.shard.filter_index import FilterIndex
+from search_service.shard.items import Items
+from search_service.shard.keeper import Keeper, unindexed_ordinals
+from search_service.shard.memory import Memory
+from search_service.shard.options import ShardOptions
+from search_service.shard.reader import iter_live_vectors
+from search_service.shard.reads import ItemReader
+from search_service.shard.recall import measure_recall
+from search_service.shard.segment_api import SegmentSource
+from search_service.shard.sequencer import Sequencer
+from search_service.shard.types import (
+    CollectionSpec,
+    DuplicateSettings,
+    Fields,
+    Mutation,
+    MutationOutcome,
+    QueryOutcome,
+    QueryRequest,
+    RecallMeasurement,
+    ShardStats,
+    StoredItem,
+)
+from search_service.shard.write_queue import only_deletes
+from search_service.shard.writer import Writer
+
+STORE = "store.db"
+BALLAST = "ballast"
+SEGMENTS = "segments"
+ROWS_PER_LOAD = 8_192
+
+
+class Shard:
+    """`ShardApi` over a directory of its own.
+
+    Opening reads ids and the vectors that no segment holds; metadata follows in
+    the background.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        db: apsw.Connection,
+        source: SegmentSource,
+        options: ShardOptions,
+        on_fatal: Callable[[], None],
+    ) -> None:
+        """Put the parts together; see `create` and `open`."""
+        path = directory / STORE
+        self._directory = directory
+        self._options = options
+        self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
+        self._memory = Memory(self._spec.dimension)
+        self._reader = ItemReader(path, options.vfs)
+        self._filters = FilterIndex(path, options.vfs)
+        self._items = Items(self._memory, self._filters, self._reader)
+        self._keeper = Keeper(
+            self._memory,
+            source,
+            self._reader,
+            store_path=path,
+            segments_path=directory / SEGMENTS,
+            spec=lambda: self._spec,
+            options=options,
+        )
+        self._writer = Writer(
+            db,
+            spec=lambda: self._spec,
+            memory=self._memory,
+            filters=self._filters,
+            sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
+            ballast=Ballast(directory / BALLAST, options.ballast_bytes),
+            options=options,
+            heal=self._keeper.heal,
+            on_fatal=on_fatal,
+        )
+        self._engine = Engine(
+            Answering(
+                self._memory,
+                self._filters,
+                self._reader,
+                expansion=lambda: self._spec.index.expansion_search,
+                heal=self._keeper.heal,
+                threads=options.threads,
+            ),
+            when_filters_ready=self._filters.when_ready,
+            options=options,
+        )
+        self._load(db)
+        self._start()
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        spec: CollectionSpec,
+        options: ShardOptions,
+        on_fatal: Callable[[], None],
+    ) -> Shard:
+        """Make an empty shard in `directory`, which is there and empty, durably."""
+        db = schema.create(directory / STORE, spec, options.vfs)
+        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+
+    @classmethod
+    def open(cls, directory: Path, options: ShardOptions, on_fatal: Callable[[], None]) -> Shard:
+        """Open the shard in `directory`.
+
+        Raises:
+            Unavailable: STORE_FAILED, the store is missing, foreign or damaged.
+        """
+        db = schema.open_writer(directory / STORE, options.vfs)
+        spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
+        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """See `ShardApi`."""
+        return self._spec
+
+    def reserve_versions(self, count: int) -> range:
+        """See `ShardApi`."""
+        return self._writer.reserve_versions(count)
+
+    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
+        """See `ShardApi`."""
+        if len(self._memory.head) >= self._options.unindexed_limit and not only_deletes(mutations):
+            refused: Future[list[MutationOutcome]] = Future()
+            refused.set_exception(
+                Exhausted(
+                    "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
+                )
+            )
+            return refused
+        return self._writer.submit(mutations)
+
+    def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
+        """See `ShardApi`."""
+        return self._engine.submit(request)
+
+    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        """See `ShardApi`."""
+        found = self._reader.get(ids, fields)
+        return [found.get(id) for id in ids]
+
+    def list_items(
+        self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
+    ) -> list[StoredItem]:
+        """See `ShardApi`."""
+        return self._items.page(filter, after_id, page_size, fields)
+
+    def count(self, filter: Filter | None) -> int:
+        """See `ShardApi`."""
+        return self._items.count(filter)
+
+    def stats(self) -> ShardStats:
+        """See `ShardApi`."""
+        with self._memory.snapshot() as snapshot:
+            items = snapshot.items
+            head = np.concatenate(
+                [np.empty(0, dtype=np.int64), *(view.ordinals for view in snapshot.head)]
+            )
+            unindexed = int(np.count_nonzero(snapshot.alive(head)))
+            sealed = snapshot.sealed
+            return ShardStats(
+                items=items,
+                head_vectors=len(head),
+                unindexed_vectors=unindexed,
+                graph_vectors=sum(one.nodes - one.segment.side_nodes for one in sealed),
+                side_list_vectors=sum(one.segment.side_nodes for one in sealed),
+                segments=len(sealed),
+                disk_bytes=_tree_bytes(self._directory),
+                builds=self._keeper.builds,
+                last_build_error=self._keeper.last_error,
+                building=self._keeper.building,
+            )
+
+    def update_settings(
+        self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
+    ) -> CollectionSpec:
+        """See `ShardApi`."""
+
+        def save(db: apsw.Connection) -> CollectionSpec:
+            spec = self._spec
+            if duplicates is not None:
+                spec = replace(spec, duplicates=duplicates)
+            if expansion_search is not None:
+                spec = replace(spec, index=replace(spec.index, expansion_search=expansion_search))
+            schema.write_meta(db, "spec", schema.spec_to_json(spec))
+            return spec
+
+        self._spec = self._writer.run(save).result()
+        return self._spec
+
+    def measure_recall(
+        self, *, sample_size: int, limit: int, expansions: Sequence[int], seed: int
+    ) -> list[RecallMeasurement]:
+        """See `ShardApi`."""
+        return measure_recall(
+            self._memory,
+            self._reader.vectors,
+            sample_size=sample_size,
+            limit=limit,
+            expansions=expansions,
+            seed=seed,
+            threads=self._options.threads,
+        )
+
+    def prune_tombstones(self, below_version: int) -> int:
+        """See `ShardApi`."""
+        return self._writer.run(lambda db: rows.prune(db, below_version)).result()
+
+    def build_now(self) -> None:
+        """Have what is not indexed indexed soon, whatever its size."""
+        self._keeper.build_now()
+
+    def close(self) -> None:
+        """See `ShardApi`."""
+        self._filters.close()
+        self._writer.close()
+        self._engine.close()
+        self._keeper.close()
+        self._reader.close()
+
+    def _load(self, db: apsw.Connection) -> None:
+        found: list[Any] = db.execute(
+            "SELECT ordinal, id FROM items WHERE ordinal IS NOT NULL ORDER BY ordinal"
+        ).fetchall()
+        ordinals = [row[0] for row in found]
+        next_ordinal = int(schema.read_meta(db, "next_ordinal"))
+        self._memory.load(ordinals, [row[1] for row in found], next_ordinal)
+        self._keeper.open_segments()
+        missing = unindexed_ordinals(np.asarray(ordinals, dtype=np.int64), self._memory.sealed)
+        if len(missing):
+            for some, vectors in iter_live_vectors(
+                self._directory / STORE, int(missing[0]) - 1, next_ordinal, ROWS_PER_LOAD
+            ):
+                kept = np.isin(some, missing, assume_unique=True)
+                self._memory.head.extend(some[kept], vectors[kept])
+
+    def _start(self) -> None:
+        self._filters.start()
+        self._writer.start()
+        self._engine.start()
+        self._keeper.start()
+
+
+def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
+    return DiskSegments(
+        directory / SEGMENTS,
+        uid=spec.uid,
+        dimension=spec.dimension,
+        fingerprint=spec.model_fingerprint,
+    )
+
+
+def _tree_bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
