@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from embedder_service.lanes import Lane, Lanes, Ticket
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.protocol import Runtime
+from embedder_service.trials import BatcherOptions, Trials
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from lookalike.wire.vectors import F32, LEAST_NORM
 
@@ -45,21 +45,6 @@ class BatchObserver(Protocol):
         """The runner came up or went down."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatcherOptions:
-    """Bounds of one batcher.
-
-    Batches grow no longer than `target_batch_ms`, so that a query never waits
-    long for the batch before it; a batch that takes more than `stuck_after_s`
-    counts as a crash of the runner.
-    """
-
-    input_size_px: int
-    max_batch_images: int
-    target_batch_ms: float
-    stuck_after_s: float
-
-
 class BatchFault(Exception):
     """A runtime returned something else than one finite vector an image."""
 
@@ -68,9 +53,15 @@ class Batcher:
     """One runner with its queue. Owned by one event loop."""
 
     def __init__(
-        self, load: Callable[[], Runtime], options: BatcherOptions, observer: BatchObserver
+        self,
+        load: Callable[[], Runtime],
+        options: BatcherOptions,
+        observer: BatchObserver,
+        memory_used: Callable[[], int],
     ) -> None:
+        """`memory_used` returns the bytes that the process holds on the device."""
         self._load = load
+        self._memory_used = memory_used
         self._options = options
         self._observer = observer
         self._lanes: Lanes[U8, F32] = Lanes()
@@ -88,8 +79,7 @@ class Batcher:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
         loop = asyncio.get_running_loop()
-        self._runtime = await loop.run_in_executor(self._executor, self._load)
-        await loop.run_in_executor(self._executor, self._warm_up, self._runtime)
+        self._runtime = await loop.run_in_executor(self._executor, self._load_and_warm_up)
         self._task = asyncio.create_task(self._serve())
         self._observer.healthy_changed(True)
 
@@ -193,25 +183,20 @@ class Batcher:
         self.seconds_per_image += _SMOOTHING * (latest - self.seconds_per_image)
         self._observer.batch_done(images, seconds)
 
-    def _warm_up(self, runtime: Runtime) -> None:
-        """Try growing batches; keep the size with the best rate within the target."""
-        size = self._options.input_size_px
-        # Noise, since some kernels are faster on zeros.
-        noise = np.random.default_rng(0)
-        images, best_rate = 1, 0.0
-        while images <= self._options.max_batch_images:
-            pixels = noise.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
-            seconds = _best_time_s(runtime, pixels)
-            if images > 1 and seconds * 1000 > self._options.target_batch_ms:
-                break
-            if images / seconds > best_rate:
-                best_rate = images / seconds
-                self.batch_images, self.seconds_per_image = images, seconds / images
-            images *= 2
+    def _load_and_warm_up(self) -> Runtime:
+        before_bytes = self._memory_used()
+        runtime = self._load()
+        trials = Trials(runtime, self._options, lambda: self._memory_used() - before_bytes)
+        self.batch_images, self.seconds_per_image = trials.run()
         _log.info(
             "warmed up",
-            extra={"batch_images": self.batch_images, "images_per_s": round(best_rate, 1)},
+            extra={
+                "batch_images": self.batch_images,
+                "images_per_s": round(1 / self.seconds_per_image, 1),
+                "memory_mib": (self._memory_used() - before_bytes) >> 20,
+            },
         )
+        return runtime
 
 
 def unit_vectors(features: F32, images: int) -> F32:
@@ -225,18 +210,8 @@ def unit_vectors(features: F32, images: int) -> F32:
     norms = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms < LEAST_NORM).any():
         raise BatchFault("a vector is not finite or has no direction")
-    return (features / norms).astype(np.float32)
-
-
-def _best_time_s(runtime: Runtime, pixels: U8) -> float:
-    """Return the shorter of two runs, after one that prepares the shape."""
-    runtime.infer(pixels)
-    times = []
-    for _ in range(2):
-        started_s = time.perf_counter()
-        runtime.infer(pixels)
-        times.append(time.perf_counter() - started_s)
-    return min(times)
+    units: F32 = (features / norms).astype(np.float32)
+    return units
 
 
 def _new_executor() -> ThreadPoolExecutor:

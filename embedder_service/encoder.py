@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from embedder_service.admission import Admission, AdmissionOptions
-from embedder_service.batcher import Batcher, BatcherOptions, BatchObserver
+from embedder_service.batcher import Batcher, BatchObserver
 from embedder_service.decode.facts import ImageFacts
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodeJob, DecodePool, Source
 from embedder_service.lanes import Lane
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.protocol import Runtime
+from embedder_service.trials import BatcherOptions
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField
 from lookalike.wire.vectors import F32
 
@@ -56,12 +57,13 @@ class Encoder:
         batching: BatcherOptions,
         admission: AdmissionOptions,
         observer: EncoderObserver,
+        memory_used: Callable[[], int],
     ) -> None:
         self.definition = definition
         self.limits = limits
         self._pool = pool
         self._observer = observer
-        self._batcher = Batcher(load, batching, observer)
+        self._batcher = Batcher(load, batching, observer, memory_used)
         self._admission = Admission(admission, lambda: self._batcher.seconds_per_image)
         self._ahead: dict[Lane, asyncio.Semaphore] = {}
 

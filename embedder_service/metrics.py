@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -108,7 +109,7 @@ class EncoderMetrics:
         for encoder in embedder.encoders:
             for lane in Lane:
                 gauge = self._inside.labels(encoder.definition.name, lane.value)
-                gauge.set_function(lambda encoder=encoder, lane=lane: encoder.inside(lane))
+                gauge.set_function(partial(encoder.inside, lane))
 
 
 class ModelMetrics:

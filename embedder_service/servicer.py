@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedder_service.decode.limits import FORMATS
 from embedder_service.decode.pool import Source
@@ -14,13 +15,15 @@ from embedder_service.encoder import Embedding, Encoder
 from embedder_service.lanes import Lane
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, image_pb2
 from lookalike.wire import vectors
-from lookalike.wire.errors import InvalidField, LookalikeError
-from lookalike.wire.status import to_item_error
+from lookalike.wire.errors import InvalidField, LookalikeError, Reason
+from lookalike.wire.status import INTERNAL_MESSAGE, to_item_error
 
 if TYPE_CHECKING:
     import grpc
 
-_LANES = {
+_log = logging.getLogger(__name__)
+
+_LANES: dict[int, Lane] = {
     embedder_pb2.LANE_UNSPECIFIED: Lane.QUERY,
     embedder_pb2.LANE_QUERY: Lane.QUERY,
     embedder_pb2.LANE_BULK: Lane.BULK,
@@ -132,6 +135,10 @@ class _Stream:
             response.embedding.CopyFrom(_embedding_message(embedding))
         except LookalikeError as error:
             response.error.CopyFrom(to_item_error(error))
+        except Exception:  # noqa: BLE001 - a fault of ours with one image leaves the others alone
+            _log.exception("an image failed", extra={"image_request_id": request.request_id})
+            hidden = LookalikeError(INTERNAL_MESSAGE, reason=Reason.INTERNAL)
+            response.error.CopyFrom(to_item_error(hidden))
         self._ready.put_nowait(response)
 
     def _item_deadline_s(self, timeout_ms: int, arrived_s: float) -> float | None:
@@ -141,7 +148,7 @@ class _Stream:
         return own_s if self._deadline_s is None else min(own_s, self._deadline_s)
 
 
-def _deadline_s(context: grpc.aio.ServicerContext[object, object]) -> float | None:
+def _deadline_s(context: grpc.aio.ServicerContext[Any, Any]) -> float | None:
     """Return the call's deadline on `time.monotonic`'s clock."""
     remaining_s = context.time_remaining()
     return None if remaining_s is None else time.monotonic() + remaining_s

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from embedder_service.admission import AdmissionOptions
-from embedder_service.batcher import BatcherOptions
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodePool, PoolOptions
 from embedder_service.decode.worker import WorkerOptions
@@ -18,9 +18,10 @@ from embedder_service.encoder import Encoder
 from embedder_service.metrics import DecodeMetrics, EncoderMetrics
 from embedder_service.models import spec
 from embedder_service.models.definition import ModelDefinition
-from embedder_service.runtimes.choice import load_runtime, resolve_device
+from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.settings import Settings, cache_path
+from embedder_service.trials import BatcherOptions
 from lookalike.serving.server import ServerOptions
 from lookalike.wire.channel import TlsFiles
 
@@ -53,9 +54,11 @@ def build_embedder(
                     max_batch_images=settings.max_batch_images,
                     target_batch_ms=settings.target_batch_ms,
                     stuck_after_s=settings.stuck_after_s,
+                    memory_limit_bytes=settings.model_memory_mib * _MIB,
                 ),
                 AdmissionOptions(settings.max_queued_images, settings.max_bytes_in_flight),
                 observer,
+                partial(memory_used_bytes, device),
             )
         )
     embedder = Embedder(pool, encoders)

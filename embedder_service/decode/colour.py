@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageCms
+
+from embedder_service.preprocess import U8
 
 # What shows through transparent pixels. Most transparent pictures are made for
 # white pages, and product photographs stand on white.
@@ -67,7 +71,7 @@ def _indexed_or_alpha(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA")
 
 
-def _int_to_u8(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # any integer dtype
+def _int_to_u8(values: npt.NDArray[Any]) -> U8:
     """Keep the upper eight of sixteen bits.
 
     Pillow widens 16-bit files to mode I in places, so I is read as 16 bits too;
@@ -79,7 +83,7 @@ def _int_to_u8(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # a
     return (wide >> 8).astype(np.uint8)
 
 
-def _float_to_u8(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # float32
+def _float_to_u8(values: npt.NDArray[Any]) -> U8:
     """Read 0..1 as black to white, else 0..255, else stretch the range.
 
     Float pictures carry no scale of their own; NaN and infinity become black.

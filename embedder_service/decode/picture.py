@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import AvifImagePlugin, Image, ImageFile
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.limits import FORMATS, ImageLimits
@@ -58,7 +58,7 @@ def prepare_process(limits: ImageLimits) -> None:
 
 
 def decode_file(
-    data: bytes | memoryview,
+    data: bytes,
     limits: ImageLimits,
     *,
     least_short_side_px: int,
@@ -87,7 +87,7 @@ def decode_file(
         raise ImageTooLarge(
             "the image needs more memory to decode than one image may use: send a smaller copy"
         ) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageUnreadable(
             f"the bytes are not an image in a supported format ({', '.join(FORMATS)})"
         ) from error
@@ -97,7 +97,7 @@ def decode_file(
         raise ImageUnreadable("the image file is damaged or cut short") from error
 
 
-def from_raw(rgb8: bytes | memoryview, width_px: int, height_px: int) -> Picture:
+def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:
     """Return raw RGB rows as a picture; sizes are already checked."""
     rgb = Image.frombuffer("RGB", (width_px, height_px), rgb8, "raw", "RGB", 0, 1)
     return Picture(rgb, width_px, height_px, "RAW")
@@ -124,7 +124,8 @@ def _draft(image: ImageFile.ImageFile, least_short_side_px: int) -> None:
     scale = least_short_side_px / min(image.size)
     if scale < 1:
         # Rounded up, so that the short side never falls below the least.
-        image.draft(image.mode, tuple(-int(-side * scale // 1) for side in image.size))
+        width_px, height_px = (-int(-side * scale // 1) for side in image.size)
+        image.draft(image.mode, (width_px, height_px))
 
 
 def _reduced(image: Image.Image, least_short_side_px: int) -> Image.Image:

@@ -29,11 +29,14 @@ class ModelError(Exception):
 class ModelDefinition:
     """One model with everything that changes its vectors.
 
+    `spec_text` is the line that `embedder_service.models.spec` makes it from.
+
     `build` loads the weights and returns the network: uint8 [B, S, S, 3] in,
     float32 [B, D] out, pooled but not yet of unit length.
     """
 
     name: str
+    spec_text: str
     architecture: str
     weights_sha256: str
     preprocess: Preprocess

@@ -121,7 +121,8 @@ class _MBConv(nn.Module):
             y = self._act(self._bn0(self._expand_conv(y)))
         y = self._act(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return y + x if self._residual else y
+        out: Tensor = y + x if self._residual else y
+        return out
 
 
 class _SameConv(nn.Conv2d):
@@ -143,9 +144,9 @@ class _SameConv(nn.Conv2d):
             self.padding = (before, before)
         self._pad = (before, after, before, after)
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
+    def forward(self, input: Tensor) -> Tensor:
         if not self._symmetric:
-            input = nn.functional.pad(input, self._pad)  # noqa: A001 - as above
+            input = nn.functional.pad(input, self._pad)
         return torch.nn.functional.conv2d(
             input, self.weight, None, self.stride, self.padding, self.dilation, self.groups
         )

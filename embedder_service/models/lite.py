@@ -49,8 +49,8 @@ _MEAN = (127.0, 127.0, 127.0)
 _STD = (128.0, 128.0, 128.0)
 
 
-def define(name: str, *, pooling: str, precision: str) -> ModelDefinition:
-    """Return the definition of one of `NAMES`.
+def define(name: str, spec_text: str, *, pooling: str, precision: str) -> ModelDefinition:
+    """Return the definition of one of `NAMES`, served under its spec's text.
 
     Raises:
         ModelError: the weights are not installed, or are other bytes than those
@@ -67,7 +67,8 @@ def define(name: str, *, pooling: str, precision: str) -> ModelDefinition:
         return _build(name, path, pooling)
 
     return ModelDefinition(
-        name=name,
+        name=spec_text,
+        spec_text=spec_text,
         architecture=name,
         weights_sha256=release.sha256,
         preprocess=Preprocess(release.size_px, _CROP_FRACTION, "bicubic", _MEAN, _STD),

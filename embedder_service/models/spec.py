@@ -28,6 +28,11 @@ class ModelSpec:
     weights: Path | None
 
     @property
+    def text(self) -> str:
+        """The line that `parse` reads as this spec."""
+        return f"{self.name}={self.weights}" if self.weights else self.name
+
+    @property
     def name(self) -> str:
         """The name that it is served under, such as "timm:resnet18@gem"."""
         name = f"{self.library}:{self.architecture}" if self.library else self.architecture
@@ -66,7 +71,7 @@ def define(spec: ModelSpec, precision: str) -> ModelDefinition:
         ModelError: it cannot be served, and what to change.
     """
     if not spec.library:
-        return lite.define(spec.architecture, pooling=spec.pooling, precision=precision)
-    from embedder_service.models import library
+        return lite.define(spec.architecture, spec.text, pooling=spec.pooling, precision=precision)
+    from embedder_service.models.library import define_library_model
 
-    return library.define(spec, precision)
+    return define_library_model(spec, precision)

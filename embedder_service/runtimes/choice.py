@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from embedder_service.models.definition import ModelDefinition
@@ -46,6 +47,16 @@ def load_runtime(
     from embedder_service.runtimes.openvino import OpenVinoRuntime
 
     return OpenVinoRuntime(definition, threads=threads, cache_dir=cache_dir)
+
+
+def memory_used_bytes(device: str) -> int:
+    """Return what this process holds of the memory of a resolved `device`."""
+    if device == "torch-cuda":
+        import torch
+
+        return torch.cuda.memory_reserved()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def _has_cuda() -> bool:

@@ -23,7 +23,7 @@ class TorchCpuRuntime:
             ModelError: they cannot be loaded.
         """
         network = definition.build()
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+        self._network = network.to(memory_format=torch.channels_last)
         self._bf16 = definition.precision == "bf16"
 
     @property

@@ -37,7 +37,7 @@ class TorchCudaRuntime:
         if self._bf16 and not torch.cuda.is_bf16_supported():
             raise RuntimeUnsupported("this GPU has no bf16 arithmetic: set the precision to f32")
         network = definition.build().to(self._device)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+        self._network = network.to(memory_format=torch.channels_last)
         size = definition.preprocess.size_px
         self._staging = torch.empty(
             (max_batch_images, size, size, 3), dtype=torch.uint8, pin_memory=True
