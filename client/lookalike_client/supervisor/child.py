@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,15 +24,20 @@ _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _STOP_TICK_S = 0.02
 _MAX_LOG_BYTES = 16 << 20
+_MAX_START_LOG_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run. `ready` is asked until it is true; `grace_s` is given to stop."""
+    """What to run. `grace_s` is given to stop.
+
+    `ready` is asked until it is true; None waits for the child's line
+    {"event": "serving", …} on stdout.
+    """
 
     name: str
     command: Sequence[str]
-    ready: Callable[[], bool]
+    ready: Callable[[], bool] | None = None
     after: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     ready_within_s: float = 180.0
@@ -77,7 +83,7 @@ class Child:
         if _has_ended(self._process.pid):
             self._bury(self._process, now_s)
             return True
-        if not self.ready and self.spec.ready():
+        if not self.ready and self._is_ready():
             self.ready, self._failed_starts = True, 0
             return True
         if not self.ready and now_s - self._started_s > self.spec.ready_within_s:
@@ -116,6 +122,17 @@ class Child:
         except OSError:
             return "(no log)"
         return lines[-1][:300] if lines else "(nothing)"
+
+    def _is_ready(self) -> bool:
+        if self.spec.ready is not None:
+            return self.spec.ready()
+        return any(_says_serving(line) for line in self._log_lines())
+
+    def _log_lines(self) -> list[bytes]:
+        """Return what this process wrote, the first part of it: enough for its start."""
+        with self._log_path.open("rb") as log:
+            log.seek(self._log_offset)
+            return log.read(_MAX_START_LOG_BYTES).splitlines()
 
     def _start(self, now_s: float) -> None:
         command = [sys.executable, "-I", tied.__file__, str(os.getpid()), *self.spec.command]
@@ -160,6 +177,16 @@ class Child:
             process.send_signal(number)
         except ProcessLookupError:
             return  # it has ended already
+
+
+def _says_serving(line: bytes) -> bool:
+    if b'"serving"' not in line:
+        return False
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("event") == "serving"
 
 
 def _has_ended(pid: int) -> bool:

@@ -133,7 +133,6 @@ def _worker(
     return ChildSpec(
         name=name,
         command=command,
-        ready=lambda: True,
         after=("redis", "embedder", "search"),
         environment={"LOOKALIKE_WORKER_REDIS": redis_url},
         grace_s=_WORKER_GRACE_S,

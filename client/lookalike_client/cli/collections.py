@@ -1,0 +1,228 @@
+"""`lookalike collections`."""
+
+from __future__ import annotations
+
+import click
+
+from lookalike_client.cli.session import Session, connected
+from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
+
+_PRESETS = click.Choice(["fast", "balanced", "accurate"])
+_SCALARS = click.Choice(["f32", "f16", "bf16", "i8"])
+_POLICIES = click.Choice(["off", "accept", "flag", "reject"])
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def collections(context: click.Context) -> None:
+    """Create, show, change and delete collections and aliases; list them by default."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_collections)
+
+
+@collections.command("list")
+@connected
+def list_collections(session: Session) -> None:
+    """List collections."""
+    with session.client() as client:
+        found = list(client.collections.list())
+    if session.output.as_json:
+        session.output.document({"collections": found})
+        return
+    session.output.table(
+        "",
+        ["name", "items>", "dimension>", "preset", "model", "aliases"],
+        [
+            (
+                each.name,
+                f"{each.stats.items:,}",
+                each.dimension,
+                each.index.preset,
+                each.model_fingerprint[:12] or "(external vectors)",
+                ", ".join(each.aliases),
+            )
+            for each in found
+        ],
+    )
+
+
+@collections.command()
+@click.argument("name")
+@connected
+def show(session: Session, name: str) -> None:
+    """Show one collection, by name or alias."""
+    with session.client() as client:
+        _print(session, client.collections.get(name))
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--model", default="", help="Name or fingerprint; the embedder's default if absent.")
+@click.option("--external-vectors", is_flag=True, help="The caller makes the vectors.")
+@click.option("--dimension", type=click.IntRange(2, 4096), help="Needed with external vectors.")
+@click.option("--preset", type=_PRESETS, default="balanced", show_default=True)
+@click.option("--scalar-type", type=_SCALARS, help="How vectors are held in the graph.")
+@click.option("--connectivity", type=click.IntRange(4, 128), help="Links a node.")
+@click.option("--expansion-add", type=click.IntRange(16, 2000), help="Candidates at build.")
+@click.option("--expansion-search", type=click.IntRange(16, 4000), help="Candidates at search.")
+@click.option("--graph-dimension", type=click.IntRange(0, 4096), help="0: the full vectors.")
+@click.option("--duplicates", type=_POLICIES, default="off", show_default=True)
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
+@connected
+def create(
+    session: Session,
+    name: str,
+    model: str,
+    external_vectors: bool,
+    dimension: int | None,
+    preset: str,
+    scalar_type: str | None,
+    connectivity: int | None,
+    expansion_add: int | None,
+    expansion_search: int | None,
+    graph_dimension: int | None,
+    duplicates: str,
+    threshold: float | None,
+) -> None:
+    """Create an empty collection."""
+    if external_vectors and model:
+        raise click.UsageError("Give --model or --external-vectors, one of them.")
+    if external_vectors and dimension is None:
+        raise click.UsageError("--external-vectors needs --dimension.")
+    index = IndexSettings(
+        preset=preset,
+        scalar_type=scalar_type,
+        connectivity=connectivity,
+        expansion_add=expansion_add,
+        expansion_search=expansion_search,
+        graph_dimension=graph_dimension,
+    )
+    with session.client() as client:
+        created = client.collections.create(
+            name,
+            model=None if external_vectors else model,
+            dimension=dimension or 0,
+            index=index,
+            duplicates=_duplicates(duplicates, threshold),
+        )
+    _print(session, created)
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--duplicates", type=_POLICIES, help="What happens to near-duplicates.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
+@click.option("--expansion-search", type=click.IntRange(16, 4000), help="Candidates at search.")
+@connected
+def update(
+    session: Session,
+    name: str,
+    duplicates: str | None,
+    threshold: float | None,
+    expansion_search: int | None,
+) -> None:
+    """Change settings of a collection."""
+    if duplicates is None and threshold is not None:
+        raise click.UsageError("--threshold goes with --duplicates.")
+    with session.client() as client:
+        changed = client.collections.update(
+            name,
+            duplicates=_duplicates(duplicates, threshold) if duplicates else None,
+            expansion_search=expansion_search,
+        )
+    _print(session, changed)
+
+
+@collections.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connected
+def delete_collection(session: Session, name: str, yes: bool) -> None:
+    """Delete a collection with its items."""
+    if not yes:
+        click.confirm(f"Delete {name} with all its items?", abort=True, err=True)
+    with session.client() as client:
+        items = client.collections.delete(name)
+    if session.output.as_json:
+        session.output.document({"name": name, "deleted_items": items})
+    else:
+        session.output.text(f"deleted {name} with {items:,} items")
+
+
+@collections.command("alias")
+@click.argument("alias")
+@click.argument("collection", required=False)
+@click.option("--delete", "remove", is_flag=True, help="Remove the alias.")
+@connected
+def set_alias(session: Session, alias: str, collection: str | None, remove: bool) -> None:
+    """Point ALIAS at COLLECTION, or --delete it."""
+    if (collection is None) != remove:
+        raise click.UsageError("Give a COLLECTION, or --delete.")
+    with session.client() as client:
+        if collection is None:
+            client.collections.delete_alias(alias)
+            document: dict[str, object] = {"alias": alias, "deleted": True}
+            text = f"removed the alias {alias}"
+        else:
+            previous = client.collections.set_alias(alias, collection)
+            document = {
+                "alias": alias,
+                "collection": collection,
+                "previous_collection": previous or None,
+            }
+            text = f"{alias} -> {collection}" + (f" (before: {previous})" if previous else "")
+    if session.output.as_json:
+        session.output.document(document)
+    else:
+        session.output.text(text)
+
+
+@collections.command("aliases")
+@connected
+def list_aliases(session: Session) -> None:
+    """List aliases."""
+    with session.client() as client:
+        found = list(client.collections.aliases())
+    if session.output.as_json:
+        session.output.document({"aliases": found})
+    else:
+        session.output.table(
+            "", ["alias", "collection"], [(each.alias, each.collection) for each in found]
+        )
+
+
+def _duplicates(policy: str, threshold: float | None) -> DuplicateSettings:
+    if policy != "off" and threshold is None:
+        raise click.UsageError("--duplicates needs --threshold: it depends on your pictures.")
+    return DuplicateSettings(policy, threshold or 0.0)
+
+
+def _print(session: Session, collection: Collection) -> None:
+    if session.output.as_json:
+        session.output.document(collection)
+        return
+    index, stats = collection.index, collection.stats
+    session.output.facts(
+        {
+            "name": collection.name,
+            "items": f"{stats.items:,}",
+            "dimension": collection.dimension,
+            "model": collection.model_fingerprint or "(external vectors)",
+            "preset": index.preset,
+            "graph": f"{index.scalar_type}, {index.connectivity} links, "
+            f"expansion {index.expansion_add} at build, {index.expansion_search} at search, "
+            f"{index.graph_dimension or 'all'} dimensions",
+            "duplicates": collection.duplicates.policy
+            + (
+                f" from {collection.duplicates.threshold:.3f}"
+                if collection.duplicates.policy != "off"
+                else ""
+            ),
+            "in graph, in head, waiting": f"{stats.graph_vectors:,}, {stats.head_vectors:,}, "
+            f"{stats.unindexed_vectors:,}",
+            "on disk": f"{stats.disk_bytes / 1e6:,.1f} MB",
+            "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
+            "last build error": stats.last_build_error or "none",
+            "aliases": ", ".join(collection.aliases) or "none",
+        }
+    )

@@ -1,0 +1,84 @@
+"""The progress of an index run, on a terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from lookalike_client.indexing.ledger import Tally
+
+# The rate is that of the last minute: embedding sets it, not the sending.
+_RATE_PERIOD_S = 60.0
+
+
+class IndexProgress:
+    """A bar on stderr that shows what is done; nothing where stderr is no terminal.
+
+    Files that need no sending count neither as done nor as remaining: they would
+    make the remaining time look shorter than it is.
+    """
+
+    def __init__(self, files: int, *, wait: bool) -> None:
+        console = Console(stderr=True)
+        self._files, self._wait = files, wait
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[notes]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            speed_estimate_period=_RATE_PERIOD_S,
+        )
+        name = "searchable" if wait else "queued"
+        self._task = self._progress.add_task(name, total=files, notes="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, tally: Tally) -> None:
+        """Show the counts."""
+        ended = tally.done if self._wait else tally.queued
+        refused = tally.failed if not self._wait else 0
+        notes = [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
+        notes += [f"{tally.unchanged:,} unchanged"] if tally.unchanged else []
+        notes += [f"[red]{tally.failed:,} failed[/red]"] if tally.failed else []
+        self._progress.update(
+            self._task,
+            completed=ended + refused,
+            total=self._files - tally.unchanged,
+            notes=", ".join(notes),
+        )
+
+
+class _Rate(ProgressColumn):
+    """Files a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate; a dash while it is not known."""
+        speed = task.finished_speed or task.speed
+        return Text("-/s" if speed is None else f"{speed:,.1f}/s")

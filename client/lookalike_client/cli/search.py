@@ -1,0 +1,90 @@
+"""`lookalike search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lookalike_client.cli.output import metadata_text
+from lookalike_client.cli.session import Session, connected
+from lookalike_client.inputs import Query
+from lookalike_client.requests import SearchOptions
+from lookalike_client.types import SearchResult
+
+
+@click.command()
+@click.argument(
+    "image", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--id", "item_id", help="Look for what looks like this stored item.")
+@click.option("-c", "--collection", default="images", show_default=True, help="Name or alias.")
+@click.option("-k", "--limit", default=10, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--filter", "condition", help="Such as: category = 'shoes' and price < 50")
+@click.option("--exact", is_flag=True, help="Scan everything instead of using the graph.")
+@click.option("--min-score", type=click.FloatRange(-1, 1), help="Least cosine of a hit.")
+@click.option("--explain", is_flag=True, help="Say what was done.")
+@connected
+def search(
+    session: Session,
+    image: Path | None,
+    item_id: str | None,
+    collection: str,
+    limit: int,
+    condition: str | None,
+    exact: bool,
+    min_score: float | None,
+    explain: bool,
+) -> None:
+    """Find what looks like IMAGE, or like the stored item --id."""
+    if (image is None) == (item_id is None):
+        raise click.UsageError("Give an IMAGE or --id, one of them.")
+    query = Query.by_image(image) if image is not None else Query.by_id(item_id or "")
+    options = SearchOptions(
+        limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
+    )
+    with session.client() as client:
+        result = client.search(collection, query, **options)
+    if session.output.as_json:
+        _print_json(session, collection, result)
+    else:
+        _print_table(session, str(image or item_id), result)
+
+
+def _print_json(session: Session, collection: str, result: SearchResult) -> None:
+    hits = [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in result.hits]
+    document: dict[str, object] = {
+        "hits": hits,
+        "collection": collection,
+        "plan_kind": result.plan_kind,
+    }
+    if result.plan is not None:
+        document["plan"] = result.plan
+    session.output.document(document)
+
+
+def _print_table(session: Session, what: str, result: SearchResult) -> None:
+    if not result.hits:
+        session.output.text("nothing found")
+    else:
+        rows = [
+            (rank, f"{hit.score:.4f}", hit.id, metadata_text(hit.metadata))
+            for rank, hit in enumerate(result.hits, 1)
+        ]
+        session.output.table(f"Like {what}", ["#>", "score>", "id", "metadata"], rows)
+    if result.plan is not None:
+        plan = result.plan
+        session.output.facts(
+            {
+                "plan": plan.kind.value,
+                "items": f"{plan.items:,}",
+                "meeting the filter": f"{plan.filter_matches:,}",
+                "compared exactly": f"{plan.candidates:,}",
+                "expansion": plan.expansion_search,
+                "queries in the same call": plan.gathered_queries,
+                "ms to embed, filter, wait, search": ", ".join(
+                    f"{seconds * 1e3:.2f}"
+                    for seconds in (plan.embed_s, plan.filter_s, plan.wait_s, plan.search_s)
+                ),
+            }
+        )

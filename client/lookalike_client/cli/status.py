@@ -1,0 +1,114 @@
+"""`lookalike status` and `lookalike version`."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import click
+
+from lookalike.wire.errors import Unavailable
+from lookalike_client.cli.session import Session, connected, printing
+from lookalike_client.client import Client
+from lookalike_client.types import Collection, IngestStatus
+
+
+@click.command()
+@connected
+def status(session: Session) -> int:
+    """Show whether the service is ready, its collections, and how ingestion goes."""
+    with session.client() as client:
+        ready = client.ready()
+        collections = list(client.collections.list()) if ready else []
+        ingest, trouble = _ingest(client) if ready else (None, "")
+    if session.output.as_json:
+        session.output.document(
+            {
+                "address": session.settings.address,
+                "ready": ready,
+                "collections": collections,
+                "ingest": ingest,
+                "ingest_error": trouble or None,
+            }
+        )
+    else:
+        _show(session, ready, collections, ingest, trouble)
+    return 0 if ready else 1
+
+
+@click.command()
+@printing
+def version(session: Session) -> None:
+    """Show the version of this client."""
+    try:
+        number = metadata.version("lookalike")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        number = "unknown (not installed)"
+    if session.output.as_json:
+        session.output.document({"version": number})
+    else:
+        session.output.text(f"lookalike {number}")
+
+
+def _ingest(client: Client) -> tuple[IngestStatus | None, str]:
+    try:
+        return client.ingest_status(), ""
+    except Unavailable as error:  # searching goes on without the queue
+        return None, error.message
+
+
+def _show(
+    session: Session,
+    ready: bool,
+    collections: list[Collection],
+    ingest: IngestStatus | None,
+    trouble: str,
+) -> None:
+    state = "ready" if ready else "starting or stopping"
+    session.output.facts({"search service": f"{session.settings.address}, {state}"})
+    if collections:
+        session.output.table(
+            "Collections",
+            ["name", "items>", "dimension>", "in graph>", "disk MB>", "model"],
+            [
+                (
+                    each.name,
+                    f"{each.stats.items:,}",
+                    each.dimension,
+                    f"{each.stats.graph_vectors:,}",
+                    f"{each.stats.disk_bytes / 1e6:,.1f}",
+                    each.model_fingerprint[:12] or "(external vectors)",
+                )
+                for each in collections
+            ],
+        )
+    if ingest is None:
+        if ready:
+            session.output.facts({"ingestion": trouble})
+        return
+    oldest = "" if ingest.oldest_age_s is None else f", oldest {ingest.oldest_age_s:.1f} s"
+    session.output.facts(
+        {
+            "queue": f"{ingest.queue_depth:,} waiting or under way{oldest}",
+            "not taken yet": "unknown" if ingest.lag is None else f"{ingest.lag:,}",
+            "queue bytes": f"{ingest.queue_bytes:,} of {ingest.max_queue_bytes:,}",
+            "failures": f"{ingest.failures:,}",
+        }
+    )
+    if ingest.workers:
+        session.output.table(
+            "Workers",
+            ["name", "seen s ago>", "finished>", "failed>", "per second>", "paused"],
+            [
+                (
+                    each.name,
+                    f"{each.heartbeat_age_s:.1f}",
+                    f"{each.finished:,}",
+                    f"{each.failed:,}",
+                    f"{each.rate_per_second:.1f}",
+                    each.paused_reason,
+                )
+                for each in ingest.workers
+            ],
+        )
+    else:
+        session.output.text("no worker is running: what is queued waits")

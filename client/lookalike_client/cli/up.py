@@ -1,0 +1,100 @@
+"""`lookalike up`."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from lookalike_client.cli.output import complain
+from lookalike_client.cli.session import Session, printing
+from lookalike_client.supervisor.parts import UpOptions, plan
+from lookalike_client.supervisor.system import DataLock, Supervisor
+
+_PORT = click.IntRange(0, 65_535)
+
+
+@click.command()
+@click.option(
+    "--data", required=True, type=click.Path(file_okay=False, path_type=Path), help="Created."
+)
+@click.option("--search-port", default=50051, show_default=True, type=_PORT, help="0: a free one.")
+@click.option("--embedder-port", default=0, show_default=True, type=_PORT, help="0: a free one.")
+@click.option("--redis-port", default=0, show_default=True, type=_PORT, help="0: a free one.")
+@click.option("--redis", "redis_url", help="URL of a server that runs already; none is started.")
+@click.option("--model", default="efficientnet-lite2", show_default=True)
+@click.option("--precision", default="f32", show_default=True, type=click.Choice(["f32", "bf16"]))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@printing
+def up(
+    session: Session,
+    data: Path,
+    search_port: int,
+    embedder_port: int,
+    redis_port: int,
+    redis_url: str | None,
+    model: str,
+    precision: str,
+    workers: int,
+) -> None:
+    """Run a whole system on this machine until Ctrl-C or SIGTERM.
+
+    Redis, the embedder, the search service and the worker run as processes of their
+    own, on loopback. One that dies is started again. Logs are in DATA/logs.
+    """
+    options = UpOptions(
+        data=data.resolve(),
+        search_port=search_port,
+        embedder_port=embedder_port,
+        redis_port=redis_port,
+        redis_url=redis_url,
+        model=model,
+        precision=precision,
+        workers=workers,
+    )
+    stop = _StopFlag()
+    with DataLock(options.data), ExitStack() as stack:
+        system = plan(options, stack)
+        supervisor = Supervisor(
+            data=options.data,
+            addresses=system.addresses,
+            specs=system.specs,
+            report=complain,
+            stopping=stop.is_set,
+        )
+        supervisor.run(lambda state: _announce(session, options, state))
+
+
+def _announce(session: Session, options: UpOptions, state: dict[str, object]) -> None:
+    if session.output.as_json:
+        session.output.document(state)
+        return
+    session.output.text("Lookalike is up; Ctrl-C stops it.")
+    session.output.facts(
+        {
+            "search": state["search"],
+            "embedder": state["embedder"],
+            "redis": state["redis"],
+            "data": options.data,
+            "logs": options.data / "logs",
+        }
+    )
+
+
+class _StopFlag:
+    """Set by the signals that ask a program to end."""
+
+    def __init__(self) -> None:
+        self._set = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._handle)
+
+    def is_set(self) -> bool:
+        """Whether such a signal came."""
+        return self._set
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._set = True
