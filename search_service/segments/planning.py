@@ -71,13 +71,18 @@ def make_plan(
         return Plan(Action.SEAL, 0, upto_ordinal)
     if covered is None or not ordered or not _usable(ordered[0], live, settings):
         return Plan(Action.BUILD, 0, upto_ordinal)
-    if covered >= upto_ordinal and not _mostly_dead(ordered, live):
-        return Plan(Action.NOTHING, 0, upto_ordinal)
-    base = ordered[0]
+    base, rest = ordered[0], ordered[1:]
     tail = _count(live, base.manifest.upto_ordinal, upto_ordinal)
     if tail >= max(LEAST_GRAPH_VECTORS, DELTA_SHARE * base.manifest.nodes):
         return Plan(Action.EXTEND, 0, upto_ordinal, base.name)
-    return _plan_delta(ordered, live, settings, upto_ordinal, tail)
+    if covered >= upto_ordinal and _settled(rest, live, settings):
+        return Plan(Action.NOTHING, 0, upto_ordinal)
+    after = base.manifest.upto_ordinal
+    if tail < LEAST_GRAPH_VECTORS:
+        return Plan(Action.SEAL, after, upto_ordinal)
+    if rest and _usable(rest[0], live, settings):
+        return Plan(Action.EXTEND, after, upto_ordinal, rest[0].name)
+    return Plan(Action.BUILD, after, upto_ordinal)
 
 
 def make_seal_plan(current: Sequence[Current], upto_ordinal: int) -> Plan:
@@ -88,15 +93,13 @@ def make_seal_plan(current: Sequence[Current], upto_ordinal: int) -> Plan:
     return Plan(Action.SEAL, covered or 0, upto_ordinal)
 
 
-def _plan_delta(
-    ordered: Sequence[Current], live: I64, settings: IndexSettings, upto_ordinal: int, tail: int
-) -> Plan:
-    after = ordered[0].manifest.upto_ordinal
-    if tail < LEAST_GRAPH_VECTORS:
-        return Plan(Action.SEAL, after, upto_ordinal)
-    if len(ordered) > 1 and _usable(ordered[1], live, settings):
-        return Plan(Action.EXTEND, after, upto_ordinal, ordered[1].name)
-    return Plan(Action.BUILD, after, upto_ordinal)
+def _settled(rest: Sequence[Current], live: I64, settings: IndexSettings) -> bool:
+    """Whether what stands beside the base is one segment that needs nothing more."""
+    if not rest:
+        return True
+    small = rest[0].manifest.nodes < LEAST_GRAPH_VECTORS
+    fit = _usable(rest[0], live, settings) or (small and not _mostly_dead(rest, live))
+    return len(rest) == 1 and fit
 
 
 def _usable(segment: Current, live: I64, settings: IndexSettings) -> bool:
