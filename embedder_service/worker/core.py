@@ -15,6 +15,7 @@ from embedder_service.worker.holding import Holding
 from embedder_service.worker.lanes import Lanes
 from embedder_service.worker.ports import Embedder, Ended, Entry, Queue, Store
 from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.serving import tasks
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from lookalike.wire.queue import EntryDamaged
@@ -99,10 +100,7 @@ class Worker:
         finally:
             self._stop.set()
             stopping.cancel()
-            tasks = [*background, reading, *self._handlers]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await tasks.end(*background, reading, *self._handlers)
             await self._ender.close()
             await self._release()
 

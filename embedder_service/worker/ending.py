@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
 from embedder_service.worker.ports import Ended, Queue
+from lookalike.serving import tasks
 from lookalike.wire.errors import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -37,10 +37,7 @@ class Ender:
 
     async def close(self) -> None:
         """Stop; outcomes that are not recorded yet come again with their entries."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def _run(self) -> None:
         while True:

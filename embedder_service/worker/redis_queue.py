@@ -168,10 +168,15 @@ class RedisQueue:
         idle_ms = int(self._settings.claim_idle_s * 2000)
         with _queue_errors():
             if entry_ids:
-                await self._send(
-                    "XCLAIM", self._keys.stream, queue.GROUP, self._name, 0, *entry_ids,
-                    "IDLE", idle_ms, "JUSTID",
-                )  # fmt: skip
+                await self._client.xclaim(
+                    self._keys.stream,
+                    queue.GROUP,
+                    self._name,
+                    0,
+                    list(entry_ids),
+                    idle=idle_ms,
+                    justid=True,
+                )
             await self._client.delete(self._keys.worker(self._name))
 
     async def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from lookalike.serving import tasks
 from lookalike.wire import queue
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from lookalike.wire.queue import QueuedMutation
@@ -64,10 +64,7 @@ class Appender:
     async def close(self) -> None:
         """Refuse what still waits and stop."""
         self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
         self._refuse_if_closed()
 
     async def append(self, shard: ShardApi, mutation: QueuedMutation) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from lookalike.serving import tasks
 from lookalike.wire import queue
 from lookalike.wire.errors import (
     ImageTooLarge,
@@ -107,10 +107,7 @@ class FrontDoor:
 
     async def close(self) -> None:
         """Refuse what waits, stop, disconnect."""
-        if self._upkeep_task is not None:
-            self._upkeep_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._upkeep_task
+        await tasks.end(self._upkeep_task)
         await self._appender.close()
         await self._client.aclose()
 
