@@ -1,10 +1,13 @@
 """Vectors as hard to index as embeddings of real photographs, made from a seed.
 
 Each vector is z ∘ s, turned by a fixed random rotation and scaled to unit length:
-s falls as i^-0.55, so that 256 of 512 principal components keep PCT of the
-variance, as in embeddings of real photographs (91 %); the z are skewed, |g|^1.6 of normal g less its mean, as activations behind a rectifier are.
-The skew makes hubs: some vectors are near to many and others near to none, and
-those are what a graph fails to reach.
+s falls as i^-0.55, so that 256 of 512 principal components keep 92 % of the
+variance, as in embeddings of real photographs (91 %); the z are skewed, |g|^1.6 of
+normal g less its mean, as activations behind a rectifier are. The skew makes hubs:
+some vectors are near to many and others near to none, and those are what a graph
+fails to reach. Of 40,000 x 512, raw usearch (bf16, inner product, M=16, ef 128 at
+build, 2 threads) misses 2.7 % by their own query at ef=64; of embeddings of real
+photographs 2.5 %.
 
 Any range can be made on its own: rows come in blocks, each with a generator of
 its own, so a million vectors need no more memory than is asked for at a time.
