@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -15,7 +15,6 @@ from lookalike_client.cli.output import Output
 from lookalike_client.client import Client
 from lookalike_client.settings import ClientSettings
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -33,23 +32,20 @@ class Session:
         return Client(settings.address, tls=settings.tls, timeout_s=self.timeout_s)
 
 
-def printing(
-    command: Callable[Concatenate[Session, P], R],
-) -> Callable[P, R]:
+def printing(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--json` and a session."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, nothing else.")
-    @click.pass_obj
-    def wrapped(session: Session, /, as_json: bool, *args: P.args, **kwargs: P.kwargs) -> R:
+    @functools.wraps(command)
+    def wrapped(*args: object, as_json: bool, **kwargs: object) -> R:
+        session: Session = click.get_current_context().obj
         output = Output(as_json=as_json or session.output.as_json)
         return command(replace(session, output=output), *args, **kwargs)
 
-    return functools.update_wrapper(wrapped, command)
+    return wrapped
 
 
-def connected(
-    command: Callable[Concatenate[Session, P], R],
-) -> Callable[P, R]:
+def connected(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--json`, and the options of a connection."""
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -60,16 +56,16 @@ def connected(
     @click.option("--tls-ca", type=path, help="PEM file of the authority to trust.")
     @click.option("--tls-certificate", type=path, help="PEM file of our certificate.")
     @click.option("--tls-key", type=path, help="PEM file of our key.")
+    @functools.wraps(command)
     def wrapped(
         session: Session,
-        /,
         address: str | None,
         timeout_s: float | None,
         tls_ca: Path | None,
         tls_certificate: Path | None,
         tls_key: Path | None,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        *args: object,
+        **kwargs: object,
     ) -> R:
         base = session.settings
         settings = ClientSettings(
@@ -81,4 +77,4 @@ def connected(
         chosen = replace(session, settings=settings, timeout_s=timeout_s or session.timeout_s)
         return command(chosen, *args, **kwargs)
 
-    return printing(functools.update_wrapper(wrapped, command))
+    return printing(wrapped)
