@@ -42,6 +42,17 @@ class Column:
         """All but the booleans."""
         return self.texts, self.numbers, self.instants
 
+    def copy(self) -> Column:
+        """A copy that later changes leave alone."""
+        copied = Column()
+        copied.present = self.present.copy()
+        copied.true = self.true.copy()
+        copied.false = self.false.copy()
+        copied.texts = self.texts.copy()
+        copied.numbers = self.numbers.copy()
+        copied.instants = self.instants.copy()
+        return copied
+
     def add(self, ordinal: int, values: FieldValues) -> None:
         """Say that the item with `ordinal` holds `values`, and nothing else here."""
         self.present.add(ordinal)
@@ -49,12 +60,12 @@ class Column:
             if isinstance(value, bool):
                 (self.true if value else self.false).add(ordinal)
             elif isinstance(value, str):
-                self.texts.add(ordinal, encode(value))
+                self.texts.form.add(ordinal, encode(value))
                 epoch_us = parse_rfc3339(value)
                 if epoch_us is not None:
-                    self.instants.add(ordinal, epoch_us)
+                    self.instants.form.add(ordinal, epoch_us)
             else:
-                self.numbers.add(ordinal, value)
+                self.numbers.form.add(ordinal, value)
 
     def remove(self, ordinal: int, values: FieldValues) -> None:
         """Take `add` back, with the same arguments."""
@@ -63,19 +74,19 @@ class Column:
             if isinstance(value, bool):
                 (self.true if value else self.false).discard(ordinal)
             elif isinstance(value, str):
-                self.texts.discard(ordinal, encode(value))
+                self.texts.form.discard(ordinal, encode(value))
                 epoch_us = parse_rfc3339(value)
                 if epoch_us is not None:
-                    self.instants.discard(ordinal, epoch_us)
+                    self.instants.form.discard(ordinal, epoch_us)
             else:
-                self.numbers.discard(ordinal, value)
+                self.numbers.form.discard(ordinal, value)
 
     def remove_all(self, ordinals: BitMap) -> None:
         """Forget all that the items hold."""
         for bitmap in (self.present, self.true, self.false):
             bitmap -= ordinals  # noqa: PLW2901  in place
         for values in self.kinds:
-            values.discard_all(ordinals)
+            values.form.discard_all(ordinals)
 
     def equal(self, values: Sequence[Scalar]) -> BitMap:
         """Ordinals that hold one of `values`, as a new bitmap."""

@@ -37,10 +37,13 @@ class MetadataIndex:
     reader, so a reader sees an item with all its fields or not at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, everything: BitMap | None = None, columns: dict[Path, Column] | None = None
+    ) -> None:
+        """Start empty, or from what a snapshot held."""
         self._lock = threading.Lock()
-        self._columns: dict[Path, Column] = {}
-        self._everything = BitMap()
+        self._columns: dict[Path, Column] = columns or {}
+        self._everything = everything or BitMap()
         self._mutations = 0
 
     @property
@@ -139,6 +142,12 @@ class MetadataIndex:
                 column.remove_all(ordinals)
             self._columns = {path: c for path, c in self._columns.items() if c.present}
         self._settle()
+
+    def frozen_copy(self) -> tuple[BitMap, list[tuple[Path, Column]]]:
+        """Everything as of one moment, for a snapshot."""
+        with self._lock:
+            columns = [(path, column.copy()) for path, column in self._columns.items()]
+            return self._everything.copy(), columns
 
     def _mutated(self) -> None:
         self._mutations += 1

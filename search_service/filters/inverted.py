@@ -23,6 +23,10 @@ class InvertedValues(Generic[K]):
         """Count distinct keys."""
         return len(self._bitmaps)
 
+    def copy(self) -> InvertedValues[K]:
+        """A copy that later changes leave alone."""
+        return InvertedValues({key: bitmap.copy() for key, bitmap in self._bitmaps.items()})
+
     def add(self, ordinal: int, key: K) -> None:
         """Say that the item with `ordinal` holds `key`."""
         bitmap = self._bitmaps.get(key)

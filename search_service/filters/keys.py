@@ -6,7 +6,7 @@ the entries, as of `bisect`. Keys are immutable: `merged` makes new ones.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_service.filters.bounds import K
+
+_SAMPLE_STEP = 32  # 2 bytes a distinct text
 
 Positions: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -25,6 +27,9 @@ class Keys(Protocol[K]):
 
     def __len__(self) -> int:
         """Count entries."""
+
+    def distinct(self) -> list[K]:
+        """The distinct keys, ascending."""
 
     def left(self, key: K) -> int:
         """Position before the entries with `key`."""
@@ -62,6 +67,10 @@ class NumberKeys(Generic[N]):
     def __len__(self) -> int:
         return len(self.array)
 
+    def distinct(self) -> list[N]:
+        distinct: list[N] = np.unique(self.array).tolist()
+        return distinct
+
     def left(self, key: N) -> int:
         return int(np.searchsorted(self.array, self.array.dtype.type(key), "left"))
 
@@ -98,6 +107,9 @@ class TextKeys:
         self.starts = starts
         self._offset_view = memoryview(offsets.data)
         self._texts = range(len(offsets) - 1)
+        # A search over all texts calls back into Python at each of its 20 steps;
+        # over the sample first, at 5 of them.
+        self._sample = [self._text(i) for i in range(0, len(offsets) - 1, _SAMPLE_STEP)]
 
     @classmethod
     def of(cls, distinct: Sequence[bytes], counts: Sequence[int]) -> TextKeys:
@@ -108,11 +120,15 @@ class TextKeys:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
+    def distinct(self) -> list[bytes]:
+        return [self._text(i) for i in self._texts]
+
     def left(self, key: bytes) -> int:
-        return int(self.starts[bisect_left(self._texts, key, key=self._text)])
+        return int(self.starts[self._find(key)])
 
     def right(self, key: bytes) -> int:
-        return int(self.starts[bisect_right(self._texts, key, key=self._text)])
+        at = self._find(key)
+        return int(self.starts[at + (at < len(self._texts) and self._text(at) == key)])
 
     def spans(self, keys: Sequence[bytes]) -> tuple[Positions, Positions]:
         index, found = self._locate(sorted(keys))
@@ -158,12 +174,17 @@ class TextKeys:
         index = np.empty(len(keys), np.int64)
         found = np.zeros(len(keys), np.bool_)
         distinct = len(self._texts)
-        at = 0
         for i, key in enumerate(keys):
-            at = bisect_left(self._texts, key, at, key=self._text)
+            at = self._find(key)
             index[i] = at
             found[i] = at < distinct and self._text(at) == key
         return index, found
+
+    def _find(self, key: bytes) -> int:
+        """Position among the distinct texts of the first that is not less than `key`."""
+        block = bisect_left(self._sample, key) * _SAMPLE_STEP
+        low = max(0, block - _SAMPLE_STEP)
+        return bisect_left(self._texts, key, low, min(block, len(self._texts)), key=self._text)
 
     def _text(self, index: int) -> bytes:
         return self.blob[self._offset_view[index] : self._offset_view[index + 1]]

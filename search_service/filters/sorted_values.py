@@ -91,6 +91,14 @@ class SortedValues(Generic[K]):
         self.tail_keys: list[K] = []
         self.tail_ordinals = array("I")
 
+    def copy(self) -> SortedValues[K]:
+        """A copy that later changes leave alone; shares the settled entries."""
+        copied = SortedValues(self.settled)
+        copied.stale = self.stale.copy()
+        copied.tail_keys = self.tail_keys.copy()
+        copied.tail_ordinals = self.tail_ordinals[:]
+        return copied
+
     def add(self, ordinal: int, key: K) -> None:
         """Say that the item with `ordinal` holds `key`."""
         at = bisect_right(self.tail_keys, key)
@@ -150,6 +158,8 @@ class SortedValues(Generic[K]):
 
     def resettled(self) -> SortedValues[K]:
         """The same with an empty tail; leaves this one as it is."""
+        if not self.stale and not self.tail_keys:
+            return SortedValues(self.settled)
         keys, ordinals = self.settled.keys, self.settled.ordinals
         if self.stale:
             mask = ~np.isin(ordinals, ordinals_of(self.stale))

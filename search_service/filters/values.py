@@ -28,20 +28,14 @@ class Values(Generic[K]):
     """
 
     def __init__(self, make_keys: MakeKeys[K]) -> None:
-        self._make_keys: MakeKeys[K] = make_keys
+        self.make_keys: MakeKeys[K] = make_keys
         self.form: InvertedValues[K] | SortedValues[K] = InvertedValues()
 
-    def add(self, ordinal: int, key: K) -> None:
-        """Say that the item with `ordinal` holds `key`."""
-        self.form.add(ordinal, key)
-
-    def discard(self, ordinal: int, key: K) -> None:
-        """Take that back; all keys that the item holds here go together."""
-        self.form.discard(ordinal, key)
-
-    def discard_all(self, ordinals: BitMap) -> None:
-        """Forget all that the items hold."""
-        self.form.discard_all(ordinals)
+    def copy(self) -> Values[K]:
+        """A copy that later changes leave alone."""
+        copied = Values(self.make_keys)
+        copied.form = self.form.copy()
+        return copied
 
     def equal(self, keys: set[K]) -> BitMap:
         """Ordinals that hold one of `keys`, as a new bitmap."""
@@ -70,6 +64,6 @@ class Values(Generic[K]):
         if len(self.form) <= MAX_INVERTED_KEYS:
             return None
         pairs = sorted(self.form.items(), key=lambda pair: pair[0])
-        keys = self._make_keys([key for key, _ in pairs], [len(bitmap) for _, bitmap in pairs])
+        keys = self.make_keys([key for key, _ in pairs], [len(bitmap) for _, bitmap in pairs])
         ordinals = np.concatenate([ordinals_of(bitmap) for _, bitmap in pairs])
         return SortedValues(Settled(keys, ordinals))

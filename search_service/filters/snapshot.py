@@ -1,0 +1,224 @@
+"""The metadata index in a file, so that a start need not read every item.
+
+    magic, format version, length of the header
+    header    JSON: collection, watermark, and where the sections lie
+    body      sections, each from a multiple of 8 bytes on
+    SHA-256   of all before
+
+The file is a cache of the store: what is missing, damaged, of another format or
+collection is refused and the index rebuilt. After a load the store brings it
+forward: `index.remove_all` of the ordinals that are dead or whose metadata has
+a version past the watermark, then `index.add` of the latter and of new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyroaring import BitMap
+
+from search_service.filters.column import Column
+from search_service.filters.index import MetadataIndex
+from search_service.filters.inverted import InvertedValues
+from search_service.filters.keys import Keys, NumberKeys, TextKeys
+from search_service.filters.sorted_values import Settled, SortedValues
+
+FORMAT_VERSION = 1
+_MAGIC = b"LKMETAIX"
+_PREAMBLE = struct.Struct("<8sIIQ")  # magic, version, zero, bytes of the header
+_ALIGNMENT = 8
+_CHECKSUM_BYTES = 32
+
+
+class SnapshotUnusable(Exception):
+    """The file is missing, damaged, or of another format or collection: rebuild."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSnapshot:
+    """An index as it was at `watermark`, the store's version up to which it goes."""
+
+    index: MetadataIndex
+    watermark: int
+
+
+def save_snapshot(index: MetadataIndex, path: Path, *, collection_uid: str, watermark: int) -> None:
+    """Write `index` to `path`: through a temporary file, fsynced, renamed.
+
+    Call it where nothing past `watermark` can be in the index and nothing up to
+    it missing: on the writer's thread between two commits. Readers wait only
+    while bitmaps are copied in memory.
+
+    Raises:
+        OSError: the disk is full or failing; an earlier file is left as it was.
+    """
+    body = _Body()
+    everything, columns = index.frozen_copy()
+    header = {
+        "collection_uid": collection_uid,
+        "watermark": watermark,
+        "everything": body.bitmaps([everything]),
+        "columns": [
+            {"path": key_path, **_column_header(column, body)} for key_path, column in columns
+        ],
+    }
+    encoded = json.dumps(header, ensure_ascii=True).encode()
+    encoded += b" " * (-(_PREAMBLE.size + len(encoded)) % _ALIGNMENT)
+    preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, 0, len(encoded))
+    _write_durably(path, [preamble, encoded, *body.parts])
+
+
+def load_snapshot(path: Path, *, collection_uid: str) -> LoadedSnapshot:
+    """Read what `save_snapshot` wrote.
+
+    Raises:
+        SnapshotUnusable: with what is wrong.
+    """
+    header, sections = _read_checked(path)
+    if header["collection_uid"] != collection_uid:
+        raise SnapshotUnusable("the file belongs to another collection")
+    (everything,) = sections.bitmaps(header["everything"])
+    columns = {tuple(entry["path"]): _column_from(entry, sections) for entry in header["columns"]}
+    return LoadedSnapshot(MetadataIndex(everything, columns), header["watermark"])
+
+
+class _Body:
+    """Sections in the making; a section is named by its place and length in bytes."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, data: bytes) -> list[int]:
+        section = [self._bytes, len(data)]
+        padding = -len(data) % _ALIGNMENT
+        self.parts += [data, b"\0" * padding] if padding else [data]
+        self._bytes += len(data) + padding
+        return section
+
+    def bitmaps(self, bitmaps: Sequence[BitMap]) -> list[list[int]]:
+        data = [bitmap.serialize() for bitmap in bitmaps]
+        lengths = np.array([len(each) for each in data], np.int64)
+        return [self.add(lengths.tobytes()), self.add(b"".join(data))]
+
+    def keys(self, keys: Keys[Any]) -> list[list[int]]:
+        if isinstance(keys, TextKeys):
+            arrays = (keys.offsets.tobytes(), keys.starts.tobytes())
+            return [self.add(keys.blob), *map(self.add, arrays)]
+        assert isinstance(keys, NumberKeys), "keys are texts or numbers"
+        return [self.add(keys.array.tobytes())]
+
+
+class _Sections:
+    """The body of a file that was read and checked."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body = body
+
+    def get(self, section: list[int]) -> bytes:
+        start, length = section
+        return bytes(self._body[start : start + length])
+
+    def array(self, section: list[int], dtype: type[np.generic]) -> Any:
+        return np.frombuffer(self.get(section), dtype)
+
+    def bitmaps(self, sections: list[list[int]]) -> list[BitMap]:
+        ends = np.cumsum(self.array(sections[0], np.int64)).tolist()
+        data = self.get(sections[1])
+        starts = [0, *ends[:-1]]
+        return [BitMap.deserialize(data[a:b]) for a, b in zip(starts, ends, strict=True)]
+
+    def keys(self, kind: str, sections: list[list[int]]) -> Keys[Any]:
+        if kind == "texts":
+            blob, offsets, starts = sections
+            return TextKeys(
+                self.get(blob), self.array(offsets, np.int64), self.array(starts, np.int64)
+            )
+        return NumberKeys(self.array(sections[0], np.float64 if kind == "numbers" else np.int64))
+
+
+_KINDS = ("texts", "numbers", "instants")
+
+
+def _column_header(column: Column, body: _Body) -> dict[str, Any]:
+    header: dict[str, Any] = {"bitmaps": body.bitmaps([column.present, column.true, column.false])}
+    for kind, values in zip(_KINDS, column.kinds, strict=True):
+        form = values.form
+        if isinstance(form, SortedValues):
+            settled = form.resettled().settled
+            header[kind] = {
+                "keys": body.keys(settled.keys),
+                "ordinals": body.add(settled.ordinals.tobytes()),
+            }
+        elif len(form):
+            pairs = sorted(form.items(), key=lambda pair: pair[0])
+            keys = values.make_keys([key for key, _ in pairs], [1] * len(pairs))
+            header[kind] = {
+                "keys": body.keys(keys),
+                "bitmaps": body.bitmaps([bitmap for _, bitmap in pairs]),
+            }
+    return header
+
+
+def _column_from(header: dict[str, Any], sections: _Sections) -> Column:
+    column = Column()
+    column.present, column.true, column.false = sections.bitmaps(header["bitmaps"])
+    for kind, values in zip(_KINDS, column.kinds, strict=True):
+        form = header.get(kind)
+        if form is None:
+            continue
+        keys = sections.keys(kind, form["keys"])
+        if "ordinals" in form:
+            ordinals = sections.array(form["ordinals"], np.uint32)
+            values.form = SortedValues(Settled(keys, ordinals))
+        else:
+            bitmaps = sections.bitmaps(form["bitmaps"])
+            values.form = InvertedValues(dict(zip(keys.distinct(), bitmaps, strict=True)))
+    return column
+
+
+def _read_checked(path: Path) -> tuple[dict[str, Any], _Sections]:
+    try:
+        data = memoryview(path.read_bytes())
+    except OSError as error:
+        raise SnapshotUnusable("the file cannot be read") from error
+    if len(data) < _PREAMBLE.size + _CHECKSUM_BYTES:
+        raise SnapshotUnusable("the file is cut short")
+    magic, version, _, header_bytes = _PREAMBLE.unpack(data[: _PREAMBLE.size])
+    if magic != _MAGIC or version != FORMAT_VERSION:
+        raise SnapshotUnusable("the file has another format")
+    content, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    if hashlib.sha256(content).digest() != checksum:
+        raise SnapshotUnusable("the checksum does not match")
+    end = _PREAMBLE.size + header_bytes
+    return json.loads(bytes(content[_PREAMBLE.size : end])), _Sections(content[end:])
+
+
+def _write_durably(path: Path, parts: list[bytes]) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    checksum = hashlib.sha256()
+    try:
+        with temporary.open("wb") as file:
+            for part in parts:
+                checksum.update(part)
+                file.write(part)
+            file.write(checksum.digest())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
