@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -25,7 +24,6 @@ from search_service import settings as settings_module
 from search_service.catalog import Catalog
 from search_service.data_lock import DataDirectoryInUse
 from search_service.embedders import Embedders
-from search_service.ingest import settings as ingest_settings
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
@@ -52,7 +50,7 @@ _FATAL_DELAY_S = 0.2
 def main() -> int:
     """Run the service; return the exit code."""
     try:
-        settings = settings_module.load(sys.argv[1:], os.environ)
+        settings = settings_module.load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
         settings.data.mkdir(parents=True, exist_ok=True)
     except (SettingsInvalid, ValueError) as error:
@@ -68,15 +66,18 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> None:
     stop = signals.stop_event()
-    async with _service(settings) as (server, port):
+    async with _service(settings) as (server, writes, port):
         # The supervisor and tests read this line.
         print(json.dumps({"event": "serving", "port": port}), flush=True)  # noqa: T201
-        await server.run_until(stop)
+        await stop.wait()
+        # A worker's stream never ends by itself: it must not use up the grace.
+        writes.drain()
+        await server.stop()
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
-    """Yield the serving server and its port; everything is ended on the way out."""
+async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Writes, int]]:
+    """Yield the serving server, its writes and its port; everything is ended on the way out."""
     registry = CollectorRegistry()
     search_metrics = SearchMetrics(registry)
     catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
@@ -112,7 +113,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, int]]:
             await door.start()
         stack.push_async_callback(_end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         await server.set_serving(True)
-        yield server, port
+        yield server, writes, port
 
 
 def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:
@@ -135,13 +136,9 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
 def _front_door(
     settings: Settings, catalog: Catalog, registry: CollectorRegistry
 ) -> FrontDoor | None:
-    if not settings.redis_url:
+    if settings.ingest is None:
         return None
-    queue = ingest_settings.load(os.environ, redis_url=settings.redis_url)
-    if settings.image_roots:
-        references = replace(queue.references, file_roots=settings.image_roots)
-        queue = replace(queue, references=references)
-    return FrontDoor(queue, catalog, IngestMetrics(registry))
+    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry))
 
 
 def _shard_options(settings: Settings) -> ShardOptions:

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 from lookalike.wire.errors import (
     AlreadyExists,
@@ -30,6 +29,7 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from search_service import limits
+from search_service.collection import Collection, ShardFactory
 from search_service.data_lock import DataLock
 from search_service.names import NameFile, Names, NamesDamaged, sync_directory
 from search_service.shard.api import ShardApi
@@ -39,47 +39,6 @@ _log = logging.getLogger(__name__)
 
 # Opening is reading and checksumming: more threads than this only fight for the disk.
 _OPEN_THREADS = 4
-
-
-class ShardFactory(Protocol):
-    """Makes shards in directories."""
-
-    def create(self, directory: Path, spec: CollectionSpec) -> ShardApi:
-        """Make an empty shard in `directory`, which is there and empty, durably."""
-
-    def open(self, directory: Path) -> ShardApi:
-        """Open the shard in `directory`."""
-
-
-class Collection:
-    """A name with its shard, or without one when it could not be opened."""
-
-    __slots__ = ("_shard", "name", "uid")
-
-    def __init__(self, uid: str, name: str, shard: ShardApi | None) -> None:
-        self.uid = uid
-        self.name = name
-        self._shard = shard
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the shard is there."""
-        return self._shard is not None
-
-    @property
-    def shard(self) -> ShardApi:
-        """The shard.
-
-        Raises:
-            Unavailable: it could not be opened.
-        """
-        if self._shard is None:
-            raise Unavailable(
-                f'collection "{self.name}" could not be opened; the log of the search service '
-                "says why. Restart it when that is mended, or delete the collection",
-                reason=Reason.STORE_FAILED,
-            )
-        return self._shard
 
 
 class Catalog:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lookalike.wire.errors import LookalikeError
-from search_service.catalog import Collection
+from search_service.collection import Collection
 from search_service.metrics import SearchMetrics
 from search_service.shard.types import Fields, Hit, Plan, PlanKind, QueryOutcome, QueryRequest
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike.wire.channel import TlsFiles
+from lookalike.wire.errors import InvalidField
+from search_service.ingest import settings as ingest_settings
+from search_service.ingest.settings import IngestSettings
 
 PREFIX = "LOOKALIKE_SEARCH_"
 DEFAULT_PORT = 50051
@@ -21,17 +25,16 @@ class SettingsInvalid(Exception):
 class Settings:
     """How the search service runs.
 
-    `redis_url` may hold a password and stays out of the repr; "" runs without
-    ingestion. `metrics_port` None serves no metrics, 0 takes a free port.
-    `recall_sample_share` is the share of live graph queries that is checked.
+    `ingest` None runs without ingestion. `metrics_port` None serves no metrics, 0
+    takes a free port. `recall_sample_share` is the share of live graph queries
+    that is checked.
     """
 
     data: Path
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     embedders: tuple[str, ...] = ()
-    redis_url: str = field(default="", repr=False)
-    image_roots: tuple[Path, ...] = ()
+    ingest: IngestSettings | None = None
     metrics_port: int | None = None
     threads: int = 2
     build_threads: int = 2
@@ -46,8 +49,10 @@ class Settings:
     log_json: bool = False
 
 
-def load(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+def load(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings: an option outranks LOOKALIKE_SEARCH_<OPTION>.
+
+    Those of ingestion are read from LOOKALIKE_INGEST_*.
 
     Raises:
         SettingsInvalid: a value cannot be read or is out of range.
@@ -56,15 +61,14 @@ def load(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
     parsed = _parser().parse_args(arguments)
     read = _Reader(parsed, environ)
     base = Settings(data=Path(read.text("data")))
-    if str(base.data) in ("", "."):
+    if not read.text("data"):
         raise SettingsInvalid(f"--data or {PREFIX}DATA is needed: the directory of the collections")
     return Settings(
         data=base.data,
         host=read.text("host", base.host),
         port=read.whole("port", base.port, 0, 65_535),
         embedders=tuple(read.texts("embedder")),
-        redis_url=read.text("redis"),
-        image_roots=tuple(Path(root) for root in read.texts("image_root")),
+        ingest=_ingest(read, environ),
         metrics_port=(
             read.whole("metrics_port", 0, 0, 65_535) if read.text("metrics_port") else None
         ),
@@ -127,6 +131,20 @@ class _Reader:
         if not least <= value <= most:
             raise SettingsInvalid(f"{name}: must be {least:g} to {most:g}, got {value:g}")
         return value
+
+
+def _ingest(read: _Reader, environ: Mapping[str, str]) -> IngestSettings | None:
+    redis_url = read.text("redis")
+    if not redis_url:
+        return None
+    try:
+        ingest = ingest_settings.load(environ, redis_url=redis_url)
+    except InvalidField as error:
+        raise SettingsInvalid(f"{error.field}: {error.message}") from error
+    roots = tuple(Path(root) for root in read.texts("image_root"))
+    if not roots:
+        return ingest
+    return replace(ingest, references=replace(ingest.references, file_roots=roots))
 
 
 def _tls(read: _Reader) -> TlsFiles | None:

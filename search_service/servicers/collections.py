@@ -15,7 +15,8 @@ from lookalike.v1 import collection_pb2 as pb
 from lookalike.v1 import collection_pb2_grpc
 from lookalike.wire.errors import InvalidField
 from search_service import limits
-from search_service.catalog import Catalog, Collection
+from search_service.catalog import Catalog
+from search_service.collection import Collection
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload

@@ -23,11 +23,11 @@ def unit_matrix(chunks: Sequence[bytes], dimension: int) -> F32 | None:
     matrix: F32 = np.frombuffer(bytearray(b"".join(chunks)), dtype="<f4").reshape(-1, dimension)
     wide = matrix.astype(np.float64)
     norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    if not np.isfinite(norms).all() or norms.min() < LEAST_NORM:
+        return None
     off = np.abs(norms - 1.0) > 1e-6
     if not off.any():
         return matrix
-    if not np.isfinite(norms).all() or norms.min() < LEAST_NORM:
-        return None
     matrix[off] = wide[off] / norms[off, None]
     return matrix
 

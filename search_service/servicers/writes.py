@@ -9,7 +9,13 @@ from functools import partial
 from typing import TypeVar
 
 from lookalike.v1 import search_pb2
-from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason
+from lookalike.wire.errors import (
+    InvalidField,
+    LookalikeError,
+    Precondition,
+    Reason,
+    Unavailable,
+)
 from lookalike.wire.vectors import F32
 from search_service import limits
 from search_service.catalog import Catalog
@@ -43,6 +49,14 @@ class Writes:
     def __init__(self, catalog: Catalog, metrics: SearchMetrics) -> None:
         self._catalog = catalog
         self._metrics = metrics
+        self._readers: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Read no more: each stream acknowledges what it read, then ends as NOT_READY."""
+        self._draining = True
+        for reader in self._readers:
+            reader.cancel()
 
     async def upsert_stream(
         self, requests: AsyncIterator[search_pb2.UpsertVectorsRequest]
@@ -57,6 +71,7 @@ class Writes:
             _MAX_MESSAGES_UNDER_WAY
         )
         reader = asyncio.create_task(self._read_upserts(requests, under_way))
+        self._readers.add(reader)
         try:
             while (batch := await under_way.get()) is not None:
                 if isinstance(batch, BaseException):
@@ -64,6 +79,7 @@ class Writes:
                 results = await self._finish(batch)
                 yield search_pb2.UpsertVectorsResponse(results=results)
         finally:
+            self._readers.discard(reader)
             reader.cancel()
             await asyncio.wait([reader])
 
@@ -98,6 +114,10 @@ class Writes:
             async for request in requests:
                 name = request.collection or name
                 await under_way.put(await self._submit_upserts(name, request))
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            await under_way.put(_stopping())
         except Exception as error:  # noqa: BLE001 - passed on to the stream, which raises it
             await under_way.put(error)
         else:
@@ -230,4 +250,12 @@ def _mismatch(got: str, spec: CollectionSpec) -> str:
     made = f"was made by model {got[:12]}…" if got else "names no model"
     return (
         f'the vector {made}; collection "{spec.name}" takes those of {spec.model_fingerprint[:12]}…'
+    )
+
+
+def _stopping() -> Unavailable:
+    return Unavailable(
+        "the search service is stopping; send again what was not acknowledged",
+        reason=Reason.NOT_READY,
+        retry_delay_s=1.0,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import grpc
 import numpy as np
@@ -58,14 +59,16 @@ class SearchServer:
         """Send SIGKILL and return the exit code."""
         return self._end(signal.SIGKILL)
 
-    def create(self, name: str, dimension: int, **settings: object) -> cpb.Collection:
+    def create(self, name: str, dimension: int, **settings: Any) -> cpb.Collection:
         """Create a collection of the caller's vectors."""
         request = cpb.CreateCollectionRequest(
             name=name, dimension=dimension, external_vectors=True, **settings
         )
         return self.collections.CreateCollection(request).collection
 
-    def upsert(self, collection: str, items: Sequence[spb.VectorUpsert]) -> list[spb.MutationResult]:
+    def upsert(
+        self, collection: str, items: Sequence[spb.VectorUpsert]
+    ) -> list[spb.MutationResult]:
         """Store items in one message; return their results."""
         request = spb.UpsertVectorsRequest(collection=collection, items=items)
         (response,) = self.search.UpsertVectors(iter([request]))
@@ -116,7 +119,7 @@ def packed(vector: Sequence[float]) -> bytes:
     return vectors.encode(np.asarray(vector, dtype=np.float32))
 
 
-def item(item_id: str, vector: Sequence[float], **fields: object) -> spb.VectorUpsert:
+def item(item_id: str, vector: Sequence[float], **fields: Any) -> spb.VectorUpsert:
     """Return an item to store."""
     return spb.VectorUpsert(id=item_id, vector_f32_le=packed(vector), **fields)
 

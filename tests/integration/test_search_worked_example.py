@@ -27,6 +27,4 @@ def test_the_worked_example_finds_g3_then_g5(tmp_path: Path) -> None:
         ]
         hits = server.find("example", [0.6, 0.8, 0.0])
     assert [hit.id for hit in hits] == ["g3", "g5", "g2", "g1", "g4"]
-    assert [hit.score for hit in hits] == pytest.approx(
-        [0.98995, 0.89443, 0.8, 0.6, 0.0], abs=1e-5
-    )
+    assert [hit.score for hit in hits] == pytest.approx([0.98995, 0.89443, 0.8, 0.6, 0.0], abs=1e-5)
