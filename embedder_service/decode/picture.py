@@ -111,7 +111,8 @@ def _load(image: ImageFile.ImageFile, least_short_side_px: int) -> Picture:
         _draft(image, least_short_side_px)
     image.load()
     orientation = _orientation(image)
-    rgb = to_srgb(_reduced(image, least_short_side_px))
+    # Modes that cannot be averaged as they are can be once they are RGB.
+    rgb = _reduced(to_srgb(_reduced(image, least_short_side_px)), least_short_side_px)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPS_SIDES:

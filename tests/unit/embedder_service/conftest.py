@@ -1,0 +1,56 @@
+"""Real networks, loaded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedder_service.models import spec
+from embedder_service.models.definition import ModelDefinition
+from embedder_service.preprocess import U8, square
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def lite0() -> ModelDefinition:
+    return spec.define(spec.parse("efficientnet-lite0"), "f32")
+
+
+@pytest.fixture(scope="session")
+def lite0_squares(lite0: ModelDefinition) -> U8:
+    """Eight real photographs as the network sees them, uint8 [8, S, S, 3]."""
+    from skimage import data
+
+    photos = [
+        data.astronaut(), data.chelsea(), data.coffee(), data.rocket(),
+        data.hubble_deep_field(), data.immunohistochemistry(), data.retina(), data.cat(),
+    ]  # fmt: skip
+    prepare = lite0.preprocess
+    return np.stack(
+        [
+            square(
+                Image.fromarray(photo).convert("RGB"),
+                size_px=prepare.size_px,
+                crop_fraction=prepare.crop_fraction,
+                resize_filter=prepare.resize_filter,
+            )
+            for photo in photos
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def imagenet_photos() -> list[Path]:
+    folder = DATA / "neardup_photos" / "images"
+    if not folder.is_dir():
+        pytest.skip("the ImageNet sample photographs are not on this machine")
+    return sorted(folder.iterdir())

@@ -1,0 +1,57 @@
+"""The networks are the published ones: their own classifier says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from embedder_service.models import lite
+from embedder_service.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite
+from embedder_service.preprocess import square
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [("efficientnet-lite0", LITE0), ("efficientnet-lite2", LITE2)]
+)
+def test_the_classifier_names_imagenet_photographs(
+    name, variant, imagenet_photos: list[Path]
+) -> None:
+    from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+    numbers = {category.lower(): n for n, category in enumerate(_IMAGENET_CATEGORIES)}
+    network = EfficientNetLite(variant).eval()
+    network.load_state_dict(torch.load(lite.weights_path(name), weights_only=True))
+    prepare = lite.define(name, name, pooling="avg", precision="f32").preprocess
+    right = seen = 0
+    for path in imagenet_photos[:60]:
+        wanted = numbers.get(path.stem.partition("_")[2].replace("_", " ").lower())
+        if wanted is None:
+            continue
+        pixels = square(
+            Image.open(path).convert("RGB"),
+            size_px=prepare.size_px,
+            crop_fraction=prepare.crop_fraction,
+            resize_filter=prepare.resize_filter,
+        )
+        x = (torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] - 127) / 128
+        with torch.inference_mode():
+            right += int(network.classify(x).argmax()) == wanted
+        seen += 1
+    assert seen >= 40
+    assert right / seen >= 0.8
+
+
+@pytest.mark.parametrize(("variant", "parameters"), [(LITE0, 4_652_008), (LITE2, 6_092_072)])
+def test_size_is_the_published_one(variant, parameters: int) -> None:
+    network = EfficientNetLite(variant)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+def test_feature_map_is_a_32nd_of_the_input() -> None:
+    network = EfficientNetLite(LITE2).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 260, 260)).shape == (1, 1280, 9, 9)
