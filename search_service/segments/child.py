@@ -50,7 +50,9 @@ def run_job(job: dict[str, Any], report: Callable[[Step], None]) -> dict[str, An
 def _plan(
     job: dict[str, Any], current: list[Current], store: Path, settings: IndexSettings
 ) -> Plan:
-    upto_ordinal = job["upto_ordinal"]
+    # Never less than what is covered: a segment is replaced as a whole or not at all.
+    covered = [segment.manifest.upto_ordinal for segment in current]
+    upto_ordinal = max([job["upto_ordinal"], *covered])
     if job["seal_only"]:
         return make_seal_plan(current, upto_ordinal)
     return make_plan(current, live_ordinals(store, upto_ordinal), settings, upto_ordinal)

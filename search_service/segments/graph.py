@@ -61,6 +61,8 @@ class Graph:
 
         `queries` is [B, width]. The GIL is released while it runs.
         """
+        if not len(queries):
+            return np.empty((0, count), dtype=np.int64)
         with self._lock:
             self._index.expansion_search = expansion
             found = self._index.search(queries, count, threads=threads)
