@@ -50,6 +50,7 @@ class Keeper:
         self._stop = threading.Event()
         self._heal_lock = threading.Lock()
         self._wish = threading.Event()
+        self._wake = threading.Event()
         self._retry_after_s = 0.0
         self._retry_delay_s = options.build_retry_s
         self._head_seen = (0, time.monotonic())
@@ -76,6 +77,7 @@ class Keeper:
     def build_now(self) -> None:
         """Index what is in the head soon, whatever its size."""
         self._wish.set()
+        self._wake.set()
 
     def heal(self) -> None:
         """Search the vectors of damaged segments in the head instead."""
@@ -94,6 +96,7 @@ class Keeper:
     def close(self) -> None:
         """End a running build and let go of the segments; after all readers."""
         self._stop.set()
+        self._wake.set()
         self._source.close()
         if self._thread.ident is not None:
             self._thread.join()
@@ -102,11 +105,13 @@ class Keeper:
             sealed.segment.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
+        while not self._stop.is_set():
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
             self._release()
             if any(sealed.segment.damage for sealed in self._memory.sealed):
                 self.heal()
-            if self._is_due():
+            if not self._stop.is_set() and self._is_due():
                 self._build()
 
     def _is_due(self) -> bool:

@@ -235,10 +235,11 @@ class Shard:
     def close(self) -> None:
         """See `ShardApi`."""
         self._filters.close()
-        self._writer.close()
+        self._writer.stop()
         self._engine.close()
         self._keeper.close()
         self._reader.close()
+        self._writer.close()
 
     def _load(self, db: apsw.Connection) -> None:
         found: list[Any] = db.execute(

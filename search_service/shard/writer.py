@@ -107,12 +107,18 @@ class Writer:
                 self._sequencer.extend(bound, seen=0)
         return versions
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Write what waits, then end."""
         self._queue.end(closed, drop=False)
         if self._thread.ident is not None:
             self._thread.join()
-        self._db.close()
+
+    def close(self) -> None:
+        """Close the store: after all readers, so that its log is folded in."""
+        try:
+            self._db.close()
+        except apsw.Error as error:
+            _log.warning("the store was not closed cleanly and is replayed when opened: %s", error)
 
     def _run(self) -> None:
         while (work := self._queue.take()) is not None:
@@ -274,6 +280,8 @@ class Writer:
 
     def _fail(self, work: list[Work]) -> None:
         self._queue.end(failed, drop=True)
+        # Closing would otherwise fsync again, and say that all is well.
+        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for one in work:
             if not one.future.done():
                 one.future.set_exception(failed())
