@@ -1,0 +1,1 @@
+"""The demonstration: a whole system, photographs, three searches, a picture of the hits."""
