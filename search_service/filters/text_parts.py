@@ -24,7 +24,7 @@ from search_service.filters.ast import (
     Scalar,
 )
 from search_service.filters.limits import MAX_DEPTH, FilterSize, count_values
-from search_service.filters.paths import MAX_PATH_KEYS, unquote_key
+from search_service.filters.paths import MAX_PATH_KEYS, RESERVED, unquote_key
 from search_service.filters.timestamps import parse_rfc3339
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
@@ -135,6 +135,12 @@ class PartBuilder(Transformer[Token, Any]):
                 children[MAX_PATH_KEYS].start_pos or 0,
                 f"a field path has at most {MAX_PATH_KEYS} keys",
             )
+        for token in children:
+            if token.lower() in RESERVED:
+                raise self.Mistake(
+                    token.start_pos or 0,
+                    f"{token} is a word of the syntax: as a field it stands between backticks",
+                )
         return tuple(unquote_key(str(token)) for token in children)
 
     def values(self, children: list[Any]) -> tuple[Scalar, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path

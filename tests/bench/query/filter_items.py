@@ -18,7 +18,7 @@ from search_service.filters.ast import (
     Range,
 )
 from search_service.filters.timestamps import format_rfc3339
-from search_service.shard.types import Metadata
+from search_service.shard.types import JsonValue, Metadata
 
 _FIRST_US = 1_577_836_800_000_000  # 2020-01-01
 _YEAR_US = 365 * 86_400 * 1_000_000
@@ -35,7 +35,7 @@ def make_items(count: int, seed: int) -> Iterator[tuple[int, Metadata]]:
     """
     rng = random.Random(seed)
     for ordinal in range(count):
-        metadata = {
+        metadata: dict[str, JsonValue] = {
             "category": f"category-{int(20 * rng.random() ** 2)}",
             "brand": f"brand-{rng.randrange(300)}",
             "tags": rng.sample(_TAGS, 3),

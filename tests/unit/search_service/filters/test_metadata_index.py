@@ -63,13 +63,13 @@ def test_evaluation_equals_plain_evaluation_through_adds_updates_and_removes(
 
 @pytest.fixture(scope="module")
 def many() -> tuple[MetadataIndex, Items]:
-    """20,000 items with distinct values, a third of them changed or gone."""
+    """12,000 items with distinct values, a third of them changed or gone."""
     rng = random.Random(5)
     index, items = MetadataIndex(), Items()
-    for ordinal in range(20_000):
+    for ordinal in range(12_000):
         items[ordinal] = _various(rng)
         index.add(ordinal, items[ordinal])
-    for ordinal in rng.sample(range(20_000), 7_000):
+    for ordinal in rng.sample(range(12_000), 4_000):
         index.remove(ordinal, items.pop(ordinal))
         if rng.random() < 0.5:
             items[ordinal] = _various(rng)
@@ -88,7 +88,7 @@ def _various(rng: random.Random) -> dict[str, Any]:
 
 def _questions(rng: random.Random) -> list[Filter]:
     low = rng.random() * 100
-    names = tuple("img" + str(rng.randrange(12_000)) for _ in range(40))
+    names = tuple("img" + str(rng.randrange(12_000)) for _ in range(10))
     return [
         Range(("price",), at_least=low, less_than=low + rng.choice((0.1, 5.0, 60.0))),
         Range(("price",), greater_than=float(int(low)), at_most=float(int(low) + 1)),
@@ -96,7 +96,7 @@ def _questions(rng: random.Random) -> list[Filter]:
         Range(("name",), greater_than="img5", less_than="é7"),
         Prefix(("name",), rng.choice(("img1", "é99", "z", "im", "none"))),
         In(("name",), names),
-        In(("sizes",), tuple(float(rng.randrange(3_100)) for _ in range(300))),
+        In(("sizes",), tuple(float(rng.randrange(3_100)) for _ in range(20))),
         Equals(("price",), float(rng.randrange(100))),
         NoneOf(Exists(("sizes",))),
         AllOf((Prefix(("name",), "z"), NoneOf(Range(("sizes",), less_than=1_000.0)))),
@@ -183,7 +183,7 @@ def test_a_damaged_foreign_or_missing_snapshot_is_refused(tmp_path: Path) -> Non
     with pytest.raises(SnapshotUnusable, match="another collection"):
         load_snapshot(file, collection_uid="c2")
     whole = file.read_bytes()
-    for at in range(len(whole)):
+    for at in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[at] ^= 0x10
         file.write_bytes(damaged)

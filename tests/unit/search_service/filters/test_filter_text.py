@@ -1,0 +1,284 @@
+"""The text syntax: what it means, where it is wrong, how it is written."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lookalike.wire.errors import FilterInvalid
+from search_service.filters.ast import (
+    AllOf,
+    AnyOf,
+    Equals,
+    Exists,
+    Filter,
+    In,
+    Instant,
+    NoneOf,
+    Prefix,
+    Range,
+)
+from search_service.filters.paths import format_path, parse_path
+from search_service.filters.printing import format_filter
+from search_service.filters.text import parse_filter
+from search_service.filters.timestamps import format_rfc3339, parse_rfc3339
+from tests.unit.search_service.filters.reference import meets
+from tests.unit.search_service.filters.strategies import filters, metadata
+
+A, B, C = Exists(("a",)), Exists(("b",)), Exists(("c",))
+
+MEANINGS: list[tuple[str, Filter]] = [
+    ('a = "x"', Equals(("a",), "x")),
+    ("a = 'it\\'s'", Equals(("a",), "it's")),
+    ('a = "tab\\t\\u00e9\\ud83d\\ude00\\/"', Equals(("a",), "tab\té\U0001f600/")),
+    ("a=-1.5e2", Equals(("a",), -150.0)),
+    ("a = .5", Equals(("a",), 0.5)),
+    ("a = TRUE", Equals(("a",), True)),
+    ("a != false", NoneOf(Equals(("a",), False))),
+    ("camera.model = 'x'", Equals(("camera", "model"), "x")),
+    ("`f.number`.`a``b` < 2", Range(("f.number", "a`b"), less_than=2.0)),
+    ("`and` <= 2", Range(("and",), at_most=2.0)),
+    ("on-sale > 2", Range(("on-sale",), greater_than=2.0)),
+    ("größe >= 'm'", Range(("größe",), at_least="m")),
+    ("1 <= a < 5", Range(("a",), at_least=1.0, less_than=5.0)),
+    ("'a' < a <= 'b'", Range(("a",), greater_than="a", at_most="b")),
+    ("a in [1, 'x', true, @1970-01-01]", In(("a",), (1.0, "x", True, Instant(0)))),
+    ("a in []", In(("a",), ())),
+    ("a not in ['x']", NoneOf(In(("a",), ("x",)))),
+    ("not a in ['x']", NoneOf(In(("a",), ("x",)))),
+    ("taken >= @1970-01-01T00:00:01.5Z", Range(("taken",), at_least=Instant(1_500_000))),
+    ("taken = @1970-01-01T01:00:00+01:00", Equals(("taken",), Instant(0))),
+    ('name startswith "ab"', Prefix(("name",), "ab")),
+    ("exists(a.b)", Exists(("a", "b"))),
+    ("true", AllOf(())),
+    ("false", AnyOf(())),
+    ("exists(a) or exists(b) and exists(c)", AnyOf((A, AllOf((B, C))))),
+    ("(exists(a) or exists(b)) and exists(c)", AllOf((AnyOf((A, B)), C))),
+    ("not exists(a) and exists(b)", AllOf((NoneOf(A), B))),
+    ("EXISTS(a) AND\n\tNOT (exists(b) OR exists(c))", AllOf((A, NoneOf(AnyOf((B, C)))))),
+    ("exists(a) and exists(b) and exists(c)", AllOf((A, B, C))),
+    ("android = 1 and orange = 2", AllOf((Equals(("android",), 1.0), Equals(("orange",), 2.0)))),
+]
+
+
+@pytest.mark.parametrize(("text", "meaning"), MEANINGS)
+def test_an_expression_means(text: str, meaning: Filter) -> None:
+    assert parse_filter(text) == meaning
+
+
+MISTAKES = [
+    ("", 1, 1, "expected a field"),
+    ("a =", 1, 4, "expected a string in quotes, a number"),
+    ("a = shoes", 1, 5, "expected a string in quotes"),
+    ("a = 'x", 1, 5, "the closing ' is missing"),
+    ("a = `x", 1, 5, "the closing ` is missing"),
+    ("a = 'x\x00'", 1, 7, "control character"),
+    ("a = 'x\ny'", 1, 7, "control character"),
+    ("\x07a = 1", 1, 1, "found '\\x07'"),
+    ("a = '\\x'", 1, 6, "unknown escape"),
+    ("a = '\\ud800'", 1, 5, "surrogate"),
+    ("a = 1 b = 2", 1, 7, "found 'b'"),
+    ("(a = 1", 1, 7, "expected ), found the end"),
+    ("a = 1)", 1, 6, "found ')'"),
+    ("a = 1\nand\n  b ~ 2", 3, 5, "found '~'"),
+    ("a = 12abc", 1, 5, "found '1'"),
+    ("a = 1e999", 1, 5, "too large"),
+    ("a = @yesterday", 1, 5, "expected @ and a timestamp"),
+    ("a = @2024-01-01T00:00:00", 1, 5, "with an offset"),
+    ("a < true", 1, 5, "found 'true'"),
+    ("1 < a < 'x'", 1, 9, "one kind"),
+    ("1 > a > 0", 1, 3, "found '>'"),
+    ("a in ['x',]", 1, 11, "found ']'"),
+    ("a in 'x'", 1, 6, "expected ["),
+    ("a startswith ''", 1, 14, "must not be empty"),
+    ("a startswith 3", 1, 14, "expected a string"),
+    ("a.b.c.d.e.f.g.h.i = 1", 1, 17, "at most 8 keys"),
+    ("a..b = 1", 1, 3, "expected a field"),
+    ("and = 1", 1, 1, "and is a word of the syntax"),
+    ("a.in = 1", 1, 3, "backticks"),
+    ("a = 1; drop table items", 1, 6, "found ';'"),
+    ("a = 1 -- b", 1, 7, "found '-'"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "says"), MISTAKES)
+def test_a_mistake_is_answered_with_its_position(
+    text: str, line: int, column: int, says: str
+) -> None:
+    with pytest.raises(FilterInvalid) as caught:
+        parse_filter(text)
+    assert caught.value.message.startswith(f"line {line}, column {column}: ")
+    assert says in caught.value.message
+    assert caught.value.field == "filter.expression"
+
+
+def _chain(count: int) -> str:
+    return " or ".join(["a=1"] * count)
+
+
+def test_every_limit_passes_at_the_limit_and_fails_one_past_it() -> None:
+    text = "a = '" + "x" * (4_096 - 6) + "'"
+    assert len(text) == 4_096
+    parse_filter(text)
+    _refused(text + " ", "at most 4,096 characters", position=4_097)
+    parse_filter("(" * 16 + "a=1" + ")" * 16)
+    _refused("(" * 17 + "a=1" + ")" * 17, "16 levels", position=1)
+    parse_filter("not " * 15 + "a=1")
+    _refused("not " * 16 + "a=1", "16 levels", position=1)
+    parse_filter(_chain(255))
+    _refused(_chain(256), "256 conditions", position=5)
+    parse_filter(".".join("abcdefgh") + " = 1")
+
+
+def _refused(text: str, says: str, position: int) -> None:
+    with pytest.raises(FilterInvalid, match=f"line 1, column {position}: .*{says}"):
+        parse_filter(text)
+
+
+@pytest.mark.timeout(20)
+def test_absurd_depth_is_refused_at_once() -> None:
+    for text in ("(" * 100_000, "not " * 25_000 + "a=1", "a = [" * 100_000):
+        _refused(text, "4,096 characters", position=4_097)
+    for text in ("(" * 4_096, "(" * 2_040 + "a=1" + ")" * 2_040, "not " * 1_000 + "a=1"):
+        with pytest.raises(FilterInvalid, match=r"line 1, column \d+"):
+            parse_filter(text)
+
+
+_SEEDS = [
+    "a = 1; drop table items",
+    "' or 1=1 --",
+    '" or ""="',
+    "a = 1 union select * from items",
+    "__import__('os').system('id')",
+    "a = {{7*7}}",
+    "${jndi:ldap://x}",
+    "a = 'x'/**/or/**/1",
+    "a = $(id)",
+    "a = 1 || true",
+    "a like '%'",
+    "a == 1",
+    "a =~ /x/",
+    "{'$gt': ''}",
+    "lambda: 0",
+    "a = 1\x00",
+    "a = 'x\x1b[31m'",
+    "a = \u202e1",
+    "\ufeffa = 1",
+    "a = '\x85'",
+    "a = '\ud800'",
+    "a\u2028= 1",
+    "((((((((((((((((((((",
+    "not " * 30,
+    "a in [" * 40,
+]
+
+
+def _hostile(count: int) -> list[str]:
+    """Seeds as they are, cut, joined, nested, and strewn with control characters."""
+    rng = random.Random(11)
+    texts = list(_SEEDS)
+    controls = [chr(code) for code in (*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0))]
+    while len(texts) < count:
+        seed = rng.choice(_SEEDS)
+        at = rng.randrange(len(seed) + 1)
+        kind = rng.randrange(4)
+        if kind == 0:
+            texts.append(seed[:at] + rng.choice(controls) + seed[at:])
+        elif kind == 1:
+            texts.append("(" * rng.randrange(17, 4_000) + seed)
+        elif kind == 2:
+            texts.append(f"category = 'x' {rng.choice(controls)} and price < 5")
+        else:
+            texts.append(seed + " " + rng.choice(_SEEDS))
+    return texts
+
+
+def test_five_hundred_hostile_expressions_are_refused_with_a_position() -> None:
+    texts = _hostile(500)
+    assert len(texts) == 500
+    for text in texts:
+        with pytest.raises(FilterInvalid) as caught:
+            parse_filter(text)
+        match = re.match(r"line (\d+), column (\d+): ", caught.value.message)
+        assert match is not None, (text, caught.value.message)
+        lines = text.split("\n")
+        assert 1 <= int(match[1]) <= len(lines)
+        assert 1 <= int(match[2]) <= len(lines[int(match[1]) - 1]) + 1
+        assert caught.value.message.isprintable(), caught.value.message
+
+
+@settings(max_examples=200, deadline=None)
+@given(filters(), st.lists(metadata(), max_size=4))
+def test_what_is_written_reads_back_to_the_same_meaning(
+    filter: Filter, items: list[dict[str, object]]
+) -> None:
+    text = format_filter(filter)
+    again = parse_filter(text)
+    assert format_filter(again) == text
+    for item in items:
+        assert meets(again, item) == meets(filter, item), text
+
+
+def _mistake_in(text: str) -> str | None:
+    try:
+        parse_filter(text)
+    except FilterInvalid as error:
+        return error.message
+    return None
+
+
+@given(st.text())
+def test_any_text_is_a_filter_or_filter_invalid(text: str) -> None:
+    assert (_mistake_in(text) or "line ").startswith("line ")
+
+
+@given(st.text(alphabet="ab=<>!()[]'\"`@.,-+0123 \n\\andortinexs", max_size=40))
+def test_any_text_of_the_syntax_s_own_characters_too(text: str) -> None:
+    assert (_mistake_in(text) or "line ").startswith("line ")
+
+
+@given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8).map(tuple))
+def test_paths_are_written_and_read_back(path: tuple[str, ...]) -> None:
+    assert parse_path(format_path(path)) == path
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a..b", "a`b", "`a", "`a`b", "``", "x" * 2_000]
+)
+def test_a_path_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"character|required|keys"):
+        parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch_us"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01t00:00:00.000001z", 1),
+        ("1970-01-01 00:00:00.1234567Z", 123_456),
+        ("1969-12-31T23:59:59.5Z", -500_000),
+        ("1970-01-01T01:30:00+01:30", 0),
+        ("1969-12-31T19:00:00-05:00", 0),
+        ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
+        ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+        ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("2024-02-30T00:00:00Z", None),
+        ("2024-01-01T24:00:00Z", None),
+        ("2024-01-01T00:00:00", None),
+        ("2024-01-01T00:00:00+24:00", None),
+        ("2024-01-01", None),
+        ("٢٠٢٤-01-01T00:00:00Z", None),
+    ],
+)
+def test_timestamps(text: str, epoch_us: int | None) -> None:
+    assert parse_rfc3339(text) == epoch_us
+
+
+@given(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999))
+def test_timestamps_are_written_and_read_back(epoch_us: int) -> None:
+    assert parse_rfc3339(format_rfc3339(epoch_us)) == epoch_us
