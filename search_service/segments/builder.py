@@ -91,6 +91,7 @@ class Builder:
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            process_group=0,  # a Ctrl-C is the parent's to handle
         )
 
     def _attend(

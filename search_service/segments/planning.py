@@ -21,8 +21,9 @@ LEAST_GRAPH_VECTORS = 10_000
 # The delta joins the base at this share of it. Each join audits the whole base,
 # so the audits of a growing collection cost 1 / share + 1 times its final size.
 DELTA_SHARE = 0.2
-# A graph with more dead nodes than this is built anew from the store.
-MOST_DEAD_SHARE = 0.3
+# A segment with more dead ordinals than this is built anew from the store: what is
+# on disk and in memory stays below 1.25 times what a fresh build would take.
+MOST_DEAD_SHARE = 0.2
 
 
 class Action(StrEnum):

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from search_service.segments.assembly import Step
-from search_service.segments.current import CURRENT
+from search_service.segments.current import CURRENT, write_current
 from search_service.segments.errors import BuildFailed
+from search_service.segments.planning import Action, Plan
 from search_service.segments.source import DiskSegments
 from tests.unit.search_service.segments.support import (
     SETTINGS,
     SmallStore,
+    assemble,
     live_ordinals_of,
     self_misses,
     unit_vectors,
@@ -152,11 +154,8 @@ def test_closing_ends_the_build(store: SmallStore) -> None:
 @pytest.mark.parametrize("step", list(Step))
 def test_a_build_killed_at_any_step_changes_nothing(store: SmallStore, step: Step) -> None:
     vectors = unit_vectors(ENOUGH_FOR_A_GRAPH + 500)
-    store.add(vectors[:500])
-    quiet = store.source()
-    quiet.build(store.job(settings=CHEAP)).result(WAIT_S)
-    quiet.close()
-    store.add(vectors[500:])
+    store.add(vectors)
+    write_current(store.segments_path, [assemble(store, Plan(Action.SEAL, 0, 500)).name])
 
     def kill(pid: int, at: str) -> None:
         if at == step:
@@ -185,7 +184,6 @@ def test_a_build_killed_at_any_step_changes_nothing(store: SmallStore, step: Ste
     assert names == {CURRENT, *(one.path.name for one in segments)}
     for one in segments:
         one.close()
-    assert build(store, again) == [(True, 0, ENOUGH_FOR_A_GRAPH + 500)]
     again.close()
 
 
@@ -193,7 +191,8 @@ def test_no_child_outlives_its_parent(store: SmallStore) -> None:
     store.add(unit_vectors(ENOUGH_FOR_A_GRAPH))
     script = (
         "import sys, time; from pathlib import Path;"
-        "from search_service.segments.source import DiskSegments;"
+        "from search_service.segments.planning import Action, Plan
+from search_service.segments.source import DiskSegments;"
         "from tests.unit.search_service.segments.support import *;"
         "from tests.unit.search_service.segments.test_builder import *;"
         "store = SmallStore(Path(sys.argv[1])); store.last_ordinal = 10000;"

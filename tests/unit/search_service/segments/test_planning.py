@@ -69,10 +69,10 @@ def test_plans(current: list[Current], upto: int, plan: Plan) -> None:
 
 def test_a_base_with_many_dead_is_built_anew() -> None:
     upto = 100_000
-    assert make_plan([BASE], live(upto, dead=range(29_000)), SETTINGS, upto).action is (
+    assert make_plan([BASE], live(upto, dead=range(19_000)), SETTINGS, upto).action is (
         Action.NOTHING
     )
-    assert make_plan([BASE], live(upto, dead=range(31_000)), SETTINGS, upto) == Plan(
+    assert make_plan([BASE], live(upto, dead=range(21_000)), SETTINGS, upto) == Plan(
         Action.BUILD, 0, upto
     )
 
