@@ -191,8 +191,7 @@ def test_no_child_outlives_its_parent(store: SmallStore) -> None:
     store.add(unit_vectors(ENOUGH_FOR_A_GRAPH))
     script = (
         "import sys, time; from pathlib import Path;"
-        "from search_service.segments.planning import Action, Plan
-from search_service.segments.source import DiskSegments;"
+        "from search_service.segments.source import DiskSegments;"
         "from tests.unit.search_service.segments.support import *;"
         "from tests.unit.search_service.segments.test_builder import *;"
         "store = SmallStore(Path(sys.argv[1])); store.last_ordinal = 10000;"
