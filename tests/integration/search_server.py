@@ -96,10 +96,11 @@ class SearchServer:
 
     def _end(self, number: int) -> int:
         self.channel.close()
-        self.process.send_signal(number)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
         code = self.process.wait(timeout=30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
 
 
@@ -110,8 +111,7 @@ def running(data: Path, *options: str) -> Iterator[SearchServer]:
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.stop()
+        server.stop()
 
 
 def packed(vector: Sequence[float]) -> bytes:
