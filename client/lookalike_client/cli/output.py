@@ -33,7 +33,10 @@ class Output:
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table; columns whose name ends with `>` are aligned to the right."""
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+        console = _console()
+        if title:  # not the table's own, which would be wrapped to its width
+            console.print(Text(title, style="bold"))
+        table = Table(header_style="bold")
         for column in columns:
             right = column.endswith(">")
             table.add_column(
@@ -44,7 +47,7 @@ class Output:
             )
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
-        _console().print(table)
+        console.print(table)
 
     def facts(self, pairs: Mapping[str, object]) -> None:
         """Print names and values in two columns."""

@@ -164,7 +164,9 @@ def _search(
 
 
 def _print_hits(console: Console, title: str, hits: Sequence[Hit]) -> None:
-    table = Table(title=Text(title), title_justify="left")
+    console.print()
+    console.print(Text(title, style="bold"))
+    table = Table()
     table.add_column("#", justify="right")
     table.add_column("score", justify="right")
     table.add_column("id")

@@ -1,0 +1,108 @@
+"""One whole system for all end-to-end tests, and the command to talk to it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from lookalike_client import Client
+from lookalike_client.cli import main
+from lookalike_client.supervisor.launch import RunningSystem
+
+# The small network: it starts in half the time, and these tests are not about quality.
+MODEL = "efficientnet-lite0"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, as one JSON document."""
+        return json.loads(self.out)
+
+
+RunCli: TypeAlias = Callable[..., Ran]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which a child finds the packages where the tests do."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line of `lookalike`."""
+    return [sys.executable, "-m", "lookalike_client", *map(str, arguments)]
+
+
+def run_cli(*arguments: str | Path, cwd: Path | None = None, timeout_s: float = 120) -> Ran:
+    """Run `lookalike` to its end."""
+    ended = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    return Ran(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """Redis, embedder, search service and worker; `.search` is the address."""
+    data = tmp_path_factory.mktemp("system")
+    with RunningSystem(data, ["--model", MODEL]) as running:
+        yield running
+
+
+@pytest.fixture
+def client(system: RunningSystem) -> Iterator[Client]:
+    with Client(system.search) as connected:
+        yield connected
+
+
+@pytest.fixture
+def cli(
+    system: RunningSystem, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> RunCli:
+    """Runs `lookalike` against the system, in this process: a start of Python costs a second."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> Ran:
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code = main.run(["--address", system.search, *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """A folder with real photographs."""
+    found = find_spec("skimage")
+    if found is None or found.origin is None:
+        pytest.skip("scikit-image, which carries the photographs, is not installed")
+    return Path(found.origin).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def photo(photos: Path) -> Path:
+    """A real photograph."""
+    return photos / "chelsea.png"
