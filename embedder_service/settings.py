@@ -12,6 +12,7 @@ from typing import Any
 PREFIX = "LOOKALIKE_EMBEDDER_"
 
 _MIB = 1 << 20
+_MOST_PORT = 65535
 
 
 def _setting(default: Any, text: str, least: float | None = None) -> Any:
@@ -132,6 +133,9 @@ def _check_choices(settings: Settings) -> None:
     ):
         if value not in choices:
             raise SettingsError(f"{name} is {value!r}: must be one of {', '.join(choices)}")
+    for name, port in (("port", settings.port), ("metrics_port", settings.metrics_port)):
+        if port > _MOST_PORT:
+            raise SettingsError(f"{name} is {port}: must be at most {_MOST_PORT}")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError("tls_certificate and tls_key go together: set both or none")
     if settings.tls_client_ca and not settings.tls_certificate:

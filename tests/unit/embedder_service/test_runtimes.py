@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from openvino import Core
 
 from embedder_service.batcher import unit_vectors
 from embedder_service.models import lite, spec
@@ -58,11 +59,11 @@ def test_bf16_on_openvino_stays_near_or_is_refused(
     lite0: ModelDefinition, reference: F32, lite0_squares: U8, model_cache: Path
 ) -> None:
     definition = dataclasses.replace(lite0, precision="bf16")
-    try:
-        runtime = OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
-    except RuntimeUnsupported as error:
-        assert "precision" in str(error)
+    if "BF16" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(RuntimeUnsupported, match="precision"):
+            OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
         return
+    runtime = OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
     assert least_cosine(runtime, lite0_squares, reference) > 0.995
 
 

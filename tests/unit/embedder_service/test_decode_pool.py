@@ -1,0 +1,163 @@
+"""The pool outlives its processes, whatever they are fed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from embedder_service import settings, wiring
+from embedder_service.decode.pool import DecodeJob, DecodePool, PixelBudget, PoolOptions, Source
+from embedder_service.decode.worker import Decoded
+from embedder_service.lanes import Lane
+from embedder_service.preprocess import Preprocess
+from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Unavailable
+from tests.embedder_hostile import encoded, hostile_files, photo
+
+PREPROCESS = Preprocess(64, 0.875, "bicubic", (0.0,) * 3, (1.0,) * 3)
+GOOD = encoded(photo(random.Random(0), 120, 90), "JPEG")
+# Noise without loss: some tenths of a second of work.
+SLOW = encoded(Image.effect_noise((1500, 1500), 90).convert("RGB"), "WEBP", lossless=True, method=0)
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+
+    def decoded(self, seconds: float) -> None:
+        self.events["decoded"] += 1
+
+    def decode_failed(self, cause: str) -> None:
+        self.events[cause] += 1
+
+    def worker_restarted(self) -> None:
+        self.events["restarted"] += 1
+
+
+def pool_options(**changes: object) -> PoolOptions:
+    return wiring.pool_options(replace(settings.from_environment([], {}), **changes))
+
+
+async def decode(pool: DecodePool, data: bytes) -> Decoded:
+    return await pool.decode(DecodeJob(Source(data), PREPROCESS), Lane.QUERY, None)
+
+
+@pytest.fixture
+async def pools() -> AsyncIterator[list[DecodePool]]:
+    made: list[DecodePool] = []
+    yield made
+    for pool in made:
+        await pool.close()
+
+
+async def test_decodes_files_and_raw_pixels(pools) -> None:
+    pools.append(pool := DecodePool(pool_options(thumbnail_side_px=32), Seen()))
+    await pool.start()
+    decoded = await decode(pool, GOOD)
+    assert decoded.pixels.shape == (64, 64, 3)
+    assert (decoded.facts.width_px, decoded.facts.height_px) == (120, 90)
+    assert decoded.facts.format == "JPEG"
+    assert decoded.facts.size_bytes == len(GOOD)
+    assert decoded.facts.thumbnail_webp[8:12] == b"WEBP"
+    raw = Image.new("RGB", (80, 70), (1, 2, 3))
+    job = DecodeJob(Source(raw.tobytes(), 80, 70), PREPROCESS)
+    plain = await pool.decode(job, Lane.BULK, None)
+    assert plain.pixels.reshape(-1, 3).tolist() == [[1, 2, 3]] * (64 * 64)
+    assert plain.facts.format == "RAW"
+
+
+async def test_a_killed_process_costs_one_image(pools) -> None:
+    seen = Seen()
+    pools.append(
+        pool := DecodePool(pool_options(decode_processes=1, decode_timeout_ms=30000), seen)
+    )
+    await pool.start()
+    (pid,) = pool.process_ids
+    doomed = asyncio.create_task(decode(pool, SLOW))
+    waiting = asyncio.create_task(decode(pool, GOOD))
+    await asyncio.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ImageUnreadable):
+        await doomed
+    assert (await waiting).facts.width_px == 120
+    assert pool.process_ids != [pid]
+    assert seen.events["crash"] == seen.events["restarted"] == 1
+
+
+async def test_a_slow_image_is_given_up(pools) -> None:
+    seen = Seen()
+    pools.append(pool := DecodePool(pool_options(decode_processes=1, decode_timeout_ms=20), seen))
+    await pool.start()
+    with pytest.raises(ImageTooLarge, match="20 ms"):
+        await decode(pool, SLOW)
+    assert seen.events["timeout"] == 1
+
+
+async def test_an_image_that_needs_too_much_memory_is_refused(pools) -> None:
+    pools.append(
+        pool := DecodePool(
+            pool_options(decode_processes=1, decode_memory_mib=256, decode_timeout_ms=30000), Seen()
+        )
+    )
+    await pool.start()
+    huge = encoded(Image.new("RGBA", (7000, 7000)), "TIFF", compression="tiff_deflate")
+    with pytest.raises(ImageTooLarge, match="memory"):
+        await decode(pool, huge)
+    assert (await decode(pool, GOOD)).facts.width_px == 120
+
+
+async def test_processes_end_with_the_pool() -> None:
+    pool = DecodePool(pool_options(), Seen())
+    await pool.start()
+    pids = pool.process_ids
+    waiting = asyncio.create_task(decode(pool, GOOD))
+    await asyncio.sleep(0)
+    await pool.close()
+    results = await asyncio.gather(waiting, return_exceptions=True)
+    assert isinstance(results[0], Unavailable | Decoded)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_large_pictures_share_a_budget() -> None:
+    budget = PixelBudget(100)
+    inside = most = 0
+
+    async def hold(pixels: int) -> None:
+        nonlocal inside, most
+        async with budget.lease(pixels):
+            inside += pixels
+            most = max(most, inside)
+            await asyncio.sleep(0.001)
+            inside -= pixels
+
+    await asyncio.gather(*(hold(pixels) for pixels in (60, 60, 30, 40, 100, 5)))
+    assert most == 100
+    await hold(90)
+
+
+async def test_leave_is_given_to_large_pictures(pools) -> None:
+    options = pool_options(decode_processes=2, max_pixels_in_flight=1000)
+    pools.append(pool := DecodePool(options, Seen()))
+    await pool.start()
+    decoded = await asyncio.gather(*(decode(pool, GOOD) for _ in range(6)))
+    assert len(decoded) == 6
+
+
+async def test_hostile_files_give_an_answer_each(pools) -> None:
+    seen = Seen()
+    pools.append(pool := DecodePool(pool_options(), seen))
+    await pool.start()
+    files = [data for _, data in hostile_files(250, seed=7) if data]
+    outcomes = await asyncio.gather(*(decode(pool, data) for data in files), return_exceptions=True)
+    assert not [o for o in outcomes if not isinstance(o, LookalikeError | Decoded)]
+    assert Counter(type(o) for o in outcomes)[Decoded] > 20
+    assert (await decode(pool, GOOD)).facts.width_px == 120

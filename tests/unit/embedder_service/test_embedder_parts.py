@@ -1,0 +1,125 @@
+"""Admission, fingerprint, preprocessing, model specs, settings, metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedder_service.admission import Admission, AdmissionOptions
+from embedder_service.lanes import Lane
+from embedder_service.models import spec
+from embedder_service.models.definition import ModelDefinition, ModelError
+from embedder_service.preprocess import square
+from embedder_service.settings import SettingsError, from_environment
+from lookalike.wire.errors import Exhausted
+
+
+def test_a_full_lane_refuses_and_says_when_to_come_back() -> None:
+    admission = Admission(AdmissionOptions(2, 1000), lambda: 0.5)
+    with admission.admit(Lane.BULK, 10, None), admission.admit(Lane.BULK, 10, None):
+        with pytest.raises(Exhausted) as refused, admission.admit(Lane.BULK, 10, None):
+            pass
+        assert refused.value.retry_delay_s == pytest.approx(1.0)
+        with admission.admit(Lane.QUERY, 10, None):
+            assert admission.inside(Lane.QUERY) == 1
+    assert admission.inside(Lane.BULK) == 0
+
+
+def test_bytes_are_bounded_but_one_image_always_fits() -> None:
+    admission = Admission(AdmissionOptions(10, 100), lambda: 0.01)
+    with (
+        admission.admit(Lane.QUERY, 500, None),
+        pytest.raises(Exhausted, match="bytes"),
+        admission.admit(Lane.BULK, 1, None),
+    ):
+        pass
+
+
+def test_a_queue_longer_than_the_deadline_refuses() -> None:
+    admission = Admission(AdmissionOptions(10, 100), lambda: 1.0)
+    now_s = time.monotonic()
+    with (
+        admission.admit(Lane.QUERY, 1, now_s + 0.1),
+        pytest.raises(Exhausted, match="deadline"),
+        admission.admit(Lane.QUERY, 1, now_s + 0.1),
+    ):
+        pass
+
+
+def test_everything_that_changes_a_vector_changes_the_fingerprint(lite0: ModelDefinition) -> None:
+    others = [
+        dataclasses.replace(lite0, precision="bf16"),
+        dataclasses.replace(lite0, pooling="gem"),
+        dataclasses.replace(lite0, weights_sha256="0" * 64),
+        dataclasses.replace(lite0, architecture="other"),
+        dataclasses.replace(lite0, dimension=7),
+        dataclasses.replace(
+            lite0, preprocess=dataclasses.replace(lite0.preprocess, crop_fraction=1.0)
+        ),
+    ]
+    assert len({lite0.fingerprint, *(other.fingerprint for other in others)}) == 7
+    assert dataclasses.replace(lite0, name="alias").fingerprint == lite0.fingerprint
+
+
+def test_the_square_is_the_centre_of_the_short_side() -> None:
+    picture = Image.new("RGB", (300, 100), (255, 0, 0))
+    picture.paste((0, 255, 0), (100, 0, 200, 100))
+    pixels = square(picture, size_px=32, crop_fraction=0.875, resize_filter="bicubic")
+    assert pixels.shape == (32, 32, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("efficientnet-lite2", spec.ModelSpec("", "efficientnet-lite2", "avg", None)),
+        (" efficientnet-lite0@gem ", spec.ModelSpec("", "efficientnet-lite0", "gem", None)),
+        ("timm:resnet18@max=w/x.pth", spec.ModelSpec("timm", "resnet18", "max", Path("w/x.pth"))),
+    ],
+)
+def test_model_specs_are_read_and_written(text: str, wanted: spec.ModelSpec) -> None:
+    assert spec.parse(text) == wanted
+    assert spec.parse(wanted.text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "resnet18", "keras:resnet18", "timm:", "efficientnet-lite2@sum", "efficientnet-lite0=x"],
+)
+def test_bad_model_specs_are_refused(text: str) -> None:
+    with pytest.raises(ModelError):
+        spec.parse(text)
+
+
+def test_the_command_line_goes_before_the_environment() -> None:
+    environment = {
+        "LOOKALIKE_EMBEDDER_PORT": "7",
+        "LOOKALIKE_EMBEDDER_HOST": "0.0.0.0",
+        "LOOKALIKE_EMBEDDER_LOG_JSON": "true",
+    }
+    settings = from_environment(["--port", "0"], environment)
+    assert (settings.port, settings.host, settings.log_json) == (0, "0.0.0.0", True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "x"],
+        ["--port", "-1"],
+        ["--port", "99999"],
+        ["--precision", "f16"],
+        ["--device", "tpu"],
+        ["--target-batch-ms", "nan"],
+        ["--tls-key", "k.pem"],
+        ["--log-json", "maybe"],
+    ],
+)
+def test_bad_settings_are_named(arguments: list[str]) -> None:
+    with pytest.raises(SettingsError, match=arguments[0][2:].replace("-", "[-_]")):
+        from_environment(arguments, {})

@@ -1,0 +1,93 @@
+"""torchvision and timm models by name, with weights from a local file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from embedder_service.models import spec
+from embedder_service.models.definition import ModelError
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    save_file(resnet18(weights=None).state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize("pooling", ["avg", "max", "gem"])
+def test_both_libraries_read_one_file_alike(library: str, pooling: str, resnet_file: Path) -> None:
+    definition = spec.define(spec.parse(f"{library}:resnet18@{pooling}={resnet_file}"), "f32")
+    assert definition.dimension == 512
+    size = definition.preprocess.size_px
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        features = definition.build()(torch.from_numpy(pixels))
+    assert features.shape == (2, 512)
+    torch.testing.assert_close(
+        features, _by_hand(pixels, pooling, resnet_file), atol=1e-4, rtol=1e-3
+    )
+
+
+def _by_hand(pixels: np.ndarray, pooling: str, path: Path) -> torch.Tensor:
+    from safetensors.torch import load_file
+    from torchvision.models import resnet18
+
+    network = resnet18(weights=None)
+    network.load_state_dict(load_file(path))
+    trunk = torch.nn.Sequential(*list(network.eval().children())[:-2])
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    with torch.inference_mode():
+        maps = trunk((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
+    if pooling == "max":
+        return maps.amax((2, 3))
+    if pooling == "gem":
+        return maps.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
+    return maps.mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dimension"),
+    [
+        ("mobilenet_v3_small", 576),
+        ("densenet121", 1024),
+        ("vit_b_32", 768),
+        ("shufflenet_v2_x0_5", 1024),
+    ],
+)
+def test_the_last_map_is_found_in_other_families(
+    architecture: str, dimension: int, tmp_path: Path
+) -> None:
+    from torchvision.models import get_model
+
+    path = tmp_path / "weights.pth"
+    torch.save(get_model(architecture, weights=None).state_dict(), path)
+    definition = spec.define(spec.parse(f"torchvision:{architecture}={path}"), "f32")
+    assert definition.dimension == dimension
+
+
+def test_weights_of_another_network_are_refused(resnet_file: Path) -> None:
+    definition = spec.define(spec.parse(f"torchvision:resnet34={resnet_file}"), "f32")
+    with pytest.raises(ModelError, match="resnet34"):
+        definition.build()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["torchvision:no_such_net=w.pth", "timm:no_such_net=w.pth", "timm:resnet18=w.bin",
+     "timm:resnet18=missing.pth"],
+)  # fmt: skip
+def test_what_cannot_be_loaded_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"")
+    with pytest.raises(ModelError):
+        spec.define(spec.parse(text.replace("=w", f"={tmp_path}/w")), "f32")
