@@ -13,8 +13,8 @@ from tests.integration.ingest.valkey import Valkey
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """A running server, shared."""
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    """A running server, shared; it is never killed and need not write to the disk."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"), "--appendonly", "no")
     server.start()
     yield server
     server.stop()

@@ -28,8 +28,8 @@ async def front_door(url: str, catalog: Any = None, **options: Any) -> AsyncIter
     """Run a front door."""
     settings = IngestSettings(redis_url=url, **options)
     door = FrontDoor(settings, catalog or FakeCatalog(), IngestMetrics(CollectorRegistry()))
-    await door.start()
     try:
+        await door.start()
         yield door
     finally:
         await door.close()
@@ -67,7 +67,7 @@ class RunningWorker:
         async def nothing(entry_ids: object) -> None:
             return
 
-        self.queue.release = nothing  # type: ignore[method-assign,assignment]
+        self.queue.release = nothing  # type: ignore[method-assign]
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -80,8 +80,8 @@ async def worker(
 ) -> AsyncIterator[RunningWorker]:
     """Run a worker, and stop it in order."""
     running = RunningWorker(url, embedder, store, name, **options)
-    await running.start()
     try:
+        await running.start()
         yield running
     finally:
         await running.stop()
@@ -91,7 +91,7 @@ async def drained(door: FrontDoor, timeout_s: float = 20.0) -> None:
     """Wait until the queue is empty."""
     async with asyncio.timeout(timeout_s):
         while (await door.state()).queue.depth:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
 
 def submission(kind: str, item_id: str, value: str, job: str = "") -> Submission:

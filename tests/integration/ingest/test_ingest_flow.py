@@ -8,8 +8,8 @@ import random
 import pytest
 from redis.asyncio import Redis
 
-from lookalike.v1 import search_pb2
-from lookalike.wire.errors import InvalidField, Reason
+from lookalike.v1 import errors_pb2, search_pb2
+from lookalike.wire.errors import InvalidField
 from tests.integration.ingest.model import (
     FakeEmbedder,
     FakeStore,
@@ -36,8 +36,8 @@ async def test_mutations_become_state_and_leave_nothing_behind(
     assert store.state() == expected(operations)
     assert (state.queue.counted_bytes, state.queue.pending, state.queue.lag) == (0, 0, 0)
     assert state.queue.oldest_age_s is None
-    left = {key.decode() for key in await client.keys("*")}
-    assert left == {"{lookalike}:queue", "{lookalike}:queue-bytes"}
+    left = set(await client.keys("*"))
+    assert left == {b"{lookalike}:queue", b"{lookalike}:queue-bytes"}
 
 
 async def test_a_job_tells_every_outcome_and_ends(valkey_server: Valkey, client: Redis) -> None:
@@ -59,7 +59,7 @@ async def test_a_job_tells_every_outcome_and_ends(valkey_server: Valkey, client:
                 remaining = event.remaining
         assert remaining == 0
         assert [seen[f"id-{n}"].version for n in range(20)] == versions
-        assert seen["bad"].error.reason == Reason.IMAGE_UNREADABLE
+        assert seen["bad"].error.reason == errors_pb2.ERROR_REASON_IMAGE_UNREADABLE
         assert seen["nobody"].status == search_pb2.MUTATION_STATUS_NOT_FOUND
         again = [event.cursor async for event in door.watch("job-1", cursors[9])]
         assert again == cursors[10:]
