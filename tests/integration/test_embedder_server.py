@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import grpc
 import numpy as np
@@ -25,6 +26,8 @@ from lookalike.v1 import embedder_pb2_grpc, errors_pb2
 from lookalike.wire import vectors
 from tests.embedder_hostile import encoded, hostile_files, photo
 from tests.integration.embedder_process import ROOT, EmbedderProcess, arguments_for
+
+Stub: TypeAlias = "embedder_pb2_grpc.EmbedderServiceAsyncStub"
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -47,12 +50,12 @@ def server(cache: Path) -> Iterator[EmbedderProcess]:
 @pytest.fixture
 async def stub(
     server: EmbedderProcess,
-) -> AsyncIterator[embedder_pb2_grpc.EmbedderServiceAsyncStub]:
+) -> AsyncIterator[Stub]:
     async with server.aio_channel() as channel:
         yield embedder_pb2_grpc.EmbedderServiceStub(channel)
 
 
-async def test_models_are_described(stub) -> None:
+async def test_models_are_described(stub: Stub) -> None:
     listed = (await stub.ListModels(pb.ListModelsRequest())).models
     assert [model.name for model in listed] == ["efficientnet-lite0", "efficientnet-lite0@gem"]
     for model in listed:
@@ -71,7 +74,7 @@ async def test_models_are_described(stub) -> None:
     assert reason(unknown.value) == "ERROR_REASON_MODEL_NOT_FOUND"
 
 
-async def test_one_image_gives_a_unit_vector_and_its_facts(stub) -> None:
+async def test_one_image_gives_a_unit_vector_and_its_facts(stub: Stub) -> None:
     answer = (await stub.EmbedImage(pb.EmbedImageRequest(encoded=PHOTOS[0]))).embedding
     vector = vectors.decode(answer.vector_f32_le, field="vector", dimension=1280)
     assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
@@ -82,7 +85,7 @@ async def test_one_image_gives_a_unit_vector_and_its_facts(stub) -> None:
     assert facts.thumbnail_webp == b""
 
 
-async def test_streams_unary_calls_and_batches_agree(stub) -> None:
+async def test_streams_unary_calls_and_batches_agree(stub: Stub) -> None:
     alone = [
         vector_of((await stub.EmbedImage(pb.EmbedImageRequest(encoded=data))).embedding)
         for data in PHOTOS
@@ -99,7 +102,7 @@ async def test_streams_unary_calls_and_batches_agree(stub) -> None:
             assert float(vector_of(answer.embedding) @ alone[answer.request_id]) >= 0.9999
 
 
-async def test_raw_pixels_equal_the_same_pixels_in_a_file(stub) -> None:
+async def test_raw_pixels_equal_the_same_pixels_in_a_file(stub: Stub) -> None:
     picture = photo(random.Random(5), 300, 260)
     raw = pb.RawImage(width_px=300, height_px=260, rgb8=picture.tobytes())
     one = (await stub.EmbedImage(pb.EmbedImageRequest(raw=raw))).embedding
@@ -109,7 +112,7 @@ async def test_raw_pixels_equal_the_same_pixels_in_a_file(stub) -> None:
     assert one.facts.perceptual_hash == other.facts.perceptual_hash
 
 
-async def test_an_error_belongs_to_its_image(stub) -> None:
+async def test_an_error_belongs_to_its_image(stub: Stub) -> None:
     requests = [
         pb.EmbedImagesRequest(request_id=1, encoded=b"no image"),
         pb.EmbedImagesRequest(request_id=2, encoded=PHOTOS[0]),
@@ -137,7 +140,7 @@ async def test_an_error_belongs_to_its_image(stub) -> None:
     }
 
 
-async def test_deadlines_hold_for_images_and_calls(stub, server: EmbedderProcess) -> None:
+async def test_deadlines_hold_for_images_and_calls(stub: Stub, server: EmbedderProcess) -> None:
     requests = [
         pb.EmbedImagesRequest(request_id=n, encoded=PHOTOS[n % 12], timeout_ms=1, lane=pb.LANE_BULK)
         for n in range(40)
@@ -155,7 +158,7 @@ async def test_deadlines_hold_for_images_and_calls(stub, server: EmbedderProcess
     )
 
 
-async def test_cancelled_calls_leave_the_queue(stub, server: EmbedderProcess) -> None:
+async def test_cancelled_calls_leave_the_queue(stub: Stub, server: EmbedderProcess) -> None:
     before = counted(server, "lookalike_embedder_images_total")
     calls = [
         stub.EmbedImage(pb.EmbedImageRequest(encoded=PHOTOS[n % 12], lane=pb.LANE_BULK))
@@ -170,7 +173,7 @@ async def test_cancelled_calls_leave_the_queue(stub, server: EmbedderProcess) ->
     assert counted(server, "lookalike_embedder_queue_images") == 0
 
 
-async def test_hostile_files_leave_the_server_serving(stub, server: EmbedderProcess) -> None:
+async def test_hostile_files_leave_the_server_serving(stub: Stub, server: EmbedderProcess) -> None:
     files = [data for _, data in hostile_files(60, seed=3)]
     requests = (
         pb.EmbedImagesRequest(request_id=n, encoded=data, lane=pb.LANE_BULK)
@@ -183,7 +186,7 @@ async def test_hostile_files_leave_the_server_serving(stub, server: EmbedderProc
         assert await health(channel) == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_a_killed_decode_process_is_replaced(stub, server: EmbedderProcess) -> None:
+async def test_a_killed_decode_process_is_replaced(stub: Stub, server: EmbedderProcess) -> None:
     before = server.children()
     os.kill(before[0], signal.SIGKILL)
     calls = [stub.EmbedImage(pb.EmbedImageRequest(encoded=data)) for data in PHOTOS]
@@ -249,7 +252,7 @@ def reason(error: grpc.RpcError) -> str:
     status = rpc_status.from_call(error)
     assert status is not None
     assert next(detail for detail in status.details if detail.Unpack(info))
-    return info.reason
+    return str(info.reason)
 
 
 def retry_delay_s(call: grpc.Call) -> float:
@@ -257,7 +260,7 @@ def retry_delay_s(call: grpc.Call) -> float:
     status = rpc_status.from_call(call)
     assert status is not None
     assert next(detail for detail in status.details if detail.Unpack(retry))
-    return retry.retry_delay.ToNanoseconds() / 1e9
+    return int(retry.retry_delay.ToNanoseconds()) / 1e9
 
 
 def counted(server: EmbedderProcess, name: str) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +25,7 @@ def lite0() -> ModelDefinition:
 @pytest.fixture(scope="session")
 def lite0_squares(lite0: ModelDefinition) -> U8:
     """Eight real photographs as the network sees them, uint8 [8, S, S, 3]."""
-    from skimage import data
-
+    data: Any = importlib.import_module("skimage.data")  # its functions have no types
     photos = [
         data.astronaut(), data.chelsea(), data.coffee(), data.rocket(),
         data.hubble_deep_field(), data.immunohistochemistry(), data.retina(), data.cat(),

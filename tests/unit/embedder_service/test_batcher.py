@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -17,6 +18,12 @@ from embedder_service.preprocess import U8
 from embedder_service.trials import BatcherOptions, Trials
 from lookalike.wire.errors import DeadlineExceeded, Unavailable
 from lookalike.wire.vectors import F32
+
+
+class Start(Protocol):
+    """Starts a batcher that the test closes at its end."""
+
+    async def __call__(self, runtime: FakeRuntime, seen: Seen, **changes: float) -> Batcher: ...
 
 
 class FakeRuntime:
@@ -76,7 +83,7 @@ def options(**changes: float) -> BatcherOptions:
 
 
 @pytest.fixture
-async def running() -> AsyncIterator[Callable[..., object]]:
+async def running() -> AsyncIterator[Start]:
     made: list[Batcher] = []
 
     async def start(runtime: FakeRuntime, seen: Seen, **changes: float) -> Batcher:
@@ -102,14 +109,14 @@ async def held(batcher: Batcher, runtime: FakeRuntime) -> asyncio.Task[F32]:
     return task
 
 
-async def test_each_caller_gets_its_own_unit_vector(running) -> None:
+async def test_each_caller_gets_its_own_unit_vector(running: Start) -> None:
     batcher = await running(FakeRuntime(), Seen())
     vectors = await asyncio.gather(*(batcher.embed(image(n), Lane.QUERY, None) for n in range(20)))
     for n, vector in enumerate(vectors):
         np.testing.assert_allclose(vector, np.array([n + 1, 1]) / np.hypot(n + 1, 1), rtol=1e-6)
 
 
-async def test_takes_what_is_queued_up_to_the_batch_size(running) -> None:
+async def test_takes_what_is_queued_up_to_the_batch_size(running: Start) -> None:
     runtime = FakeRuntime()
     batcher = await running(runtime, Seen())
     first = await held(batcher, runtime)
@@ -120,7 +127,7 @@ async def test_takes_what_is_queued_up_to_the_batch_size(running) -> None:
     assert runtime.batches == [[0], [1, 2, 3, 4], [5, 6]]
 
 
-async def test_queries_go_first_and_bulk_keeps_its_share(running) -> None:
+async def test_queries_go_first_and_bulk_keeps_its_share(running: Start) -> None:
     runtime = FakeRuntime()
     batcher = await running(runtime, Seen())
     first = await held(batcher, runtime)
@@ -134,7 +141,7 @@ async def test_queries_go_first_and_bulk_keeps_its_share(running) -> None:
     assert runtime.batches[2] == [4, 5, 6, 101]
 
 
-async def test_cancelled_and_expired_work_never_reaches_the_runner(running) -> None:
+async def test_cancelled_and_expired_work_never_reaches_the_runner(running: Start) -> None:
     runtime = FakeRuntime()
     batcher = await running(runtime, Seen())
     first = await held(batcher, runtime)
@@ -151,7 +158,7 @@ async def test_cancelled_and_expired_work_never_reaches_the_runner(running) -> N
     assert runtime.batches == [[0], [3]]
 
 
-async def test_a_crash_is_told_to_all_and_the_runner_comes_back(running) -> None:
+async def test_a_crash_is_told_to_all_and_the_runner_comes_back(running: Start) -> None:
     runtime, seen = FakeRuntime(), Seen()
     batcher = await running(runtime, seen)
     first = await held(batcher, runtime)
@@ -170,7 +177,7 @@ async def test_a_crash_is_told_to_all_and_the_runner_comes_back(running) -> None
     assert len(await batcher.embed(image(5), Lane.QUERY, None)) == 2
 
 
-async def test_a_short_answer_counts_as_a_crash(running) -> None:
+async def test_a_short_answer_counts_as_a_crash(running: Start) -> None:
     runtime, seen = FakeRuntime(), Seen()
     batcher = await running(runtime, seen)
     runtime.drop_last = True
@@ -179,7 +186,7 @@ async def test_a_short_answer_counts_as_a_crash(running) -> None:
     assert seen.failures == 1
 
 
-async def test_a_stuck_batch_counts_as_a_crash(running) -> None:
+async def test_a_stuck_batch_counts_as_a_crash(running: Start) -> None:
     runtime, seen = FakeRuntime(), Seen()
     batcher = await running(runtime, seen, stuck_after_s=0.05)
     runtime.free.clear()
@@ -189,7 +196,7 @@ async def test_a_stuck_batch_counts_as_a_crash(running) -> None:
     assert seen.failures == 1
 
 
-async def test_closing_resolves_what_waits(running) -> None:
+async def test_closing_resolves_what_waits(running: Start) -> None:
     runtime = FakeRuntime()
     batcher = await running(runtime, Seen())
     first = await held(batcher, runtime)
@@ -212,7 +219,7 @@ async def test_closing_resolves_what_waits(running) -> None:
         np.ones(2),
     ],
 )
-def test_vectors_without_direction_are_a_fault(features) -> None:
+def test_vectors_without_direction_are_a_fault(features: np.ndarray[Any, Any]) -> None:
     with pytest.raises(BatchFault):
         unit_vectors(features.astype(np.float32), 2)
 

@@ -9,6 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -41,7 +42,7 @@ class Seen:
         self.events["restarted"] += 1
 
 
-def pool_options(**changes: object) -> PoolOptions:
+def pool_options(**changes: Any) -> PoolOptions:
     return wiring.pool_options(replace(settings.from_environment([], {}), **changes))
 
 
@@ -57,7 +58,7 @@ async def pools() -> AsyncIterator[list[DecodePool]]:
         await pool.close()
 
 
-async def test_decodes_files_and_raw_pixels(pools) -> None:
+async def test_decodes_files_and_raw_pixels(pools: list[DecodePool]) -> None:
     pools.append(pool := DecodePool(pool_options(thumbnail_side_px=32), Seen()))
     await pool.start()
     decoded = await decode(pool, GOOD)
@@ -73,7 +74,7 @@ async def test_decodes_files_and_raw_pixels(pools) -> None:
     assert plain.facts.format == "RAW"
 
 
-async def test_a_killed_process_costs_one_image(pools) -> None:
+async def test_a_killed_process_costs_one_image(pools: list[DecodePool]) -> None:
     seen = Seen()
     pools.append(
         pool := DecodePool(pool_options(decode_processes=1, decode_timeout_ms=30000), seen)
@@ -91,7 +92,7 @@ async def test_a_killed_process_costs_one_image(pools) -> None:
     assert seen.events["crash"] == seen.events["restarted"] == 1
 
 
-async def test_a_slow_image_is_given_up(pools) -> None:
+async def test_a_slow_image_is_given_up(pools: list[DecodePool]) -> None:
     seen = Seen()
     pools.append(pool := DecodePool(pool_options(decode_processes=1, decode_timeout_ms=20), seen))
     await pool.start()
@@ -100,7 +101,7 @@ async def test_a_slow_image_is_given_up(pools) -> None:
     assert seen.events["timeout"] == 1
 
 
-async def test_an_image_that_needs_too_much_memory_is_refused(pools) -> None:
+async def test_an_image_that_needs_too_much_memory_is_refused(pools: list[DecodePool]) -> None:
     pools.append(
         pool := DecodePool(
             pool_options(decode_processes=1, decode_memory_mib=256, decode_timeout_ms=30000), Seen()
@@ -144,7 +145,7 @@ async def test_large_pictures_share_a_budget() -> None:
     await hold(90)
 
 
-async def test_leave_is_given_to_large_pictures(pools) -> None:
+async def test_leave_is_given_to_large_pictures(pools: list[DecodePool]) -> None:
     options = pool_options(decode_processes=2, max_pixels_in_flight=1000)
     pools.append(pool := DecodePool(options, Seen()))
     await pool.start()
@@ -152,7 +153,7 @@ async def test_leave_is_given_to_large_pictures(pools) -> None:
     assert len(decoded) == 6
 
 
-async def test_hostile_files_give_an_answer_each(pools) -> None:
+async def test_hostile_files_give_an_answer_each(pools: list[DecodePool]) -> None:
     seen = Seen()
     pools.append(pool := DecodePool(pool_options(), seen))
     await pool.start()

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from embedder_service.models import lite
-from embedder_service.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite
+from embedder_service.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite, LiteVariant
 from embedder_service.preprocess import square
 
 
@@ -18,7 +18,7 @@ from embedder_service.preprocess import square
     ("name", "variant"), [("efficientnet-lite0", LITE0), ("efficientnet-lite2", LITE2)]
 )
 def test_the_classifier_names_imagenet_photographs(
-    name, variant, imagenet_photos: list[Path]
+    name: str, variant: LiteVariant, imagenet_photos: list[Path]
 ) -> None:
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 
@@ -46,7 +46,7 @@ def test_the_classifier_names_imagenet_photographs(
 
 
 @pytest.mark.parametrize(("variant", "parameters"), [(LITE0, 4_652_008), (LITE2, 6_092_072)])
-def test_size_is_the_published_one(variant, parameters: int) -> None:
+def test_size_is_the_published_one(variant: LiteVariant, parameters: int) -> None:
     network = EfficientNetLite(variant)
     assert sum(p.numel() for p in network.parameters()) == parameters
 

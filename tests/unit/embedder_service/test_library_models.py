@@ -50,10 +50,12 @@ def _by_hand(pixels: np.ndarray, pooling: str, path: Path) -> torch.Tensor:
     with torch.inference_mode():
         maps = trunk((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
     if pooling == "max":
-        return maps.amax((2, 3))
-    if pooling == "gem":
-        return maps.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
-    return maps.mean((2, 3))
+        pooled: torch.Tensor = maps.amax((2, 3))
+    elif pooling == "gem":
+        pooled = maps.clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3)
+    else:
+        pooled = maps.mean((2, 3))
+    return pooled
 
 
 @pytest.mark.parametrize(
