@@ -44,7 +44,7 @@ def seen(node_client: Path, system: Any, photo: Path) -> dict[str, Any]:
         timeout=180,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, run.stderr[:2000]
     result: dict[str, Any] = json.loads(run.stdout)
     return result
 

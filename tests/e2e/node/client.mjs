@@ -9,7 +9,7 @@ import protobuf from "protobufjs";
 
 const [protoDir, address, imageFile] = process.argv.slice(2);
 const files = ["collection", "search", "ingest"].map((name) => join(protoDir, `lookalike/v1/${name}.proto`));
-const definition = loader.loadSync(files, { includeDirs: [protoDir], enums: String, longs: Number, defaults: true, oneofs: true });
+const definition = loader.loadSync(files, { keepCase: true, includeDirs: [protoDir], enums: String, longs: Number, defaults: true, oneofs: true });
 const v1 = grpc.loadPackageDefinition(definition).lookalike.v1;
 const credentials = grpc.credentials.createInsecure();
 const collections = new v1.CollectionService(address, credentials);
