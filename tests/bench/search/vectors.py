@@ -75,7 +75,8 @@ class FileVectors:
     def _mixture(self, place: int) -> F32:
         picks = np.random.default_rng([3, place]).integers(0, len(self.stored), 3)
         one, two, three = _unit(np.asarray(self.stored[picks]))
-        return _unit((one + _MIX * (two - three))[None])[0]
+        mixed: F32 = _unit((one + _MIX * (two - three))[None])[0]
+        return mixed
 
 
 @dataclass(frozen=True)
