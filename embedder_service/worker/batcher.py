@@ -31,18 +31,22 @@ class Batcher(Generic[Item]):
         self._send = send
         self._max_items = max_items
         self._free_calls = max_calls
+        self._closed = False
         self._waiting: dict[str, deque[tuple[Item, asyncio.Future[MutationResult]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, collection_uid: str, item: Item) -> MutationResult:
         """Return the item's result; raises what the call raised."""
+        if self._closed:
+            raise PeerLost("search service")
         future: asyncio.Future[MutationResult] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(collection_uid, deque()).append((item, future))
         self._pump()
         return await future
 
     async def close(self) -> None:
-        """Cancel the calls under way and whoever waits."""
+        """Cancel the calls under way and whoever waits; nothing is sent any more."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -52,7 +56,7 @@ class Batcher(Generic[Item]):
         self._waiting.clear()
 
     def _pump(self) -> None:
-        while self._free_calls and self._waiting:
+        while self._free_calls and self._waiting and not self._closed:
             uid = next(iter(self._waiting))
             queue = self._waiting.pop(uid)
             batch = [queue.popleft() for _ in range(min(len(queue), self._max_items))]

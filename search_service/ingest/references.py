@@ -77,12 +77,17 @@ class References:
             handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
             raise _unreadable(error, field) from error
-        with os.fdopen(handle, "rb") as file:
+        try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise ReferenceInvalid("is not a file", field=field)
             self._check_size(status.st_size, field)
-            data = file.read(self._max_image_bytes + 1)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                data = file.read(self._max_image_bytes + 1)
+        except OSError as error:
+            raise _unreadable(error, field) from error
+        finally:
+            os.close(handle)
         self._check_size(len(data), field)
         return data
 

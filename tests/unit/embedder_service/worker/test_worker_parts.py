@@ -1,0 +1,172 @@
+"""The small parts of the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from embedder_service.worker.batcher import Batcher
+from embedder_service.worker.holding import MAX_READ_ITEMS, Holding
+from embedder_service.worker.lanes import Lanes
+from embedder_service.worker.ports import Entry, PeerLost
+from embedder_service.worker.settings import load
+from embedder_service.worker.stats import Stats
+from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.v1.search_pb2 import MutationResult
+from lookalike.wire.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    ImageUnreadable,
+    InvalidField,
+    LookalikeError,
+    NotFound,
+    Precondition,
+    Reason,
+    Unavailable,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (PeerLost("embedder"), Verdict.SUSPECT),
+        (LookalikeError("x", reason=Reason.INTERNAL), Verdict.SUSPECT),
+        (DeadlineExceeded(), Verdict.SUSPECT),
+        (Exhausted("x"), Verdict.LATER),
+        (Exhausted("x", reason=Reason.DISK_FULL), Verdict.LATER),
+        (Unavailable("x", reason=Reason.NOT_READY), Verdict.LATER),
+        (Unavailable("x", reason=Reason.STORE_FAILED), Verdict.LATER),
+        (ImageUnreadable("x"), Verdict.FINAL),
+        (NotFound("x", reason=Reason.COLLECTION_NOT_FOUND), Verdict.FINAL),
+        (NotFound("x", reason=Reason.MODEL_NOT_FOUND), Verdict.FINAL),
+        (Precondition("x", reason=Reason.MODEL_MISMATCH), Verdict.FINAL),
+    ],
+)
+def test_verdicts(error: LookalikeError, verdict: Verdict) -> None:
+    assert verdict_of(error) is verdict
+
+
+async def test_whoever_is_alone_is_alone() -> None:
+    lanes = Lanes()
+    order: list[str] = []
+
+    async def together(name: str, hold_s: float) -> None:
+        async with lanes.together():
+            order.append(f"{name} in")
+            await asyncio.sleep(hold_s)
+            order.append(f"{name} out")
+
+    async def alone() -> None:
+        async with lanes.alone():
+            order.append("alone in")
+            await asyncio.sleep(0.02)
+            order.append("alone out")
+
+    first = [asyncio.create_task(together(name, 0.02)) for name in "ab"]
+    await asyncio.sleep(0)
+    one = asyncio.create_task(alone())
+    await asyncio.sleep(0)
+    late = asyncio.create_task(together("c", 0.0))
+    await asyncio.gather(*first, one, late)
+    assert order[:2] == ["a in", "b in"]
+    assert order[4:6] == ["alone in", "alone out"]
+    assert order[6:] == ["c in", "c out"]
+
+
+async def test_room_shrinks_with_what_is_held() -> None:
+    holding = Holding(max_items=20, max_bytes=1_000)
+    assert await holding.room() == 1  # nobody knows yet how large they are
+    assert holding.add(Entry("1-0", 100, None))
+    assert not holding.add(Entry("1-0", 100, None))
+    assert await holding.room() == 9
+    assert holding.add(Entry("2-0", 900, None))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(holding.room(), 0.02)
+    waiting = asyncio.create_task(holding.room())
+    await asyncio.sleep(0)
+    holding.remove("2-0")
+    holding.remove("nothing")
+    assert await waiting == 1  # as large as the largest seen lately
+    assert await Holding(100, 10**9).room() <= MAX_READ_ITEMS
+
+
+async def test_batches_grow_while_a_call_is_under_way() -> None:
+    calls: list[tuple[str, list[int]]] = []
+
+    async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
+        calls.append((uid, list(items)))
+        await asyncio.sleep(0.01)
+        if 13 in items:
+            raise Exhausted("no room")
+        return [MutationResult(version=item) for item in items]
+
+    batcher: Batcher[int] = Batcher(send, max_items=4, max_calls=1)
+    results = await asyncio.gather(*(batcher.submit("a", n) for n in range(6)))
+    assert [result.version for result in results] == list(range(6))
+    assert calls == [("a", [0]), ("a", [1, 2, 3, 4]), ("a", [5])]
+    outcomes = await asyncio.gather(
+        *(batcher.submit(uid, n) for uid, n in [("a", 1), ("a", 13), ("b", 2)]),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [MutationResult, Exhausted, MutationResult]
+    await batcher.close()
+
+
+async def test_too_few_results_are_nobodys_results() -> None:
+    async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
+        return [MutationResult()] * (len(items) - 1)
+
+    with pytest.raises(PeerLost):
+        await Batcher[int](send, max_items=4, max_calls=1).submit("a", 1)
+
+
+async def test_closing_a_batcher_leaves_nobody_waiting() -> None:
+    async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
+        await asyncio.sleep(60)
+        return []
+
+    batcher: Batcher[int] = Batcher(send, max_items=1, max_calls=1)
+    waiting = [asyncio.create_task(batcher.submit("a", n)) for n in range(3)]
+    await asyncio.sleep(0.01)
+    await batcher.close()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+
+
+def test_rates_are_of_the_last_minute() -> None:
+    now_s = 1000.0
+    stats = Stats(lambda: now_s)
+    for _ in range(30):
+        stats.count_finished()
+        stats.add_time("embed", 0.2)
+    now_s += 10
+    stats.add_time("embed", 0.5)
+    state = stats.state()
+    assert state["rate_per_second"] == "3.000"
+    assert float(state["stage:embed"]) == pytest.approx((30 * 0.2 + 0.5) / 31, abs=1e-6)
+    now_s += 100
+    state = stats.state()
+    assert state["finished"] == "30"
+    assert state["rate_per_second"] == "0.000"
+    assert "stage:embed" not in state
+
+
+def test_flags_win_over_the_environment() -> None:
+    settings = load(
+        {"LOOKALIKE_WORKER_NAME": "env", "LOOKALIKE_WORKER_MAX_ATTEMPTS": "5"},
+        ["--name", "flag", "--redis", "redis://u:secret@h", "--log-json", "true"],
+    )
+    assert (settings.name, settings.max_attempts, settings.log_json) == ("flag", 5, True)
+    assert "secret" not in repr(settings)
+    assert load({}, []).name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--max-attempts", "x"], ["--max-attempts", "0"], ["--claim-idle-s", "1"]],
+)
+def test_wrong_settings_are_told(arguments: list[str]) -> None:
+    with pytest.raises(InvalidField):
+        load({}, arguments)

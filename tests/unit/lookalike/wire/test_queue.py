@@ -1,0 +1,96 @@
+"""Keys, entries and checks of the queue."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.wire import queue
+from lookalike.wire.errors import InvalidField, Unavailable
+from lookalike.wire.queue import EntryDamaged, Kind, QueuedMutation, QueueKeys
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+_MUTATIONS = st.builds(
+    QueuedMutation,
+    collection_uid=_TEXT,
+    id=_TEXT,
+    kind=st.sampled_from(Kind),
+    version=st.integers(0, 2**62),
+    submit_time_ms=st.integers(0, 2**50),
+    job_id=_TEXT,
+    model_fingerprint=_TEXT,
+    image=st.binary(max_size=100),
+    metadata=st.binary(max_size=100),
+)
+
+
+@given(_MUTATIONS)
+def test_what_is_encoded_is_decoded(mutation: QueuedMutation) -> None:
+    flat = queue.encode(mutation)
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    assert queue.decode(fields) == mutation
+    assert queue.counted_bytes(fields) == mutation.counted_bytes
+    assert mutation.counted_bytes >= len(mutation.image) + len(mutation.metadata)
+
+
+@given(st.dictionaries(st.sampled_from([b"u", b"i", b"k", b"v", b"t", b"n"]), st.binary()))
+def test_damaged_entries_are_told(fields: dict[bytes, bytes]) -> None:
+    try:
+        mutation = queue.decode(fields)
+    except EntryDamaged:
+        return
+    assert mutation.kind in Kind
+    assert queue.counted_bytes(fields) >= 0
+
+
+def test_all_keys_lie_in_one_slot() -> None:
+    keys = QueueKeys("mine")
+    names = [
+        *(keys.stream, keys.stream_bytes, keys.attempts, keys.dead, keys.dead_bytes),
+        *(keys.dead_entry("1-0"), keys.versions("uid"), keys.worker("w{x}")),
+        *(keys.job("job"), keys.job_events("job")),
+    ]
+    assert {name[: name.index("}") + 1] for name in names} == {"{mine}"}
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("job_id", ["", "a", "A-1_b.c", "x" * 64])
+def test_job_ids(job_id: str) -> None:
+    assert queue.check_job_id(job_id) == job_id
+
+
+@pytest.mark.parametrize("job_id", ["a b", "{a}", "a:b", "x" * 65, "ä", "a\n"])
+def test_other_job_ids(job_id: str) -> None:
+    with pytest.raises(InvalidField):
+        queue.check_job_id(job_id)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-", "-1", "a-1", "1-1-1", "18446744073709551616-0"])
+def test_other_stream_ids(text: str) -> None:
+    with pytest.raises(InvalidField):
+        queue.check_stream_id(text, field="cursor")
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"redis_version": "7.0.15", "maxmemory_policy": "noeviction"},
+        {"redis_version": "7.2.4", "valkey_version": "9.1.2"},
+    ],
+)
+def test_servers_that_suit(info: dict[str, object]) -> None:
+    queue.check_server(info)
+
+
+@pytest.mark.parametrize(
+    ("info", "told"),
+    [
+        ({"redis_version": "6.2.14"}, "use Redis 7"),
+        ({"redis_version": "7.0.0", "maxmemory_policy": "allkeys-lru"}, "to noeviction"),
+    ],
+)
+def test_servers_that_do_not_suit(info: dict[str, object], told: str) -> None:
+    with pytest.raises(Unavailable, match=told) as raised:
+        queue.check_server(info)
+    assert "\n" not in raised.value.message
