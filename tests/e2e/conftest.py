@@ -18,6 +18,11 @@ from lookalike_client.supervisor.launch import RunningSystem
 
 # The small network: it starts in half the time, and these tests are not about quality.
 MODEL = "efficientnet-lite0"
+# Converted once for all systems that these tests start, also in later runs.
+UP_OPTIONS = (
+    *("--model", MODEL),
+    *("--model-cache", str(Path(__file__).parents[2] / "build" / "test-model-cache")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def run_cli(*arguments: str | Path, cwd: Path | None = None, timeout_s: float = 
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """Redis, embedder, search service and worker; `.search` is the address."""
     data = tmp_path_factory.mktemp("system")
-    with RunningSystem(data, ["--model", MODEL]) as running:
+    with RunningSystem(data, UP_OPTIONS) as running:
         yield running
 
 

@@ -28,6 +28,11 @@ _PORT = click.IntRange(0, 65_535)
 @click.option("--model", default="efficientnet-lite2", show_default=True)
 @click.option("--precision", default="f32", show_default=True, type=click.Choice(["f32", "bf16"]))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--model-cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Converted models, to share between systems.  [default: DATA/model-cache]",
+)
 @printing
 def up(
     session: Session,
@@ -39,6 +44,7 @@ def up(
     model: str,
     precision: str,
     workers: int,
+    model_cache: Path | None,
 ) -> None:
     """Run a whole system on this machine until Ctrl-C or SIGTERM.
 
@@ -54,6 +60,7 @@ def up(
         model=model,
         precision=precision,
         workers=workers,
+        model_cache=model_cache.resolve() if model_cache else None,
     )
     stop = _StopFlag()
     with DataLock(options.data), ExitStack() as stack:

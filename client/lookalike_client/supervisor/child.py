@@ -151,17 +151,17 @@ class Child:
         # Before it is reaped, since its id could be another's after that.
         _kill_group(process.pid)
         how = _how_it_ended(process.wait())
-        if not self.ready:
+        was_ready, self.ready, self._process = self.ready, False, None
+        if not was_ready:
             self._failed_starts += 1
         if self._failed_starts >= MOST_FAILED_STARTS:
             raise StartError(
                 f"{self.spec.name} {how} {self._failed_starts} times before it was ready; "
                 f"its log ends: {self.last_words()}"
             )
-        steady = self.ready and now_s - self._started_s >= STEADY_S
+        steady = was_ready and now_s - self._started_s >= STEADY_S
         self._quick_deaths = 0 if steady else self._quick_deaths + 1
         delay_s = min(_FIRST_DELAY_S * 2.0**self._quick_deaths, _LONGEST_DELAY_S)
-        self._process, self.ready = None, False
         self._start_at_s = now_s + delay_s
         self._report(f"{self.spec.name} {how}; starting it again in {delay_s:.1f} s")
 

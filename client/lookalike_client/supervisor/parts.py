@@ -27,7 +27,10 @@ _WORKER_GRACE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What to run. Port 0 takes a free one; `redis_url` names a server that runs already."""
+    """What to run. Port 0 takes a free one; `redis_url` names a server that runs already.
+
+    `model_cache` holds converted models; None keeps them under `data`.
+    """
 
     data: Path
     search_port: int = 50051
@@ -37,6 +40,7 @@ class UpOptions:
     model: str = "efficientnet-lite2"
     precision: str = "f32"
     workers: int = 1
+    model_cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def _embedder(options: UpOptions, port: ReservedPort, stack: ExitStack) -> Child
         *("--port", str(port.number)),
         *("--models", options.model),
         *("--precision", options.precision),
-        *("--cache-dir", str(options.data / "model-cache")),
+        *("--cache-dir", str(options.model_cache or options.data / "model-cache")),
     ]
     return ChildSpec(
         name="embedder",
