@@ -155,7 +155,11 @@ class Catalog:
             del self._by_uid[collection.uid]
         if collection.is_open:
             collection.shard.close()
-        shutil.rmtree(self._directory(collection.uid))
+        try:
+            shutil.rmtree(self._directory(collection.uid))
+        except OSError:
+            # It is deleted all the same: the next start removes what is left.
+            _log.exception("cannot remove all files", extra={"uid": collection.uid})
         _log.info("collection deleted", extra={"collection": name, "uid": collection.uid})
         return items
 

@@ -1,7 +1,7 @@
 """`google.protobuf.Struct` to JSON objects and back.
 
-`json_format` goes over a message by reflection at some 20 µs a field; these go
-straight at it, which matters on a stream of thousands of items a second.
+`json_format` does the same in the same time, but stops at no limit and lets NaN
+through: here a hostile object is refused before it is converted.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ from search_service.shard.types import (
 # Messages of one stream whose items are being committed while the next is read:
 # enough that the store's group commit always has work, and a bound on memory.
 _MAX_MESSAGES_UNDER_WAY = 8
-# Items that are translated before other calls get a turn: some 2 ms.
+# Items that are translated before other calls get a turn: 100 of 512 dimensions with
+# five fields of metadata took 3.7 ms on a busy machine.
 _ITEMS_A_TURN = 100
 
 M = TypeVar("M")
