@@ -3,7 +3,7 @@
 Measured on 40,000 x 512 generated vectors that are as hard as embeddings of real
 photographs (tests/bench/search/dataset.py), a graph over 256 principal components,
 bf16, after exact re-ranking of 40 candidates for k=10 and 200 for k=100; CPU times
-of one thread on a machine shared with six others, good for comparison only:
+of one thread on a busy machine, good for comparison only:
 
 | M, ef at build | build, CPU s | side list | ef | recall@10 | recall@100 | µs at k=10 |
 |---|---|---|---|---|---|---|
