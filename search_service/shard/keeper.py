@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 # How often it is looked at whether a build is due; also how long a segment that
 # nothing reads any more stays on the disk.
 LOOK_EVERY_S = 0.5
+# A build leaves up to 10,000 vectors without a graph, where a scan is as fast;
+# more than that were sealed beside it.
+MOST_WITHOUT_GRAPH = 20_000
 
 
 class Keeper:
@@ -112,7 +115,7 @@ class Keeper:
             if any(sealed.segment.damage for sealed in self._memory.sealed):
                 self.heal()
             if not self._stop.is_set() and self._is_due():
-                self._build()
+                self._build_all()
 
     def _is_due(self) -> bool:
         now_s = time.monotonic()
@@ -126,6 +129,7 @@ class Keeper:
             self._wish.is_set()
             or self._needs_rebuild
             or unindexed > self._options.head_limit
+            or self._memory.unindexed - unindexed > MOST_WITHOUT_GRAPH
             or (
                 idle and bool(self._memory.sealed) and unindexed >= self._options.idle_build_vectors
             )
@@ -139,24 +143,19 @@ class Keeper:
             live = sum(int(np.count_nonzero(snapshot.alive(ordinals))) for ordinals in every)
         return 1.0 - live / total if total else 0.0
 
-    def _build(self) -> None:
-        spec = self._spec()
-        upto = self._memory.newest_ordinal
-        job = BuildJob(
-            store_path=self._store_path,
-            segments_path=self._segments_path,
-            uid=spec.uid,
-            dimension=spec.dimension,
-            fingerprint=spec.model_fingerprint,
-            settings=spec.index,
-            upto_ordinal=upto,
-            threads=self._options.build_threads,
-        )
+    def _build_all(self) -> None:
+        """Index everything; a full head is sealed first, which is quick.
+
+        A build over what is sealed leaves the head to further seals beside it.
+        """
         self._wish.clear()
         self._needs_rebuild = False
         self.building = True
         try:
-            self._adopt(self._wait(self._source.build(job)))
+            upto = self._memory.newest_ordinal
+            if len(self._memory.head) > self._options.head_limit:
+                self._run_job(upto, seal_only=True)
+            self._run_job(upto, seal_only=False)
         except (BuildFailed, SegmentDamaged, CancelledError, OSError) as error:
             self._note_failure(error)
         else:
@@ -166,17 +165,34 @@ class Keeper:
         finally:
             self.building = False
 
-    def _wait(self, future: Future[BuildResult]) -> BuildResult:
-        """Wait for a build; damage found meanwhile is dealt with."""
+    def _run_job(self, upto_ordinal: int, *, seal_only: bool) -> None:
+        spec = self._spec()
+        job = BuildJob(
+            store_path=self._store_path,
+            segments_path=self._segments_path,
+            uid=spec.uid,
+            dimension=spec.dimension,
+            fingerprint=spec.model_fingerprint,
+            settings=spec.index,
+            upto_ordinal=upto_ordinal,
+            threads=self._options.build_threads,
+            seal_only=seal_only,
+        )
+        self._adopt(self._wait(self._source.build(job), may_seal=not seal_only))
+
+    def _wait(self, future: Future[BuildResult], *, may_seal: bool) -> BuildResult:
+        """Wait for a build; what comes up meanwhile is dealt with."""
         while True:
             try:
                 return future.result(timeout=LOOK_EVERY_S)
             except TimeoutError:
-                self._release()
                 if future.done():
                     continue
+                self._release()
                 if any(sealed.segment.damage for sealed in self._memory.sealed):
                     self.heal()
+                if may_seal and len(self._memory.head) > 2 * self._options.head_limit:
+                    self._run_job(self._memory.newest_ordinal, seal_only=True)
 
     def _adopt(self, result: BuildResult) -> None:
         open_now = {sealed.segment.path: sealed for sealed in self._memory.sealed}

@@ -70,6 +70,12 @@ class Memory:
         return self._sealed
 
     @property
+    def unindexed(self) -> int:
+        """Rows that no graph holds, dead ones among them."""
+        flat = sum(sealed.nodes for sealed in self._sealed if not sealed.segment.has_graph)
+        return len(self.head) + flat
+
+    @property
     def newest_ordinal(self) -> int:
         """The greatest ordinal that was ever given out."""
         return self._upto - 1

@@ -97,15 +97,16 @@ def _scan(snapshot: Snapshot, task: Task) -> Answer:
 
 def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
     """Return how many candidates to ask each graph for; None: scan instead."""
-    nodes = sum(sealed.nodes for sealed in snapshot.sealed)
+    graphs = [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
+    nodes = sum(sealed.nodes for sealed in graphs)
     if task.exact or not nodes:
         return None
     matching = _matching(snapshot, task)
     share = matching / max(1, snapshot.items)
     if task.matches is not None and (matching <= MAX_GATHERED or share < LEAST_GRAPH_SHARE):
         return None
-    in_graphs = sum(len(sealed.ordinals) for sealed in snapshot.sealed)
-    live = min(1.0, snapshot.items / in_graphs)
+    # Items in the head hide dead nodes here; the fallback is there for what is left.
+    live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
     fetch = int(task.count * OVERFETCH / (share * live)) + OVERFETCH_MORE
     return fetch if fetch <= min(MAX_FETCH, MAX_FETCH_SHARE * nodes) else None
 

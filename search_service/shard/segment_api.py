@@ -42,6 +42,10 @@ class SegmentApi(Protocol):
         """int64 [M], ascending within a node."""
 
     @property
+    def has_graph(self) -> bool:
+        """Whether there is a graph; without one `candidates` scans."""
+
+    @property
     def side_nodes(self) -> int:
         """How many nodes are on the side list, which every search scans."""
 

@@ -142,7 +142,7 @@ class Shard:
 
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
-        if len(self._memory.head) >= self._options.unindexed_limit and not only_deletes(mutations):
+        if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
             refused: Future[list[MutationOutcome]] = Future()
             refused.set_exception(
                 Exhausted(
@@ -178,14 +178,16 @@ class Shard:
             head = np.concatenate(
                 [np.empty(0, dtype=np.int64), *(view.ordinals for view in snapshot.head)]
             )
-            unindexed = int(np.count_nonzero(snapshot.alive(head)))
+            flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
+            unindexed = sum(int(np.count_nonzero(snapshot.alive(some))) for some in [head, *flat])
             sealed = snapshot.sealed
+            graphs = [one for one in sealed if one.segment.has_graph]
             return ShardStats(
                 items=items,
                 head_vectors=len(head),
                 unindexed_vectors=unindexed,
-                graph_vectors=sum(one.nodes - one.segment.side_nodes for one in sealed),
-                side_list_vectors=sum(one.segment.side_nodes for one in sealed),
+                graph_vectors=sum(one.nodes - one.segment.side_nodes for one in graphs),
+                side_list_vectors=sum(one.segment.side_nodes for one in graphs),
                 segments=len(sealed),
                 disk_bytes=_tree_bytes(self._directory),
                 builds=self._keeper.builds,
