@@ -40,6 +40,7 @@ class Valkey:
         deadline = time.monotonic() + 10
         while not self._answers():
             if time.monotonic() > deadline:
+                self.kill()
                 raise TimeoutError("the queue server did not start")
             time.sleep(0.01)
 
