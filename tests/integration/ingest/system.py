@@ -100,17 +100,18 @@ class Program:
 
 
 class System:
-    """All four, on ports that stay the same over restarts."""
+    """All four, on ports that stay the same over restarts.
 
-    def __init__(self, directory: Path, *, model: str = "efficientnet-lite0") -> None:
+    Without a `model` the embedder is a stub that needs none.
+    """
+
+    def __init__(self, directory: Path, *, model: str = "", stub_delay_s: float = 0.0) -> None:
         self.valkey = Valkey(directory)
         ports = [_free_port() for _ in range(2)]
         self.embedder_address, self.search_address = (f"127.0.0.1:{port}" for port in ports)
-        self.embedder = Program(
-            directory,
-            "embedder",
-            ["embedder_service", "--port", str(ports[0]), "--models", model],
-        )
+        stub = ["tests.integration.ingest.embedder_stub", "--delay-s", str(stub_delay_s)]
+        module = ["embedder_service", "--models", model] if model else stub
+        self.embedder = Program(directory, "embedder", [*module, "--port", str(ports[0])])
         self.search = Program(
             directory,
             "search",

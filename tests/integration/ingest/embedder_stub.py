@@ -1,0 +1,100 @@
+"""`python -m tests.integration.ingest.embedder_stub --port N`: a server without a model.
+
+Its vector is made of the image's hash, so that a million costs nothing and every
+image finds itself. Bytes that start with "poison" are unreadable; "crash" ends
+the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import numpy as np
+
+from lookalike.serving.server import Server, ServerOptions
+from lookalike.serving.signals import stop_event
+from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, errors_pb2
+from lookalike.wire import vectors
+
+SERVICE = "lookalike.v1.EmbedderService"
+FINGERPRINT = "5" * 64
+DIMENSION = 32
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def vector_of(image: bytes) -> bytes:
+    """Return the unit vector of an image, as it travels."""
+    digest = hashlib.sha256(image).digest()
+    raw = np.frombuffer(digest, dtype=np.uint8).astype(np.float32) - 127.5
+    return vectors.encode(vectors.normalise(raw, field="vector"))
+
+
+class Stub(embedder_pb2_grpc.EmbedderServiceServicer):
+    """As much of an embedder as the system needs."""
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+
+    async def EmbedImages(
+        self, requests: AsyncIterator[embedder_pb2.EmbedImagesRequest], context: Context
+    ) -> AsyncIterator[embedder_pb2.EmbedImagesResponse]:
+        async for request in requests:
+            await asyncio.sleep(self._delay_s)
+            response = embedder_pb2.EmbedImagesResponse(request_id=request.request_id)
+            if request.encoded.startswith(b"crash"):
+                os._exit(9)
+            if request.encoded.startswith(b"poison"):
+                response.error.reason = errors_pb2.ERROR_REASON_IMAGE_UNREADABLE
+                response.error.message = "the bytes are no image"
+            else:
+                response.embedding.CopyFrom(_embedding(request.encoded))
+            yield response
+
+    async def EmbedImage(
+        self, request: embedder_pb2.EmbedImageRequest, context: Context
+    ) -> embedder_pb2.EmbedImageResponse:
+        return embedder_pb2.EmbedImageResponse(embedding=_embedding(request.encoded))
+
+    async def GetModel(
+        self, request: embedder_pb2.GetModelRequest, context: Context
+    ) -> embedder_pb2.GetModelResponse:
+        return embedder_pb2.GetModelResponse(model=_model())
+
+    async def ListModels(
+        self, request: embedder_pb2.ListModelsRequest, context: Context
+    ) -> embedder_pb2.ListModelsResponse:
+        return embedder_pb2.ListModelsResponse(models=[_model()])
+
+
+def _embedding(image: bytes) -> embedder_pb2.Embedding:
+    return embedder_pb2.Embedding(vector_f32_le=vector_of(image), model_fingerprint=FINGERPRINT)
+
+
+def _model() -> embedder_pb2.Model:
+    return embedder_pb2.Model(name="stub", fingerprint=FINGERPRINT, dimension=DIMENSION)
+
+
+async def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--delay-s", type=float, default=0.0)
+    options = parser.parse_args()
+    stop = stop_event()
+    server = Server(ServerOptions(port=options.port), [SERVICE])
+    embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(Stub(options.delay_s), server.grpc)
+    port = await server.start()
+    await server.set_serving(True)
+    print(json.dumps({"event": "serving", "port": port}), flush=True)
+    await server.run_until(stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,0 +1,98 @@
+"""The processes together: what is accepted over gRPC is found, or listed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, search_pb2
+from tests.integration.ingest.caller import caller
+from tests.integration.ingest.embedder_stub import vector_of
+from tests.integration.ingest.model import expected, random_operations
+from tests.integration.ingest.system import System
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    system = System(tmp_path)
+    try:
+        system.start()
+        yield system
+    finally:
+        system.stop()
+
+
+async def test_every_process_is_killed_and_stopped_and_the_state_is_the_models(
+    system: System,
+) -> None:
+    operations = random_operations(random.Random(7), 1_200, 200)
+    async with caller(system.search_address) as one:
+        await one.create()
+        submitting = asyncio.create_task(one.submit(operations))
+        await asyncio.sleep(0.3)
+        for program in (system.worker, system.search, system.embedder):
+            program.kill()
+            await asyncio.to_thread(program.start)
+            await asyncio.sleep(0.2)
+        system.valkey.kill()
+        await asyncio.to_thread(system.valkey.start)
+        codes = []
+        for program in (system.worker, system.embedder, system.search):
+            codes.append(await asyncio.to_thread(program.terminate))
+            await asyncio.to_thread(program.start)
+        await submitting
+        await one.drained(60.0)
+        failures = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest())
+        items = await one.items()
+    assert codes == [0, 0, 0]
+    assert list(failures.failures) == []
+    wanted = {
+        item_id: (vector_of(picture), value)
+        for item_id, (picture, value) in expected(operations).items()
+    }
+    assert items == wanted
+
+
+async def test_outcomes_verdicts_and_failures_are_told(system: System) -> None:
+    async with caller(system.search_address) as one:
+        await one.create(duplicates=0.99)
+        await one.submit([("upload", "first", "picture")])
+        await one.watch()
+        await one.submit([("upload", "twin", "picture"), ("upload", "bad", "poison")])
+        outcomes = await one.watch()
+        assert outcomes["first"].status == search_pb2.MUTATION_STATUS_APPLIED
+        assert outcomes["first"].version == one.versions["first"]
+        assert outcomes["twin"].status == search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE
+        assert outcomes["twin"].near_duplicate.id == "first"
+        assert outcomes["bad"].error.reason == errors_pb2.ERROR_REASON_IMAGE_UNREADABLE
+        listed = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest(collection="c"))
+        assert [failure.id for failure in listed.failures] == ["bad"]
+        assert listed.failures[0].attempts == 1
+        retried = await one.ingest.RetryFailures(
+            ingest_pb2.RetryFailuresRequest(failure_ids=[listed.failures[0].failure_id])
+        )
+        assert retried.retried == 1
+        await one.drained(20.0)
+        status = await one.ingest.GetIngestStatus(ingest_pb2.GetIngestStatusRequest())
+        assert status.failures == 1
+        assert status.HasField("lag")
+        assert not status.HasField("oldest_age")
+        assert [worker.name for worker in status.workers] == ["worker-1"]
+
+        # What is still queued for a collection that goes away ends as a failure.
+        system.worker.terminate()
+        await one.submit([("upload", "orphan", "another picture")])
+        await one.collections.DeleteCollection(collection_pb2.DeleteCollectionRequest(name="c"))
+        await asyncio.to_thread(system.worker.start)
+        await one.drained(20.0)
+        listed = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest())
+        assert listed.failures[0].id == "orphan"
+        assert listed.failures[0].error.reason == errors_pb2.ERROR_REASON_COLLECTION_NOT_FOUND
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest(page_token="x"))
+        assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
