@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 
 from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, search_pb2
 from tests.integration.ingest.caller import caller
-from tests.integration.ingest.embedder_stub import vector_of
-from tests.integration.ingest.model import expected, random_operations
+from tests.integration.ingest.storm import storm
 from tests.integration.ingest.system import System
 
 
@@ -30,32 +28,11 @@ def system(tmp_path: Path) -> Iterator[System]:
 async def test_every_process_is_killed_and_stopped_and_the_state_is_the_models(
     system: System,
 ) -> None:
-    operations = random_operations(random.Random(7), 1_200, 200)
-    async with caller(system.search_address) as one:
-        await one.create()
-        submitting = asyncio.create_task(one.submit(operations))
-        await asyncio.sleep(0.3)
-        for program in (system.worker, system.search, system.embedder):
-            program.kill()
-            await asyncio.to_thread(program.start)
-            await asyncio.sleep(0.2)
-        system.valkey.kill()
-        await asyncio.to_thread(system.valkey.start)
-        codes = []
-        for program in (system.worker, system.embedder, system.search):
-            codes.append(await asyncio.to_thread(program.terminate))
-            await asyncio.to_thread(program.start)
-        await submitting
-        await one.drained(60.0)
-        failures = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest())
-        items = await one.items()
-    assert codes == [0, 0, 0]
-    assert list(failures.failures) == []
-    wanted = {
-        item_id: (vector_of(picture), value)
-        for item_id, (picture, value) in expected(operations).items()
-    }
-    assert items == wanted
+    report = await storm(system, 2_000, 200, kills=1, stops=1)
+    assert report.exit_codes == [0, 0, 0]
+    assert report.hard_errors == []
+    assert report.failures == []
+    assert report.got == report.wanted
 
 
 async def test_outcomes_verdicts_and_failures_are_told(system: System) -> None:
