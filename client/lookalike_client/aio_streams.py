@@ -119,6 +119,8 @@ async def _pump(
             results = flow.answered(response, time.monotonic())
             if results:
                 patience.progress()
+            elif flow.refusal is not None:
+                patience.strain(flow.refusal)
             for result in results:
                 yield result
 

@@ -132,8 +132,8 @@ class Patience:
         """Note that something went well."""
         self._attempts, self._since_s = 0, None
 
-    def delay_s(self, error: LookalikeError) -> float:
-        """Return how long to wait before the next attempt.
+    def strain(self, error: LookalikeError) -> None:
+        """Note that nothing goes forward.
 
         Raises:
             LookalikeError: `error`, when patience has run out.
@@ -143,6 +143,14 @@ class Patience:
             self._since_s = now_s
         if now_s - self._since_s >= self.patience_s:
             raise error
+
+    def delay_s(self, error: LookalikeError) -> float:
+        """Return how long to wait before the next attempt.
+
+        Raises:
+            LookalikeError: `error`, when patience has run out.
+        """
+        self.strain(error)
         delay_s = min(_FIRST_DELAY_S * 2.0**self._attempts, _LONGEST_DELAY_S)
         self._attempts += 1
         jitter = random.uniform(0.8, 1.2)  # noqa: S311  # spreads callers; guards nothing

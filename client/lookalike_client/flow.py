@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from lookalike.wire.errors import LookalikeError
+
 # First and longest pause after an overload without a delay of the service's own.
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 15.0
@@ -32,6 +34,10 @@ class Flow(Protocol[Item_contra, Request_co, Response_contra, Result_co]):
     @property
     def on_the_wire(self) -> bool:
         """Whether something was sent on this stream and is unanswered."""
+
+    @property
+    def refusal(self) -> LookalikeError | None:
+        """The last refusal that asks to try again, if nothing went through since."""
 
     def room(self) -> bool:
         """Whether another item may be added."""
@@ -66,13 +72,15 @@ class Brake:
     largest: int
     window: float = field(init=False)
     resume_at_s: float = field(default=0.0, init=False)
+    refusal: LookalikeError | None = field(default=None, init=False)
     _overloads: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.window = float(self.largest)
 
-    def overloaded(self, now_s: float, retry_delay_s: float) -> None:
+    def overloaded(self, now_s: float, error: LookalikeError, retry_delay_s: float) -> None:
         """Note an overload; a second one within the same pause changes nothing."""
+        self.refusal = error
         if now_s < self.resume_at_s:
             return
         backoff_s = min(FIRST_PAUSE_S * 2**self._overloads, LONGEST_PAUSE_S)
@@ -83,5 +91,5 @@ class Brake:
 
     def fine(self) -> None:
         """Note an answer that shows room."""
-        self._overloads = 0
+        self._overloads, self.refusal = 0, None
         self.window = min(float(self.largest), self.window + 1)

@@ -115,6 +115,8 @@ def _pump(
             results = flow.answered(response, time.monotonic())
             if results:
                 patience.progress()
+            elif flow.refusal is not None:
+                patience.strain(flow.refusal)
             yield from results
 
 

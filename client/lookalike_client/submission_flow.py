@@ -52,6 +52,11 @@ class SubmissionFlow:
         """Whether something was sent on this stream and is unanswered."""
         return bool(self._sent)
 
+    @property
+    def refusal(self) -> LookalikeError | None:
+        """The last refusal that asks to try again, if nothing went through since."""
+        return self._brake.refusal
+
     def room(self) -> bool:
         """Whether another mutation may be added."""
         if self._held is not None:
@@ -105,7 +110,7 @@ class SubmissionFlow:
             error = from_item_error(response.error)
             if error.retryable or response.error.retryable:
                 heapq.heappush(self._unsent, request_id)
-                self._brake.overloaded(now_s, convert.seconds(response.retry_delay))
+                self._brake.overloaded(now_s, error, convert.seconds(response.retry_delay))
                 return []
             return [Acceptance(self._leave(request_id), 0, error)]
         self._brake.fine()

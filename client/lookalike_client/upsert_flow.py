@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import LookalikeError
-from lookalike_client import convert, requests
+from lookalike_client import calls, convert, requests
 from lookalike_client.flow import Brake
 from lookalike_client.inputs import VectorItem
 from lookalike_client.types import MutationResult, MutationStatus
@@ -34,6 +34,11 @@ class UpsertFlow:
     def on_the_wire(self) -> bool:
         """Whether something was sent on this stream and is unanswered."""
         return bool(self._sent)
+
+    @property
+    def refusal(self) -> LookalikeError | None:
+        """The last refusal that asks to try again, if nothing went through since."""
+        return self._brake.refusal
 
     def room(self) -> bool:
         """Whether another vector may be added."""
@@ -76,22 +81,25 @@ class UpsertFlow:
     ) -> list[MutationResult]:
         """Take a batch's answers in; items with a retryable error go again."""
         batch = self._sent.popleft()
-        results = [convert.mutation_result(each) for each in response.results]
+        results = calls.same_length(
+            [convert.mutation_result(each) for each in response.results], batch
+        )
         later = Counter(each.id for each in self._waiting())
         later.update(each.id for each in batch)
         again: list[search_pb2.VectorUpsert] = []
+        refusal: LookalikeError | None = None
         final: list[MutationResult] = []
         for item, result in zip(batch, results, strict=True):
             later[item.id] -= 1
-            retryable = result.error is not None and result.error.retryable
             # Sent again after a later vector of its id, it would replace that one.
-            if retryable and not later[item.id]:
+            if result.error is not None and result.error.retryable and not later[item.id]:
+                refusal = result.error
                 again.append(item)
             else:
                 final.append(result)
-        if again:
+        if refusal is not None:
             self._unsent.appendleft(again)
-            self._brake.overloaded(now_s, 0.0)
+            self._brake.overloaded(now_s, refusal, 0.0)
         else:
             self._brake.fine()
         return final

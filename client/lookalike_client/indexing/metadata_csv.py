@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from lookalike.wire.errors import InvalidField
@@ -68,6 +69,7 @@ def value_of(cell: str) -> JsonValue:
     if not _NUMBER.fullmatch(cell):
         return cell
     number = float(cell)
-    if not math.isfinite(number) or (number.is_integer() and abs(number) > _EXACT_INTEGER):
-        return cell
-    return int(number) if number.is_integer() else number
+    if not number.is_integer():
+        return number if math.isfinite(number) else cell
+    whole = int(Decimal(cell))  # not int(number), which may be a rounded one
+    return whole if abs(whole) <= _EXACT_INTEGER else cell

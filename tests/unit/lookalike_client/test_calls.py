@@ -1,0 +1,57 @@
+"""Patience, and errors of streams."""
+
+import json
+
+import pytest
+
+from lookalike.v1 import collection_pb2, ingest_pb2, search_pb2
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
+from lookalike_client import calls
+
+AWAY = Unavailable("away", reason=Reason.NOT_READY)
+
+
+def test_delays_grow_and_start_anew_after_progress() -> None:
+    patience = calls.Patience(patience_s=100)
+
+    delays = [patience.delay_s(AWAY) for _ in range(8)]
+    patience.progress()
+
+    assert delays[0] < delays[3] < 6.1
+    assert max(delays) <= 6.0
+    assert patience.delay_s(AWAY) < 0.3
+
+
+def test_a_delay_that_the_service_asks_for_is_kept() -> None:
+    assert calls.Patience().delay_s(Exhausted("full", retry_delay_s=9.0)) == 9.0
+
+
+def test_patience_ends_with_the_error_itself() -> None:
+    patience = calls.Patience(patience_s=0.0)
+
+    with pytest.raises(Unavailable) as given_up:
+        patience.strain(AWAY)
+
+    assert given_up.value is AWAY
+
+
+def test_only_calls_of_the_contract_are_retried() -> None:
+    config = json.loads(calls.channel_options(None, 5.0).service_config or "")
+
+    services = {
+        service.full_name: {method.name for method in service.methods}
+        for file in (collection_pb2, ingest_pb2, search_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+    }
+    names = config["methodConfig"][0]["name"]
+    assert names
+    assert all(name["method"] in services[name["service"]] for name in names)
+    retried = {name["method"] for name in names}
+    # Once created or removed, the same call again would be answered with an error.
+    assert retried.isdisjoint({"CreateCollection", "DeleteCollection", "DeleteAlias"})
+
+
+def test_results_must_be_as_many_as_asked() -> None:
+    assert calls.same_length([1, 2], "ab") == [1, 2]
+    with pytest.raises(LookalikeError):
+        calls.same_length([1], "ab")
