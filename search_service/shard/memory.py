@@ -104,11 +104,10 @@ class Memory:
             self._epoch = epoch
             self._sweep()
 
-    def adopt(self, sealed: Sequence[Sealed], covered_upto: int) -> list[Sealed]:
+    def adopt(self, sealed: Sequence[Sealed], covered_upto: int) -> None:
         """Use these segments instead, and forget head rows up to `covered_upto`.
 
-        Returns the segments that are no longer used and that no reader holds; the
-        others come out of a later `released`.
+        Those that are no longer used come out of `released` in time.
         """
         with self.lock:
             kept = set(map(id, sealed))
@@ -116,7 +115,6 @@ class Memory:
             self._retired += [(self._epoch, old) for old in self._sealed if id(old) not in kept]
             self._sealed = tuple(sealed)
             self.head.drop_upto(covered_upto)
-            return self.released()
 
     def readmit(self, damaged: Sealed, ordinals: I64, vectors: F32) -> None:
         """Drop a segment and search `vectors`, float32 [n, D], in the head instead."""
