@@ -63,7 +63,7 @@ class Settings:
     max_aspect_ratio: float = _setting(50.0, "most of long side over short side", 1)
     max_pixels_in_flight: int = _setting(100_000_000, "most pixels that are decoded at one time", 1)
     decode_processes: int = _setting(0, "decode processes; 0 for one a core", 0)
-    decode_timeout_ms: int = _setting(1500, "longest decode of one image", 1)
+    decode_timeout_ms: int = _setting(1000, "most CPU time to decode one image", 1)
     decode_memory_mib: int = _setting(1024, "memory of one decode process, in MiB", 256)
     decode_nice: int = _setting(0, "niceness of the decode processes, 0 to 19", 0)
     thumbnail_side_px: int = _setting(0, "long side of thumbnails; 0 makes none", 0)

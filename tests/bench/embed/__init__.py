@@ -1,0 +1,1 @@
+"""The embedding service against the bare runtime and against other servers."""

@@ -1,0 +1,91 @@
+"""embed.7: does a vector find its own kind? Leave-one-out on labelled photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from embedder_service.batcher import unit_vectors
+from embedder_service.models import spec
+from embedder_service.runtimes.choice import load_runtime
+from embedder_service.runtimes.protocol import Runtime, RuntimeUnsupported
+from lookalike.wire.vectors import F32
+from tests.bench.embed import images
+from tests.bench.embed.run import WORK, Missing, Run
+
+FASHION = "P@10 on fashion (60 article types), Lite2 f32, leave one out"
+EXPECTED = (("embed.7", FASHION, "", ">= 0.7"),)
+# Fashion by article type, groceries by fine class: the columns that tell most.
+_SETS = (("fashion", 2), ("grocery", 1))
+_MODELS = ("efficientnet-lite2", "efficientnet-lite0")
+_BATCH = 2
+
+
+def measure(run: Run) -> None:
+    """Embed both sets with each model and precision; add a row for each."""
+    if not images.labelled("fashion"):
+        raise Missing("the labelled photographs are not on this machine")
+    for model in _MODELS:
+        for precision in ("f32", "bf16"):
+            for name, column in _SETS:
+                _measure_one(run, model, precision, name, column)
+
+
+def _measure_one(run: Run, model: str, precision: str, name: str, column: int) -> None:
+    rows = images.labelled(name)
+    rows = rows[: max(int(len(rows) * run.scale), 50)]
+    row_id = f"embed.7{model[-1]}{precision[0]}{name[0]}"
+    what = f"{name}, {model} {precision}: P@1, P@10, mAP"
+    definition = spec.define(spec.parse(model), precision)
+    try:
+        runtime = _load(model, precision)
+    except RuntimeUnsupported as error:
+        run.report.missing(row_id, what, "", "stated", reason=str(error))
+        return
+    prepare = definition.preprocess
+    vectors = _embed(runtime, [row[0] for row in rows], prepare.size_px)
+    p1, p10, mean_ap = leave_one_out(vectors, [str(row[column]) for row in rows])
+    figures: dict[str, object] = {
+        "P@1": round(p1, 3),
+        "P@10": round(p10, 3),
+        "mAP": round(mean_ap, 3),
+    }
+    run.report.stated(row_id, f"{what} ({runtime.name})", figures, "")
+    if (model, precision, name) == ("efficientnet-lite2", "f32", "fashion"):
+        run.report.at_least("embed.7", FASHION, p10, "", 0.70)
+
+
+def _load(model: str, precision: str) -> Runtime:
+    """Load with OpenVINO, or for bf16 on a CPU without it, with torch's slow one."""
+    definition = spec.define(spec.parse(model), precision)
+    options = {"threads": 0, "max_batch_images": _BATCH}
+    try:
+        return load_runtime(definition, "openvino", cache_dir=WORK / "models", **options)
+    except RuntimeUnsupported:
+        return load_runtime(definition, "torch-cpu", cache_dir=None, **options)
+
+
+def _embed(runtime: Runtime, files: list[Path], size_px: int) -> F32:
+    from tests.bench.embed.bare import decode_square
+
+    vectors = []
+    for first in range(0, len(files), _BATCH):
+        batch = files[first : first + _BATCH]
+        pixels = np.stack([decode_square(file.read_bytes(), size_px) for file in batch])
+        vectors.append(unit_vectors(runtime.infer(pixels), len(batch)))
+    return np.concatenate(vectors)
+
+
+def leave_one_out(vectors: F32, labels: list[str]) -> tuple[float, float, float]:
+    """Return P@1, P@10 and mAP; a class of one is no query but stays in the gallery."""
+    names = np.array(labels)
+    scores = vectors @ vectors.T
+    np.fill_diagonal(scores, -np.inf)
+    order = np.argsort(-scores, axis=1)[:, :-1]
+    hits = names[order] == names[:, None]
+    hits = hits[hits.any(axis=1)]
+    ranks = np.arange(1, hits.shape[1] + 1)
+    precision_at = hits.cumsum(axis=1) / ranks
+    average = (precision_at * hits).sum(axis=1) / hits.sum(axis=1)
+    return float(hits[:, 0].mean()), float(precision_at[:, 9].mean()), float(average.mean())
