@@ -100,7 +100,10 @@ async def _pump(
     while True:
         now_s = time.monotonic()
         ageing = now_s >= rotate_at_s
-        while not ageing and (request := flow.next_request(now_s)) is not None:
+        while not ageing and (stream.proven or not flow.on_the_wire):
+            request = flow.next_request(now_s)
+            if request is None:
+                break
             await stream.send(request)
         if (source.ended and flow.idle) or (ageing and not flow.on_the_wire):
             return
@@ -146,9 +149,14 @@ async def _asynchronous(items: Iterable[Item]) -> AsyncIterator[Item]:
 
 
 class _Stream(Generic[Request, Response]):
-    """One call, opened with its first request."""
+    """One call, opened with its first request.
+
+    `proven` once something was answered: until then one request is risked, so that
+    a service that refuses or is going away is not sent a whole window.
+    """
 
     def __init__(self, open_call: OpenCall[Request, Response]) -> None:
+        self.proven = False
         self._open_call = open_call
         # Bounded by the flow's window: one answer for each request on the wire.
         self._inbox: asyncio.Queue[Response | grpc.RpcError | None] = asyncio.Queue()
@@ -189,6 +197,7 @@ class _Stream(Generic[Request, Response]):
             raise calls.ended_early()
         if isinstance(event, grpc.RpcError):
             raise calls.broken(event) from event
+        self.proven = True
         return [event]
 
     async def close(self) -> None:

@@ -98,7 +98,10 @@ def _pump(
     while True:
         now_s = time.monotonic()
         ageing = now_s >= rotate_at_s
-        while not ageing and (request := flow.next_request(now_s)) is not None:
+        while not ageing and (stream.proven or not flow.on_the_wire):
+            request = flow.next_request(now_s)
+            if request is None:
+                break
             stream.send(request)
         if (source.ended and flow.idle) or (ageing and not flow.on_the_wire):
             return
@@ -136,9 +139,14 @@ class _Source(Generic[Item]):
 
 
 class _Stream(Generic[Request, Response]):
-    """One call, opened with its first request."""
+    """One call, opened with its first request.
+
+    `proven` once something was answered: until then one request is risked, so that
+    a service that refuses or is going away is not sent a whole window.
+    """
 
     def __init__(self, open_call: OpenCall[Request, Response]) -> None:
+        self.proven = False
         self._open_call = open_call
         # Bounded by the flow's window: only what it hands out is put here.
         self._outbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -174,6 +182,7 @@ class _Stream(Generic[Request, Response]):
             raise calls.ended_early()
         if isinstance(event, grpc.RpcError):
             raise calls.broken(event) from event
+        self.proven = True
         return [event]
 
     def close(self) -> None:
