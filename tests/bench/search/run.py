@@ -21,6 +21,8 @@ from tests.bench.search.vectors import Dataset
 NAME = "bench"
 # Recall at which queries per second are compared.
 TARGET_RECALL = 0.95
+# A collection of no more than the service's default --head-limit has no graph.
+DEFAULT_HEAD_LIMIT = 20_000
 # Of every graph that is built for comparison, as in the reference of facts
 # measured before: the peers' best trade of recall against time on such vectors.
 CONNECTIVITY = 32
@@ -43,8 +45,15 @@ class Run:
         return path
 
     def service(self, name: str) -> AbstractContextManager[Service]:
-        """Run a service over an empty directory."""
-        return running(self.directory(name))
+        """Run a service over an empty directory, small sets with a graph too."""
+        self.directory(name)
+        return self.again(name)
+
+    def again(self, name: str) -> AbstractContextManager[Service]:
+        """Run a service over what an earlier one left."""
+        limit = min(DEFAULT_HEAD_LIMIT, max(1, self.options.count // 4))
+        arguments = [] if limit == DEFAULT_HEAD_LIMIT else [f"--head-limit={limit}"]
+        return running(self.options.work / name, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
