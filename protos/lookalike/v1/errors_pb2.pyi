@@ -91,6 +91,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The duplicate policy of the collection refused the image.
     FAILED_PRECONDITION.
     """
+    ERROR_REASON_SNAPSHOT_NOT_FOUND: _ErrorReason.ValueType  # 24
+    """No snapshot of that identity. NOT_FOUND."""
+    ERROR_REASON_SNAPSHOT_INVALID: _ErrorReason.ValueType  # 25
+    """A snapshot's archive or files are damaged, foreign or of another format.
+    INVALID_ARGUMENT.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -167,6 +173,12 @@ INVALID_ARGUMENT.
 ERROR_REASON_DUPLICATE_REJECTED: ErrorReason.ValueType  # 23
 """The duplicate policy of the collection refused the image.
 FAILED_PRECONDITION.
+"""
+ERROR_REASON_SNAPSHOT_NOT_FOUND: ErrorReason.ValueType  # 24
+"""No snapshot of that identity. NOT_FOUND."""
+ERROR_REASON_SNAPSHOT_INVALID: ErrorReason.ValueType  # 25
+"""A snapshot's archive or files are damaged, foreign or of another format.
+INVALID_ARGUMENT.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -13,8 +13,9 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     │   ├── PageTokenInvalid
     │   ├── ImageUnreadable
     │   ├── ImageTooLarge
-    │   └── ReferenceInvalid
-    ├── NotFound              COLLECTION_, ITEM_ or MODEL_NOT_FOUND
+    │   ├── ReferenceInvalid
+    │   └── SnapshotInvalid
+    ├── NotFound              COLLECTION_, ITEM_, MODEL_ or SNAPSHOT_NOT_FOUND
     ├── AlreadyExists
     ├── Precondition          MODEL_MISMATCH, DUPLICATE_REJECTED
     ├── Exhausted             OVERLOADED, DISK_FULL (with a retry delay)
@@ -53,6 +54,8 @@ class Reason(IntEnum):
     LIMIT_EXCEEDED = 21
     REFERENCE_INVALID = 22
     DUPLICATE_REJECTED = 23
+    SNAPSHOT_NOT_FOUND = 24
+    SNAPSHOT_INVALID = 25
 
 
 class LookalikeError(Exception):
@@ -150,6 +153,13 @@ class ReferenceInvalid(InvalidField):
 
     def __init__(self, message: str, *, field: str = "image_uri") -> None:
         super().__init__(field, message, reason=Reason.REFERENCE_INVALID)
+
+
+class SnapshotInvalid(InvalidField):
+    """A snapshot is damaged, not one of ours, or of another format."""
+
+    def __init__(self, message: str, *, field: str = "chunk") -> None:
+        super().__init__(field, message, reason=Reason.SNAPSHOT_INVALID)
 
 
 class NotFound(LookalikeError):

@@ -48,6 +48,8 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.LIMIT_EXCEEDED: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.REFERENCE_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.DUPLICATE_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SNAPSHOT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.SNAPSHOT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
 _RETRYABLE_CODES = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE})
@@ -218,4 +220,5 @@ _INVALID: dict[Reason, _Invalid] = {
     Reason.PAGE_TOKEN_INVALID: _Invalid(errors.PageTokenInvalid),
     Reason.LIMIT_EXCEEDED: _Invalid(errors.LimitExceeded),
     Reason.REFERENCE_INVALID: _Invalid(errors.ReferenceInvalid),
+    Reason.SNAPSHOT_INVALID: _Invalid(errors.SnapshotInvalid),
 }
