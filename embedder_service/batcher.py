@@ -1,9 +1,8 @@
 """Gathers images into batches for the one runner of a device.
 
-A batch starts the moment the runner is free, with what is queued: waiting for
-more would add latency and, on a busy server, gain nothing.
-
-The contract with a runtime: same length, same order; checked after every batch.
+A batch starts the moment the runner has a free slot, with what is queued:
+waiting for more would add latency and, on a busy server, gain nothing. An image
+that finds the device idle has all of it.
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Protocol
-
-import numpy as np
 
 from embedder_service.lanes import Lane, Lanes, Ticket
 from embedder_service.preprocess import U8
+from embedder_service.runner import Runner
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.trials import BatcherOptions, Trials
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.vectors import F32, LEAST_NORM
+from lookalike.wire.vectors import F32
 
 _log = logging.getLogger(__name__)
 
@@ -45,10 +42,6 @@ class BatchObserver(Protocol):
         """The runner came up or went down."""
 
 
-class BatchFault(Exception):
-    """A runtime returned something else than one finite vector an image."""
-
-
 class Batcher:
     """One runner with its queue. Owned by one event loop."""
 
@@ -61,13 +54,13 @@ class Batcher:
     ) -> None:
         """`memory_used` returns the bytes that the process holds on the device."""
         self._load = load
-        self._memory_used = memory_used
         self._options = options
         self._observer = observer
+        self._memory_used = memory_used
         self._lanes: Lanes[U8, F32] = Lanes()
-        self._executor = _new_executor()
-        self._runtime: Runtime | None = None
+        self._runner: Runner | None = None
         self._task: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self._closed = False
         self.batch_images = 1
         self.seconds_per_image = 0.0
@@ -78,20 +71,26 @@ class Batcher:
         Raises:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
-        loop = asyncio.get_running_loop()
-        self._runtime = await loop.run_in_executor(self._executor, self._load_and_warm_up)
-        self._task = asyncio.create_task(self._serve())
+        runner = Runner(await asyncio.to_thread(self._load_and_try))
+        self._runner = runner
+        self._task = asyncio.create_task(self._serve(runner))
         self._observer.healthy_changed(True)
 
     @property
     def healthy(self) -> bool:
         """Whether a runner is up."""
-        return self._runtime is not None and not self._closed
+        return self._runner is not None and not self._closed
 
     @property
     def runtime_name(self) -> str:
         """What runs the network; empty while nothing does."""
-        return self._runtime.name if self._runtime is not None else ""
+        return self._runner.runtime.name if self._runner is not None else ""
+
+    @property
+    def parallel_images(self) -> int:
+        """How many images keep every slot busy."""
+        slots = self._runner.runtime.slots if self._runner is not None else 1
+        return slots * self.batch_images
 
     def depth(self, lane: Lane) -> int:
         """Return how many images wait for the runner."""
@@ -113,77 +112,78 @@ class Batcher:
     async def close(self) -> None:
         """Resolve what waits and end the runner."""
         self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        self._fail_waiting(_stopping())
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        tasks = [*self._running, *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        _fail(self._lanes.drain(), _stopping())
+        if self._runner is not None:
+            self._runner.close()
 
-    async def _serve(self) -> None:
+    async def _serve(self, runner: Runner) -> None:
         while True:
             await self._lanes.wait()
+            await runner.wait()
+            waiting = sum(self._lanes.depth(lane) for lane in Lane)
             tickets = self._lanes.take(self.batch_images)
-            if not tickets:
-                continue
-            try:
-                await self._run(tickets)
-            finally:
-                for ticket in tickets:
-                    ticket.fail(_stopping())  # only what is still unresolved: cancellation
+            if tickets:
+                slots = runner.take(alone=waiting == 1)
+                task = asyncio.create_task(self._run(runner, slots, tickets))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
 
-    async def _run(self, tickets: list[Ticket[U8, F32]]) -> None:
-        loop = asyncio.get_running_loop()
+    async def _run(self, runner: Runner, slots: list[int], tickets: list[Ticket[U8, F32]]) -> None:
         started_s = time.monotonic()
         try:
             async with asyncio.timeout(self._options.stuck_after_s):
-                vectors = await loop.run_in_executor(
-                    self._executor, self._infer, [ticket.work for ticket in tickets]
-                )
+                vectors = await runner.infer([ticket.work for ticket in tickets], slots)
+        except asyncio.CancelledError:
+            _fail(tickets, _stopping())
+            raise
         except Exception:  # noqa: BLE001 - whatever the runner died of: everybody is told
             _log.exception("the runner failed", extra={"images": len(tickets)})
-            for ticket in tickets:
-                ticket.fail(_failed())
-            await self._restart()
+            _fail(tickets, _failed())
+            self._replace(runner)
             return
+        finally:
+            runner.give(slots)
         for ticket, vector in zip(tickets, vectors, strict=True):
             ticket.resolve(vector)
-        self._account(len(tickets), time.monotonic() - started_s)
+        self._account(runner, len(tickets), len(slots), time.monotonic() - started_s)
 
-    def _infer(self, images: list[U8]) -> F32:
-        if self._runtime is None:
-            raise BatchFault("no runtime")
-        return unit_vectors(self._runtime.infer(np.stack(images)), len(images))
-
-    async def _restart(self) -> None:
-        """Tell everybody who waits, then load until it works."""
-        self._runtime = None
+    def _replace(self, runner: Runner) -> None:
+        """Take a runner that failed out of service, once, and tell everybody who waits."""
+        if self._runner is not runner or self._task is None:
+            return
+        self._runner = None
         self._observer.runner_failed()
         self._observer.healthy_changed(False)
-        self._fail_waiting(_failed())
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        loop = asyncio.get_running_loop()
+        _fail(self._lanes.drain(), _failed())
+        self._task.cancel()
+        runner.close()
+        self._task = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        """Load until it works, then serve."""
         while True:
-            self._executor = _new_executor()
             try:
-                self._runtime = await loop.run_in_executor(self._executor, self._load)
+                runner = Runner(await asyncio.to_thread(self._load))
             except Exception:  # noqa: BLE001 - a service that is down keeps trying to come up
                 _log.exception("the runner cannot be loaded")
-                self._executor.shutdown(wait=False)
                 await asyncio.sleep(_RELOAD_DELAY_S)
             else:
-                self._observer.healthy_changed(True)
-                return
+                break
+        self._runner = runner
+        self._observer.healthy_changed(True)
+        await self._serve(runner)
 
-    def _fail_waiting(self, error: LookalikeError) -> None:
-        for ticket in self._lanes.drain():
-            ticket.fail(error)
-
-    def _account(self, images: int, seconds: float) -> None:
-        latest = seconds / images
+    def _account(self, runner: Runner, images: int, slots: int, seconds: float) -> None:
+        """Report the batch, and keep the time per image of the whole device."""
+        latest = seconds / images * slots / runner.runtime.slots
         self.seconds_per_image += _SMOOTHING * (latest - self.seconds_per_image)
         self._observer.batch_done(images, seconds)
 
-    def _load_and_warm_up(self) -> Runtime:
+    def _load_and_try(self) -> Runtime:
         before_bytes = self._memory_used()
         runtime = self._load()
         trials = Trials(runtime, self._options, lambda: self._memory_used() - before_bytes)
@@ -199,23 +199,9 @@ class Batcher:
         return runtime
 
 
-def unit_vectors(features: F32, images: int) -> F32:
-    """Return float32 [images, D] of unit L2 norm.
-
-    Raises:
-        BatchFault: another number of vectors, NaN, infinity, or no direction.
-    """
-    if features.ndim != 2 or len(features) != images:
-        raise BatchFault(f"{images} images gave an array of shape {features.shape}")
-    norms = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    if not np.isfinite(norms).all() or (norms < LEAST_NORM).any():
-        raise BatchFault("a vector is not finite or has no direction")
-    units: F32 = (features / norms).astype(np.float32)
-    return units
-
-
-def _new_executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="runner")
+def _fail(tickets: Iterable[Ticket[U8, F32]], error: LookalikeError) -> None:
+    for ticket in tickets:
+        ticket.fail(error)
 
 
 def _failed() -> Unavailable:

@@ -21,9 +21,9 @@ from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField
 from lookalike.wire.vectors import F32
 
 # Images of one lane that are decoded or being decoded ahead of the runner, in
-# batches: enough to keep it busy, few enough that a picture is not decoded long
+# rounds of all its slots: enough to keep it busy, few enough that a picture is not decoded long
 # before its turn only to find its caller gone.
-_BATCHES_AHEAD = 3
+_ROUNDS_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Encoder:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
         await self._batcher.start()
-        places = _BATCHES_AHEAD * self._batcher.batch_images + self._pool.processes
+        places = _ROUNDS_AHEAD * self._batcher.parallel_images + self._pool.processes
         self._ahead = {lane: asyncio.Semaphore(places) for lane in Lane}
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from embedder_service import preprocess
 from embedder_service.decode import facts, picture
-from embedder_service.decode.exchange import HEADER, Task, pack, unpack, unpack_length
+from embedder_service.decode.exchange import MAX_MESSAGE_BYTES, Task, pack, unpack
 from embedder_service.decode.limits import ImageLimits
 from lookalike.wire.errors import ImageUnreadable, LookalikeError, Reason
 
@@ -97,7 +97,7 @@ class _Decoder:
             crop_fraction=task.crop_fraction,
             resize_filter=task.resize_filter,
         )
-        luminance = seen.rgb.convert("L")
+        luminance = facts.working_luminance(seen.rgb)
         answer = {
             "width_px": seen.width_px,
             "height_px": seen.height_px,
@@ -142,21 +142,8 @@ def _confine(memory_bytes: int, nice: int) -> None:
 
 
 def _receive(connection: socket.socket) -> dict[str, Any] | None:
-    header = _receive_exactly(connection, HEADER.size)
-    if header is None:
-        return None
-    body = _receive_exactly(connection, unpack_length(header))
-    return None if body is None else unpack(body)
-
-
-def _receive_exactly(connection: socket.socket, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        piece = connection.recv(size - len(data))
-        if not piece:
-            return None
-        data += piece
-    return data
+    body = connection.recv(MAX_MESSAGE_BYTES)
+    return unpack(body) if body else None
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from PIL import Image
 _HASH_SIDE_PX = 32
 _HASH_FREQUENCIES = 8
 
-# Sharpness is compared between pictures, so all are measured at one size.
-_SHARPNESS_SIDE_PX = 256
+_WORKING_SIDE_PX = 256
 
 _THUMBNAIL_QUALITY = 70
 
@@ -41,8 +40,19 @@ class ImageFacts:
     thumbnail_webp: bytes = b""
 
 
+def working_luminance(picture: Image.Image) -> Image.Image:
+    """Return an upright RGB picture as mode L with a long side of 256 px.
+
+    Hash and sharpness are both taken at this size, so that they compare between
+    pictures of any size; a smaller picture is enlarged.
+    """
+    scale = _WORKING_SIDE_PX / max(picture.size)
+    size = (max(3, round(picture.width * scale)), max(3, round(picture.height * scale)))
+    return picture.convert("L").resize(size, Image.Resampling.BILINEAR)
+
+
 def perceptual_hash(luminance: Image.Image) -> int:
-    """Return the 64-bit DCT hash of an upright mode L picture."""
+    """Return the 64-bit DCT hash of a picture at the working size."""
     small = luminance.resize((_HASH_SIDE_PX, _HASH_SIDE_PX), Image.Resampling.BOX)
     basis = _dct_basis()
     low = basis @ np.asarray(small, dtype=np.float32) @ basis.T
@@ -53,12 +63,13 @@ def perceptual_hash(luminance: Image.Image) -> int:
 
 
 def sharpness(luminance: Image.Image) -> float:
-    """Return the variance of the Laplacian at the working size."""
-    scale = _SHARPNESS_SIDE_PX / max(luminance.size)
-    size = (max(3, round(luminance.width * scale)), max(3, round(luminance.height * scale)))
-    grey = np.asarray(luminance.resize(size, Image.Resampling.BILINEAR), dtype=np.int16)
+    """Return the variance of the Laplacian of a picture at the working size."""
+    grey = np.asarray(luminance, dtype=np.int16)
     centre = grey[1:-1, 1:-1]
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * centre
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1]
+    laplacian += grey[1:-1, :-2]
+    laplacian += grey[1:-1, 2:]
+    laplacian -= 4 * centre
     return float(laplacian.astype(np.float32).var())
 
 

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 
 from embedder_service.decode.exchange import (
-    HEADER,
+    MAX_MESSAGE_BYTES,
     BrokenMessage,
     Task,
     pack,
     pack_task,
     unpack,
-    unpack_length,
 )
 from embedder_service.decode.facts import ImageFacts
 from embedder_service.decode.limits import ImageLimits
@@ -102,7 +101,7 @@ class Worker:
         Raises:
             OSError: it cannot be started, or ends at once.
         """
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         shared = os.memfd_create("lookalike-decode")
         try:
@@ -205,20 +204,13 @@ class Worker:
             return await self._receive()
 
     async def _receive(self) -> dict[str, Any]:
-        header = await self._receive_exactly(HEADER.size)
-        return unpack(await self._receive_exactly(unpack_length(header)))
-
-    async def _receive_exactly(self, size: int) -> bytes:
+        if self._connection is None:
+            raise EOFError
         loop = asyncio.get_running_loop()
-        data = b""
-        while len(data) < size:
-            if self._connection is None:
-                raise EOFError
-            piece = await loop.sock_recv(self._connection, size - len(data))
-            if not piece:
-                raise EOFError
-            data += piece
-        return data
+        body = await loop.sock_recv(self._connection, MAX_MESSAGE_BYTES)
+        if not body:
+            raise EOFError
+        return unpack(body)
 
     def _read(self, answer: dict[str, Any], task: Task, size_bytes: int) -> Decoded:
         if "reason" in answer:

@@ -13,16 +13,27 @@ class RuntimeUnsupported(Exception):
 
 
 class Runtime(Protocol):
-    """A loaded network on one device, called from one thread at a time."""
+    """A loaded network on one device.
+
+    A device may have several slots, which are parts that work side by side: the
+    cores of a CPU. One call at a time runs in each, or one alone on all.
+    """
 
     @property
     def name(self) -> str:
         """What runs the network: "openvino", "torch-cpu" or "torch-cuda"."""
         ...
 
-    def infer(self, pixels: U8) -> F32:
+    @property
+    def slots(self) -> int:
+        """How many calls may run at one time, at least 1."""
+        ...
+
+    def infer(self, pixels: U8, slot: int | None = None) -> F32:
         """Return float32 [B, D] for uint8 [B, S, S, 3]: same length, same order.
 
-        The vectors are pooled features, not yet of unit length.
+        `slot` is 0 to slots - 1, or None for all of the device, which no other
+        call may then use. The vectors are pooled features, not yet of unit
+        length.
         """
         ...

@@ -30,7 +30,11 @@ class TorchCpuRuntime:
     def name(self) -> str:
         return NAME
 
-    def infer(self, pixels: U8) -> F32:
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def infer(self, pixels: U8, slot: int | None = None) -> F32:
         """Return float32 [B, D] for uint8 [B, S, S, 3]."""
         autocast = (
             torch.autocast("cpu", dtype=torch.bfloat16) if self._bf16 else contextlib.nullcontext()

@@ -47,7 +47,11 @@ class TorchCudaRuntime:
     def name(self) -> str:
         return NAME
 
-    def infer(self, pixels: U8) -> F32:
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def infer(self, pixels: U8, slot: int | None = None) -> F32:
         """Return float32 [B, D] for uint8 [B, S, S, 3]."""
         count = len(pixels)
         staged = self._staging[:count]

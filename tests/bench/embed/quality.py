@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder_service.batcher import unit_vectors
 from embedder_service.models import spec
+from embedder_service.runner import unit_vectors
 from embedder_service.runtimes.choice import load_runtime
 from embedder_service.runtimes.protocol import Runtime, RuntimeUnsupported
 from lookalike.wire.vectors import F32

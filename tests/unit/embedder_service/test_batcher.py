@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from embedder_service.batcher import Batcher, BatchFault, unit_vectors
+from embedder_service.batcher import Batcher
 from embedder_service.lanes import Lane
 from embedder_service.models.definition import ModelError
 from embedder_service.preprocess import U8
+from embedder_service.runner import BatchFault, unit_vectors
 from embedder_service.trials import BatcherOptions, Trials
 from lookalike.wire.errors import DeadlineExceeded, Unavailable
 from lookalike.wire.vectors import F32
@@ -30,16 +31,19 @@ class FakeRuntime:
     """Turns an image of value v into the vector (v + 1, 1); can be held or broken."""
 
     name = "fake"
+    slots = 1
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.used: list[int | None] = []
         self.free = threading.Event()
         self.free.set()
         self.break_with: Exception | None = None
         self.drop_last = False
         self.delay_s = 0.0
 
-    def infer(self, pixels: U8) -> F32:
+    def infer(self, pixels: U8, slot: int | None = None) -> F32:
+        self.used.append(slot)
         self.free.wait(10)
         time.sleep(self.delay_s)
         if self.break_with is not None:
@@ -125,6 +129,25 @@ async def test_takes_what_is_queued_up_to_the_batch_size(running: Start) -> None
     runtime.free.set()
     await asyncio.gather(first, *rest)
     assert runtime.batches == [[0], [1, 2, 3, 4], [5, 6]]
+
+
+async def test_slots_work_side_by_side_and_one_image_has_them_all(running: Start) -> None:
+    runtime = FakeRuntime()
+    runtime.slots = 3
+    batcher = await running(runtime, Seen())
+    runtime.used.clear()
+    await batcher.embed(image(1), Lane.QUERY, None)
+    assert runtime.used == [None]
+    runtime.used.clear()
+    runtime.free.clear()
+    batcher.batch_images = 1
+    tasks = [asyncio.create_task(batcher.embed(image(n), Lane.QUERY, None)) for n in range(5)]
+    while len(runtime.used) < 3:
+        await asyncio.sleep(0.001)
+    assert sorted(slot for slot in runtime.used if slot is not None) == [0, 1, 2]
+    runtime.free.set()
+    await asyncio.gather(*tasks)
+    assert len(runtime.used) == 5
 
 
 async def test_queries_go_first_and_bulk_keeps_its_share(running: Start) -> None:
@@ -226,9 +249,9 @@ def test_vectors_without_direction_are_a_fault(features: np.ndarray[Any, Any]) -
 
 def test_batches_grow_only_within_the_time_target() -> None:
     class Slow(FakeRuntime):
-        def infer(self, pixels: U8) -> F32:
+        def infer(self, pixels: U8, slot: int | None = None) -> F32:
             time.sleep(0.004 if len(pixels) <= 2 else 0.2)
-            return super().infer(pixels)
+            return super().infer(pixels, slot)
 
     images, seconds = Trials(Slow(), options(target_batch_ms=100), lambda: 0).run()
     assert images == 2

@@ -11,10 +11,10 @@ import pytest
 import torch
 from openvino import Core
 
-from embedder_service.batcher import unit_vectors
 from embedder_service.models import lite, spec
 from embedder_service.models.definition import ModelDefinition, ModelError
 from embedder_service.preprocess import U8
+from embedder_service.runner import unit_vectors
 from embedder_service.runtimes.choice import load_runtime, resolve_device
 from embedder_service.runtimes.openvino import OpenVinoRuntime
 from embedder_service.runtimes.protocol import Runtime, RuntimeUnsupported
@@ -35,6 +35,12 @@ def openvino(lite0: ModelDefinition, model_cache: Path) -> Runtime:
 
 def test_openvino_agrees_with_torch(openvino: Runtime, reference: F32, lite0_squares: U8) -> None:
     assert least_cosine(openvino, lite0_squares, reference) > 0.9999
+
+
+def test_every_slot_agrees(openvino: Runtime, reference: F32, lite0_squares: U8) -> None:
+    for slot in range(openvino.slots):
+        apart = unit_vectors(openvino.infer(lite0_squares[:2], slot), 2)
+        assert (apart * reference[:2]).sum(axis=1).min() > 0.9999
 
 
 def test_the_batch_does_not_change_a_vector(openvino: Runtime, lite0_squares: U8) -> None:
