@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from embedder_service.worker.ports import Entry, PeerLost, Queue
@@ -47,24 +49,26 @@ class Alone:
         self._end = end
         self._drop = drop
         self._metrics = metrics
-        self._waiting: asyncio.Queue[Entry] = asyncio.Queue()  # bounded by what is held
+        # Bounded by what is held. Fewest attempts first: whoever is first in line is
+        # met by every service that happens to die, and would soon be given up for it.
+        self._waiting: asyncio.PriorityQueue[tuple[int, int, Entry]] = asyncio.PriorityQueue()
+        self._numbers = itertools.count()
 
     def put(self, entry: Entry) -> None:
         """Let an entry run alone."""
-        self._waiting.put_nowait(entry)
+        self._waiting.put_nowait((entry.attempts, next(self._numbers), entry))
 
     async def run(self, wait_ready: Callable[[], Awaitable[None]]) -> None:
         """Run until cancelled."""
         while True:
-            turn = [await self._waiting.get()]
+            first = await self._waiting.get()
             await wait_ready()
             if self._lanes.busy:
                 await asyncio.sleep(_GATHER_S)
+            self._waiting.put_nowait(first)
             async with self._lanes.alone():
-                while turn:
-                    await self._try(turn.pop())
-                    if len(turn) < _MAX_TURN and not self._waiting.empty():
-                        turn.append(self._waiting.get_nowait())
+                for _ in range(min(_MAX_TURN, self._waiting.qsize())):
+                    await self._try(self._waiting.get_nowait()[2])
 
     async def _try(self, entry: Entry) -> None:
         if entry.mutation is None:
@@ -99,12 +103,12 @@ class Alone:
         if verdict_of(error) is Verdict.FINAL:
             self._end(entry, error, attempts)
         elif attempts < self._max_attempts:
-            self._again(entry, _RETRY_S * attempts)
+            self._again(replace(entry, attempts=attempts), _RETRY_S * attempts)
         else:
             self._end(entry, _gave_up(attempts) if isinstance(error, PeerLost) else error, attempts)
 
     def _again(self, entry: Entry, delay_s: float) -> None:
-        asyncio.get_running_loop().call_later(delay_s, self._waiting.put_nowait, entry)
+        asyncio.get_running_loop().call_later(delay_s, self.put, entry)
 
     async def _take_back(self, entry: Entry) -> None:
         try:

@@ -20,11 +20,15 @@ class PeerLost(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the queue as it was delivered; None stands for an unreadable one."""
+    """An entry of the queue as it was delivered; None stands for an unreadable one.
+
+    `attempts` is how often it was tried alone before.
+    """
 
     entry_id: str
     counted_bytes: int
     mutation: QueuedMutation | None
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

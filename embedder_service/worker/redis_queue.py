@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from redis.asyncio import Redis
@@ -49,6 +50,7 @@ def connect(settings: WorkerSettings) -> Redis:
         socket_read_size=256 * 1024,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 0),
+        driver_info=None,  # looking its own version up takes 8 ms for each connection
         client_name="lookalike-worker",
         **tls,
     )
@@ -90,7 +92,7 @@ class RedisQueue:
 
     async def read_own(self, after: str, count: int) -> list[Entry]:
         """See `Queue.read_own`."""
-        return await self._read(after, count, None)
+        return await self._with_attempts(await self._read(after, count, None))
 
     async def claim_idle(self, count: int) -> Claimed:
         """See `Queue.claim_idle`."""
@@ -108,7 +110,7 @@ class RedisQueue:
                 lost += [entry_id.decode() for entry_id in gone]
                 if cursor == b"0-0":
                     break
-        return Claimed(entries, lost)
+        return Claimed(await self._with_attempts(entries), lost)
 
     async def begin_attempt(self, entry_id: str) -> int:
         """See `Queue.begin_attempt`."""
@@ -198,6 +200,18 @@ class RedisQueue:
                 return []
         rows: _Rows = answer[0][1] if answer else []
         return [_entry(entry_id, fields) for entry_id, fields in rows]
+
+    async def _with_attempts(self, entries: list[Entry]) -> list[Entry]:
+        if not entries:
+            return entries
+        with _queue_errors():
+            counts: list[bytes | None] = await self._send(
+                "HMGET", self._keys.attempts, *(entry.entry_id for entry in entries)
+            )
+        return [
+            replace(entry, attempts=int(count or 0))
+            for entry, count in zip(entries, counts, strict=True)
+        ]
 
     async def _ensure_group(self) -> None:
         try:

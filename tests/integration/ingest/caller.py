@@ -126,7 +126,7 @@ class Caller:
                     raise AssertionError(f"{item_id}: {answer.error.message}")
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                self.hard_errors.append(str(error.code()))
+                self.hard_errors.append(f"{error.code()}: {error.details()}")
         return taken
 
 

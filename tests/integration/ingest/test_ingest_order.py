@@ -10,7 +10,7 @@ from tests.integration.ingest.scenarios import interleaving, thrice_shuffled
 from tests.integration.ingest.valkey import Valkey
 
 # `tests/chaos` runs 10,000.
-SEEDS = 100
+SEEDS = 40
 _AT_ONCE = 10
 
 
