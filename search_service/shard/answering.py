@@ -151,17 +151,20 @@ def _hits(snapshot: Snapshot, ranked: Ranked, requests: list[QueryRequest]) -> l
     tied = set(ranked.query[:-1][equal].tolist())
     found: list[list[Hit]] = []
     for request in requests:
-        floor = -2.0 if request.min_score is None else float(np.float32(request.min_score))
+        plain = request.min_score is None and not request.exclude
         for index in range(len(request.vectors)):
             query = len(found)
-            span = slice(bounds[query], bounds[query + 1])
-            pairs = list(zip(ids[span], scores[span], strict=True))
-            if query in tied:
-                pairs.sort(key=lambda pair: (-pair[1], pair[0]))
-            if request.min_score is not None:
-                pairs = [pair for pair in pairs if pair[1] >= floor]
-            if request.exclude and request.exclude[index]:
-                left_out = request.exclude[index]
-                pairs = [pair for pair in pairs if pair[0] not in left_out]
-            found.append([Hit(id, score) for id, score in pairs[: request.limit]])
+            first, last = bounds[query], bounds[query + 1]
+            if plain and query not in tied:
+                last = min(last, first + request.limit)
+                found.append(list(map(Hit, ids[first:last], scores[first:last])))
+                continue
+            pairs = sorted(
+                zip(ids[first:last], scores[first:last], strict=True),
+                key=lambda pair: (-pair[1], pair[0]),
+            )
+            left_out = request.exclude[index] if request.exclude else frozenset()
+            floor = LEAST_FLOOR if request.min_score is None else np.float32(request.min_score)
+            kept = [pair for pair in pairs if pair[0] not in left_out and pair[1] >= floor]
+            found.append([Hit(id, score) for id, score in kept[: request.limit]])
     return found

@@ -256,7 +256,8 @@ class Shard:
             for some, vectors in iter_live_vectors(
                 self._directory / STORE, int(missing[0]) - 1, next_ordinal, ROWS_PER_LOAD
             ):
-                kept = np.isin(some, missing, assume_unique=True)
+                places = np.minimum(np.searchsorted(missing, some), len(missing) - 1)
+                kept = missing[places] == some  # both ascend
                 self._memory.head.extend(some[kept], vectors[kept])
 
     def _start(self) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from lookalike.wire.vectors import F32
 from search_service.segments.errors import BuildFailed
