@@ -12,6 +12,7 @@ from lookalike_client.cli.index_report import print_report
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.session import Session, connected
+from lookalike_client.cli.stall import StallWatch
 from lookalike_client.indexing import metadata_csv
 from lookalike_client.indexing.run import IndexJob, ensure_collection, run
 from lookalike_client.indexing.scan import Scan, scan
@@ -70,9 +71,10 @@ def index(
     started_s = time.monotonic()
     with session.client() as client:
         ensure_collection(client, collection)
+        stall = StallWatch(client.ingest_status)
         with IndexProgress(len(found.files), wait=wait) as progress:
             try:
-                ledger = run(client, job, progress.show)
+                ledger = run(client, job, lambda tally: progress.show(tally, stall.reason(tally)))
             except KeyboardInterrupt:
                 complain("stopped; run the same command again to go on where it was")
                 raise

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lookalike_client.cli.output import complain
 from lookalike_client.indexing.ledger import Tally
 
 # The rate is that of the last minute: embedding sets it, not the sending.
@@ -33,6 +35,7 @@ class IndexProgress:
     def __init__(self, files: int, *, wait: bool) -> None:
         console = Console(stderr=True)
         self._files, self._wait = files, wait
+        self._stall = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -60,13 +63,20 @@ class IndexProgress:
     ) -> None:
         self._progress.stop()
 
-    def show(self, tally: Tally) -> None:
-        """Show the counts."""
+    def show(self, tally: Tally, stall: str = "") -> None:
+        """Show the counts, and why nothing moves.
+
+        The reason of a stall is worth a line where there is no bar, too.
+        """
+        if self._progress.disable and stall and stall != self._stall:
+            complain(f"note: {stall}")
+        self._stall = stall
         ended = tally.done if self._wait else tally.queued
         refused = tally.failed if not self._wait else 0
         notes = [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
         notes += [f"{tally.unchanged:,} unchanged"] if tally.unchanged else []
         notes += [f"[red]{tally.failed:,} failed[/red]"] if tally.failed else []
+        notes += [f"[yellow]{escape(stall)}[/yellow]"] if stall else []
         self._progress.update(
             self._task,
             completed=ended + refused,
