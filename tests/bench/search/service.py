@@ -30,8 +30,11 @@ _ITEMS_A_MESSAGE = 500
 _AHEAD = 8
 _QUERIES_A_REQUEST = 64
 _POLL_S = 0.25
-# Unindexed vectors that stay in the head for good: fewer make no build.
+# Fewer new vectors make no build; more do after 20 s without writes.
 _LEFT_IN_HEAD = 2_000
+_IDLE_S = 25.0
+# A tail that is shorter gets no graph.
+_LEAST_GRAPH_VECTORS = 10_000
 
 
 class Service:
@@ -88,19 +91,27 @@ class Service:
         return time.perf_counter() - started_s
 
     def wait_indexed(self, name: str, *, timeout_s: float = 3_600.0) -> float:
-        """Wait until what can be indexed is; return the seconds.
+        """Wait until what can be indexed is; return the seconds until it was.
+
+        A tail of less than 10,000 vectors stays without a graph and is scanned.
 
         Raises:
             Missing: it did not happen in time, or builds fail.
         """
-        started_s = time.perf_counter()
+        started_s = changed_s = time.perf_counter()
+        before = None
         while time.perf_counter() - started_s < timeout_s:
             stats = self.describe(name).stats
-            waiting = stats.head_vectors + stats.unindexed_vectors
             if stats.last_build_error:
                 raise Missing(f"a build failed: {stats.last_build_error}")
-            if waiting <= _LEFT_IN_HEAD and not stats.building and stats.graph_vectors:
-                return time.perf_counter() - started_s
+            waiting = stats.unindexed_vectors
+            now = (waiting, stats.head_vectors, stats.graph_vectors, stats.builds, stats.building)
+            if now != before:
+                before, changed_s = now, time.perf_counter()
+            still_s = time.perf_counter() - changed_s
+            done = stats.graph_vectors and waiting < _LEAST_GRAPH_VECTORS and not stats.building
+            if done and (waiting < _LEFT_IN_HEAD or still_s > _IDLE_S):
+                return changed_s - started_s
             time.sleep(_POLL_S)
         raise Missing(f"not indexed within {timeout_s:.0f} s: {self.describe(name).stats}")
 

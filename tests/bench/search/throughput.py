@@ -78,8 +78,9 @@ def _plan(service: Service, queries: F32) -> _Plan:
     result = service.search.Search(request).results[0]
     stats = service.describe(NAME).stats
     plan = _Plan(result.plan, _COUNT)
-    # The exactly scanned head counts among the candidates, which the graph did not give.
-    plan.fetch = max(_COUNT, plan.fetch - stats.head_vectors - stats.side_list_vectors)
+    # What is scanned exactly counts among the candidates, which the graph did not give.
+    scanned = stats.unindexed_vectors + stats.side_list_vectors
+    plan.fetch = max(_COUNT, plan.fetch - scanned)
     return plan
 
 
