@@ -11,6 +11,7 @@ import grpc
 
 from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client import settings
+from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.failures import failures
 from lookalike_client.cli.index import index
@@ -46,7 +47,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, search, get, list_items, count, delete),
-    *(collections, failures, recall, version),
+    *(collections, failures, recall, advise_command, version),
 ):
     cli.add_command(_command)
 

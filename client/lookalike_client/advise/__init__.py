@@ -1,0 +1,1 @@
+"""Which way of indexing suits a collection, from measured tables; no service is asked."""

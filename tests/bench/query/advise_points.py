@@ -1,0 +1,142 @@
+"""The measured points that `lookalike advise` stands on.
+
+`python -m tests.bench.query.advise_points [--items 40000] [--dim 512]` builds one
+graph for each way of indexing, searches it, re-ranks on the exact vectors, and
+prints a row for each search expansion, in the form of
+`lookalike_client.advise.tables`. Times are of this thread's clock, for each query
+the least of three passes, so that what else runs disturbs them little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
+from search_service.segments.graph import Graph
+from search_service.segments.rows import I64
+from search_service.shard.plan import OVERFETCH, OVERFETCH_MORE
+from search_service.shard.types import Dtype, IndexSettings, Preset
+from tests.bench.report import median, percentile
+from tests.bench.search.dataset import HardVectors
+from tests.bench.search.vectors import nearest, recall
+
+_LIMIT = 10
+_BATCH = 4_096
+_PASSES = 3
+_EXPANSIONS = (64, 96, 128, 256, 512, 1_024)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of indexing; `reduced` halves the dimension of the graph."""
+
+    name: str
+    dtype: Dtype
+    connectivity: int
+    expansion_add: int
+    reduced: bool
+
+
+WAYS = (
+    Way("fast", Dtype.BF16, 24, 160, True),
+    Way("light", Dtype.BF16, 32, 200, True),
+    Way("balanced", Dtype.BF16, 32, 320, True),
+    Way("accurate", Dtype.BF16, 32, 400, True),
+    Way("i8", Dtype.I8, 32, 200, True),
+    Way("full", Dtype.BF16, 32, 200, False),
+)
+
+
+def main() -> None:
+    """Print a JSON line for each way and expansion."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=40_000)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--ways", default=",".join(way.name for way in WAYS))
+    arguments = parser.parse_args()
+    vectors = HardVectors(arguments.dim)
+    base, queries = vectors.rows(0, arguments.items), vectors.queries(arguments.queries)
+    truth = nearest(base, queries, _LIMIT)
+    scan_us = _least_us(lambda query: base @ query, queries[:50])
+    print(json.dumps({"way": "exact", "items": len(base), "p50_us": round(median(scan_us))}))
+    for way in WAYS:
+        if way.name in arguments.ways.split(","):
+            for row in _measure(way, base, queries, truth):
+                print(json.dumps(row), flush=True)
+
+
+def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str, object]]:
+    width = base.shape[1] // 2 if way.reduced else 0
+    settings = IndexSettings(
+        Preset.BALANCED, way.dtype, way.connectivity, way.expansion_add, 0, width
+    )
+    encoder = fit_encoder(base[:SAMPLE_ROWS], width, way.dtype)
+    graph = Graph(settings, encoder.width, reduced=encoder.reduces)
+    started, started_cpu = time.perf_counter(), time.process_time()
+    for start in range(0, len(base), _BATCH):
+        graph.add(encoder.encode(base[start : start + _BATCH]), threads=2)
+    built = {
+        "build_s": round(time.perf_counter() - started, 1),
+        "build_cpu_s": round(time.process_time() - started_cpu, 1),
+        "graph_bytes_an_item": round(_file_bytes(graph) / len(base)),
+    }
+    for expansion in _EXPANSIONS:
+        found, times_us = _search(graph, encoder, base, queries, expansion)
+        yield {
+            "way": way.name,
+            "items": len(base),
+            "expansion_search": expansion,
+            "recall_at_10": round(recall(found, truth, _LIMIT), 4),
+            "p50_us": round(median(times_us)),
+            "p99_us": round(percentile(times_us, 99)),
+            **built,
+        }
+    graph.close()
+
+
+def _search(
+    graph: Graph, encoder: Encoder, base: F32, queries: F32, expansion: int
+) -> tuple[I64, list[float]]:
+    """Search one query at a time, as one client does."""
+    found: dict[bytes, I64] = {}
+    fetch = int(_LIMIT * OVERFETCH) + OVERFETCH_MORE
+
+    def search(query: F32) -> None:
+        rows = graph.search(encoder.encode(query[None]), fetch, expansion, threads=1)[0]
+        best = np.argsort(-(base[rows] @ query), kind="stable")[:_LIMIT]
+        found[query.tobytes()] = rows[best]
+
+    times_us = _least_us(search, queries)
+    return np.stack([found[query.tobytes()] for query in queries]), times_us
+
+
+def _least_us(call: Callable[[F32], object], queries: F32) -> list[float]:
+    times_us = [math.inf] * len(queries)
+    for _ in range(_PASSES):
+        for i, query in enumerate(queries):
+            started = time.thread_time()
+            call(query)
+            times_us[i] = min(times_us[i], (time.thread_time() - started) * 1e6)
+    return times_us
+
+
+def _file_bytes(graph: Graph) -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "graph"
+        graph.save(path)
+        return path.stat().st_size
+
+
+if __name__ == "__main__":
+    main()
