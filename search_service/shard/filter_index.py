@@ -22,6 +22,7 @@ from search_service.filters.ast import Filter
 from search_service.filters.index import MetadataIndex
 from search_service.shard.effects import Added, Effect, Killed
 from search_service.shard.plan import Matches
+from search_service.shard.refusals import closed
 from search_service.shard.schema import open_reader
 from search_service.shard.types import Metadata
 
@@ -95,6 +96,8 @@ class FilterIndex:
             FilterInvalid: it passes a limit.
             Unavailable: the metadata could not be read.
         """
+        if self._stop.is_set():
+            raise closed()
         if self._failed:
             raise Unavailable(
                 "filters cannot be used: the collection's metadata could not be read",

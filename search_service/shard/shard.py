@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from lookalike.wire.errors import Exhausted
+from lookalike.wire.errors import DimensionMismatch, Exhausted
 from search_service.filters.ast import Filter
 from search_service.segments.source import DiskSegments
 from search_service.shard import rows, schema
@@ -154,7 +155,18 @@ class Shard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        return self._engine.submit(request)
+        done: Future[list[QueryOutcome]] = Future()
+        if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
+            done.set_exception(
+                DimensionMismatch(
+                    "queries", got=request.vectors.shape[-1], want=self._spec.dimension
+                )
+            )
+        elif not len(request.vectors):
+            done.set_result([])
+        else:
+            return self._engine.submit(request)
+        return done
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
@@ -277,4 +289,8 @@ def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
 
 
 def _tree_bytes(directory: Path) -> int:
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # builds come and go meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total

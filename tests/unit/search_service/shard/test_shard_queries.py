@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.wire.errors import DeadlineExceeded, Exhausted, Reason, Unavailable
+from lookalike.wire.errors import (
+    DeadlineExceeded,
+    DimensionMismatch,
+    Exhausted,
+    Reason,
+    Unavailable,
+)
 from lookalike.wire.vectors import F32
 from search_service.filters.ast import Equals, Exists, Range
 from search_service.shard.options import ShardOptions
@@ -245,6 +251,15 @@ def test_too_many_waiting_queries_are_refused_at_once(tmp_path: Path, vectors: F
         isinstance(error, Exhausted) and error.reason is Reason.OVERLOADED for error in errors
     )
     shard.close()
+
+
+def test_queries_of_another_dimension_fail_alone(indexed: Shard, vectors: F32) -> None:
+    good = [indexed.query(QueryRequest(vectors[:8])) for _ in range(4)]
+    for wrong in (vectors[:2, :5], vectors[0]):
+        with pytest.raises(DimensionMismatch):
+            indexed.query(QueryRequest(wrong)).result(10)
+    assert indexed.query(QueryRequest(vectors[:0])).result(10) == []
+    assert all(len(future.result(60)) == 8 for future in good)
 
 
 def test_after_close_every_call_is_answered(tmp_path: Path, vectors: F32) -> None:
