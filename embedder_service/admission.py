@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from embedder_service.lanes import Lane
+from embedder_service.pace import Pace
 from lookalike.wire.errors import Exhausted
 
 # Callers are told to come back after the queue's own time, within these bounds.
 _LEAST_RETRY_S = 0.1
 _MOST_RETRY_S = 30.0
+# An image is let in only when the queue before it should take this much less than
+# its deadline: one that is let in and then expires has cost a decode for nothing.
+_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,9 @@ class AdmissionOptions:
 class Admission:
     """Counts images and bytes for one encoder; each lane has its own bound."""
 
-    def __init__(self, options: AdmissionOptions, seconds_per_image: Callable[[], float]) -> None:
+    def __init__(self, options: AdmissionOptions, pace: Pace) -> None:
         self._options = options
-        self._seconds_per_image = seconds_per_image
+        self._pace = pace
         self._images = dict.fromkeys(Lane, 0)
         self._bytes = 0
 
@@ -44,7 +48,7 @@ class Admission:
             Exhausted: the lane is full, or its queue is longer than the caller's
                 deadline: better to hear that now than after waiting.
         """
-        expected_s = self._images[lane] * self._seconds_per_image()
+        expected_s = self._images[lane] * self._pace.seconds_per_image
         retry_s = min(max(expected_s, _LEAST_RETRY_S), _MOST_RETRY_S)
         if self._images[lane] >= self._options.max_queued_images:
             raise Exhausted("the embedding queue is full; try again later", retry_delay_s=retry_s)
@@ -53,7 +57,7 @@ class Admission:
             raise Exhausted(
                 "the images under way hold too many bytes; try again later", retry_delay_s=retry_s
             )
-        if deadline_s is not None and expected_s > max(deadline_s - time.monotonic(), 0):
+        if deadline_s is not None and _MARGIN * expected_s > deadline_s - time.monotonic():
             raise Exhausted(
                 "the embedding queue is longer than the deadline allows; try again later",
                 retry_delay_s=retry_s,

@@ -25,8 +25,6 @@ _log = logging.getLogger(__name__)
 
 # A runtime that cannot be loaded again is retried after this long.
 _RELOAD_DELAY_S = 1.0
-# A new measurement of the time per image counts for this share.
-_SMOOTHING = 0.1
 
 
 class BatchObserver(Protocol):
@@ -149,7 +147,7 @@ class Batcher:
             runner.give(slots)
         for ticket, vector in zip(tickets, vectors, strict=True):
             ticket.resolve(vector)
-        self._account(runner, len(tickets), len(slots), time.monotonic() - started_s)
+        self._observer.batch_done(len(tickets), time.monotonic() - started_s)
 
     def _replace(self, runner: Runner) -> None:
         """Take a runner that failed out of service, once, and tell everybody who waits."""
@@ -176,12 +174,6 @@ class Batcher:
         self._runner = runner
         self._observer.healthy_changed(True)
         await self._serve(runner)
-
-    def _account(self, runner: Runner, images: int, slots: int, seconds: float) -> None:
-        """Report the batch, and keep the time per image of the whole device."""
-        latest = seconds / images * slots / runner.runtime.slots
-        self.seconds_per_image += _SMOOTHING * (latest - self.seconds_per_image)
-        self._observer.batch_done(images, seconds)
 
     def _load_and_try(self) -> Runtime:
         before_bytes = self._memory_used()

@@ -50,7 +50,7 @@ class Embedder:
         if not model:
             return self.encoders[0]
         for encoder in self.encoders:
-            if model in (encoder.definition.name, encoder.definition.fingerprint):
+            if model in (encoder.definition.name, encoder.fingerprint):
                 return encoder
         raise NotFound(
             "no model of that name or fingerprint is served here; ListModels names those that are",

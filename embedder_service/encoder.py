@@ -15,6 +15,7 @@ from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodeJob, DecodePool, Source
 from embedder_service.lanes import Lane
 from embedder_service.models.definition import ModelDefinition
+from embedder_service.pace import Pace
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.trials import BatcherOptions
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField
@@ -60,11 +61,14 @@ class Encoder:
         memory_used: Callable[[], int],
     ) -> None:
         self.definition = definition
+        # Hashed once: every answer carries it.
+        self.fingerprint = definition.fingerprint
         self.limits = limits
         self._pool = pool
         self._observer = observer
         self._batcher = Batcher(load, batching, observer, memory_used)
-        self._admission = Admission(admission, lambda: self._batcher.seconds_per_image)
+        self._pace = Pace()
+        self._admission = Admission(admission, self._pace)
         self._ahead: dict[Lane, asyncio.Semaphore] = {}
 
     async def start(self) -> None:
@@ -74,6 +78,7 @@ class Encoder:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
         await self._batcher.start()
+        self._pace.seed(self._batcher.seconds_per_image)
         places = _ROUNDS_AHEAD * self._batcher.parallel_images + self._pool.processes
         self._ahead = {lane: asyncio.Semaphore(places) for lane in Lane}
 
@@ -121,6 +126,8 @@ class Encoder:
         except Exhausted:
             self._observer.rejected(lane)
             raise
+        inside = sum(self._admission.inside(each) for each in Lane)
+        self._pace.answered(busy=inside >= self._batcher.parallel_images)
         self._observer.embedded(lane, time.monotonic() - started_s)
         return embedding
 
@@ -132,9 +139,10 @@ class Encoder:
                 job = DecodeJob(source, self.definition.preprocess)
                 decoded = await self._pool.decode(job, lane, deadline_s)
                 vector = await self._batcher.embed(decoded.pixels, lane, deadline_s)
+                facts = await asyncio.shield(decoded.facts)
         except TimeoutError as error:
             raise DeadlineExceeded from error
-        return Embedding(vector, self.definition.fingerprint, decoded.facts)
+        return Embedding(vector, self.fingerprint, facts)
 
 
 def check_source(source: Source, limits: ImageLimits) -> None:

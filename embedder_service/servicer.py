@@ -198,7 +198,7 @@ def _model_message(encoder: Encoder) -> embedder_pb2.Model:
     definition, limits = encoder.definition, encoder.limits
     return embedder_pb2.Model(
         name=definition.name,
-        fingerprint=definition.fingerprint,
+        fingerprint=encoder.fingerprint,
         dimension=definition.dimension,
         pooling=definition.pooling,
         input_size_px=definition.preprocess.size_px,

@@ -25,7 +25,7 @@ from embedder_service import preprocess
 from embedder_service.decode import facts, picture
 from embedder_service.decode.exchange import MAX_MESSAGE_BYTES, Task, pack, unpack
 from embedder_service.decode.limits import ImageLimits
-from lookalike.wire.errors import ImageUnreadable, LookalikeError, Reason
+from lookalike.wire.errors import LookalikeError, Reason
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +41,7 @@ def main(arguments: list[str]) -> int:
         decoder = _Decoder(connection, memory, limits, settings["free_pixels"])
         connection.sendall(pack({"ready": True}))
         while (message := _receive(connection)) is not None:
-            answer = decoder.run(Task(**message))
-            connection.sendall(pack(answer))
-            if answer.get("spent"):
+            if not decoder.run(Task(**message)):
                 return 0
     return 0
 
@@ -59,28 +57,32 @@ class _Decoder:
         self._limits = limits
         self._free_pixels = free_pixels
 
-    def run(self, task: Task) -> dict[str, Any]:
-        """Return the answer for one task; its failures are answers too."""
+    def run(self, task: Task) -> bool:
+        """Answer one task; its failures are answers too. Return whether to go on."""
         # Counts CPU time in C code as well; its signal ends the process.
         signal.setitimer(signal.ITIMER_PROF, task.time_ms / 1000)
         try:
-            return self._decode(task)
+            self._decode(task)
         except LookalikeError as error:
-            answer: dict[str, Any] = {"reason": error.reason.name, "message": error.message}
             # The heap of a process that ran out of memory is not worth keeping.
-            answer["spent"] = isinstance(error.__cause__, MemoryError)
-            return answer
+            spent = isinstance(error.__cause__, MemoryError)
+            return self._refuse(error.reason, error.message, spent=spent)
         except MemoryError:
-            message = "the image needs more memory to decode than one image may use"
-            return {"reason": Reason.IMAGE_TOO_LARGE.name, "message": message, "spent": True}
+            return self._refuse(Reason.IMAGE_TOO_LARGE, picture.TOO_MUCH_MEMORY, spent=True)
         except Exception as error:  # noqa: BLE001 - hostile input: one image, not the process
             _log.warning("unexpected %s while decoding", type(error).__name__, exc_info=error)
-            message = ImageUnreadable("the image file is damaged or cut short").message
-            return {"reason": Reason.IMAGE_UNREADABLE.name, "message": message, "spent": False}
+            return self._refuse(Reason.IMAGE_UNREADABLE, picture.DAMAGED, spent=False)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+        return True
 
-    def _decode(self, task: Task) -> dict[str, Any]:
+    def _refuse(self, reason: Reason, message: str, *, spent: bool) -> bool:
+        answer = {"reason": reason.name, "message": message, "spent": spent}
+        self._connection.sendall(pack(answer))
+        return not spent
+
+    def _decode(self, task: Task) -> None:
+        """Send the pixels, and then the facts: the network need not wait for those."""
         data = self._memory[: task.length]
         if task.width_px:
             seen = picture.from_raw(data, task.width_px, task.height_px)
@@ -97,22 +99,11 @@ class _Decoder:
             crop_fraction=task.crop_fraction,
             resize_filter=task.resize_filter,
         )
-        luminance = facts.working_luminance(seen.rgb)
-        answer = {
-            "width_px": seen.width_px,
-            "height_px": seen.height_px,
-            "format": seen.format,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "perceptual_hash": facts.perceptual_hash(luminance),
-            "sharpness": facts.sharpness(luminance),
-        }
-        if task.thumbnail_side_px:
-            webp = facts.thumbnail(seen.rgb, task.thumbnail_side_px)
-            answer["thumbnail"] = base64.b64encode(webp).decode()
         shared = np.frombuffer(self._memory, dtype=np.uint8, count=pixels.size)
         shared[:] = pixels.reshape(-1)
         del shared  # a mapping with views on it cannot be closed
-        return answer
+        self._connection.sendall(_PIXELS_READY)
+        self._connection.sendall(pack(_facts_of(seen, data, task.thumbnail_side_px)))
 
     def _admit(self, pixels: int) -> None:
         if pixels <= self._free_pixels:
@@ -120,6 +111,25 @@ class _Decoder:
         self._connection.sendall(pack({"ask_pixels": pixels}))
         if _receive(self._connection) is None:
             raise SystemExit(0)
+
+
+_PIXELS_READY = pack({"pixels": True})
+
+
+def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dict[str, Any]:
+    luminance = facts.working_luminance(seen.rgb)
+    answer: dict[str, Any] = {
+        "width_px": seen.width_px,
+        "height_px": seen.height_px,
+        "format": seen.format,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "perceptual_hash": facts.perceptual_hash(luminance),
+        "sharpness": facts.sharpness(luminance),
+    }
+    if thumbnail_side_px:
+        webp = facts.thumbnail(seen.rgb, thumbnail_side_px)
+        answer["thumbnail"] = base64.b64encode(webp).decode()
+    return answer
 
 
 # Decoding shrinks no further than this, so that facts and thumbnails come from

@@ -36,6 +36,12 @@ DAMAGE = (
 )
 
 
+DAMAGED = "the image file is damaged or cut short"
+TOO_MUCH_MEMORY = (
+    "the image needs more memory to decode than one image may use: send a smaller copy"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An upright RGB picture, reduced or not, with what the file said."""
@@ -84,9 +90,7 @@ def decode_file(
             f"the image has more than {limits.max_image_pixels} pixels: send a smaller copy"
         ) from error
     except MemoryError as error:
-        raise ImageTooLarge(
-            "the image needs more memory to decode than one image may use: send a smaller copy"
-        ) from error
+        raise ImageTooLarge(TOO_MUCH_MEMORY) from error
     except UnidentifiedImageError as error:
         raise ImageUnreadable(
             f"the bytes are not an image in a supported format ({', '.join(FORMATS)})"
@@ -94,7 +98,7 @@ def decode_file(
     except (ImageTooLarge, ImageUnreadable):
         raise
     except DAMAGE as error:
-        raise ImageUnreadable("the image file is damaged or cut short") from error
+        raise ImageUnreadable(DAMAGED) from error
 
 
 def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from embedder_service.decode.exchange import Task
-from embedder_service.decode.worker import Decoded, PixelLease, Worker, WorkerDied, WorkerOptions
+from embedder_service.decode.facts import ImageFacts
+from embedder_service.decode.worker import PixelLease, Worker, WorkerDied, WorkerOptions
 from embedder_service.lanes import Lane, Lanes, Ticket
-from embedder_service.preprocess import Preprocess
+from embedder_service.preprocess import U8, Preprocess
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,14 @@ class DecodeObserver(Protocol):
 
     def worker_restarted(self) -> None:
         """A process was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`pixels`: uint8 [S, S, 3], sRGB. The facts come a moment later."""
+
+    pixels: U8
+    facts: asyncio.Future[ImageFacts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ class DecodePool:
         return self._lanes.depth(lane)
 
     async def decode(self, job: DecodeJob, lane: Lane, deadline_s: float | None) -> Decoded:
-        """Return the pixels and facts of one image.
+        """Return the pixels of one image, and its facts to come.
 
         Raises:
             ImageUnreadable, ImageTooLarge: the image's own fault.
@@ -135,27 +144,29 @@ class DecodePool:
         while True:
             await self._lanes.wait()
             for ticket in self._lanes.take(1):
-                try:
-                    await self._run(worker, ticket)
-                finally:
-                    ticket.fail(_closing())  # only what is still unresolved: cancellation
+                await self._run(worker, ticket)
 
     async def _run(self, worker: Worker, ticket: Ticket[DecodeJob, Decoded]) -> None:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         job = ticket.work
+        facts: asyncio.Future[ImageFacts] = loop.create_future()
         try:
-            decoded = await worker.decode(self._task_for(job), job.source.data)
+            pixels = await worker.pixels(self._task_for(job), job.source.data)
+            ticket.resolve(Decoded(pixels, facts))
+            facts.set_result(await worker.facts(len(job.source.data)))
         except WorkerDied as error:
-            ticket.fail(error.image_error)
+            _settle(ticket, facts, error.image_error)
             self._observer.decode_failed(error.cause)
             _log.warning("a decode process ended", extra={"cause": error.cause})
             await self._restart(worker)
         except LookalikeError as error:
-            ticket.fail(error)
+            _settle(ticket, facts, error)
             self._observer.decode_failed(error.reason.name.lower())
+        except asyncio.CancelledError:
+            _settle(ticket, facts, _closing())
+            raise
         else:
-            ticket.resolve(decoded)
             self._observer.decoded(loop.time() - started_s)
 
     async def _restart(self, worker: Worker) -> None:
@@ -205,6 +216,15 @@ class PixelBudget:
             async with self._changed:
                 self._free += held
                 self._changed.notify_all()
+
+
+def _settle(
+    ticket: Ticket[DecodeJob, Decoded], facts: asyncio.Future[ImageFacts], error: LookalikeError
+) -> None:
+    """Give `error` to whoever waits: for the pixels, or already for the facts."""
+    ticket.fail(error)
+    facts.set_exception(error)
+    facts.exception()  # its caller may have left, which is no fault
 
 
 def _closing() -> Unavailable:

@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -57,14 +57,6 @@ class WorkerOptions:
     timeout_ms: int
     free_pixels: int
     nice: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """`pixels`: uint8 [S, S, 3], sRGB."""
-
-    pixels: U8
-    facts: ImageFacts
 
 
 class WorkerDied(Exception):
@@ -119,26 +111,36 @@ class Worker:
             await self.stop()
             raise OSError("a decode process does not start") from error
 
-    async def decode(self, task: Task, data: bytes) -> Decoded:
-        """Return the square and the facts of one image.
+    async def pixels(self, task: Task, data: bytes) -> U8:
+        """Return the square of one image, uint8 [S, S, 3]; `facts` must follow.
 
         Raises:
             ImageUnreadable, ImageTooLarge: the image's own fault.
             WorkerDied: so much its fault that the process is gone.
         """
-        assert_running = self._connection is not None and self._memory is not None
-        if not assert_running:
-            raise WorkerDied(_crashed(), "not running")
-        await self._write(data)
-        try:
+        with self._deaths() as deaths:
+            await self._write(data)
             answer = await self._converse(pack_task(task))
-            return self._read(answer, task, len(data))
-        except TimeoutError as error:
-            raise WorkerDied(_too_slow(self._options.timeout_ms), "timeout") from error
-        except (OSError, EOFError, BrokenMessage, ValueError, TypeError, KeyError) as error:
-            timed_out = await self._was_timed_out()
-            image_error = _too_slow(self._options.timeout_ms) if timed_out else _crashed()
-            raise WorkerDied(image_error, "timeout" if timed_out else "crash") from error
+            _raise_refusal(answer)
+            if self._memory is None:
+                raise EOFError
+            count = task.size_px * task.size_px * 3
+            square = np.frombuffer(self._memory[:count], dtype=np.uint8)
+            return square.reshape(task.size_px, task.size_px, 3)
+        raise await self._death(deaths)
+
+    async def facts(self, size_bytes: int) -> ImageFacts:
+        """Return what else was learnt about the image whose pixels were returned last.
+
+        Raises:
+            ImageUnreadable, ImageTooLarge, WorkerDied: as for `pixels`.
+        """
+        with self._deaths() as deaths:
+            async with asyncio.timeout(self._patience_s):
+                answer = await self._receive()
+            _raise_refusal(answer)
+            return _read_facts(answer, size_bytes)
+        raise await self._death(deaths)
 
     async def stop(self) -> None:
         """End the process, whatever it is doing, and free its memory."""
@@ -199,7 +201,7 @@ class Worker:
     async def _exchange(self, request: bytes) -> dict[str, Any]:
         if self._connection is None:
             raise EOFError
-        async with asyncio.timeout(_CLOCK_OVER_CPU * self._options.timeout_ms / 1000):
+        async with asyncio.timeout(self._patience_s):
             await asyncio.get_running_loop().sock_sendall(self._connection, request)
             return await self._receive()
 
@@ -212,27 +214,26 @@ class Worker:
             raise EOFError
         return unpack(body)
 
-    def _read(self, answer: dict[str, Any], task: Task, size_bytes: int) -> Decoded:
-        if "reason" in answer:
-            error = _image_error(str(answer["reason"]), str(answer["message"]))
-            if answer["spent"]:
-                raise WorkerDied(error, "memory")
-            raise error
-        if self._memory is None:
-            raise EOFError
-        count = task.size_px * task.size_px * 3
-        pixels = np.frombuffer(self._memory[:count], dtype=np.uint8)
-        facts = ImageFacts(
-            width_px=int(answer["width_px"]),
-            height_px=int(answer["height_px"]),
-            size_bytes=size_bytes,
-            sha256=bytes.fromhex(answer["sha256"]),
-            perceptual_hash=int(answer["perceptual_hash"]),
-            sharpness=float(answer["sharpness"]),
-            format=str(answer["format"]),
-            thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
-        )
-        return Decoded(pixels.reshape(task.size_px, task.size_px, 3), facts)
+    @contextlib.contextmanager
+    def _deaths(self) -> Iterator[list[Exception]]:
+        """Collect what says that the process is gone or talks nonsense."""
+        seen: list[Exception] = []
+        try:
+            yield seen
+        except (OSError, EOFError, BrokenMessage, ValueError, TypeError, KeyError) as error:
+            seen.append(error)
+
+    async def _death(self, seen: list[Exception]) -> WorkerDied:
+        """Return how the process died: by the clock, by its CPU timer, or otherwise."""
+        slow = isinstance(seen[0], TimeoutError) or await self._was_timed_out()
+        error = _too_slow(self._options.timeout_ms) if slow else _crashed()
+        died = WorkerDied(error, "timeout" if slow else "crash")
+        died.__cause__ = seen[0]
+        return died
+
+    @property
+    def _patience_s(self) -> float:
+        return _CLOCK_OVER_CPU * self._options.timeout_ms / 1000
 
     async def _was_timed_out(self) -> bool:
         """Tell whether the CPU timer ended the process."""
@@ -244,6 +245,27 @@ class Worker:
 
 
 _SIGPROF = 27  # Linux, every architecture that wheels exist for
+
+
+def _raise_refusal(answer: dict[str, Any]) -> None:
+    if "reason" in answer:
+        error = _image_error(str(answer["reason"]), str(answer["message"]))
+        if answer["spent"]:
+            raise WorkerDied(error, "memory")
+        raise error
+
+
+def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
+    return ImageFacts(
+        width_px=int(answer["width_px"]),
+        height_px=int(answer["height_px"]),
+        size_bytes=size_bytes,
+        sha256=bytes.fromhex(answer["sha256"]),
+        perceptual_hash=int(answer["perceptual_hash"]),
+        sharpness=float(answer["sharpness"]),
+        format=str(answer["format"]),
+        thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
+    )
 
 
 def _image_error(reason: str, message: str) -> LookalikeError:
@@ -260,9 +282,3 @@ def _too_slow(timeout_ms: int) -> LookalikeError:
     return ImageTooLarge(
         f"the image takes more than {timeout_ms} ms to decode: send a smaller or plainer copy"
     )
-
-
-@contextlib.asynccontextmanager
-async def no_lease(_pixels: int) -> AsyncIterator[None]:
-    """A lease that is always granted."""
-    yield

@@ -8,17 +8,17 @@ import random
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from embedder_service import settings, wiring
+from embedder_service.decode.facts import ImageFacts
 from embedder_service.decode.pool import DecodeJob, DecodePool, PixelBudget, PoolOptions, Source
-from embedder_service.decode.worker import Decoded
 from embedder_service.lanes import Lane
-from embedder_service.preprocess import Preprocess
+from embedder_service.preprocess import U8, Preprocess
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Unavailable
 from tests.embedder_hostile import encoded, hostile_files, photo
 
@@ -46,8 +46,16 @@ def pool_options(**changes: Any) -> PoolOptions:
     return wiring.pool_options(replace(settings.from_environment([], {}), **changes))
 
 
-async def decode(pool: DecodePool, data: bytes) -> Decoded:
-    return await pool.decode(DecodeJob(Source(data), PREPROCESS), Lane.QUERY, None)
+@dataclass(frozen=True)
+class Decoded:
+    pixels: U8
+    facts: ImageFacts
+
+
+async def decode(pool: DecodePool, data: bytes, width: int = 0, height: int = 0) -> Decoded:
+    job = DecodeJob(Source(data, width, height), PREPROCESS)
+    decoded = await pool.decode(job, Lane.QUERY, None)
+    return Decoded(decoded.pixels, await decoded.facts)
 
 
 @pytest.fixture
@@ -68,8 +76,7 @@ async def test_decodes_files_and_raw_pixels(pools: list[DecodePool]) -> None:
     assert decoded.facts.size_bytes == len(GOOD)
     assert decoded.facts.thumbnail_webp[8:12] == b"WEBP"
     raw = Image.new("RGB", (80, 70), (1, 2, 3))
-    job = DecodeJob(Source(raw.tobytes(), 80, 70), PREPROCESS)
-    plain = await pool.decode(job, Lane.BULK, None)
+    plain = await decode(pool, raw.tobytes(), 80, 70)
     assert plain.pixels.reshape(-1, 3).tolist() == [[1, 2, 3]] * (64 * 64)
     assert plain.facts.format == "RAW"
 

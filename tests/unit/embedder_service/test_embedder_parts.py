@@ -14,13 +14,14 @@ from embedder_service.admission import Admission, AdmissionOptions
 from embedder_service.lanes import Lane
 from embedder_service.models import spec
 from embedder_service.models.definition import ModelDefinition, ModelError
+from embedder_service.pace import Pace
 from embedder_service.preprocess import square
 from embedder_service.settings import SettingsError, from_environment
 from lookalike.wire.errors import Exhausted
 
 
 def test_a_full_lane_refuses_and_says_when_to_come_back() -> None:
-    admission = Admission(AdmissionOptions(2, 1000), lambda: 0.5)
+    admission = Admission(AdmissionOptions(2, 1000), pace(0.5))
     with admission.admit(Lane.BULK, 10, None), admission.admit(Lane.BULK, 10, None):
         with pytest.raises(Exhausted) as refused, admission.admit(Lane.BULK, 10, None):
             pass
@@ -31,7 +32,7 @@ def test_a_full_lane_refuses_and_says_when_to_come_back() -> None:
 
 
 def test_bytes_are_bounded_but_one_image_always_fits() -> None:
-    admission = Admission(AdmissionOptions(10, 100), lambda: 0.01)
+    admission = Admission(AdmissionOptions(10, 100), pace(0.01))
     with (
         admission.admit(Lane.QUERY, 500, None),
         pytest.raises(Exhausted, match="bytes"),
@@ -41,7 +42,7 @@ def test_bytes_are_bounded_but_one_image_always_fits() -> None:
 
 
 def test_a_queue_longer_than_the_deadline_refuses() -> None:
-    admission = Admission(AdmissionOptions(10, 100), lambda: 1.0)
+    admission = Admission(AdmissionOptions(10, 100), pace(0.1))
     now_s = time.monotonic()
     with (
         admission.admit(Lane.QUERY, 1, now_s + 0.1),
@@ -49,6 +50,22 @@ def test_a_queue_longer_than_the_deadline_refuses() -> None:
         admission.admit(Lane.QUERY, 1, now_s + 0.1),
     ):
         pass
+
+
+def pace(seconds_per_image: float) -> Pace:
+    made = Pace()
+    made.seed(seconds_per_image)
+    return made
+
+
+def test_the_pace_follows_the_answers_of_a_busy_server_only() -> None:
+    measured = pace(10.0)
+    for _ in range(5):
+        measured.answered(busy=False)
+    assert measured.seconds_per_image == 10.0
+    for _ in range(200):
+        measured.answered(busy=True)
+    assert measured.seconds_per_image < 0.5
 
 
 def test_everything_that_changes_a_vector_changes_the_fingerprint(lite0: ModelDefinition) -> None:
