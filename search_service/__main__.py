@@ -17,7 +17,12 @@ from prometheus_client import CollectorRegistry
 from lookalike.serving import logs, metrics, signals
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
-from lookalike.v1 import collection_pb2_grpc, ingest_pb2_grpc, search_pb2_grpc
+from lookalike.v1 import (
+    collection_pb2_grpc,
+    ingest_pb2_grpc,
+    search_pb2_grpc,
+    snapshot_pb2_grpc,
+)
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
 from search_service import settings as settings_module
@@ -30,7 +35,7 @@ from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.names import NamesDamaged
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import collections, ingest, search
+from search_service.servicers import collections, ingest, search, snapshots
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -38,6 +43,7 @@ from search_service.settings import Settings, SettingsInvalid
 from search_service.shard.options import ShardOptions
 from search_service.shard.types import ShardStats
 from search_service.shards import Shards
+from search_service.snapshots.library import Snapshots
 
 _log = logging.getLogger("search_service")
 
@@ -66,18 +72,19 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> None:
     stop = signals.stop_event()
-    async with _service(settings) as (server, writes, port):
+    async with _service(settings) as (server, drain, port):
         # The supervisor and tests read this line.
         print(json.dumps({"event": "serving", "port": port}), flush=True)  # noqa: T201
         await stop.wait()
         # A worker's stream never ends by itself: it must not use up the grace.
-        writes.drain()
+        drain()
         await server.stop()
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Writes, int]]:
-    """Yield the serving server, its writes and its port; everything is ended on the way out."""
+async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[], None], int]]:
+    """Yield the serving server, what ends its endless streams, and its port; everything
+    is ended on the way out."""
     registry = CollectorRegistry()
     search_metrics = SearchMetrics(registry)
     catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
@@ -99,6 +106,13 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Writes, in
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
         )
+        kept = Snapshots(settings.data, catalog)
+        # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.
+        jobs = Offload("snapshots", threads=3, max_waiting=8)
+        stack.push_async_callback(asyncio.to_thread, jobs.close)
+        snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
+            snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
+        )
         if settings.metrics_port is not None:
             registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
             endpoint = metrics.serve(registry, settings.host, settings.metrics_port)
@@ -108,12 +122,20 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Writes, in
         stack.push_async_callback(server.grpc.stop, 0)  # when the start fails half-way
         stack.push_async_callback(asyncio.to_thread, catalog.close)
         await asyncio.to_thread(catalog.open)
+        await asyncio.to_thread(kept.open)
+        stack.callback(kept.close)
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
         stack.push_async_callback(_end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         await server.set_serving(True)
-        yield server, writes, port
+
+        def drain() -> None:
+            writes.drain()
+            if door is not None:
+                door.drain()
+
+        yield server, drain, port
 
 
 def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:
@@ -125,7 +147,7 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )
-    names = [search.SERVICE_NAME, collections.SERVICE_NAME]
+    names = [search.SERVICE_NAME, collections.SERVICE_NAME, snapshots.SERVICE_NAME]
     if door is None:
         return Server(options, names, CallMetrics(registry))
     server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))

@@ -88,6 +88,7 @@ class FrontDoor:
             self._client, self._keys, settings, self._appender, self._failures, metrics
         )
         self._upkeep_task: asyncio.Task[None] | None = None
+        self._draining = asyncio.Event()
 
     async def start(self) -> None:
         """Check the queue's server and begin. A server that is away is waited for
@@ -114,7 +115,7 @@ class FrontDoor:
     def submit_all(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Submit a stream of mutations; see `SubmitStream.answers`."""
         window = Window(self._settings.window_items, self._settings.window_bytes)
-        return SubmitStream(self.submit, window).answers(requests)
+        return SubmitStream(self.submit, window, self._draining).answers(requests)
 
     async def submit(self, submission: Submission) -> int:
         """Queue one mutation; return its version once it is durably queued.
@@ -142,7 +143,11 @@ class FrontDoor:
 
     def watch(self, job_id: str, cursor: str) -> AsyncGenerator[JobEvent, None]:
         """Yield a job's outcomes; see `Jobs.watch`."""
-        return self._jobs.watch(job_id, cursor)
+        return self._jobs.watch(job_id, cursor, self._draining)
+
+    def drain(self) -> None:
+        """End the streams that would not end by themselves, with NOT_READY."""
+        self._draining.set()
 
     async def list_failures(
         self, collection: str, page_size: int, page_token: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.wire import queue
-from lookalike.wire.errors import Exhausted, InvalidField
+from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
 from search_service.ingest.connection import Rows, command, queue_errors
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Jobs:
         self._max_watchers = settings.max_watchers
         self._watchers = 0
 
-    async def watch(self, job_id: str, cursor: str) -> AsyncGenerator[JobEvent, None]:
+    async def watch(
+        self, job_id: str, cursor: str, draining: asyncio.Event
+    ) -> AsyncGenerator[JobEvent, None]:
         """Yield outcomes after `cursor` until all that was accepted has ended.
 
         A job of which nothing was accepted (yet) ends at once.
@@ -46,7 +49,8 @@ class Jobs:
         Raises:
             InvalidField: no job, or a cursor that is none of ours.
             Exhausted: too many watch already.
-            Unavailable: the queue cannot be reached; resume from the last cursor.
+            Unavailable: the queue cannot be reached, or the service drains; resume
+                from the last cursor.
         """
         if not queue.check_job_id(job_id):
             raise InvalidField("job_id", "name a job")
@@ -56,6 +60,10 @@ class Jobs:
         self._watchers += 1
         try:
             while True:
+                if draining.is_set():
+                    raise Unavailable(
+                        "the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0
+                    )
                 # Counted first: an outcome and its count are written in one step,
                 # so that whoever counts none remaining finds all outcomes after it.
                 remaining = await self._remaining(job_id)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from lookalike.wire.errors import LookalikeError
+from lookalike.serving import tasks
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from lookalike.wire.queue import Kind
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +76,28 @@ class Window:
 class SubmitStream:
     """Submits one caller's mutations: many at a time, those of an id in turn."""
 
-    def __init__(self, submit: Callable[[Submission], Awaitable[int]], window: Window) -> None:
+    def __init__(
+        self,
+        submit: Callable[[Submission], Awaitable[int]],
+        window: Window,
+        draining: asyncio.Event,
+    ) -> None:
         self._submit = submit
         self._window = window
+        self._draining = draining
         self._answers: asyncio.Queue[tuple[Answer, int] | None] = asyncio.Queue()
         self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def answers(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Yield an answer for each request, in the order in which they are ready.
 
         Room in the window is given back when an answer is taken, so that a caller
-        who does not read is not read from either.
+        who does not read is not read from either. When the service drains, what
+        was read is answered and no more is read.
+
+        Raises:
+            Unavailable: the service drains; send the rest to its successor.
         """
         reading = asyncio.create_task(self._read(requests), name="submit-stream")
         try:
@@ -92,29 +107,46 @@ class SubmitStream:
                 self._window.give_back(size_bytes)
             await reading
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await tasks.end(reading, *self._under_way)
 
     async def _read(self, requests: AsyncIterator[Request]) -> None:
+        taking = asyncio.create_task(self._take(requests))
+        draining = asyncio.create_task(self._wait_draining())
         try:
-            async with asyncio.TaskGroup() as group:
-                async for request in requests:
-                    size_bytes = _size_bytes(request)
-                    await self._window.take(size_bytes)
-                    self._begin(group, request, size_bytes)
+            await asyncio.wait((taking, draining), return_when=asyncio.FIRST_COMPLETED)
+            cut_short = not taking.done()
+            await tasks.end(taking)
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+            if cut_short:
+                raise Unavailable(
+                    "the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0
+                )
+            taking.result()
         finally:
+            await tasks.end(taking, draining)
             self._answers.put_nowait(None)
 
-    def _begin(self, group: asyncio.TaskGroup, request: Request, size_bytes: int) -> None:
+    async def _take(self, requests: AsyncIterator[Request]) -> None:
+        async for request in requests:
+            size_bytes = _size_bytes(request)
+            await self._window.take(size_bytes)
+            self._begin(request, size_bytes)
+
+    async def _wait_draining(self) -> None:
+        await self._draining.wait()
+
+    def _begin(self, request: Request, size_bytes: int) -> None:
         if isinstance(request.submission, LookalikeError):
             self._answers.put_nowait((Answer(request.request_id, request.submission), size_bytes))
             return
         key = (request.submission.collection, request.submission.id)
         earlier = self._latest.get(key)
-        task = group.create_task(
+        task = asyncio.create_task(
             self._one(request.request_id, request.submission, size_bytes, earlier)
         )
         self._latest[key] = task
+        self._under_way.add(task)
         task.add_done_callback(lambda done: self._forget(key, done))
 
     async def _one(
@@ -132,9 +164,13 @@ class SubmitStream:
             outcome = await self._submit(submission)
         except LookalikeError as error:
             outcome = error
+        except Exception:  # noqa: BLE001 - a fault with one item leaves the others alone
+            _log.exception("cannot submit")
+            outcome = LookalikeError("internal error; the log has it", reason=Reason.INTERNAL)
         self._answers.put_nowait((Answer(request_id, outcome), size_bytes))
 
     def _forget(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
         if self._latest.get(key) is task:
             del self._latest[key]
 

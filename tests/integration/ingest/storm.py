@@ -19,7 +19,10 @@ State = dict[str, tuple[bytes, str]]
 
 @dataclass
 class Report:
-    """What was wanted and what there is in the end."""
+    """What was wanted and what there is in the end.
+
+    `hard_errors` are what a caller that retries UNAVAILABLE saw during orderly stops.
+    """
 
     wanted: State = field(default_factory=dict)
     got: State = field(default_factory=dict)
@@ -46,17 +49,19 @@ async def storm(
     async with caller(system.search_address) as one:
         await one.create()
         for number, (what, process) in enumerate(blows):
+            errors_before = len(one.hard_errors)
             mine = planned[number * part : (number + 1) * part]
             submitting = asyncio.create_task(one.submit(mine))
             await asyncio.sleep(source.random() * 0.2)
             await asyncio.to_thread(_strike, what, process, report)
             await submitting
+            if what == "stop":
+                report.hard_errors += one.hard_errors[errors_before:]
         await _settle(one, report)
     report.wanted = {
         item_id: (vector_of(picture), value)
         for item_id, (picture, value) in expected(planned).items()
     }
-    report.hard_errors = one.hard_errors
     return report
 
 

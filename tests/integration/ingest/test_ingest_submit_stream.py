@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.wire.errors import ImageTooLarge, LookalikeError, ReferenceInvalid
+from lookalike.wire.errors import ImageTooLarge, LookalikeError, ReferenceInvalid, Unavailable
 from lookalike.wire.queue import Kind
 from search_service.ingest.references import References
 from search_service.ingest.settings import ReferenceSettings
-from search_service.ingest.submission import Request, Submission, SubmitStream, Window
+from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window
 
 
 def _upload(item_id: str, image: bytes = b"x") -> Submission:
@@ -44,7 +44,7 @@ async def _requests(*submissions: Submission | LookalikeError) -> AsyncIterator[
 
 async def test_mutations_of_an_id_are_queued_in_turn() -> None:
     door = _Door({b"slow": 0.1})
-    stream = SubmitStream(door.submit, Window(10, 1000))
+    stream = SubmitStream(door.submit, Window(10, 1000), asyncio.Event())
     requests = _requests(_upload("a", b"slow"), _upload("a", b"second"), _upload("b", b"other"))
     answers = [answer async for answer in stream.answers(requests)]
     assert door.taken == [b"other", b"slow", b"second"]
@@ -53,7 +53,7 @@ async def test_mutations_of_an_id_are_queued_in_turn() -> None:
 
 async def test_a_refused_item_leaves_the_others_alone() -> None:
     error = ReferenceInvalid("no")
-    stream = SubmitStream(_Door().submit, Window(10, 1000))
+    stream = SubmitStream(_Door().submit, Window(10, 1000), asyncio.Event())
     answers = {
         answer.request_id: answer.outcome
         async for answer in stream.answers(_requests(_upload("a"), error, _upload("b")))
@@ -71,7 +71,7 @@ async def test_a_stream_is_not_read_past_its_window(window: Window) -> None:
             read += 1
             yield Request(number, _upload(f"id-{number}", b"x" * 100))
 
-    stream = SubmitStream(_Door({b"x" * 100: 0.05}).submit, window)
+    stream = SubmitStream(_Door({b"x" * 100: 0.05}).submit, window, asyncio.Event())
     answers = stream.answers(requests())
     await anext(answers)
     assert read <= 5
@@ -80,13 +80,45 @@ async def test_a_stream_is_not_read_past_its_window(window: Window) -> None:
 
 async def test_leaving_a_stream_ends_what_it_began() -> None:
     door = _Door({b"x": 60.0})
-    stream = SubmitStream(door.submit, Window(10, 1000))
+    stream = SubmitStream(door.submit, Window(10, 1000), asyncio.Event())
     answers = stream.answers(_requests(_upload("a"), ReferenceInvalid("no")))
     await anext(answers)
     await answers.aclose()
     assert door.begun == 1
     assert door.taken == []
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+async def test_a_draining_stream_answers_what_it_read() -> None:
+    draining = asyncio.Event()
+
+    async def requests() -> AsyncIterator[Request]:
+        yield Request(0, _upload("a", b"slow"))
+        draining.set()
+        await asyncio.sleep(60)
+
+    stream = SubmitStream(_Door({b"slow": 0.05}).submit, Window(10, 1000), draining)
+    answers = stream.answers(requests())
+    assert await anext(answers) == Answer(0, 1)
+    with pytest.raises(Unavailable):
+        await anext(answers)
+
+
+async def test_a_fault_with_one_item_leaves_the_others_alone() -> None:
+    async def submit(submission: Submission) -> int:
+        if submission.id == "a":
+            raise RuntimeError("secret")
+        return 1
+
+    stream = SubmitStream(submit, Window(10, 1000), asyncio.Event())
+    answers = {
+        answer.request_id: answer.outcome
+        async for answer in stream.answers(_requests(_upload("a"), _upload("b")))
+    }
+    assert answers[1] == 1
+    fault = answers[0]
+    assert isinstance(fault, LookalikeError)
+    assert "secret" not in fault.message
 
 
 @pytest.fixture

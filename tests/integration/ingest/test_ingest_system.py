@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -33,6 +34,30 @@ async def test_every_process_is_killed_and_stopped_and_the_state_is_the_models(
     assert report.hard_errors == []
     assert report.failures == []
     assert report.got == report.wanted
+
+
+async def test_an_orderly_stop_ends_streams_that_would_not_end(system: System) -> None:
+    """Told in words of ours: they were not cut off by the end of the grace."""
+    async with caller(system.search_address) as one:
+        await one.create()
+        await asyncio.to_thread(system.worker.terminate)
+        await one.submit([("upload", "a", "picture")])
+        watching = one.ingest.WatchIngest(ingest_pb2.WatchIngestRequest(job_id="job"))
+        submitting = one.ingest.SubmitImages()
+        await submitting.write(
+            ingest_pb2.SubmitImagesRequest(
+                request_id=3, collection="c", delete=ingest_pb2.ImageDelete(id="b")
+            )
+        )
+        first: Any = await submitting.read()
+        assert first.request_id == 3
+        code = await asyncio.to_thread(system.search.terminate)
+        for call in (watching, submitting):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                assert await call.read() is grpc.aio.EOF
+                raise AssertionError(await call.code())
+            assert raised.value.details() == "the service is stopping"
+        assert code == 0
 
 
 async def test_outcomes_verdicts_and_failures_are_told(system: System) -> None:
