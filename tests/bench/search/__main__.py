@@ -8,12 +8,13 @@ from tests.bench.report import Report
 from tests.bench.search import churn, forms, reach, rivals, streaming, throughput
 from tests.bench.search.loading import load
 from tests.bench.search.options import parse
-from tests.bench.search.run import NAME, Run, attempt
+from tests.bench.search.run import NAME, Run, attempt, end_in_order
 from tests.bench.search.vectors import prepare
 
 
 def main() -> None:
     """Measure what was asked for; rows that miss are rows all the same."""
+    end_in_order()
     options = parse(sys.argv[1:], target="search", count=200_000)
     run = Run(options, Report("search", options.command), prepare(options))
     if options.wants("0"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -64,6 +66,11 @@ class Expected:
     what: str
     unit: str
     target: str
+
+
+def end_in_order() -> None:
+    """Let SIGTERM unwind as Ctrl-C does, so that no service or peer is left behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
 def attempt(run: Run, figure: Callable[[], None], *expected: Expected) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.v1 import search_pb2
 from lookalike.wire.vectors import F32
+from search_service.shard.plan import OVERFETCH, OVERFETCH_MORE
 from tests.bench.search import h2load
 from tests.bench.search.ceiling import Ceiling
+from tests.bench.search.peers.environment import Missing
 from tests.bench.search.run import NAME, Expected, Run
 from tests.bench.search.service import Service, search_request
 from tests.bench.search.vectors import recall
@@ -21,6 +22,8 @@ EXPECTED = (
 )
 
 _COUNT = 10
+# What the service asks its graph for, to re-rank, when everything in it lives.
+_FETCH = int(_COUNT * OVERFETCH) + OVERFETCH_MORE
 _CALLERS_OF_BATCHES = 4
 _CALLERS_OF_ONE = 16
 _BATCH = 64
@@ -31,7 +34,7 @@ _LEAST_ROUNDS = 2
 def measure(run: Run, service: Service, data: Path) -> None:
     """Add search.2a and search.2b."""
     queries = run.dataset.queries
-    plan = _plan(service, queries)
+    expansion = _expansion(service, queries)
     ceiling = Ceiling.of(data, queries.shape[1])
     found = recall(service.find(NAME, queries, _COUNT), run.dataset.truth, _COUNT)
     rounds = max(_LEAST_ROUNDS, int(run.options.seconds / _ROUND_S))
@@ -47,8 +50,8 @@ def measure(run: Run, service: Service, data: Path) -> None:
             [
                 ceiling.queries_per_s(
                     np.concatenate(of),
-                    fetch=plan.fetch,
-                    expansion=plan.expansion,
+                    fetch=_FETCH,
+                    expansion=expansion,
                     seconds=_ROUND_S / 2,
                 )
                 for of in parts[:_LEAST_ROUNDS]
@@ -57,31 +60,20 @@ def measure(run: Run, service: Service, data: Path) -> None:
         what = (
             f"h2load, {callers} callers with {batch} queries a request, {rounds} rounds of "
             f"{callers * batch} queries that repeat: {rate:,.0f} queries/s; raw usearch, all "
-            f"threads, same graph, queries, expansion {plan.expansion} and {plan.fetch} "
+            f"threads, same graph, queries, expansion {expansion} and {_FETCH} "
             f"candidates, without re-ranking: {raw:,.0f}; recall@10 {found:.4f} (default preset)"
         )
         run.report.at_least(figure, what, rate / float(raw), "ratio", target)
 
 
-class _Plan:
-    """What the service asked its graph for."""
-
-    def __init__(self, plan: search_pb2.QueryPlan, limit: int) -> None:
-        self.expansion = plan.expansion_search
-        # Without a graph there is nothing to compare with: `Ceiling` says so.
-        self.fetch = max(limit, plan.candidates)
-
-
-def _plan(service: Service, queries: F32) -> _Plan:
+def _expansion(service: Service, queries: F32) -> int:
+    """Return the expansion that the service searches its graph with."""
     request = search_request(NAME, queries[:1], _COUNT)
     request.explain = True
-    result = service.search.Search(request).results[0]
-    stats = service.describe(NAME).stats
-    plan = _Plan(result.plan, _COUNT)
-    # What is scanned exactly counts among the candidates, which the graph did not give.
-    scanned = stats.unindexed_vectors + stats.side_list_vectors
-    plan.fetch = max(_COUNT, plan.fetch - scanned)
-    return plan
+    expansion = service.search.Search(request).results[0].plan.expansion_search
+    if not expansion:
+        raise Missing("the service scanned everything: there is no graph to compare with")
+    return int(expansion)
 
 
 def _parts(queries: F32, rounds: int, callers: int, batch: int) -> list[list[F32]]:

@@ -9,7 +9,7 @@ from tests.bench.report import Report, percentile
 from tests.bench.search.loading import load
 from tests.bench.search.options import parse
 from tests.bench.search.peers.environment import Missing
-from tests.bench.search.run import NAME, Expected, Run, attempt
+from tests.bench.search.run import NAME, Expected, Run, attempt, end_in_order
 from tests.bench.search.service import Service, disk_use
 from tests.bench.search.vectors import I64, prepare, recall
 
@@ -30,6 +30,7 @@ _PATIENCE_S = 60.0
 
 def main() -> None:
     """Build, search, restart."""
+    end_in_order()
     options = parse(sys.argv[1:], target="search-million", count=1_000_000)
     run = Run(options, Report("search", options.command), prepare(options))
     attempt(run, lambda: _measure(run), *EXPECTED)
