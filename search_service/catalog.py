@@ -15,7 +15,7 @@ import errno
 import logging
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -138,6 +138,41 @@ class Catalog:
         _log.info("collection created", extra={"collection": spec.name, "uid": spec.uid})
         return collection
 
+    def directory(self, uid: str) -> Path:
+        """Return where a collection's shard lies, whether it is there or not."""
+        return self._root / "collections" / uid
+
+    def take_in(self, name: str, uid: str, fill: Callable[[Path], None]) -> Collection:
+        """Make a collection of a directory that `fill` fills with a shard, durably.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            InvalidField: the name has another form.
+            Unavailable: the catalog is closed, or the shard cannot be opened.
+        """
+        limits.check_name(name, "collection")
+        self._check_ready()
+        self.check_free(name, "collection")
+        directory = self.directory(uid)
+        shard: ShardApi | None = None
+        try:
+            directory.mkdir()
+            fill(directory)  # long: outside of the lock
+            with self._change:
+                self._check_ready()
+                self.check_free(name, "collection")
+                shard = self._factory.open(directory)
+                sync_directory(directory.parent)
+                self._save(self._names.with_collection(name, uid))
+                self._by_uid[uid] = collection = Collection(uid, name, shard)
+        except (LookalikeError, OSError):
+            if shard is not None:
+                shard.close()
+            shutil.rmtree(directory, ignore_errors=True)  # what stays is removed at the next start
+            raise
+        _log.info("collection taken in", extra={"collection": name, "uid": uid})
+        return collection
+
     def delete(self, name: str) -> int:
         """Remove a collection with its items and aliases; return how many items.
 
@@ -156,7 +191,7 @@ class Catalog:
         if collection.is_open:
             collection.shard.close()
         try:
-            shutil.rmtree(self._directory(collection.uid))
+            shutil.rmtree(self.directory(collection.uid))
         except OSError:
             # It is deleted all the same: the next start removes what is left.
             _log.exception("cannot remove all files", extra={"uid": collection.uid})
@@ -206,7 +241,7 @@ class Catalog:
             self._lock_file.release()
 
     def _make_shard(self, spec: CollectionSpec) -> ShardApi:
-        directory = self._directory(spec.uid)
+        directory = self.directory(spec.uid)
         shard: ShardApi | None = None
         try:
             directory.mkdir()
@@ -226,9 +261,6 @@ class Catalog:
     def _check_ready(self) -> None:
         if not self._ready:
             raise Unavailable("the search service is stopping", reason=Reason.NOT_READY)
-
-    def _directory(self, uid: str) -> Path:
-        return self._root / "collections" / uid
 
     def _save(self, names: Names) -> None:
         self._names_file.save(names)
@@ -253,7 +285,7 @@ class Catalog:
 
     def _open_one(self, name: str, uid: str) -> Collection:
         try:
-            shard = self._factory.open(self._directory(uid))
+            shard = self._factory.open(self.directory(uid))
         except Exception:  # noqa: BLE001 - whatever is wrong with one must not stop the others
             _log.exception("cannot open collection", extra={"collection": name, "uid": uid})
             return Collection(uid, name, None)

@@ -1,0 +1,86 @@
+"""Whether a file that came from elsewhere is the store that its manifest describes."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from lookalike.wire.errors import SnapshotInvalid
+from search_service.shard import schema
+from search_service.snapshots.manifest import Manifest
+
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+
+
+def check_store(path: Path, manifest: Manifest) -> None:
+    """Read a store through, as one that may have been made to do harm.
+
+    Raises:
+        SnapshotInvalid: it is not what the manifest says.
+    """
+    try:
+        with closing(_open(path)) as db:
+            _check_form(db)
+            _check_content(db, manifest)
+    except (apsw.Error, ValueError, KeyError, TypeError) as error:
+        raise SnapshotInvalid("the snapshot's store cannot be read: it is damaged") from error
+
+
+def count_items(path: Path) -> int:
+    """Return how many items a store that nobody writes holds."""
+    with closing(_open(path)) as db:
+        return int(db.execute("SELECT count(*) FROM items WHERE ordinal IS NOT NULL").get)
+
+
+def _open(path: Path) -> apsw.Connection:
+    # Immutable: SQLite then neither locks nor makes files beside it.
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    db = apsw.Connection(f"{path.resolve().as_uri()}?immutable=1", flags=flags)
+    db.pragma("trusted_schema", False)
+    db.pragma("cell_size_check", True)
+    return db
+
+
+def _check_form(db: apsw.Connection) -> None:
+    if db.pragma("application_id") != schema.APPLICATION_ID:
+        raise SnapshotInvalid("this is no snapshot: its store is not one of Lookalike")
+    if db.pragma("user_version") != schema.FORMAT_VERSION:
+        raise SnapshotInvalid("the snapshot's store has a format that this release does not read")
+    # Exactly our tables: a trigger or a view would run within our own statements.
+    if _schema_of(db) != _own_schema():
+        raise SnapshotInvalid("this is no snapshot: its store has other tables")
+    if db.execute("PRAGMA quick_check(1)").get != "ok":
+        raise SnapshotInvalid("the snapshot's store is damaged")
+
+
+def _check_content(db: apsw.Connection, manifest: Manifest) -> None:
+    spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
+    described = (manifest.collection_uid, manifest.dimension, manifest.model_fingerprint)
+    if (spec.uid, spec.dimension, spec.model_fingerprint) != described:
+        raise SnapshotInvalid("the snapshot's store is of another collection than its manifest")
+    items = db.execute("SELECT count(*) FROM items WHERE ordinal IS NOT NULL").get
+    last = db.execute("SELECT coalesce(max(ordinal), 0) FROM vectors").get
+    if items != manifest.items or last >= int(schema.read_meta(db, "next_ordinal")):
+        raise SnapshotInvalid("the snapshot's store does not hold what its manifest says")
+    misfits = db.execute(
+        "SELECT count(*) FROM items i LEFT JOIN vectors v ON v.ordinal = i.ordinal"
+        " LEFT JOIN details d ON d.ordinal = i.ordinal WHERE i.ordinal IS NOT NULL"
+        " AND (v.vector IS NULL OR length(v.vector) != ? OR d.ordinal IS NULL)",
+        (4 * spec.dimension,),
+    ).get
+    if misfits:
+        raise SnapshotInvalid("the snapshot's store holds items without a fitting vector")
+
+
+def _schema_of(db: apsw.Connection) -> list[Any]:
+    rows: list[Any] = db.execute(_SCHEMA).fetchall()
+    return rows
+
+
+def _own_schema() -> list[Any]:
+    with closing(apsw.Connection(":memory:")) as db:
+        db.execute(schema.TABLES)
+        return _schema_of(db)
