@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -28,7 +27,7 @@ _log = logging.getLogger(__name__)
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     try:
-        settings = load(os.environ, sys.argv[1:])
+        settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
         return asyncio.run(_run(settings))
     except (LookalikeError, ValueError, OSError) as error:

@@ -63,7 +63,7 @@ class WorkerSettings:
             )
 
 
-def load(environ: Mapping[str, str], arguments: Sequence[str]) -> WorkerSettings:
+def load(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> WorkerSettings:
     """Read LOOKALIKE_WORKER_* and the flags, which win.
 
     Raises:

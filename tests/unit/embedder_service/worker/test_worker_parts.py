@@ -155,12 +155,12 @@ def test_rates_are_of_the_last_minute() -> None:
 
 def test_flags_win_over_the_environment() -> None:
     settings = load(
-        {"LOOKALIKE_WORKER_NAME": "env", "LOOKALIKE_WORKER_MAX_ATTEMPTS": "5"},
         ["--name", "flag", "--redis", "redis://u:secret@h", "--log-json", "true"],
+        {"LOOKALIKE_WORKER_NAME": "env", "LOOKALIKE_WORKER_MAX_ATTEMPTS": "5"},
     )
     assert (settings.name, settings.max_attempts, settings.log_json) == ("flag", 5, True)
     assert "secret" not in repr(settings)
-    assert load({}, []).name
+    assert load([], {}).name
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_flags_win_over_the_environment() -> None:
 )
 def test_wrong_settings_are_told(arguments: list[str]) -> None:
     with pytest.raises(InvalidField):
-        load({}, arguments)
+        load(arguments, {})
