@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from embedder_service.worker import scripts
 from embedder_service.worker.ports import Claimed, Ended, Entry
 from lookalike.wire import queue
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import InvalidField, Reason, Unavailable
 
 if TYPE_CHECKING:
     from embedder_service.worker.settings import WorkerSettings
@@ -33,7 +33,11 @@ _BLOCK_MS = 500
 
 
 def connect(settings: WorkerSettings) -> Redis:
-    """Return a client; connects lazily, and again whenever the server was away."""
+    """Return a client; connects lazily, and again whenever the server was away.
+
+    Raises:
+        InvalidField: the URL is none.
+    """
     tls: dict[str, Any] = {}
     if settings.redis.startswith("rediss:"):
         files = {
@@ -42,18 +46,22 @@ def connect(settings: WorkerSettings) -> Redis:
             "ssl_keyfile": settings.redis_key_file,
         }
         tls = {name: value for name, value in files.items() if value}
-    client: Redis = Redis.from_url(
-        settings.redis,
-        protocol=2,
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-        socket_read_size=256 * 1024,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 0),
-        driver_info=None,  # looking its own version up takes 8 ms for each connection
-        client_name="lookalike-worker",
-        **tls,
-    )
+    try:
+        client: Redis = Redis.from_url(
+            settings.redis,
+            protocol=2,
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
+            socket_read_size=256 * 1024,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 0),
+            driver_info=None,  # looking its own version up takes 8 ms for each connection
+            client_name="lookalike-worker",
+            **tls,
+        )
+    except ValueError:
+        # The library's text may quote the URL, and with it the password.
+        raise InvalidField("redis", queue.URL_FORM) from None
     return client
 
 

@@ -75,7 +75,10 @@ def load(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> W
     )
     for option in fields(WorkerSettings):
         flag = "--" + option.name.replace("_", "-")
-        parser.add_argument(flag, help=f"or {_PREFIX}{option.name.upper()}")
+        default = "" if option.default == "" else f" (default: {option.default})"
+        parser.add_argument(
+            flag, metavar="VALUE", help=f"or {_PREFIX}{option.name.upper()}{default}"
+        )
     given = vars(parser.parse_args(arguments))
     values: dict[str, str | int | float | bool] = {}
     for option in fields(WorkerSettings):

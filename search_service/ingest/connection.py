@@ -26,7 +26,7 @@ from redis.exceptions import (
 )
 
 from lookalike.wire import queue
-from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason, Unavailable
 
 if TYPE_CHECKING:
     from search_service.ingest.settings import IngestSettings
@@ -47,6 +47,9 @@ def connect(settings: IngestSettings) -> Redis:
 
     A command is never repeated by the client library: whoever sends knows whether
     sending twice is harmless.
+
+    Raises:
+        InvalidField: the URL is none.
     """
     tls: dict[str, Any] = {}
     if settings.redis_url.startswith("rediss:"):
@@ -59,18 +62,22 @@ def connect(settings: IngestSettings) -> Redis:
             )
             if value
         }
-    client: Redis = Redis.from_url(
-        settings.redis_url,
-        protocol=2,
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-        socket_read_size=256 * 1024,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 0),
-        driver_info=None,  # looking its own version up takes 8 ms for each connection
-        client_name="lookalike-search",
-        **tls,
-    )
+    try:
+        client: Redis = Redis.from_url(
+            settings.redis_url,
+            protocol=2,
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
+            socket_read_size=256 * 1024,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 0),
+            driver_info=None,  # looking its own version up takes 8 ms for each connection
+            client_name="lookalike-search",
+            **tls,
+        )
+    except ValueError:
+        # The library's text may quote the URL, and with it the password.
+        raise InvalidField("redis", queue.URL_FORM) from None
     return client
 
 

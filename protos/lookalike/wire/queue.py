@@ -28,6 +28,8 @@ from lookalike.wire.errors import InvalidField, Reason, Unavailable
 
 GROUP = "workers"
 
+URL_FORM = 'must be of the form "redis://user:password@host:6379/0", or "rediss://…" for TLS'
+
 # What an entry costs in Redis besides image and metadata: small fields, stream
 # node, pending entry, version. Measured on Valkey 9.1.2 with 20,000 deletions:
 # 131 bytes each when queued, 263 when delivered.

@@ -8,13 +8,17 @@ import logging
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from lookalike.wire.errors import Unavailable
+from embedder_service.worker.redis_queue import connect as worker_connect
+from embedder_service.worker.settings import WorkerSettings
+from lookalike.wire.errors import InvalidField, Unavailable
+from search_service.ingest.connection import connect as front_door_connect
 from search_service.ingest.settings import IngestSettings
 from tests.integration.ingest.model import FakeEmbedder, FakeStore
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker
@@ -55,6 +59,20 @@ async def test_a_wrong_password_is_not_shown(
         server.stop()
     shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis_url=url)!r} {caplog.text}"
     assert "hush" not in shown
+
+
+@pytest.mark.parametrize("url", ["redis://:hush/x@host", "hush", "http://:hush@host"])
+def test_a_wrong_url_is_not_shown(url: str) -> None:
+    connects: list[Callable[[], object]] = [
+        lambda: worker_connect(WorkerSettings(redis=url, name="w")),
+        lambda: front_door_connect(IngestSettings(redis_url=url)),
+    ]
+    for connect in connects:
+        with pytest.raises(InvalidField) as raised:
+            connect()
+        shown = "".join(traceback.format_exception(raised.value))
+        assert "redis://user" in raised.value.message
+        assert "hush" not in shown.replace(url, "")
 
 
 async def test_tls(tmp_path: Path, valkey_server: Valkey, client: Redis) -> None:
