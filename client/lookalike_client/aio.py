@@ -12,6 +12,7 @@ from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grp
 from lookalike.wire.channel import TlsFiles, aio_channel
 from lookalike_client import aio_streams, calls, convert, requests, types
 from lookalike_client.aio_collections import AsyncCollections
+from lookalike_client.aio_snapshots import AsyncSnapshots
 from lookalike_client.aio_streams import Items
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
@@ -48,6 +49,7 @@ class AsyncClient:
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = AsyncCollections(self._channel, timeout_s)
+        self.snapshots = AsyncSnapshots(self._channel, timeout_s)
 
     async def __aenter__(self) -> Self:
         return self

@@ -45,6 +45,7 @@ _IDEMPOTENT = (
     ("CollectionService", "SetAlias"),
     ("CollectionService", "ListAliases"),
     ("CollectionService", "MeasureRecall"),
+    ("SnapshotService", "ListSnapshots"),
     ("IngestService", "GetIngestStatus"),
     ("IngestService", "ListFailures"),
 )

@@ -14,6 +14,7 @@ from lookalike_client import calls, convert, requests, streams, types
 from lookalike_client.collections_client import Collections
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
+from lookalike_client.snapshots_client import Snapshots
 from lookalike_client.submission_flow import SubmissionFlow
 from lookalike_client.types import WITH_METADATA, Fields, Metadata
 from lookalike_client.upsert_flow import UpsertFlow
@@ -47,6 +48,7 @@ class Client:
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = Collections(self._channel, timeout_s)
+        self.snapshots = Snapshots(self._channel, timeout_s)
 
     def __enter__(self) -> Self:
         return self

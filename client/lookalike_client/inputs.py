@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
-from lookalike_client.types import Metadata
+from lookalike_client.types import ImageFacts, Metadata
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
 ImageLike: TypeAlias = bytes | str | Path
@@ -82,12 +82,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class VectorItem:
-    """A vector to store, float32 [D], under an id."""
+    """A vector to store, float32 [D], under an id; `facts` of the image it was made of."""
 
     id: str
     vector: VectorLike
     metadata: Metadata | None = None
     model_fingerprint: str = ""
+    facts: ImageFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypedDict, TypeVar
 
-from lookalike.v1 import collection_pb2, filter_pb2, ingest_pb2, search_pb2
+from lookalike.v1 import collection_pb2, filter_pb2, image_pb2, ingest_pb2, search_pb2
 from lookalike.wire.errors import InvalidField
 from lookalike_client import structs
 from lookalike_client.inputs import (
@@ -18,7 +18,14 @@ from lookalike_client.inputs import (
     image_bytes,
     vector_bytes,
 )
-from lookalike_client.types import WITH_METADATA, DuplicateSettings, Fields, IndexSettings, Metadata
+from lookalike_client.types import (
+    WITH_METADATA,
+    DuplicateSettings,
+    Fields,
+    ImageFacts,
+    IndexSettings,
+    Metadata,
+)
 
 FilterLike: TypeAlias = filter_pb2.Filter | str | None
 T = TypeVar("T")
@@ -91,7 +98,29 @@ def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
         vector_f32_le=vector_bytes(item.vector),
         metadata=None if item.metadata is None else structs.from_dict(item.metadata),
         model_fingerprint=item.model_fingerprint,
+        facts=None if item.facts is None else image_facts(item.facts),
     )
+
+
+def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
+    """Return what an embedder said of an image.
+
+    Raises:
+        InvalidField: a digest is not hexadecimal.
+    """
+    try:
+        return image_pb2.ImageFacts(
+            width_px=facts.width_px,
+            height_px=facts.height_px,
+            size_bytes=facts.size_bytes,
+            sha256=bytes.fromhex(facts.sha256),
+            perceptual_hash=int(facts.perceptual_hash, 16),
+            sharpness=facts.sharpness,
+            format=facts.format,
+            thumbnail_webp=facts.thumbnail_webp,
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidField("facts", "hold a value that facts of an image cannot have") from error
 
 
 def submission(

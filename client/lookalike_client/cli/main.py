@@ -13,6 +13,7 @@ from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client import settings
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.exchange import export_items, import_items
 from lookalike_client.cli.failures import failures
 from lookalike_client.cli.index import index
 from lookalike_client.cli.items import count, delete, get, list_items
@@ -20,6 +21,7 @@ from lookalike_client.cli.output import Output, complain
 from lookalike_client.cli.recall import recall
 from lookalike_client.cli.search import search
 from lookalike_client.cli.session import Session
+from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
 from lookalike_client.cli.up import up
 
@@ -47,6 +49,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, search, get, list_items, count, delete),
+    *(snapshots, export_items, import_items),
     *(collections, failures, recall, advise_command, version),
 ):
     cli.add_command(_command)

@@ -1,0 +1,138 @@
+"""`lookalike snapshots`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lookalike_client.cli.session import Session, connected
+from lookalike_client.snapshot_types import Snapshot
+
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def snapshots(context: click.Context) -> None:
+    """Keep the state of collections and restore it; list snapshots by default."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_snapshots)
+
+
+@snapshots.command()
+@click.option("-c", "--collection", default="images", show_default=True, help="Name or alias.")
+@connected
+def create(session: Session, collection: str) -> None:
+    """Keep a collection as it is now; writes and searches go on."""
+    with session.client() as client:
+        _print(session, client.snapshots.create(collection))
+
+
+@snapshots.command("list")
+@click.option("-c", "--collection", default="", help="Only of this collection.")
+@connected
+def list_snapshots(session: Session, collection: str = "") -> None:
+    """List snapshots, newest first."""
+    with session.client() as client:
+        found = list(client.snapshots.list(collection))
+    if session.output.as_json:
+        session.output.document({"snapshots": found})
+        return
+    session.output.table(
+        "",
+        ["id", "collection", "items>", "dimension>", "size>", "taken"],
+        [
+            (
+                each.snapshot_id,
+                each.collection,
+                f"{each.items:,}",
+                each.dimension,
+                _size(each),
+                _time(each),
+            )
+            for each in found
+        ],
+    )
+
+
+@snapshots.command()
+@click.argument("snapshot_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connected
+def delete(session: Session, snapshot_id: str, yes: bool) -> None:
+    """Delete a snapshot; collections restored from it stay."""
+    if not yes:
+        click.confirm(f"Delete snapshot {snapshot_id}?", abort=True, err=True)
+    with session.client() as client:
+        client.snapshots.delete(snapshot_id)
+    if session.output.as_json:
+        session.output.document({"snapshot_id": snapshot_id, "deleted": True})
+    else:
+        session.output.text(f"deleted snapshot {snapshot_id}")
+
+
+@snapshots.command()
+@click.argument("snapshot_id")
+@click.argument("file", type=_file)
+@connected
+def download(session: Session, snapshot_id: str, file: Path) -> None:
+    """Write a snapshot to FILE, a tar archive."""
+    with session.client() as client:
+        size_bytes = client.snapshots.download(snapshot_id, file)
+    if session.output.as_json:
+        session.output.document({"file": str(file), "size_bytes": size_bytes})
+    else:
+        session.output.text(f"wrote {size_bytes / 1e6:,.1f} MB to {file}")
+
+
+@snapshots.command()
+@click.argument("file", type=_file)
+@connected
+def upload(session: Session, file: Path) -> None:
+    """Hand a downloaded snapshot to the service, which checks all of it."""
+    with session.client() as client:
+        _print(session, client.snapshots.upload(file))
+
+
+@snapshots.command()
+@click.argument("snapshot_id")
+@click.argument("collection")
+@connected
+def restore(session: Session, snapshot_id: str, collection: str) -> None:
+    """Make COLLECTION, a new one, from a snapshot."""
+    with session.client() as client:
+        restored = client.snapshots.restore(snapshot_id, collection)
+    if session.output.as_json:
+        session.output.document(
+            {
+                "collection": collection,
+                "collection_uid": restored.collection_uid,
+                "items": restored.items,
+            }
+        )
+    else:
+        session.output.text(f"restored {restored.items:,} items as {collection}")
+
+
+def _print(session: Session, snapshot: Snapshot) -> None:
+    if session.output.as_json:
+        session.output.document(snapshot)
+        return
+    session.output.facts(
+        {
+            "snapshot": snapshot.snapshot_id,
+            "collection": snapshot.collection,
+            "items": f"{snapshot.items:,}",
+            "size": _size(snapshot),
+            "taken": _time(snapshot),
+        }
+    )
+
+
+def _size(snapshot: Snapshot) -> str:
+    return f"{snapshot.size_bytes / 1e6:,.1f} MB"
+
+
+def _time(snapshot: Snapshot) -> str:
+    return snapshot.create_time.isoformat(timespec="seconds")

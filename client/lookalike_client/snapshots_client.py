@@ -1,0 +1,86 @@
+"""Snapshots, blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+
+from lookalike.v1 import snapshot_pb2, snapshot_pb2_grpc
+from lookalike_client import archive_files, calls
+from lookalike_client.snapshot_types import RestoredCollection, Snapshot, from_message
+
+# Taking and restoring copy the store slowly on purpose, and archives may be large.
+LONG_TIMEOUT_S = 3_600.0
+
+
+class Snapshots:
+    """Keeps the state of collections, carries it about, and restores it."""
+
+    def __init__(self, channel: grpc.Channel, timeout_s: float) -> None:
+        self._stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
+        self._timeout_s = timeout_s
+
+    def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
+        """Keep a collection as it is now; writes and searches go on meanwhile."""
+        request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
+        with calls.translated():
+            response = self._stub.CreateSnapshot(request, timeout=timeout_s)
+        return from_message(response.snapshot)
+
+    def list(self, collection: str = "") -> Iterator[Snapshot]:
+        """Yield the snapshots of a collection's name, or all; newest first."""
+        token = ""
+        while True:
+            request = snapshot_pb2.ListSnapshotsRequest(collection=collection, page_token=token)
+            with calls.translated():
+                response = self._stub.ListSnapshots(request, timeout=self._timeout_s)
+            yield from map(from_message, response.snapshots)
+            token = response.next_page_token
+            if not token:
+                return
+
+    def delete(self, snapshot_id: str) -> None:
+        """Remove a snapshot; collections that were restored from it stay."""
+        request = snapshot_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id)
+        with calls.translated():
+            self._stub.DeleteSnapshot(request, timeout=self._timeout_s)
+
+    def download(
+        self, snapshot_id: str, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> int:
+        """Write a snapshot's archive to a file; return its bytes.
+
+        The file is there, whole, or not at all.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
+        with calls.translated(), archive_files.whole_file(Path(path)) as file:
+            for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
+                file.write(response.chunk)
+            return file.tell()
+
+    def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
+        """Hand an archive to the service, which checks it as a whole.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with Path(path).open("rb") as file, calls.translated():
+            requests = map(archive_files.upload_request, archive_files.pieces(file))
+            response = self._stub.UploadSnapshot(requests, timeout=timeout_s)
+        return from_message(response.snapshot)
+
+    def restore(
+        self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> RestoredCollection:
+        """Make a new collection from a snapshot."""
+        request = snapshot_pb2.RestoreSnapshotRequest(
+            snapshot_id=snapshot_id, collection=collection
+        )
+        with calls.translated():
+            response = self._stub.RestoreSnapshot(request, timeout=timeout_s)
+        return RestoredCollection(response.collection_uid, response.items)
