@@ -32,9 +32,7 @@ _QUERIES_A_REQUEST = 64
 _POLL_S = 0.25
 # Fewer new vectors make no build; more do after 20 s without writes.
 _LEFT_IN_HEAD = 2_000
-_IDLE_S = 25.0
-# A tail that is shorter gets no graph.
-_LEAST_GRAPH_VECTORS = 10_000
+_IDLE_S = 30.0
 
 
 class Service:
@@ -93,7 +91,7 @@ class Service:
     def wait_indexed(self, name: str, *, timeout_s: float = 3_600.0) -> float:
         """Wait until what can be indexed is; return the seconds until it was.
 
-        A tail of less than 10,000 vectors stays without a graph and is scanned.
+        A tail may stay without a graph, which is told; it is scanned.
 
         Raises:
             Missing: it did not happen in time, or builds fail.
@@ -108,9 +106,12 @@ class Service:
             now = (waiting, stats.head_vectors, stats.graph_vectors, stats.builds, stats.building)
             if now != before:
                 before, changed_s = now, time.perf_counter()
-            still_s = time.perf_counter() - changed_s
-            done = stats.graph_vectors and waiting < _LEAST_GRAPH_VECTORS and not stats.building
-            if done and (waiting < _LEFT_IN_HEAD or still_s > _IDLE_S):
+            if not stats.building and waiting < _LEFT_IN_HEAD and stats.graph_vectors:
+                return changed_s - started_s
+            if not stats.building and time.perf_counter() - changed_s > _IDLE_S:
+                if not stats.graph_vectors:
+                    raise Missing(f"no graph is being built: {waiting:,} vectors have none")
+                print(f"  {waiting:,} vectors stay without a graph", flush=True)
                 return changed_s - started_s
             time.sleep(_POLL_S)
         raise Missing(f"not indexed within {timeout_s:.0f} s: {self.describe(name).stats}")
