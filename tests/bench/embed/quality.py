@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from embedder_service.models import spec
+from embedder_service.models.definition import ModelDefinition
 from embedder_service.runner import unit_vectors
 from embedder_service.runtimes.choice import load_runtime
 from embedder_service.runtimes.protocol import Runtime, RuntimeUnsupported
 from lookalike.wire.vectors import F32
 from tests.bench.embed import images
+from tests.bench.embed.emulated import EmulatedBf16
 from tests.bench.embed.run import WORK, Missing, Run
 
 FASHION = "P@10 on fashion (60 article types), Lite2 f32, leave one out"
@@ -38,11 +40,7 @@ def _measure_one(run: Run, model: str, precision: str, name: str, column: int) -
     row_id = f"embed.7{model[-1]}{precision[0]}{name[0]}"
     what = f"{name}, {model} {precision}: P@1, P@10, mAP"
     definition = spec.define(spec.parse(model), precision)
-    try:
-        runtime = _load(model, precision)
-    except RuntimeUnsupported as error:
-        run.report.missing(row_id, what, "", "stated", reason=str(error))
-        return
+    runtime = _load(definition)
     prepare = definition.preprocess
     vectors = _embed(runtime, [row[0] for row in rows], prepare.size_px)
     p1, p10, mean_ap = leave_one_out(vectors, [str(row[column]) for row in rows])
@@ -56,14 +54,14 @@ def _measure_one(run: Run, model: str, precision: str, name: str, column: int) -
         run.report.at_least("embed.7", FASHION, p10, "", 0.70)
 
 
-def _load(model: str, precision: str) -> Runtime:
-    """Load with OpenVINO, or for bf16 on a CPU without it, with torch's slow one."""
-    definition = spec.define(spec.parse(model), precision)
-    options = {"threads": 0, "max_batch_images": _BATCH}
+def _load(definition: ModelDefinition) -> Runtime:
+    """Load with OpenVINO; where the CPU has no bf16, emulate it."""
     try:
-        return load_runtime(definition, "openvino", cache_dir=WORK / "models", **options)
+        return load_runtime(
+            definition, "openvino", threads=0, max_batch_images=_BATCH, cache_dir=WORK / "models"
+        )
     except RuntimeUnsupported:
-        return load_runtime(definition, "torch-cpu", cache_dir=None, **options)
+        return EmulatedBf16(definition)
 
 
 def _embed(runtime: Runtime, files: list[Path], size_px: int) -> F32:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
+import queue
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -96,26 +99,31 @@ def _closed_loop(connect: Callable[[], Callable[[int], None]], seconds: float) -
 
 @contextmanager
 def _server(process: subprocess.Popen[str]) -> Iterator[int]:
-    """Yield the port that a peer prints when it is ready; end it afterwards."""
-    assert process.stdout is not None
-    timer = threading.Timer(_START_TIMEOUT_S, process.kill)
-    timer.start()
+    """Yield the port that a peer prints when it is ready; end all of it afterwards."""
+    ports: queue.Queue[int | None] = queue.Queue()
+    reader = threading.Thread(target=_read_ports, args=(process, ports))
+    reader.start()
     try:
-        for line in process.stdout:
-            if line.startswith("PORT "):
-                timer.cancel()
-                yield int(line.split()[1])
-                return
-        raise Missing("the peer did not start")
+        port = ports.get(timeout=_START_TIMEOUT_S)
+        if port is None:
+            raise Missing("the peer ended instead of starting")
+        yield port
+    except queue.Empty as error:
+        raise Missing("the peer did not start") from error
     finally:
-        timer.cancel()
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        # A peer may have processes of its own: they share its process group.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        reader.join()
+
+
+def _read_ports(process: subprocess.Popen[str], ports: queue.Queue[int | None]) -> None:
+    """Read all that a peer prints, so that its log never blocks it."""
+    with process.stdout or open(os.devnull) as lines:
+        for line in lines:
+            if line.startswith("PORT "):
+                ports.put(int(line.split()[1]))
+    ports.put(None)
 
 
 def _litserve_python() -> Path:

@@ -90,8 +90,16 @@ def attempt(run: Run, measure: Callable[[], None], *expected: tuple[str, str, st
 def module_process(
     module: str, *arguments: str, python: Path | None = None
 ) -> subprocess.Popen[str]:
-    """Start `python -m module` at the root of the checkout, with its output in a pipe."""
+    """Start `python -m module` at the root of the checkout, its output in a pipe.
+
+    It leads a process group of its own.
+    """
     command = [str(python or sys.executable), "-m", module, *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
