@@ -13,7 +13,7 @@ import pytest
 from lookalike.wire.errors import InvalidField, LookalikeError, Reason
 from lookalike_client import AsyncClient, Client, Fields, VectorItem, parquet
 from lookalike_client.cli.main import run
-from lookalike_client.types import ImageFacts, Item, MutationStatus
+from lookalike_client.types import ImageFacts, Item, Metadata, MutationStatus
 from tests.integration.search_server import running
 
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
@@ -177,5 +177,10 @@ def an_item(number: int) -> VectorItem:
             format="PNG",
             thumbnail_webp=bytes([number % 256]) * (number % 20),
         )
-    metadata = {"n": number, "ratio": number / 7, "text": "ü\n\"'\u2028", "list": [1, "a", None]}
+    metadata: Metadata = {
+        "n": number,
+        "ratio": number / 7,
+        "text": "ü\n\"'\u2028",
+        "list": [1, "a", None],
+    }
     return VectorItem(f"id/{number}", vector, metadata, facts=facts)
