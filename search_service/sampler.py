@@ -56,7 +56,9 @@ class RecallSampler:
         self, collection: Collection, request: QueryRequest, outcomes: Sequence[QueryOutcome]
     ) -> None:
         """Perhaps take one query of an answered request as a sample."""
-        if self._share <= 0.0 or request.exact or self._random.random() >= self._share:
+        if self._share <= 0.0 or request.exact or request.group_by is not None:
+            return
+        if self._random.random() >= self._share:
             return
         index = self._random.randrange(len(outcomes))
         outcome = outcomes[index]

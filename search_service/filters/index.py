@@ -15,6 +15,7 @@ from search_service.filters.estimate import estimate_share
 from search_service.filters.evaluate import evaluate
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
+from search_service.filters.spread import Gathered, Spread, gather, spread_of
 
 if TYPE_CHECKING:
     from search_service.shard.types import Metadata
@@ -77,6 +78,19 @@ class MetadataIndex:
         check_limits(filter)
         with self._lock:
             return estimate_share(filter, self._columns, len(self._everything))
+
+    def present(self, field: Path) -> BitMap:
+        """Find the ordinals of items where `field` is there, as a new bitmap."""
+        with self._lock:
+            column = self._columns.get(field)
+            return BitMap() if column is None else column.present.copy()
+
+    def spread(self, field: Path, among: BitMap) -> Spread:
+        """Say which values of `field` the items `among` hold."""
+        with self._lock:
+            column = self._columns.get(field)
+            gathered = Gathered(among, (), ()) if column is None else gather(column, among)
+        return spread_of(gathered)
 
     def admit(self, metadata: Metadata) -> None:
         """Check that `metadata` can be indexed; call it before the store commits.

@@ -40,6 +40,9 @@ class Keys(Protocol[K]):
     def spans(self, keys: Sequence[K]) -> tuple[Positions, Positions]:
         """`left` and `right` of each of `keys`."""
 
+    def picked(self, entries: Positions) -> tuple[list[K], Positions]:
+        """The distinct keys of `entries`, ascending, and which one each entry has."""
+
     def kept(self, mask: Mask) -> Keys[K]:
         """Only the entries for which `mask`, bool [entries], is true."""
 
@@ -83,6 +86,10 @@ class NumberKeys(Generic[N]):
             np.searchsorted(self.array, wanted, "left"),
             np.searchsorted(self.array, wanted, "right"),
         )
+
+    def picked(self, entries: Positions) -> tuple[list[N], Positions]:
+        distinct, codes = np.unique(self.array[entries], return_inverse=True)
+        return distinct.tolist(), codes.astype(np.int64)
 
     def kept(self, mask: Mask) -> NumberKeys[N]:
         return NumberKeys(self.array[mask])
@@ -133,6 +140,11 @@ class TextKeys:
     def spans(self, keys: Sequence[bytes]) -> tuple[Positions, Positions]:
         index, found = self._locate(sorted(keys))
         return self.starts[index], self.starts[index + found]
+
+    def picked(self, entries: Positions) -> tuple[list[bytes], Positions]:
+        texts = np.searchsorted(self.starts, entries, "right") - 1
+        distinct, codes = np.unique(texts, return_inverse=True)
+        return [self._text(i) for i in distinct.tolist()], codes.astype(np.int64)
 
     def kept(self, mask: Mask) -> TextKeys:
         if len(mask) == 0:

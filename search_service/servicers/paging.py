@@ -5,18 +5,40 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 
 from google.protobuf.message import Message
 
 from lookalike.wire.errors import PageTokenInvalid
+from search_service.shard.field_types import Place
 
 _DIGEST_BYTES = 12
 
 
-def scope_of(kind: str, uid: str = "", condition: Message | None = None) -> bytes:
-    """Return what a token is bound to: the listing, its collection and filter."""
-    text = condition.SerializeToString(deterministic=True) if condition is not None else b""
-    return b"\0".join((kind.encode(), uid.encode(), text))
+def scope_of(kind: str, uid: str = "", *conditions: Message) -> bytes:
+    """Return what a token is bound to: the listing, its collection, filter and order."""
+    texts = [condition.SerializeToString(deterministic=True) for condition in conditions]
+    lengths = ",".join(str(len(text)) for text in texts)
+    return b"\0".join((kind.encode(), uid.encode(), lengths.encode(), *texts))
+
+
+def make_place_token(scope: bytes, place: Place) -> str:
+    """Return the token for the page after a place in an ordered list."""
+    return make_token(scope, json.dumps([place.value, place.id]))
+
+
+def read_place(scope: bytes, token: str) -> Place | None:
+    """Return the place of a token; None for an empty one.
+
+    Raises:
+        PageTokenInvalid: the token is not one of this listing.
+    """
+    last = read_token(scope, token)
+    if not last:
+        return None
+    # The digest shows that it was made here; `json` keeps 1.0, true and "1" apart.
+    value, item_id = json.loads(last)
+    return Place(value, item_id)
 
 
 def make_token(scope: bytes, last: str) -> str:

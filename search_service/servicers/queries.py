@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from lookalike.v1 import search_pb2
-from lookalike.wire.errors import InvalidField
+from lookalike.wire.errors import InvalidField, LimitExceeded
 from search_service import limits
 from search_service.catalog import Catalog
 from search_service.embedders import Embedders
@@ -17,7 +17,8 @@ from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.targets import Targets, resolve_targets
-from search_service.servicers.translate import fill_result, read_fields
+from search_service.servicers.translate import fill_result, read_fields, read_path
+from search_service.shard.field_types import GroupBy
 from search_service.shard.types import Fields, QueryRequest
 
 _NO_FIELDS = Fields()
@@ -84,6 +85,7 @@ def read_request(
         exclude=_excluded(targets, request.exclude_ids),
         fields=read_fields(request.fields) if request.HasField("fields") else _NO_FIELDS,
         deadline_s=deadline_s,
+        group_by=_group_by(request),
     )
 
 
@@ -103,11 +105,31 @@ def check_request(request: search_pb2.SearchRequest) -> None:
             limits.MIN_EXPANSION,
             limits.MAX_EXPANSION_SEARCH,
         )
+    _check_groups(request)
     if not math.isfinite(request.min_score):
         raise InvalidField("min_score", "must be a finite number")
     limits.check_count("exclude_ids", len(request.exclude_ids), limits.MAX_EXCLUDE_IDS, least=0)
     for index, item_id in enumerate(request.exclude_ids):
         limits.check_id(item_id, f"exclude_ids[{index}]")
+
+
+def _group_by(request: search_pb2.SearchRequest) -> GroupBy | None:
+    if not request.HasField("group_by"):
+        return None
+    by = request.group_by
+    return GroupBy(read_path(by.field, "group_by.field"), by.hits_per_group or 1)
+
+
+def _check_groups(request: search_pb2.SearchRequest) -> None:
+    by = _group_by(request)
+    if by is None:
+        return
+    limits.check_range("group_by.hits_per_group", by.hits_per_group, 1, limits.MAX_HITS_PER_GROUP)
+    if (request.limit or limits.DEFAULT_LIMIT) * by.hits_per_group > limits.MAX_GROUPED_HITS:
+        raise LimitExceeded(
+            "group_by.hits_per_group",
+            f"times limit must be at most {limits.MAX_GROUPED_HITS:,}: ask for fewer of one",
+        )
 
 
 def _excluded(targets: Targets, exclude_ids: Sequence[str]) -> Sequence[frozenset[str]]:

@@ -87,6 +87,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         """Count items."""
         return await self._reads.count(request)
 
+    async def CountFacets(
+        self, request: search_pb2.CountFacetsRequest, context: Context
+    ) -> search_pb2.CountFacetsResponse:
+        """Count items by the values of a field."""
+        return await self._reads.facets(request)
+
 
 class _Stream:
     """One SearchStream: a bounded number of requests under way."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from google.protobuf import duration_pb2, timestamp_pb2
+from collections.abc import Sequence
 
-from lookalike.v1 import image_pb2, search_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+from lookalike.v1 import filter_pb2, image_pb2, search_pb2
 from lookalike.wire import vectors
-from lookalike.wire.errors import LimitExceeded, LookalikeError
+from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
-from search_service.limits import MAX_THUMBNAIL_BYTES
+from search_service.filters.ast import Instant, Path, Scalar
+from search_service.filters.paths import parse_path
+from search_service.limits import MAX_METADATA_FIELDS, MAX_THUMBNAIL_BYTES, check_count
 from search_service.servicers.structs import write_metadata
 from search_service.shard.types import (
     Fields,
+    Hit,
     MutationOutcome,
     Plan,
     QueryOutcome,
@@ -20,12 +26,18 @@ from search_service.shard.types import (
 
 
 def read_fields(message: search_pb2.ItemFields) -> Fields:
-    """Return which parts of an item are asked for."""
+    """Return which parts of an item are asked for.
+
+    Raises:
+        InvalidField: a metadata field has no path's form.
+        LimitExceeded: too many metadata fields.
+    """
     return Fields(
         metadata=message.metadata,
         facts=message.facts,
         thumbnail=message.thumbnail,
         vector=message.vector,
+        metadata_paths=_read_paths(message.metadata_fields),
     )
 
 
@@ -71,14 +83,35 @@ def fill_result(
     outcome: QueryOutcome, result: search_pb2.QueryResult, *, explain: bool, embed_s: float
 ) -> None:
     """Fill an empty `result` with the hits of a query."""
-    hits = result.hits
-    for hit in outcome.hits:
-        message = hits.add(id=hit.id, score=hit.score)
-        if hit.item is not None:
-            fill_item(hit.item, message.item, with_id=False)
+    _fill_hits(outcome.hits, result.hits)
+    for group in outcome.groups:
+        into = result.groups.add(value=value_message(group.value))
+        _fill_hits(group.hits, into.hits)
     result.plan_kind = search_pb2.PlanKind.ValueType(outcome.plan.kind.value)
     if explain:
         fill_plan(outcome.plan, result.plan, embed_s)
+
+
+def value_message(value: Scalar) -> filter_pb2.FilterValue:
+    """Return a value of a metadata field."""
+    if isinstance(value, bool):
+        return filter_pb2.FilterValue(bool_value=value)
+    if isinstance(value, str):
+        return filter_pb2.FilterValue(string_value=value)
+    assert not isinstance(value, Instant), "points in time are listed as their strings"
+    return filter_pb2.FilterValue(number_value=value)
+
+
+def read_path(text: str, field: str) -> Path:
+    """Return the path of a metadata field.
+
+    Raises:
+        InvalidField: it has not the form of one.
+    """
+    try:
+        return parse_path(text)
+    except ValueError as error:
+        raise InvalidField(field, str(error)) from error
 
 
 def fill_plan(plan: Plan, message: search_pb2.QueryPlan, embed_s: float) -> None:
@@ -93,6 +126,20 @@ def fill_plan(plan: Plan, message: search_pb2.QueryPlan, embed_s: float) -> None
     message.filter_time.CopyFrom(duration_of(plan.filter_s))
     message.wait_time.CopyFrom(duration_of(plan.wait_s))
     message.search_time.CopyFrom(duration_of(plan.search_s))
+
+
+def _read_paths(texts: Sequence[str]) -> Sequence[Path]:
+    check_count("fields.metadata_fields", len(texts), MAX_METADATA_FIELDS, least=0)
+    return tuple(
+        read_path(text, f"fields.metadata_fields[{index}]") for index, text in enumerate(texts)
+    )
+
+
+def _fill_hits(hits: Sequence[Hit], into: RepeatedCompositeFieldContainer[search_pb2.Hit]) -> None:
+    for hit in hits:
+        message = into.add(id=hit.id, score=hit.score)
+        if hit.item is not None:
+            fill_item(hit.item, message.item, with_id=False)
 
 
 def outcome_message(outcome: MutationOutcome) -> search_pb2.MutationResult:

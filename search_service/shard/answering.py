@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,13 +14,18 @@ from lookalike.wire.vectors import F32
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.candidates import LEAST_FLOOR, Ranked
 from search_service.shard.engine import Waiting, wanted_rows
+from search_service.shard.field_types import GroupBy
 from search_service.shard.filter_index import FilterIndex
+from search_service.shard.grouping import MORE_ROWS, group_rows
 from search_service.shard.memory import Memory, Snapshot
-from search_service.shard.plan import Answer, Task, answer
+from search_service.shard.plan import Answer, Matches, Task, answer
 from search_service.shard.reads import ItemReader
-from search_service.shard.types import Fields, Hit, Plan, QueryOutcome, QueryRequest
+from search_service.shard.types import Fields, Hit, HitGroup, Plan, QueryOutcome, QueryRequest
 
 NO_FIELDS = Fields()
+NO_GROUPS: Sequence[HitGroup] = ()
+# Of one query: hits, or groups of them.
+Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
 
 
 class Answering:
@@ -57,11 +63,7 @@ class Answering:
         with ExitStack() as held:
             with self._memory.lock:  # so that both are of one moment
                 snapshot = held.enter_context(self._memory.snapshot())
-                matches = (
-                    None
-                    if first.filter is None
-                    else self._filters.matches(first.filter, snapshot.upto)
-                )
+                matches = self._matches(first, snapshot.upto)
             filtered_s = time.monotonic()
             task = Task(
                 queries=_joined([one.request for one in group]),
@@ -71,8 +73,14 @@ class Answering:
                 expansion=first.expansion_search or self._expansion(),
                 matches=matches,
             )
-            found = answer(snapshot, task, self._threads)
-            hits = _hits(snapshot, found.ranked, [one.request for one in group])
+            requests = [one.request for one in group]
+            if first.group_by is None:
+                found = answer(snapshot, task, self._threads)
+                hits: list[Hits] = [
+                    (some, NO_GROUPS) for some in _hits(snapshot, found.ranked, requests)
+                ]
+            else:
+                found, hits = self._grouped(snapshot, task, first.group_by, requests)
         searched_s = time.monotonic()
         plan = Plan(
             kind=found.kinds[0],
@@ -87,10 +95,35 @@ class Answering:
         )
         return self._outcomes(group, hits, found, plan, begun_s)
 
+    def _matches(self, request: QueryRequest, upto: int) -> Matches | None:
+        if request.group_by is not None:
+            return self._filters.matches(request.filter, upto, having=request.group_by.field)
+        return None if request.filter is None else self._filters.matches(request.filter, upto)
+
+    def _grouped(
+        self, snapshot: Snapshot, task: Task, by: GroupBy, requests: list[QueryRequest]
+    ) -> tuple[Answer, list[Hits]]:
+        """Rank ever more rows until they fill the groups of every query."""
+        assert task.matches is not None, "items without the field are left out"
+        matches = task.matches
+        while True:
+            found = answer(snapshot, task, self._threads)
+            grouped = group_rows(
+                found.ranked,
+                snapshot.ids,
+                self._filters.spread(by.field, np.unique(found.ranked.ordinal)),
+                requests,
+                task.count,
+                lambda value: self._filters.holders(by.field, value, matches),
+            )
+            if grouped.enough or task.count >= len(matches.ordinals):
+                return found, [([], groups) for groups in grouped.groups]
+            task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
+
     def _outcomes(
         self,
         group: list[Waiting],
-        hits: list[list[Hit]],
+        hits: list[Hits],
         found: Answer,
         plan: Plan,
         begun_s: float,
@@ -106,19 +139,28 @@ class Answering:
             plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[start:end])}
             outcomes.append(
                 [
-                    QueryOutcome(some, plans[kind])
-                    for some, kind in zip(mine, found.kinds[start:end], strict=True)
+                    QueryOutcome(some, plans[kind], groups)
+                    for (some, groups), kind in zip(mine, found.kinds[start:end], strict=True)
                 ]
             )
             start = end
         return outcomes
 
-    def _with_items(self, hits: list[list[Hit]], fields: Fields) -> list[list[Hit]]:
+    def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:
         """Read what hits carry; one that was deleted meanwhile is left out."""
-        items = self._reader.get(list({hit.id for some in hits for hit in some}), fields)
+        ids = {hit.id for some, _ in hits for hit in some}
+        ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
+        items = self._reader.get(list(ids), fields)
+
+        def filled(some: Sequence[Hit]) -> list[Hit]:
+            return [Hit(hit.id, hit.score, items[hit.id]) for hit in some if hit.id in items]
+
         return [
-            [Hit(hit.id, hit.score, items[hit.id]) for hit in some if hit.id in items]
-            for some in hits
+            (
+                filled(some),
+                [HitGroup(each.value, kept) for each in groups if (kept := filled(each.hits))],
+            )
+            for some, groups in hits
         ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
+from search_service.shard.field_types import Facets, Order, OrderedItem, Place
 from search_service.shard.types import (
     CollectionSpec,
     DuplicateSettings,
@@ -20,7 +21,7 @@ from search_service.shard.types import (
 )
 
 if TYPE_CHECKING:
-    from search_service.filters.ast import Filter
+    from search_service.filters.ast import Filter, Path
 
 
 class ShardApi(Protocol):
@@ -67,6 +68,24 @@ class ShardApi(Protocol):
         self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
     ) -> list[StoredItem]:
         """Read up to `page_size` items with ids after `after_id`, sorted by id."""
+
+    def list_ordered(
+        self,
+        *,
+        filter: Filter | None,
+        order: Order,
+        after: Place | None,
+        page_size: int,
+        fields: Fields,
+    ) -> list[OrderedItem]:
+        """Read up to `page_size` items that stand after `after` in `order`.
+
+        Equal values by id; items without a value last. An item that is deleted
+        meanwhile is left out.
+        """
+
+    def facets(self, field: Path, filter: Filter | None, limit: int) -> Facets:
+        """Count the values of `field`; the `limit` most frequent are listed."""
 
     def count(self, filter: Filter | None) -> int:
         """Count items."""

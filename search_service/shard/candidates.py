@@ -52,19 +52,19 @@ class Candidates:
     def __init__(self, queries: F32, count: int, floor: F32) -> None:
         """`queries` is float32 [B, D]; `floor`, float32 [B], the least score wanted.
 
-        `survivors`, int64 [B], counts the rows that count, whatever their score.
+        `radius`, float32 [B], is the score down to which every source gave all its
+        rows; what lies below may have unseen rows before it.
         """
         self._queries = queries
         self._count = count
         self._least = np.maximum(floor, LEAST_FLOOR) - MARGIN
-        self.survivors: I64 = np.zeros(len(queries), dtype=np.int64)
+        self.radius: F32 = np.full(len(queries), LEAST, dtype=np.float32)
         self._parts: list[_Part] = []
         self.compared = 0
 
     def offer_all(self, source: Source, rows: I64, scores: F32) -> None:
         """Offer rows, int64 [n], to all queries: float32 scores [B, n], -inf for none."""
         self.compared += len(rows)
-        self.survivors += np.count_nonzero(scores[:1] > LEAST)
         self._raise_least(scores)
         query, column = np.nonzero(scores >= self._least[:, None])
         if len(query):
@@ -73,11 +73,14 @@ class Candidates:
     def offer_each(self, source: Source, rows: I64, scores: F32) -> None:
         """Offer each query rows of its own: int64 [B, n], float32 [B, n], -inf for none."""
         self.compared += rows.shape[1]
-        self.survivors += np.count_nonzero(scores > LEAST, axis=1)
         self._raise_least(scores)
         query, column = np.nonzero(scores >= self._least[:, None])
         if len(query):
             self._parts.append(_Part(source, query, rows[query, column], scores[query, column]))
+
+    def reach(self, radius: F32) -> None:
+        """Say down to which score, float32 [B], a source gave all its rows."""
+        self.radius = np.maximum(self.radius, radius)
 
     def rank(self, snapshot: Snapshot, allowed: Flags | None) -> Ranked:
         """Score exactly; live, allowed ordinals only, equal scores in any order.

@@ -13,12 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, LookalikeError, Reason, Unavailable
 from search_service.filters.ast import Filter
+from search_service.shard.field_types import GroupBy
+from search_service.shard.grouping import FIRST_ROWS
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
 from search_service.shard.types import QueryOutcome, QueryRequest
+
+# Size class, exact, expansion, filter, groups.
+Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None]
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +38,7 @@ class Waiting:
     since_s: float
 
     @property
-    def key(self) -> tuple[int, bool, int, Filter | None]:
+    def key(self) -> Key:
         """What requests must share to be answered in one call."""
         request = self.request
         return (
@@ -40,6 +46,7 @@ class Waiting:
             request.exact,
             request.expansion_search,
             request.filter,
+            request.group_by,
         )
 
 
@@ -76,7 +83,7 @@ class Engine:
         refusal = self._admit(waiting)
         if refusal is not None:
             waiting.future.set_exception(refusal)
-        elif request.filter is None:
+        elif request.filter is None and request.group_by is None:
             self._enqueue(waiting)
         else:
             self._when_filters_ready(lambda: self._enqueue(waiting))
@@ -156,7 +163,10 @@ class Engine:
 
 def wanted_rows(request: QueryRequest) -> int:
     """Return how many rows a query needs so that `limit` are left without the excluded."""
-    return request.limit + max((len(ids) for ids in request.exclude), default=0)
+    excluded = max((len(ids) for ids in request.exclude), default=0)
+    if request.group_by is None:
+        return request.limit + excluded
+    return request.limit * request.group_by.hits_per_group * FIRST_ROWS + excluded
 
 
 def _size_class(rows: int) -> int:
@@ -168,7 +178,7 @@ def _size_class(rows: int) -> int:
 
 
 def _group(taken: list[Waiting]) -> list[list[Waiting]]:
-    groups: dict[tuple[int, bool, int, Filter | None], list[Waiting]] = {}
+    groups: dict[Key, list[Waiting]] = {}
     for one in taken:
         groups.setdefault(one.key, []).append(one)
     return list(groups.values())

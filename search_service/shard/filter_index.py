@@ -18,12 +18,16 @@ import numpy as np
 import orjson
 
 from lookalike.wire.errors import Reason, Unavailable
-from search_service.filters.ast import Filter
+from search_service.filters.ast import Equals, Filter, Scalar
+from search_service.filters.ast import Path as FieldPath
+from search_service.filters.bitmaps import bitmap_of, ordinals_of
 from search_service.filters.index import MetadataIndex
+from search_service.filters.spread import Spread
 from search_service.shard.effects import Added, Effect, Killed
 from search_service.shard.plan import Matches
 from search_service.shard.refusals import closed
 from search_service.shard.schema import open_reader
+from search_service.shard.segment_api import I64
 from search_service.shard.types import Metadata
 
 _log = logging.getLogger(__name__)
@@ -89,25 +93,37 @@ class FilterIndex:
                 self._index.remove(effect.ordinal, effect.before)
                 self._index.add(effect.ordinal, effect.after)
 
-    def matches(self, filter: Filter, upto: int) -> Matches:
+    def matches(self, filter: Filter | None, upto: int, having: FieldPath | None = None) -> Matches:
         """Evaluate a filter over the live ordinals below `upto`; after `when_ready`.
+
+        `having` leaves out items without that field.
 
         Raises:
             FilterInvalid: it passes a limit.
             Unavailable: the metadata could not be read.
         """
-        if self._stop.is_set():
-            raise closed()
-        if self._failed:
-            raise Unavailable(
-                "filters cannot be used: the collection's metadata could not be read",
-                reason=Reason.STORE_FAILED,
-            )
-        found = self._index.evaluate(filter)
+        self._check()
+        found = self._index.all if filter is None else self._index.evaluate(filter)
+        if having is not None:
+            found &= self._index.present(having)
         ordinals = np.frombuffer(found.to_array(), dtype=np.uint32).astype(np.int64)
         allowed = np.zeros(upto, dtype=np.bool_)
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
+
+    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
+        """Count the items of `matches` that hold `value`; after `when_ready`."""
+        found = ordinals_of(self._index.evaluate(Equals(field, value)))
+        return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
+
+    def spread(self, field: FieldPath, ordinals: I64) -> Spread:
+        """Say which values of `field` live items hold; after `when_ready`.
+
+        Raises:
+            Unavailable: the metadata could not be read.
+        """
+        self._check()
+        return self._index.spread(field, bitmap_of(ordinals))
 
     def close(self) -> None:
         """Stop reading; who waits is called."""
@@ -115,6 +131,15 @@ class FilterIndex:
         if self._thread.ident is not None:
             self._thread.join()
         self._finish(failed=not self._loaded)
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise closed()
+        if self._failed:
+            raise Unavailable(
+                "filters cannot be used: the collection's metadata could not be read",
+                reason=Reason.STORE_FAILED,
+            )
 
     def _load(self) -> None:
         try:

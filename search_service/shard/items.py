@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from lookalike.wire.errors import Reason, Unavailable
-from search_service.filters.ast import Filter
+from search_service.filters.ast import Filter, Path
+from search_service.shard.facets import count_facets
+from search_service.shard.field_types import Facets, Order, OrderedItem, Place
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.memory import Memory
+from search_service.shard.ordering import next_places
 from search_service.shard.plan import Matches
 from search_service.shard.reads import ItemReader
+from search_service.shard.segment_api import I64
 from search_service.shard.types import Fields, StoredItem
 
 # Ids read at a time to find those that meet a filter: they are short.
@@ -49,7 +54,33 @@ class Items:
         found = self._reader.get(chosen[:page_size], fields)
         return [found[id] for id in chosen[:page_size] if id in found]
 
-    def _matches(self, filter: Filter) -> Matches:
+    def ordered_page(
+        self,
+        filter: Filter | None,
+        order: Order,
+        after: Place | None,
+        page_size: int,
+        fields: Fields,
+    ) -> list[OrderedItem]:
+        """Read up to `page_size` items that stand after `after` in `order`."""
+        everything, ids = self._live(filter)
+        spread = self._filters.spread(order.field, everything)
+        places = next_places(spread, everything, ids, order, after, page_size)
+        found = self._reader.get([place.id for place in places], fields)
+        return [OrderedItem(place, found[place.id]) for place in places if place.id in found]
+
+    def facets(self, field: Path, filter: Filter | None, limit: int) -> Facets:
+        """Count the values of `field`; the `limit` most frequent are listed."""
+        everything, _ = self._live(filter)
+        return count_facets(self._filters.spread(field, everything), len(everything), limit)
+
+    def _live(self, filter: Filter | None) -> tuple[I64, Sequence[str | None]]:
+        """Return the live ordinals that meet `filter`, ascending, and ids by ordinal."""
+        matches = self._matches(filter)
+        with self._memory.snapshot() as snapshot:
+            return matches.ordinals, snapshot.ids
+
+    def _matches(self, filter: Filter | None) -> Matches:
         ready = threading.Event()
         self._filters.when_ready(ready.set)
         if not ready.wait(FILTERS_WAIT_S):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.shard.candidates import Candidates, Ranked
+from search_service.shard.candidates import MARGIN, Candidates, Ranked
 from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Flags
 from search_service.shard.search import scan_all, scan_matches, search_graphs
@@ -26,6 +26,11 @@ MAX_FETCH_SHARE = 0.05
 # back what a short or quantised form of the vectors lost.
 OVERFETCH = 2.0
 OVERFETCH_MORE = 16
+# With a filter the wanted rows lie deeper, where the reduced form orders worse: of
+# 50,000 x 512, a random third, 2.0 and the plain expansion gave recall@10 .982
+# where the whole gave .994.
+FILTERED_OVERFETCH = 3.0
+MOST_EXPANSION = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def answer(snapshot: Snapshot, task: Task, threads: int) -> Answer:
     if fetch is None:
         return _scan(snapshot, task)
     into = Candidates(task.queries, task.count, task.floor)
-    expansion = max(task.expansion, fetch)
+    expansion = max(_expansion(snapshot, task), fetch)
     allowed = task.matches.allowed if task.matches else None
     search_graphs(
         snapshot,
@@ -80,7 +85,9 @@ def answer(snapshot: Snapshot, task: Task, threads: int) -> Answer:
         into.rank(snapshot, allowed), (kind,) * len(task.queries), into.compared, expansion
     )
     wanted = min(task.count, _matching(snapshot, task))
-    short = np.flatnonzero(into.survivors < wanted)
+    # Nothing above the floor is unseen where the graphs reached down to it.
+    open_below = into.radius > task.floor
+    short = np.flatnonzero((_certain(found.ranked, into.radius) < wanted) & open_below)
     return _with_scans(snapshot, task, found, short) if len(short) else found
 
 
@@ -107,8 +114,27 @@ def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
         return None
     # Items in the head hide dead nodes here; the fallback is there for what is left.
     live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
-    fetch = int(task.count * OVERFETCH / (share * live)) + OVERFETCH_MORE
+    overfetch = OVERFETCH if task.matches is None else FILTERED_OVERFETCH
+    fetch = int(task.count * overfetch / (share * live)) + OVERFETCH_MORE
     return fetch if fetch <= min(MAX_FETCH, MAX_FETCH_SHARE * nodes) else None
+
+
+def _expansion(snapshot: Snapshot, task: Task) -> int:
+    """Return the search expansion: the k-th match is the k/share-th of all rows."""
+    if task.matches is None:
+        return task.expansion
+    share = max(1, _matching(snapshot, task)) / max(1, snapshot.items)
+    return max(task.expansion, min(MOST_EXPANSION, int(task.expansion / share**0.5)))
+
+
+def _certain(ranked: Ranked, radius: F32) -> I64:
+    """Count each query's rows, int64 [B], that no unseen row can stand before.
+
+    Those that stand lower may be all that was left of a filter that keeps what is
+    far from the query: rows of the side list or the head, with better ones unseen.
+    """
+    near = ranked.score >= radius[ranked.query] - MARGIN
+    return np.bincount(ranked.query[near], minlength=len(radius))
 
 
 def _matching(snapshot: Snapshot, task: Task) -> int:

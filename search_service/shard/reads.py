@@ -13,9 +13,10 @@ import numpy as np
 import orjson
 
 from lookalike.wire.errors import Reason, Unavailable
+from search_service.shard.picking import pick
 from search_service.shard.schema import open_reader
 from search_service.shard.segment_api import I64
-from search_service.shard.types import Fields, StoredItem
+from search_service.shard.types import Fields, Metadata, StoredItem
 
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
@@ -131,13 +132,18 @@ def _select(fields: Fields) -> str:
     return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
 
 
+def _read_metadata(metadata: bytes, fields: Fields) -> Metadata:
+    read: Metadata = orjson.loads(metadata)
+    return pick(read, fields.metadata_paths) if fields.metadata_paths else read
+
+
 def _item(row: tuple[str, int, int, str, bytes, bytes, bytes, bytes], fields: Fields) -> StoredItem:
     id, version, time_us, near_id, metadata, facts, thumbnail, vector = row
     return StoredItem(
         id=id,
         version=version,
         update_time_us=time_us,
-        metadata=orjson.loads(metadata) if fields.metadata else None,
+        metadata=_read_metadata(metadata, fields) if fields.metadata else None,
         facts=facts or b"",
         thumbnail=thumbnail or b"",
         vector=np.frombuffer(vector, dtype="<f4") if fields.vector else None,

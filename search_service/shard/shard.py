@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ import numpy as np
 
 from lookalike.wire.errors import DimensionMismatch, Exhausted
 from search_service.filters.ast import Filter
+from search_service.filters.ast import Path as FieldPath
 from search_service.segments.source import DiskSegments
 from search_service.shard import rows, schema
 from search_service.shard.answering import Answering
 from search_service.shard.ballast import Ballast
 from search_service.shard.engine import Engine
+from search_service.shard.field_types import Facets, Order, OrderedItem, Place
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.items import Items
 from search_service.shard.keeper import Keeper, unindexed_ordinals
@@ -29,6 +30,7 @@ from search_service.shard.reads import ItemReader
 from search_service.shard.recall import measure_recall
 from search_service.shard.segment_api import SegmentSource
 from search_service.shard.sequencer import Sequencer
+from search_service.shard.stats import read_stats
 from search_service.shard.types import (
     CollectionSpec,
     DuplicateSettings,
@@ -179,33 +181,29 @@ class Shard:
         """See `ShardApi`."""
         return self._items.page(filter, after_id, page_size, fields)
 
+    def list_ordered(
+        self,
+        *,
+        filter: Filter | None,
+        order: Order,
+        after: Place | None,
+        page_size: int,
+        fields: Fields,
+    ) -> list[OrderedItem]:
+        """See `ShardApi`."""
+        return self._items.ordered_page(filter, order, after, page_size, fields)
+
+    def facets(self, field: FieldPath, filter: Filter | None, limit: int) -> Facets:
+        """See `ShardApi`."""
+        return self._items.facets(field, filter, limit)
+
     def count(self, filter: Filter | None) -> int:
         """See `ShardApi`."""
         return self._items.count(filter)
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
-        with self._memory.snapshot() as snapshot:
-            items = snapshot.items
-            head = np.concatenate(
-                [np.empty(0, dtype=np.int64), *(view.ordinals for view in snapshot.head)]
-            )
-            flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
-            unindexed = sum(int(np.count_nonzero(snapshot.alive(some))) for some in [head, *flat])
-            sealed = snapshot.sealed
-            graphs = [one for one in sealed if one.segment.has_graph]
-            return ShardStats(
-                items=items,
-                head_vectors=len(head),
-                unindexed_vectors=unindexed,
-                graph_vectors=sum(one.nodes - one.segment.side_nodes for one in graphs),
-                side_list_vectors=sum(one.segment.side_nodes for one in graphs),
-                segments=len(sealed),
-                disk_bytes=_tree_bytes(self._directory),
-                builds=self._keeper.builds,
-                last_build_error=self._keeper.last_error,
-                building=self._keeper.building,
-            )
+        return read_stats(self._memory, self._keeper, self._directory)
 
     def update_settings(
         self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
@@ -286,11 +284,3 @@ def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
         dimension=spec.dimension,
         fingerprint=spec.model_fingerprint,
     )
-
-
-def _tree_bytes(directory: Path) -> int:
-    total = 0
-    for path in directory.rglob("*"):
-        with suppress(FileNotFoundError):  # builds come and go meanwhile
-            total += path.stat().st_size if path.is_file() else 0
-    return total

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.vectors import F32
+from search_service.shard.field_types import GroupBy
 
 if TYPE_CHECKING:
-    from search_service.filters.ast import Filter
+    from search_service.filters.ast import Filter, Path, Scalar
 
 JsonValue: TypeAlias = (
     bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
@@ -168,6 +169,8 @@ class Fields:
     facts: bool = False
     thumbnail: bool = False
     vector: bool = False
+    # Of the metadata only what stands under these; all where there are none.
+    metadata_paths: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ class QueryRequest:
 
     `vectors` is float32 [B, D], unit L2. `exclude` holds, for each query, ids to
     leave out of its hits (empty: none). `deadline_s` is on `time.monotonic()`.
+    With `group_by`, `limit` counts groups.
     """
 
     vectors: F32
@@ -201,6 +205,7 @@ class QueryRequest:
     exclude: Sequence[frozenset[str]] = ()
     fields: Fields = Fields()
     deadline_s: float | None = None
+    group_by: GroupBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,14 @@ class Hit:
     id: str
     score: float
     item: StoredItem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """Hits that share a value, best first."""
+
+    value: Scalar
+    hits: Sequence[Hit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +242,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
-    """Hits of one query, best first, equal scores by id."""
+    """Hits of one query, best first, equal scores by id; or groups, by their best."""
 
     hits: Sequence[Hit]
     plan: Plan
+    groups: Sequence[HitGroup] = ()
 
 
 @dataclass(frozen=True, slots=True)

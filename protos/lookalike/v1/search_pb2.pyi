@@ -268,10 +268,13 @@ class SearchRequest(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias of the collection."""
     limit: _builtins.int
-    """Most hits for each query: 1 to 10,000; 0 for 10."""
+    """Most hits for each query: 1 to 10,000; 0 for 10. With `group_by`, most
+    groups.
+    """
     min_score: _builtins.float
     """Only hits with at least this cosine."""
     exact: _builtins.bool
@@ -296,6 +299,10 @@ class SearchRequest(_message.Message):
     def exclude_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids to leave out: at most 10,000."""
 
+    @_builtins.property
+    def group_by(self) -> Global___GroupBy:
+        """Gathers hits by a metadata field, in `QueryResult.groups`."""
+
     def __init__(
         self,
         *,
@@ -309,16 +316,46 @@ class SearchRequest(_message.Message):
         fields: Global___ItemFields | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
+        group_by: Global___GroupBy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "min_score", b"min_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "limit", b"limit", "min_score", b"min_score", "queries", b"queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "queries", b"queries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class GroupBy(_message.Message):
+    """Gathers hits by the values of a metadata field. Items without a value there
+    are left out; an item with a list is in the group of each element. Strings in
+    RFC 3339 form are strings here.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    HITS_PER_GROUP_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field: keys joined by dots, such as "camera.model". Required."""
+    hits_per_group: _builtins.int
+    """Most hits of each group: 1 to 100; 0 for 1. Times `limit` at most 10,000."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        hits_per_group: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "hits_per_group", b"hits_per_group"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
 
 @_typing.final
 class ItemFields(_message.Message):
@@ -330,6 +367,7 @@ class ItemFields(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
+    METADATA_FIELDS_FIELD_NUMBER: _builtins.int
     metadata: _builtins.bool
     """metadata."""
     facts: _builtins.bool
@@ -338,6 +376,13 @@ class ItemFields(_message.Message):
     """facts.thumbnail_webp."""
     vector: _builtins.bool
     """vector_f32_le."""
+    @_builtins.property
+    def metadata_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of the metadata fields to return, where `metadata` is set: at most
+        64; none for all. A path returns what stands under it, objects and lists
+        whole; one that an item lacks is passed over.
+        """
+
     def __init__(
         self,
         *,
@@ -345,10 +390,11 @@ class ItemFields(_message.Message):
         facts: _builtins.bool = ...,
         thumbnail: _builtins.bool = ...,
         vector: _builtins.bool = ...,
+        metadata_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "metadata_fields", b"metadata_fields", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -387,15 +433,22 @@ class QueryResult(_message.Message):
     HITS_FIELD_NUMBER: _builtins.int
     PLAN_KIND_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     plan_kind: Global___PlanKind.ValueType
     """Which plan ran."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
-        """Best first; equal scores by id."""
+        """Best first; equal scores by id. Empty with `group_by`."""
 
     @_builtins.property
     def plan(self) -> Global___QueryPlan:
         """What was done; set when asked for."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___HitGroup]:
+        """With `group_by`: by their best hits, best first; equal ones by the ids of
+        these.
+        """
 
     def __init__(
         self,
@@ -403,14 +456,45 @@ class QueryResult(_message.Message):
         hits: _abc.Iterable[Global___Hit] | None = ...,
         plan_kind: Global___PlanKind.ValueType = ...,
         plan: Global___QueryPlan | None = ...,
+        groups: _abc.Iterable[Global___HitGroup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "hits", b"hits", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryResult: _TypeAlias = QueryResult  # noqa: Y015
+
+@_typing.final
+class HitGroup(_message.Message):
+    """Hits that share a value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def value(self) -> _filter_pb2.FilterValue:
+        """The value: a string, a number or a boolean."""
+
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
+        """Best first; equal scores by id."""
+
+    def __init__(
+        self,
+        *,
+        value: _filter_pb2.FilterValue | None = ...,
+        hits: _abc.Iterable[Global___Hit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HitGroup: _TypeAlias = HitGroup  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
@@ -989,6 +1073,7 @@ class ListItemsRequest(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias."""
     page_size: _builtins.int
@@ -1003,6 +1088,10 @@ class ListItemsRequest(_message.Message):
     def fields(self) -> Global___ItemFields:
         """What an item carries besides its id, version and time."""
 
+    @_builtins.property
+    def order(self) -> Global___ItemOrder:
+        """By which field to sort; not set for the id."""
+
     def __init__(
         self,
         *,
@@ -1011,14 +1100,44 @@ class ListItemsRequest(_message.Message):
         fields: Global___ItemFields | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        order: Global___ItemOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "filter", b"filter", "order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "fields", b"fields", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "fields", b"fields", "filter", b"filter", "order", b"order", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListItemsRequest: _TypeAlias = ListItemsRequest  # noqa: Y015
+
+@_typing.final
+class ItemOrder(_message.Message):
+    """Sorts items by a metadata field: false, true, numbers, strings by code points,
+    or the other way round; equal values by id. A list counts with the element
+    that comes first. Items without a value come last either way, by id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    DESCENDING_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field. Required."""
+    descending: _builtins.bool
+    """Greatest first."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        descending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descending", b"descending", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemOrder: _TypeAlias = ItemOrder  # noqa: Y015
 
 @_typing.final
 class ListItemsResponse(_message.Message):
@@ -1032,7 +1151,7 @@ class ListItemsResponse(_message.Message):
     """For the next page; empty on the last."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
-        """Sorted by id."""
+        """Sorted by id, or in the order asked for."""
 
     def __init__(
         self,
@@ -1097,3 +1216,111 @@ class CountItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountItemsResponse: _TypeAlias = CountItemsResponse  # noqa: Y015
+
+@_typing.final
+class CountFacetsRequest(_message.Message):
+    """Asks for the values of a field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name or alias."""
+    field: _builtins.str
+    """Path of the field. Required."""
+    limit: _builtins.int
+    """Most values: 1 to 1,000; 0 for 10."""
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Only items that meet it."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        field: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "field", b"field", "filter", b"filter", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountFacetsRequest: _TypeAlias = CountFacetsRequest  # noqa: Y015
+
+@_typing.final
+class CountFacetsResponse(_message.Message):
+    """The values of a field and how many items hold each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACETS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Items that meet the filter."""
+    missing: _builtins.int
+    """Items of these without a value: the field is not there, null, an object or
+    an empty list.
+    """
+    other: _builtins.int
+    """Items with a value, but with none of `facets`."""
+    values: _builtins.int
+    """Different values in all."""
+    @_builtins.property
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
+        """The most frequent first; equal counts by value: false, true, numbers,
+        strings by code points.
+        """
+
+    def __init__(
+        self,
+        *,
+        facets: _abc.Iterable[Global___Facet] | None = ...,
+        items: _builtins.int = ...,
+        missing: _builtins.int = ...,
+        other: _builtins.int = ...,
+        values: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facets", b"facets", "items", b"items", "missing", b"missing", "other", b"other", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountFacetsResponse: _TypeAlias = CountFacetsResponse  # noqa: Y015
+
+@_typing.final
+class Facet(_message.Message):
+    """A value of a field. An item with a list counts once for each of its values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """Items that hold it."""
+    @_builtins.property
+    def value(self) -> _filter_pb2.FilterValue:
+        """The value: a string, a number or a boolean."""
+
+    def __init__(
+        self,
+        *,
+        value: _filter_pb2.FilterValue | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Facet: _TypeAlias = Facet  # noqa: Y015

@@ -75,6 +75,11 @@ class SearchServiceStub:
                 request_serializer=lookalike_dot_v1_dot_search__pb2.CountItemsRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_search__pb2.CountItemsResponse.FromString,
                 _registered_method=True)
+        self.CountFacets = channel.unary_unary(
+                '/lookalike.v1.SearchService/CountFacets',
+                request_serializer=lookalike_dot_v1_dot_search__pb2.CountFacetsRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_search__pb2.CountFacetsResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -126,7 +131,7 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListItems(self, request, context):
-        """Lists items page by page, sorted by id.
+        """Lists items page by page, sorted by id or by a metadata field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +139,13 @@ class SearchServiceServicer:
 
     def CountItems(self, request, context):
         """Counts items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountFacets(self, request, context):
+        """Counts items by the values of a metadata field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +193,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.CountItems,
                     request_deserializer=lookalike_dot_v1_dot_search__pb2.CountItemsRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_search__pb2.CountItemsResponse.SerializeToString,
+            ),
+            'CountFacets': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountFacets,
+                    request_deserializer=lookalike_dot_v1_dot_search__pb2.CountFacetsRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_search__pb2.CountFacetsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -400,6 +417,33 @@ class SearchService:
             '/lookalike.v1.SearchService/CountItems',
             lookalike_dot_v1_dot_search__pb2.CountItemsRequest.SerializeToString,
             lookalike_dot_v1_dot_search__pb2.CountItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountFacets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.SearchService/CountFacets',
+            lookalike_dot_v1_dot_search__pb2.CountFacetsRequest.SerializeToString,
+            lookalike_dot_v1_dot_search__pb2.CountFacetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,9 +50,11 @@ class SearchServiceStub:
     GetItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]
     """Reads items by id."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]
-    """Lists items page by page, sorted by id."""
+    """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]
     """Counts items."""
+    CountFacets: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]
+    """Counts items by the values of a metadata field."""
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -76,9 +78,11 @@ class SearchServiceAsyncStub(SearchServiceStub):
     GetItems: _aio.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]  # type: ignore[assignment]
     """Reads items by id."""
     ListItems: _aio.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]  # type: ignore[assignment]
-    """Lists items page by page, sorted by id."""
+    """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _aio.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]  # type: ignore[assignment]
     """Counts items."""
+    CountFacets: _aio.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]  # type: ignore[assignment]
+    """Counts items by the values of a metadata field."""
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Finds, reads and changes the items of a collection."""
@@ -141,7 +145,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.ListItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.ListItemsResponse, _abc.Awaitable[_search_pb2.ListItemsResponse]]:
-        """Lists items page by page, sorted by id."""
+        """Lists items page by page, sorted by id or by a metadata field."""
 
     @_abc_1.abstractmethod
     def CountItems(
@@ -150,5 +154,13 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.CountItemsResponse, _abc.Awaitable[_search_pb2.CountItemsResponse]]:
         """Counts items."""
+
+    @_abc_1.abstractmethod
+    def CountFacets(
+        self,
+        request: _search_pb2.CountFacetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.CountFacetsResponse, _abc.Awaitable[_search_pb2.CountFacetsResponse]]:
+        """Counts items by the values of a metadata field."""
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

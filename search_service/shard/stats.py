@@ -1,0 +1,45 @@
+"""What a shard holds at a moment."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from search_service.shard.keeper import Keeper
+from search_service.shard.memory import Memory
+from search_service.shard.types import ShardStats
+
+
+def read_stats(memory: Memory, keeper: Keeper, directory: Path) -> ShardStats:
+    """Count vectors by where they are, and the bytes below `directory`."""
+    with memory.snapshot() as snapshot:
+        items = snapshot.items
+        head = np.concatenate(
+            [np.empty(0, dtype=np.int64), *(view.ordinals for view in snapshot.head)]
+        )
+        flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
+        unindexed = sum(int(np.count_nonzero(snapshot.alive(some))) for some in [head, *flat])
+        sealed = snapshot.sealed
+        graphs = [one for one in sealed if one.segment.has_graph]
+        return ShardStats(
+            items=items,
+            head_vectors=len(head),
+            unindexed_vectors=unindexed,
+            graph_vectors=sum(one.nodes - one.segment.side_nodes for one in graphs),
+            side_list_vectors=sum(one.segment.side_nodes for one in graphs),
+            segments=len(sealed),
+            disk_bytes=_tree_bytes(directory),
+            builds=keeper.builds,
+            last_build_error=keeper.last_error,
+            building=keeper.building,
+        )
+
+
+def _tree_bytes(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(FileNotFoundError):  # builds come and go meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total
