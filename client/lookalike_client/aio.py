@@ -10,10 +10,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, aio_channel
-from lookalike_client import aio_streams, calls, convert, requests, types
+from lookalike_client import aio_streams, calls, convert, listing_requests, requests, types
 from lookalike_client.aio_collections import AsyncCollections
 from lookalike_client.aio_snapshots import AsyncSnapshots
 from lookalike_client.aio_streams import Items
+from lookalike_client.ingest_types import IngestStatus
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
@@ -180,16 +181,24 @@ class AsyncClient:
         filter: FilterLike = None,
         fields: Fields = WITH_METADATA,
         page_size: int = 0,
+        order_by: str = "",
+        descending: bool = False,
     ) -> AsyncIterator[types.Item]:
-        """Yield all items that meet `filter`, sorted by id, reading page by page."""
+        """Yield all items that meet `filter`, reading page by page.
+
+        Sorted by id, or by the metadata field `order_by`: items without a value
+        come last, equal values by id.
+        """
         token = ""
         while True:
-            request = search_pb2.ListItemsRequest(
-                collection=collection,
-                filter=requests.condition(filter),
-                fields=requests.item_fields(fields),
-                page_size=requests.not_negative(page_size, "page_size"),
-                page_token=token,
+            request = listing_requests.list_page(
+                collection,
+                filter=filter,
+                fields=fields,
+                page_size=page_size,
+                order_by=order_by,
+                descending=descending,
+                token=token,
             )
             with calls.translated():
                 response = await self._search.ListItems(request, timeout=self._timeout_s)
@@ -207,6 +216,15 @@ class AsyncClient:
         with calls.translated():
             response = await self._search.CountItems(request, timeout=self._timeout_s)
         return response.count
+
+    async def facets(
+        self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
+    ) -> types.Facets:
+        """Count items by the values of `field`; the `limit` (default 10) most frequent."""
+        request = listing_requests.facets(collection, field, filter, limit)
+        with calls.translated():
+            response = await self._search.CountFacets(request, timeout=self._timeout_s)
+        return convert.facets(response)
 
     def submit_images(
         self, collection: str, mutations: Items[QueuedMutation], *, job_id: str = ""
@@ -232,7 +250,7 @@ class AsyncClient:
         """
         return aio_streams.watch(self._ingest, job_id, cursor, patience_s=self._patience_s)
 
-    async def ingest_status(self) -> types.IngestStatus:
+    async def ingest_status(self) -> IngestStatus:
         """Tell how much waits and how it goes."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():

@@ -10,8 +10,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, sync_channel
-from lookalike_client import calls, convert, requests, streams, types
+from lookalike_client import calls, convert, listing_requests, requests, streams, types
 from lookalike_client.collections_client import Collections
+from lookalike_client.ingest_types import IngestStatus
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.snapshots_client import Snapshots
@@ -178,16 +179,24 @@ class Client:
         filter: FilterLike = None,
         fields: Fields = WITH_METADATA,
         page_size: int = 0,
+        order_by: str = "",
+        descending: bool = False,
     ) -> Iterator[types.Item]:
-        """Yield all items that meet `filter`, sorted by id, reading page by page."""
+        """Yield all items that meet `filter`, reading page by page.
+
+        Sorted by id, or by the metadata field `order_by`: items without a value
+        come last, equal values by id.
+        """
         token = ""
         while True:
-            request = search_pb2.ListItemsRequest(
-                collection=collection,
-                filter=requests.condition(filter),
-                fields=requests.item_fields(fields),
-                page_size=requests.not_negative(page_size, "page_size"),
-                page_token=token,
+            request = listing_requests.list_page(
+                collection,
+                filter=filter,
+                fields=fields,
+                page_size=page_size,
+                order_by=order_by,
+                descending=descending,
+                token=token,
             )
             with calls.translated():
                 response = self._search.ListItems(request, timeout=self._timeout_s)
@@ -203,6 +212,15 @@ class Client:
         )
         with calls.translated():
             return self._search.CountItems(request, timeout=self._timeout_s).count
+
+    def facets(
+        self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
+    ) -> types.Facets:
+        """Count items by the values of `field`; the `limit` (default 10) most frequent."""
+        request = listing_requests.facets(collection, field, filter, limit)
+        with calls.translated():
+            response = self._search.CountFacets(request, timeout=self._timeout_s)
+        return convert.facets(response)
 
     def submit_images(
         self, collection: str, mutations: Iterable[QueuedMutation], *, job_id: str = ""
@@ -228,7 +246,7 @@ class Client:
         """
         return streams.watch(self._ingest, job_id, cursor, patience_s=self._patience_s)
 
-    def ingest_status(self) -> types.IngestStatus:
+    def ingest_status(self) -> IngestStatus:
         """Tell how much waits and how it goes."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lookalike.v1 import collection_pb2, image_pb2, ingest_pb2, search_pb2
+from lookalike.v1 import collection_pb2, filter_pb2, image_pb2, ingest_pb2, search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.status import from_item_error
 from lookalike_client import structs, types
+from lookalike_client.ingest_types import IngestStatus, WorkerStatus
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -21,7 +22,22 @@ def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
     """Return the neighbours of one query."""
     hits = [_hit(each) for each in message.hits]
     plan = _plan(message.plan) if message.HasField("plan") else None
-    return types.SearchResult(hits, _plan_kind(message.plan_kind), plan)
+    groups = [
+        types.HitGroup(_value(each.value), [_hit(hit) for hit in each.hits])
+        for each in message.groups
+    ]
+    return types.SearchResult(hits, _plan_kind(message.plan_kind), plan, groups)
+
+
+def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
+    """Return the values of a field."""
+    return types.Facets(
+        counts=[(_value(each.value), each.count) for each in message.facets],
+        items=message.items,
+        missing=message.missing,
+        other=message.other,
+        values=message.values,
+    )
 
 
 def item(message: search_pb2.Item) -> types.Item:
@@ -67,9 +83,9 @@ def ingest_event(message: ingest_pb2.WatchIngestResponse) -> types.IngestEvent:
     )
 
 
-def ingest_status(message: ingest_pb2.GetIngestStatusResponse) -> types.IngestStatus:
+def ingest_status(message: ingest_pb2.GetIngestStatusResponse) -> IngestStatus:
     """Return the state of ingestion."""
-    return types.IngestStatus(
+    return IngestStatus(
         queue_depth=message.queue_depth,
         lag=message.lag if message.HasField("lag") else None,
         pending=message.pending,
@@ -146,6 +162,16 @@ def _hit(message: search_pb2.Hit) -> types.Hit:
     return types.Hit(message.id, message.score, found.metadata, found)
 
 
+def _value(message: filter_pb2.FilterValue) -> types.FieldValue:
+    match message.WhichOneof("kind"):
+        case "string_value":
+            return message.string_value
+        case "bool_value":
+            return message.bool_value
+        case _:
+            return message.number_value
+
+
 def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
     return types.QueryPlan(
         kind=_plan_kind(message.kind),
@@ -178,9 +204,9 @@ def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:
     )
 
 
-def _worker(message: ingest_pb2.WorkerStatus) -> types.WorkerStatus:
+def _worker(message: ingest_pb2.WorkerStatus) -> WorkerStatus:
     stages: Mapping[str, float] = {each.stage: seconds(each.mean) for each in message.stage_times}
-    return types.WorkerStatus(
+    return WorkerStatus(
         name=message.name,
         heartbeat_age_s=seconds(message.heartbeat_age),
         paused_reason=message.paused_reason,

@@ -60,7 +60,8 @@ class SearchOptions(TypedDict, total=False):
     `limit` is the most hits a query (default 10), `min_score` the least cosine.
     `exact` scans everything; `expansion_search` overrides the collection's own.
     `fields` says what a hit carries (default: metadata); `explain` asks for the
-    plan.
+    plan. `group_by` names a metadata field: results then hold up to `limit`
+    groups, of up to `hits_per_group` hits (default 1) that share its value.
     """
 
     limit: int
@@ -71,6 +72,8 @@ class SearchOptions(TypedDict, total=False):
     fields: Fields
     exclude_ids: Iterable[str]
     explain: bool
+    group_by: str
+    hits_per_group: int
 
 
 def search(
@@ -88,6 +91,7 @@ def search(
         fields=item_fields(options.get("fields", WITH_METADATA)),
         exclude_ids=options.get("exclude_ids", ()),
         explain=options.get("explain", False),
+        group_by=_group_by(options),
     )
 
 
@@ -249,6 +253,7 @@ def item_fields(fields: Fields) -> search_pb2.ItemFields:
         facts=fields.facts,
         thumbnail=fields.thumbnail,
         vector=fields.vector,
+        metadata_fields=fields.metadata_fields,
     )
 
 
@@ -257,6 +262,14 @@ def not_negative(number: int, field: str) -> int:
     if not 0 <= number < 2**32:
         raise InvalidField(field, f"must not be negative or above 4,294,967,295, got {number}")
     return number
+
+
+def _group_by(options: SearchOptions) -> search_pb2.GroupBy | None:
+    field = options.get("group_by", "")
+    hits = not_negative(options.get("hits_per_group", 0), "hits_per_group")
+    if not field and hits:
+        raise InvalidField("hits_per_group", "name the field to group by: group_by")
+    return search_pb2.GroupBy(field=field, hits_per_group=hits) if field else None
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -15,6 +15,7 @@ JsonValue: TypeAlias = (
     bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
 Metadata: TypeAlias = Mapping[str, JsonValue]
+FieldValue: TypeAlias = str | float | bool
 
 
 class MutationStatus(StrEnum):
@@ -40,12 +41,16 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which parts of an item come back besides id, version and time."""
+    """Which parts of an item come back besides id, version and time.
+
+    `metadata_fields` are paths such as "camera.model"; none stands for all.
+    """
 
     metadata: bool = True
     facts: bool = False
     thumbnail: bool = False
     vector: bool = False
+    metadata_fields: Sequence[str] = ()
 
 
 WITH_METADATA = Fields()
@@ -113,12 +118,36 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class HitGroup:
+    """Hits that share a value of the field they are grouped by, best first."""
+
+    value: FieldValue
+    hits: Sequence[Hit]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Neighbours of one query, best first."""
+    """Neighbours of one query, best first: `hits`, or `groups` where asked for."""
 
     hits: Sequence[Hit]
     plan_kind: PlanKind
     plan: QueryPlan | None = None
+    groups: Sequence[HitGroup] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Values of a field with the number of items that hold each, most first.
+
+    Of `items`, `missing` hold no value and `other` none of those in `counts`;
+    there are `values` different ones in all.
+    """
+
+    counts: Sequence[tuple[FieldValue, int]]
+    items: int
+    missing: int
+    other: int
+    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,33 +191,6 @@ class IngestEvent:
     result: MutationResult
     collection_uid: str
     remaining: int
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """One worker; `stage_s` maps a stage to its mean seconds over a minute."""
-
-    name: str
-    heartbeat_age_s: float
-    paused_reason: str
-    finished: int
-    failed: int
-    rate_per_second: float
-    stage_s: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestStatus:
-    """How much waits. `lag` is None when the queue cannot tell."""
-
-    queue_depth: int
-    lag: int | None
-    pending: int
-    oldest_age_s: float | None
-    failures: int
-    queue_bytes: int
-    max_queue_bytes: int
-    workers: Sequence[WorkerStatus]
 
 
 @dataclass(frozen=True, slots=True)

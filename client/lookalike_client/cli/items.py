@@ -39,14 +39,31 @@ def get(session: Session, ids: tuple[str, ...], vector: bool, collection: str) -
 
 @click.command("list")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="Most items; all by default.")
+@click.option("--order-by", default="", help="Metadata field to sort by; the id by default.")
+@click.option("--desc", "descending", is_flag=True, help="Greatest first, with --order-by.")
 @_filter
 @_collection
 @connected
-def list_items(session: Session, limit: int | None, condition: str | None, collection: str) -> None:
-    """List items by id; with --json one line an item."""
+def list_items(
+    session: Session,
+    limit: int | None,
+    order_by: str,
+    descending: bool,
+    condition: str | None,
+    collection: str,
+) -> None:
+    """List items by id or a metadata field; with --json one line an item."""
+    if descending and not order_by:
+        raise click.UsageError("--desc needs --order-by.")
     with session.client() as client:
         page_size = min(limit or 1000, 1000)
-        found = client.list(collection, filter=condition, page_size=page_size)
+        found = client.list(
+            collection,
+            filter=condition,
+            page_size=page_size,
+            order_by=order_by,
+            descending=descending,
+        )
         items = islice(found, limit)
         if session.output.as_json:
             for item in items:

@@ -14,6 +14,7 @@ from lookalike_client import settings
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.exchange import export_items, import_items
+from lookalike_client.cli.facets import facets
 from lookalike_client.cli.failures import failures
 from lookalike_client.cli.index import index
 from lookalike_client.cli.items import count, delete, get, list_items
@@ -48,7 +49,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, index, search, get, list_items, count, delete),
+    *(up, status, index, search, get, list_items, count, facets, delete),
     *(snapshots, export_items, import_items),
     *(collections, failures, recall, advise_command, version),
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +12,7 @@ from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.session import Session, connected
 from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
-from lookalike_client.types import SearchResult
+from lookalike_client.types import Hit, SearchResult
 
 
 @click.command()
@@ -23,6 +25,10 @@ from lookalike_client.types import SearchResult
 @click.option("--filter", "condition", help="Such as: category = 'shoes' and price < 50")
 @click.option("--exact", is_flag=True, help="Scan everything instead of using the graph.")
 @click.option("--min-score", type=click.FloatRange(-1, 1), help="Least cosine of a hit.")
+@click.option("--group-by", default="", help="Metadata field; -k then counts groups.")
+@click.option(
+    "--per-group", default=1, show_default=True, type=click.IntRange(1, 100), help="Hits a group."
+)
 @click.option("--explain", is_flag=True, help="Say what was done.")
 @connected
 def search(
@@ -34,6 +40,8 @@ def search(
     condition: str | None,
     exact: bool,
     min_score: float | None,
+    group_by: str,
+    per_group: int,
     explain: bool,
 ) -> None:
     """Find what looks like IMAGE, or like the stored item --id."""
@@ -43,6 +51,8 @@ def search(
     options = SearchOptions(
         limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
     )
+    if group_by:
+        options["group_by"], options["hits_per_group"] = group_by, per_group
     with session.client() as client:
         result = client.search(collection, query, **options)
     if session.output.as_json:
@@ -52,20 +62,34 @@ def search(
 
 
 def _print_json(session: Session, collection: str, result: SearchResult) -> None:
-    hits = [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in result.hits]
     document: dict[str, object] = {
-        "hits": hits,
+        "hits": _hits(result.hits),
         "collection": collection,
         "plan_kind": result.plan_kind,
     }
+    if result.groups:
+        document["groups"] = [
+            {"value": group.value, "hits": _hits(group.hits)} for group in result.groups
+        ]
     if result.plan is not None:
         document["plan"] = result.plan
     session.output.document(document)
 
 
+def _hits(hits: Sequence[Hit]) -> list[dict[str, object]]:
+    return [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in hits]
+
+
 def _print_table(session: Session, what: str, result: SearchResult) -> None:
-    if not result.hits:
+    if not result.hits and not result.groups:
         session.output.text("nothing found")
+    elif result.groups:
+        rows_by_group = [
+            (json.dumps(group.value, ensure_ascii=False), f"{hit.score:.4f}", hit.id)
+            for group in result.groups
+            for hit in group.hits
+        ]
+        session.output.table(f"Like {what}", ["group", "score>", "id"], rows_by_group)
     else:
         rows = [
             (rank, f"{hit.score:.4f}", hit.id, metadata_text(hit.metadata))

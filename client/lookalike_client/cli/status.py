@@ -9,7 +9,8 @@ import click
 from lookalike.wire.errors import Unavailable
 from lookalike_client.cli.session import Session, connected, printing
 from lookalike_client.client import Client
-from lookalike_client.types import Collection, IngestStatus
+from lookalike_client.ingest_types import IngestStatus
+from lookalike_client.types import Collection
 
 
 @click.command()
