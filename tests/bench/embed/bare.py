@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass
 
 from embedder_service import preprocess, wiring
 from embedder_service.decode.picture import decode_file
@@ -18,25 +16,6 @@ from tests.bench.embed.run import MODEL, WORK
 _BATCHES = (1, 2, 4, 8, 16, 32)
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """`images_per_s` by batch; CPU times of one image at the best batch."""
-
-    images_per_s: dict[int, float]
-    forward_cpu_s: float
-    decode_cpu_s: float
-
-    @property
-    def best(self) -> float:
-        """Images a second at the best batch size."""
-        return max(self.images_per_s.values())
-
-    @property
-    def cpu_bound(self) -> float:
-        """Images a second if decode and forward took all CPU time of all cores."""
-        return len(os.sched_getaffinity(0)) / (self.forward_cpu_s + self.decode_cpu_s)
-
-
 class BareLoop:
     """The OpenVINO network in a plain loop, and the decoder in another."""
 
@@ -47,29 +26,12 @@ class BareLoop:
         self._squares = images.squares()
         self._jpegs = images.jpegs()
 
-    def measure(self, seconds: float) -> Bare:
-        """Run every batch size for its share of `seconds`, then the decoder."""
-        rates: dict[int, float] = {}
-        cpu: dict[int, float] = {}
-        for batch in _BATCHES:
-            rates[batch], cpu[batch] = self._forward(batch, seconds / len(_BATCHES))
-        best = max(rates, key=lambda batch: rates[batch])
-        return Bare(rates, cpu[best], self._decode_cpu_s())
+    def rates(self, seconds: float) -> dict[int, float]:
+        """Return images a second by batch size."""
+        return {batch: self.forward(batch, seconds / len(_BATCHES))[0] for batch in _BATCHES}
 
-    def best_rate(self, batch: int, seconds: float) -> float:
-        """Return images a second at one batch size."""
-        return self._forward(batch, seconds)[0]
-
-    def decode_and_forward_s(self) -> list[float]:
-        """Return the time of decoding and then embedding each JPEG, one by one."""
-        times = []
-        for data in self._jpegs:
-            started = time.perf_counter()
-            self.runtime.infer(decode_square(data, images.SIDE_PX)[None])
-            times.append(time.perf_counter() - started)
-        return times
-
-    def _forward(self, batch: int, seconds: float) -> tuple[float, float]:
+    def forward(self, batch: int, seconds: float) -> tuple[float, float]:
+        """Return images a second at one batch size, and the CPU time of one image."""
         places = len(self._squares) - batch + 1
         self.runtime.infer(self._squares[:batch])
         done = 0
@@ -81,11 +43,21 @@ class BareLoop:
         elapsed = time.perf_counter() - started
         return done / elapsed, (time.process_time() - cpu) / done
 
-    def _decode_cpu_s(self) -> float:
+    def decode_cpu_s(self) -> float:
+        """Return the CPU time of decoding one JPEG."""
         cpu = time.process_time()
         for data in self._jpegs * 3:
             decode_square(data, images.SIDE_PX)
         return (time.process_time() - cpu) / (3 * len(self._jpegs))
+
+    def decode_and_forward_s(self) -> list[float]:
+        """Return the time of decoding and then embedding each JPEG, one by one."""
+        times = []
+        for data in self._jpegs:
+            started = time.perf_counter()
+            self.runtime.infer(decode_square(data, images.SIDE_PX)[None])
+            times.append(time.perf_counter() - started)
+        return times
 
 
 def decode_square(data: bytes, size_px: int) -> U8:

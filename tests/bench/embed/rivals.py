@@ -25,7 +25,7 @@ from tests.bench.embed.run import Missing, module_process
 from tests.integration.embedder_process import ROOT
 
 IN_FLIGHT = 32
-_ENVIRONMENT = ROOT / ".bench-venv-embed"
+_ENVIRONMENT = ROOT / ".bench-venv" / "embed"
 _START_TIMEOUT_S = 120.0
 
 
