@@ -1,0 +1,55 @@
+"""`python -m tests.bench.query`: filters, and snapshots beside reads and writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.bench.query import filtered, rivals
+from tests.bench.query.filtered import Filtered
+from tests.bench.report import Report
+from tests.bench.search.options import ROOT, Options, parse
+from tests.bench.search.run import NAME, Run, attempt
+from tests.bench.search.vectors import prepare
+
+# Ten fields for each of a million items, whatever the number of vectors.
+_FILTER_ITEMS = 1_000_000
+
+
+def main() -> None:
+    """Measure what was asked for; rows that miss are rows all the same."""
+    options = parse(sys.argv[1:], target="query", count=200_000)
+    if options.wants("1", "2", "3", "4"):
+        run = Run(options, Report("query", options.command), prepare(options))
+        expected = (*filtered.EXPECTED, *rivals.EXPECTED)
+        attempt(run, lambda: _filters(run), *(expected if not options.only else ()))
+        run.report.print_table()
+    # These write rows of their own into the same file.
+    if options.wants("5"):
+        _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
+    if options.wants("6"):
+        _module("snapshot", *_snapshot_flags(options))
+
+
+def _filters(run: Run) -> None:
+    items = Filtered(run.dataset)
+    with run.service("filtered") as service:
+        service.create(NAME, run.dataset.base.shape[1])
+        items.load(service)
+        if run.options.wants("1", "2", "3"):
+            attempt(run, lambda: filtered.measure(run, service, items), *filtered.EXPECTED)
+        if run.options.wants("4"):
+            attempt(run, lambda: rivals.measure(run, service, items), *rivals.EXPECTED)
+
+
+def _snapshot_flags(options: Options) -> tuple[str, ...]:
+    return ("--count", str(options.count), "--dimension", str(options.dimension))
+
+
+def _module(name: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", f"tests.bench.query.{name}", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()
