@@ -16,7 +16,7 @@ _LEAST_RETRY_S = 0.1
 _MOST_RETRY_S = 30.0
 # An image is let in only when the queue before it should take this much less than
 # its deadline: one that is let in and then expires has cost a decode for nothing.
-_MARGIN = 1.25
+_MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
