@@ -200,8 +200,18 @@ class Keeper:
         for path in result.paths:
             sealed = open_now.get(path)
             chosen.append(sealed or Sealed(self._source.open(path)))
+        # A seal beside a build can be published after it and adopted before it:
+        # its rows have left the head already.
+        chosen += [
+            sealed
+            for path, sealed in open_now.items()
+            if path not in result.paths
+            and len(sealed.ordinals)
+            and int(sealed.ordinals.min()) > result.upto_ordinal
+        ]
         with self._heal_lock, self._memory.lock:
             missing = self._memory.not_in(chosen, result.upto_ordinal)
+            missing = np.union1d(missing, self._memory.nowhere_in(chosen))
             if len(missing):
                 raise BuildFailed(f"{len(missing)} live vectors are not in the new segments")
             self._memory.adopt(chosen, covered_upto=result.upto_ordinal)

@@ -146,6 +146,14 @@ class Memory:
                 left[one.ordinals[one.ordinals <= upto_ordinal]] = False
             return np.flatnonzero(left)
 
+    def nowhere_in(self, sealed: Sequence[Sealed]) -> I64:
+        """Return the live ordinals that neither `sealed` nor the head holds."""
+        with self.lock:
+            missing = self.not_in(sealed, self.newest_ordinal)
+            return np.setdiff1d(
+                missing, np.concatenate([view.ordinals for view in self.head.views()])
+            )
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Hold a moment for as long as the block runs."""
