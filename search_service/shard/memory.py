@@ -149,10 +149,13 @@ class Memory:
     def nowhere_in(self, sealed: Sequence[Sealed]) -> I64:
         """Return the live ordinals that neither `sealed` nor the head holds."""
         with self.lock:
-            missing = self.not_in(sealed, self.newest_ordinal)
-            return np.setdiff1d(
-                missing, np.concatenate([view.ordinals for view in self.head.views()])
-            )
+            left = self._died_at[: self._upto] == ALIVE
+            for ordinals in (
+                *(one.ordinals for one in sealed),
+                *(view.ordinals for view in self.head.views()),
+            ):
+                left[ordinals] = False
+            return np.flatnonzero(left)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

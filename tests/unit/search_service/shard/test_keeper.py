@@ -1,0 +1,86 @@
+"""Seals and builds that end in any order lose nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+from lookalike.wire.vectors import F32
+from search_service.segments.source import DiskSegments
+from search_service.shard import schema
+from search_service.shard.segment_api import BuildJob, BuildResult
+from search_service.shard.shard import SEGMENTS, STORE, Shard
+from search_service.shard.types import QueryRequest
+from tests.unit.search_service.shard.kit import (
+    SMALL,
+    fill,
+    make_spec,
+    never,
+    random_units,
+    wait_until,
+)
+
+COUNT, DIMENSION, HEAD_LIMIT = 16_000, 16, 1_000
+VECTORS: F32 = random_units(COUNT, DIMENSION, seed=4)
+
+
+class SealsEndLast(DiskSegments):
+    """A source whose seal beside a build is published after the build.
+
+    The build is held until the seal has been asked for.
+    """
+
+    def __init__(self, directory: Path, *, uid: str) -> None:
+        super().__init__(directory, uid=uid, dimension=DIMENSION, fingerprint="model-1")
+        self.seals_beside = 0
+        self._build: Future[BuildResult] | None = None
+
+    def build(self, job: BuildJob) -> Future[BuildResult]:
+        if not job.seal_only:
+            self._build = super().build(job)
+            return self._build
+        if self._build is None or self._build.done():
+            return super().build(job)
+        self.seals_beside += 1
+        return _after(self._build, lambda: DiskSegments.build(self, job))
+
+
+def _after(
+    first: Future[BuildResult], start: Callable[[], Future[BuildResult]]
+) -> Future[BuildResult]:
+    """Start when `first` has ended; its outcome becomes that of the returned future."""
+    chained: Future[BuildResult] = Future()
+
+    def run() -> None:
+        first.exception()
+        try:
+            chained.set_result(start().result())
+        except BaseException as error:  # noqa: BLE001 - handed on whole
+            chained.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return chained
+
+
+def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(tmp_path: Path) -> None:
+    spec = make_spec(DIMENSION)
+    schema.create(tmp_path / STORE, spec, "").close()
+    source = SealsEndLast(tmp_path / SEGMENTS, uid=spec.uid)
+    database = schema.open_writer(tmp_path / STORE, "")
+    options = replace(SMALL, head_limit=HEAD_LIMIT)
+    shard = Shard(tmp_path, database, source, options, never)
+    first = 11_000  # enough for a graph, which takes a while to build
+    fill(shard, VECTORS[:first])
+    wait_until(lambda: shard.stats().building)
+    fill(shard, VECTORS[first:], first)
+    wait_until(lambda: not shard.stats().building and shard.stats().head_vectors <= HEAD_LIMIT)
+
+    assert source.seals_beside > 0
+    for start in range(0, COUNT, 500):
+        request = QueryRequest(VECTORS[start : start + 100], limit=1, exact=True)
+        found = [outcome.hits[0].id for outcome in shard.query(request).result(60)]
+        assert found == [f"item-{row}" for row in range(start, start + 100)]
+    shard.close()
