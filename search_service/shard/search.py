@@ -15,6 +15,10 @@ from search_service.shard.segment_api import I64
 
 # Rows in one matrix product: 32 MiB of rows at 512 dimensions.
 ROWS_PER_PRODUCT = 16_384
+# Of a graph's candidates, the nearer ones among which none is missing: towards the
+# end of its list rows are, and a filter that excludes all but that end would show
+# it (20,000 x 512, the nearest tenth excluded: recall@10 .977 with the whole list).
+SURE_SHARE = 0.5
 # Past this share of rows, to compare all costs less than to gather these: a
 # gathered row is copied at about a quarter of the speed of a product.
 DENSE_SHARE = 0.3
@@ -89,7 +93,8 @@ def search_graphs(
         nodes = sealed.segment.candidates(queries, count, expansion, threads)
         scores = _compare(sealed, queries, nodes)
         if sealed.nodes > count:  # else those are all that it has
-            into.reach(np.partition(scores, -count, axis=1)[:, -count])
+            sure = max(1, int(SURE_SHARE * count))
+            into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
         scores[~_counts(snapshot, sealed, nodes, allowed)] = LEAST
         into.offer_each(sealed, nodes, scores)
     scan_head(snapshot, queries, allowed, into)
