@@ -110,25 +110,11 @@ class Snapshots:
             Unavailable: the service is stopping, or the disk fails.
         """
         collection = self._catalog.find(name)
-        spec = collection.shard.spec
-        lower_priority()
-        pace = Pace(self._bytes_per_s, self._stop)
-        with self._only_one(collection), self._making() as (snapshot_id, directory):
-            now_us = time.time_ns() // 1_000
-            segments = capture(self._catalog.directory(collection.uid), directory, pace, self._step)
-            files = list_files(directory, pace)
-            self._step("summed")
-            manifest = Manifest(
-                collection=spec.name,
-                collection_uid=spec.uid,
-                dimension=spec.dimension,
-                model_fingerprint=spec.model_fingerprint,
-                items=count_items(directory / STORE),
-                create_time_us=now_us,
-                segments=tuple(segments),
-                files=files,
-            )
-            return self._publish(snapshot_id, directory, manifest)
+        try:
+            return self._create(collection)
+        except Unavailable:
+            self._catalog.find(collection.uid)  # deleted meanwhile
+            raise
 
     def delete(self, snapshot_id: str) -> None:
         """Remove a snapshot.
@@ -215,6 +201,27 @@ class Snapshots:
         collection = self._catalog.take_in(name, uid, fill)
         self._step("named")
         return uid, collection.shard.count(None)
+
+    def _create(self, collection: Collection) -> Snapshot:
+        spec = collection.shard.spec
+        lower_priority()
+        pace = Pace(self._bytes_per_s, self._stop)
+        with self._only_one(collection), self._making() as (snapshot_id, directory):
+            now_us = time.time_ns() // 1_000
+            segments = capture(self._catalog.directory(collection.uid), directory, pace, self._step)
+            files = list_files(directory, pace)
+            self._step("summed")
+            manifest = Manifest(
+                collection=spec.name,
+                collection_uid=spec.uid,
+                dimension=spec.dimension,
+                model_fingerprint=spec.model_fingerprint,
+                items=count_items(directory / STORE),
+                create_time_us=now_us,
+                segments=tuple(segments),
+                files=files,
+            )
+            return self._publish(snapshot_id, directory, manifest)
 
     @contextmanager
     def _only_one(self, collection: Collection) -> Iterator[None]:

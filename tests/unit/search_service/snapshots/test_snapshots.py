@@ -16,7 +16,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from lookalike.wire.errors import Exhausted, LookalikeError, Reason, SnapshotInvalid, Unavailable
+from lookalike.wire.errors import (
+    Exhausted,
+    LookalikeError,
+    NotFound,
+    Reason,
+    SnapshotInvalid,
+    Unavailable,
+)
 from search_service.snapshots import archive
 from search_service.snapshots.manifest import MANIFEST, STORE, FileEntry, Manifest, decode, encode
 from tests.unit.search_service.shard.kit import build, search
@@ -239,6 +246,20 @@ def test_one_snapshot_of_a_collection_at_a_time(tmp_path: Path) -> None:
         go_on.set()
         thread.join()
         assert len(rig.snapshots.list()) == 1
+
+
+def test_a_collection_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
+    rigs: list[Rig] = []
+
+    def on_step(step: str) -> None:
+        if step == "linked":
+            rigs[0].catalog.delete(NAME)
+
+    with opened(tmp_path, on_step=on_step) as rig:
+        rigs.append(rig)
+        with pytest.raises(NotFound):
+            rig.snapshots.create(NAME)
+        assert list((tmp_path / "snapshots").iterdir()) == []
 
 
 def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:
