@@ -123,9 +123,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         self._metrics.forget_collection(request.name)
         return pb.DeleteCollectionResponse(deleted_items=items)
 
-    async def SetAlias(
-        self, request: pb.SetAliasRequest, context: Context
-    ) -> pb.SetAliasResponse:
+    async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> pb.SetAliasResponse:
         """Point an alias at a collection."""
         before = await self._slow.run(self._catalog.set_alias, request.alias, request.collection)
         return pb.SetAliasResponse(previous_collection=before)
