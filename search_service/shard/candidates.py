@@ -20,7 +20,7 @@ from search_service.shard.segment_api import I64
 Source: TypeAlias = HeadView | Sealed
 
 # A float32 product of unit vectors of up to 4,096 dimensions is off by less than
-# this: 1e-6 was the most in a million random pairs.
+# this: 6e-7 was the most in a million random pairs each of 512, 1,280 and 4,096.
 MARGIN = np.float32(4e-6)
 LEAST = np.float32(-np.inf)
 # Under every cosine, and above what does not count.
