@@ -1,7 +1,8 @@
 """The metadata index of a shard, which is read from the store in the background.
 
 Indexing a metadata object of ten fields takes about 95 us of CPU, a minute and a half
-for a million, and searches without a filter need none of it: the shard opens without, and filtered queries wait.
+for a million, and searches without a filter need none of it: the shard opens
+without, and filtered queries wait.
 """
 
 from __future__ import annotations
