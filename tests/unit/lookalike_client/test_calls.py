@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lookalike.v1 import collection_pb2, ingest_pb2, search_pb2
+from lookalike.v1 import collection_pb2, ingest_pb2, search_pb2, snapshot_pb2
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from lookalike_client import calls
 
@@ -40,7 +40,7 @@ def test_only_calls_of_the_contract_are_retried() -> None:
 
     services = {
         service.full_name: {method.name for method in service.methods}
-        for file in (collection_pb2, ingest_pb2, search_pb2)
+        for file in (collection_pb2, ingest_pb2, search_pb2, snapshot_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
     }
     names = config["methodConfig"][0]["name"]

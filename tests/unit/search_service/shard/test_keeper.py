@@ -37,15 +37,32 @@ class SealsEndLast(DiskSegments):
         super().__init__(directory, uid=uid, dimension=DIMENSION, fingerprint="model-1")
         self.seals_beside = 0
         self._build: Future[BuildResult] | None = None
+        self._asked = threading.Event()
 
     def build(self, job: BuildJob) -> Future[BuildResult]:
         if not job.seal_only:
             self._build = super().build(job)
-            return self._build
-        if self._build is None or self._build.done():
+            return _when(self._asked, self._build)
+        if self._build is None:
             return super().build(job)
         self.seals_beside += 1
+        self._asked.set()
         return _after(self._build, lambda: DiskSegments.build(self, job))
+
+
+def _when(asked: threading.Event, build: Future[BuildResult]) -> Future[BuildResult]:
+    """Give the outcome of `build`, once `asked` is set."""
+    held: Future[BuildResult] = Future()
+
+    def hand_on() -> None:
+        asked.wait(60)
+        try:
+            held.set_result(build.result())
+        except BaseException as error:  # noqa: BLE001 - handed on whole
+            held.set_exception(error)
+
+    threading.Thread(target=hand_on, daemon=True).start()
+    return held
 
 
 def _after(

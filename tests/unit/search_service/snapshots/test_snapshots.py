@@ -1,7 +1,5 @@
 """Snapshots in one process: damage, foreign archives, writers, a full disk."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import random
@@ -272,7 +270,6 @@ def test_a_stop_ends_what_is_under_way(tmp_path: Path) -> None:
         except LookalikeError as error:
             failures.append(error)
 
-    # At this pace the copy would last for hours.
     with opened(tmp_path, bytes_per_s=100, on_step=lambda _: begun.set()) as rig:
         thread = threading.Thread(target=create, args=(rig,))
         thread.start()
@@ -297,8 +294,7 @@ def forged(manifest: Manifest, contents: dict[str, bytes]) -> bytes:
 
 def with_store(manifest: Manifest, store: bytes) -> bytes:
     """An archive of this store alone, as `pack` would make it."""
-    entry = FileEntry(STORE, len(store), hashlib.sha256(store).hexdigest())
-    made = replace(manifest, segments=(), files=(entry,))
+    files = (FileEntry(STORE, len(store), hashlib.sha256(store).hexdigest()),)
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / STORE).write_bytes(store)
-        return b"".join(archive.pack(Path(directory), made))
+        return b"".join(archive.pack(Path(directory), replace(manifest, segments=(), files=files)))
