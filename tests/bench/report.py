@@ -47,8 +47,8 @@ class Row:
 class Report:
     """The rows of one run, in `OUTPUT/<suite>.json` as a JSON list.
 
-    Suites whose `command` differs may share a file: each replaces its own rows
-    and keeps the others' (the first two words of the command tell them apart).
+    A row replaces what the file held under its id; other rows stay, so that a run
+    of some figures keeps the rest. `command` and `machine` say where each came from.
     """
 
     def __init__(self, suite: str, command: str, *, directory: Path = OUTPUT) -> None:
@@ -56,7 +56,7 @@ class Report:
         self.rows: list[Row] = []
         self._command = command
         self._machine = machine()
-        self._others = _rows_of_others(self.path, command)
+        self._earlier = _read(self.path)
 
     def at_least(self, id: str, what: str, value: float | None, unit: str, target: float) -> Row:
         """Add a figure that should be `target` or more; NaN and None miss."""
@@ -97,7 +97,9 @@ class Report:
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        rows = sorted(self._others + [asdict(row) for row in self.rows], key=_order)
+        own = {row.id for row in self.rows}
+        kept = [row for row in self._earlier if row["id"] not in own]
+        rows = sorted(kept + [asdict(row) for row in self.rows], key=_order)
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
         temporary.replace(self.path)
@@ -145,12 +147,11 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _rows_of_others(path: Path, command: str) -> list[dict[str, object]]:
+def _read(path: Path) -> list[dict[str, object]]:
     if not path.exists():
         return []
     rows: list[dict[str, object]] = json.loads(path.read_text())
-    own = command.split()[:2]
-    return [row for row in rows if str(row["command"]).split()[:2] != own]
+    return rows
 
 
 def _order(row: dict[str, object]) -> tuple[str, int, str]:
