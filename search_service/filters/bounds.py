@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -26,6 +28,15 @@ class Bounds(Generic[K]):
         if self.low is not None and not (key >= self.low if self.low_included else key > self.low):
             return False
         return self.high is None or (key <= self.high if self.high_included else key < self.high)
+
+    def span(self, keys: Sequence[K]) -> tuple[int, int]:
+        """First and one past the last position of the sorted `keys` that lie in the range."""
+        low, high = 0, len(keys)
+        if self.low is not None:
+            low = (bisect_left if self.low_included else bisect_right)(keys, self.low)
+        if self.high is not None:
+            high = (bisect_right if self.high_included else bisect_left)(keys, self.high)
+        return low, max(low, high)
 
 
 def prefix_bounds(prefix: bytes) -> Bounds[bytes]:

@@ -96,8 +96,10 @@ class Column:
             found.append(self.numbers.equal(numbers))
         if instants:
             found.append(self.instants.equal(instants))
-        found += self._booleans(values)
-        return BitMap.union(BitMap(), *found)
+        booleans = self._booleans(values)
+        if len(found) == 1 and not booleans:
+            return found[0]  # new already
+        return BitMap.union(BitMap(), *found, *booleans)
 
     def in_range(self, node: Range) -> BitMap:
         """Ordinals that hold a value between the bounds, as a new bitmap."""

@@ -18,6 +18,7 @@ from search_service.filters.ast import (
     Prefix,
 )
 from search_service.filters.column import Column
+from search_service.filters.estimate import estimate_share
 
 
 def evaluate(filter: Filter, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
@@ -47,12 +48,23 @@ def evaluate(filter: Filter, columns: Mapping[Path, Column], everything: BitMap)
 
 
 def _all_of(filter: AllOf, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
-    found = everything.copy()
+    """The rarest condition first, so that the others work on little, or not at all."""
+    kept = [child for child in filter.filters if not isinstance(child, NoneOf)]
+    if len(kept) > 1:
+        # To count what an `In` holds costs as much as to find it.
+        kept.sort(
+            key=lambda child: (
+                0.0 if isinstance(child, In) else estimate_share(child, columns, len(everything))
+            )
+        )
+    found = evaluate(kept[0], columns, everything) if kept else everything.copy()
+    for each in kept[1:]:
+        if not found:
+            return found
+        found &= evaluate(each, columns, everything)
     for child in filter.filters:
         if not found:
-            break
+            return found
         if isinstance(child, NoneOf):
             found -= evaluate(child.filter, columns, everything)
-        else:
-            found &= evaluate(child, columns, everything)
     return found

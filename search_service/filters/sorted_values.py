@@ -181,10 +181,5 @@ class SortedValues(Generic[K]):
         return low, max(low, high)
 
     def _tail_slice(self, bounds: Bounds[K]) -> array[int]:
-        keys = self.tail_keys
-        low, high = 0, len(keys)
-        if bounds.low is not None:
-            low = (bisect_left if bounds.low_included else bisect_right)(keys, bounds.low)
-        if bounds.high is not None:
-            high = (bisect_right if bounds.high_included else bisect_left)(keys, bounds.high)
+        low, high = bounds.span(self.tail_keys)
         return self.tail_ordinals[low:high]
