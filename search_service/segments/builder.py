@@ -73,6 +73,15 @@ class Builder:
             thread.start()
         return future
 
+    def withdraw(self, root: Path, name: str) -> None:
+        """Take the segment `name` below `root` out of use; not beside a publication."""
+        with self._lock:
+            try:
+                names = read_current(root)
+            except SegmentDamaged:
+                names = []
+            write_current(root, [each for each in names if each != name])
+
     def close(self) -> None:
         """Kill running children by their pids; their futures fail."""
         with self._lock:

@@ -77,11 +77,7 @@ class DiskSegments:
 
     def discard(self, path: Path) -> None:
         """Take a segment that proved damaged out of use; the next build replaces it."""
-        try:
-            names = read_current(self._root)
-        except SegmentDamaged:
-            names = []
-        write_current(self._root, [name for name in names if name != path.name])
+        self._builder.withdraw(self._root, path.name)
 
     def remove(self, path: Path) -> None:
         """Delete the directory of a segment that is no longer in use or open."""

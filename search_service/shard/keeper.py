@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from search_service.segments.errors import BuildFailed, SegmentDamaged
+from search_service.segments.planning import LEAST_GRAPH_VECTORS
 from search_service.shard.memory import Memory
 from search_service.shard.options import ShardOptions
 from search_service.shard.reads import ItemReader
@@ -25,8 +26,8 @@ _log = logging.getLogger(__name__)
 # nothing reads any more stays on the disk.
 LOOK_EVERY_S = 0.5
 # A build leaves up to 10,000 vectors without a graph, where a scan is as fast;
-# more than that were sealed beside it.
-MOST_WITHOUT_GRAPH = 20_000
+# more than that were sealed beside it. With nothing else to do, 10,000 are enough.
+MOST_WITHOUT_GRAPH = 2 * LEAST_GRAPH_VECTORS
 
 
 class Keeper:
@@ -111,11 +112,18 @@ class Keeper:
         while not self._stop.is_set():
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
-            self._release()
-            if any(sealed.segment.damage for sealed in self._memory.sealed):
-                self.heal()
-            if not self._stop.is_set() and self._is_due():
-                self._build_all()
+            try:
+                self._look()
+            except Exception as error:  # noqa: BLE001 - without this thread the head fills up
+                _log.exception("the upkeep of segments failed")
+                self._note_failure(error)
+
+    def _look(self) -> None:
+        self._release()
+        if any(sealed.segment.damage for sealed in self._memory.sealed):
+            self.heal()
+        if not self._stop.is_set() and self._is_due():
+            self._build_all()
 
     def _is_due(self) -> bool:
         now_s = time.monotonic()
@@ -125,16 +133,24 @@ class Keeper:
         if now_s < self._retry_after_s:
             return False
         idle = now_s - self._head_seen[1] >= self._options.idle_build_s
+        flat = self._flat()
         return (
             self._wish.is_set()
             or self._needs_rebuild
             or unindexed > self._options.head_limit
-            or self._memory.unindexed - unindexed > MOST_WITHOUT_GRAPH
+            or flat > MOST_WITHOUT_GRAPH
+            or (idle and flat >= LEAST_GRAPH_VECTORS)
             or (
                 idle and bool(self._memory.sealed) and unindexed >= self._options.idle_build_vectors
             )
             or self._dead_share() > self._options.max_dead_share
         )
+
+    def _flat(self) -> int:
+        """Count live vectors in segments without a graph."""
+        with self._memory.snapshot() as snapshot:
+            flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
+            return sum(int(np.count_nonzero(snapshot.alive(ordinals))) for ordinals in flat)
 
     def _dead_share(self) -> float:
         with self._memory.snapshot() as snapshot:

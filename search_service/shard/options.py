@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from search_service.segments.planning import MOST_DEAD_SHARE
+
 
 @dataclass(frozen=True, slots=True)
 class ShardOptions:
@@ -21,7 +23,7 @@ class ShardOptions:
     unindexed_limit: int = 400_000
     idle_build_vectors: int = 2_000
     idle_build_s: float = 20.0
-    max_dead_share: float = 0.3
+    max_dead_share: float = MOST_DEAD_SHARE
     build_retry_s: float = 5.0
     max_build_retry_s: float = 300.0
     max_queued_mutations: int = 50_000
@@ -34,4 +36,8 @@ class ShardOptions:
     ballast_bytes: int = 8 << 20
     # 64 MiB of 16 KiB pages: a checkpoint of that size takes about 0.1 s.
     checkpoint_pages: int = 4_096
+    # With fewer items than this the metadata index is not kept in a file: to read
+    # their metadata takes half a second. Looked at every so many seconds.
+    filters_save_items: int = 5_000
+    filters_save_s: float = 30.0
     vfs: str = ""

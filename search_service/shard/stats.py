@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def read_stats(memory: Memory, keeper: Keeper, directory: Path) -> ShardStats:
 
 def _tree_bytes(directory: Path) -> int:
     total = 0
-    for path in directory.rglob("*"):
-        with suppress(FileNotFoundError):  # builds come and go meanwhile
-            total += path.stat().st_size if path.is_file() else 0
+    for folder, _, names in os.walk(directory):  # what goes meanwhile is passed over
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_size
     return total

@@ -24,7 +24,7 @@ from tests.unit.search_service.shard.kit import (
 )
 
 COUNT, DIMENSION, HEAD_LIMIT = 16_000, 16, 1_000
-VECTORS: F32 = random_units(COUNT, DIMENSION, seed=4)
+VECTORS: F32 = random_units(23_500, DIMENSION, seed=4)
 
 
 class SealsEndLast(DiskSegments):
@@ -92,7 +92,7 @@ def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(tmp_path
     first = 11_000  # enough for a graph, which takes a while to build
     fill(shard, VECTORS[:first])
     wait_until(lambda: shard.stats().building)
-    fill(shard, VECTORS[first:], first)
+    fill(shard, VECTORS[first:COUNT], first)
     wait_until(lambda: not shard.stats().building and shard.stats().head_vectors <= HEAD_LIMIT)
 
     assert source.seals_beside > 0
@@ -100,4 +100,51 @@ def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(tmp_path
         request = QueryRequest(VECTORS[start : start + 100], limit=1, exact=True)
         found = [outcome.hits[0].id for outcome in shard.query(request).result(60)]
         assert found == [f"item-{row}" for row in range(start, start + 100)]
+    shard.close()
+
+
+def test_the_upkeep_goes_on_after_an_unforeseen_failure(tmp_path: Path) -> None:
+    spec = make_spec(DIMENSION)
+    schema.create(tmp_path / STORE, spec, "").close()
+    source = FailsOnce(
+        tmp_path / SEGMENTS, uid=spec.uid, dimension=DIMENSION, fingerprint="model-1"
+    )
+    database = schema.open_writer(tmp_path / STORE, "")
+    shard = Shard(tmp_path, database, source, replace(SMALL, head_limit=HEAD_LIMIT), never)
+    fill(shard, VECTORS[: 2 * HEAD_LIMIT])
+
+    wait_until(lambda: shard.stats().builds > 0 and shard.stats().head_vectors == 0)
+
+    assert source.failed
+    shard.close()
+
+
+class FailsOnce(DiskSegments):
+    """A source whose first build fails in a way that nothing expects."""
+
+    failed = False
+
+    def build(self, job: BuildJob) -> Future[BuildResult]:
+        if not self.failed:
+            self.failed = True
+            raise ZeroDivisionError("unforeseen")
+        return super().build(job)
+
+
+def test_what_was_sealed_beside_a_build_gets_a_graph_when_nothing_else_comes(
+    tmp_path: Path,
+) -> None:
+    spec = make_spec(DIMENSION)
+    schema.create(tmp_path / STORE, spec, "").close()
+    source = SealsEndLast(tmp_path / SEGMENTS, uid=spec.uid)
+    database = schema.open_writer(tmp_path / STORE, "")
+    options = replace(SMALL, head_limit=6_000, idle_build_s=0.5)
+    shard = Shard(tmp_path, database, source, options, never)
+    fill(shard, VECTORS[:11_000])
+    wait_until(lambda: shard.stats().building)
+    fill(shard, VECTORS[11_000:], 11_000)  # sealed at twice the limit: less than calls for a build
+
+    wait_until(lambda: shard.stats().unindexed_vectors < 1_000)
+
+    assert source.seals_beside == 1
     shard.close()
