@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
+from threadpoolctl import threadpool_limits
 
 from lookalike.serving import logs, metrics, signals
 from lookalike.serving.metrics import CallMetrics
@@ -63,6 +64,8 @@ def main() -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"the data directory cannot be used: {error}")
+    # A shard shares its scans among threads of its own (search_service/shard/lanes.py).
+    threadpool_limits(limits=1, user_api="blas")
     try:
         asyncio.run(_serve(settings))
     except (DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:

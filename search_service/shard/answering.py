@@ -17,6 +17,7 @@ from search_service.shard.engine import Waiting, wanted_rows
 from search_service.shard.field_types import GroupBy
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.grouping import MORE_ROWS, group_rows
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Memory, Snapshot
 from search_service.shard.plan import Answer, Matches, Task, answer
 from search_service.shard.reads import ItemReader
@@ -39,7 +40,7 @@ class Answering:
         *,
         expansion: Callable[[], int],
         heal: Callable[[], None],
-        threads: int,
+        lanes: Lanes,
     ) -> None:
         """`heal` takes segments that proved damaged out of memory."""
         self._memory = memory
@@ -47,7 +48,7 @@ class Answering:
         self._reader = reader
         self._expansion = expansion
         self._heal = heal
-        self._threads = threads
+        self._lanes = lanes
 
     def __call__(self, group: list[Waiting]) -> list[list[QueryOutcome]]:
         """Answer requests that share exact, expansion and filter, in their order."""
@@ -75,7 +76,7 @@ class Answering:
             )
             requests = [one.request for one in group]
             if first.group_by is None:
-                found = answer(snapshot, task, self._threads)
+                found = answer(snapshot, task, self._lanes)
                 hits: list[Hits] = [
                     (some, NO_GROUPS) for some in _hits(snapshot, found.ranked, requests)
                 ]
@@ -107,7 +108,7 @@ class Answering:
         assert task.matches is not None, "items without the field are left out"
         matches = task.matches
         while True:
-            found = answer(snapshot, task, self._threads)
+            found = answer(snapshot, task, self._lanes)
             grouped = group_rows(
                 found.ranked,
                 snapshot.ids,

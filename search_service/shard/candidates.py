@@ -20,7 +20,7 @@ from search_service.shard.segment_api import I64
 Source: TypeAlias = HeadView | Sealed
 
 # A float32 product of unit vectors of up to 4,096 dimensions is off by less than
-# this: 6e-7 was the most in a million random pairs each of 512, 1,280 and 4,096.
+# this (tests/unit/search_service/shard/test_candidates.py).
 MARGIN = np.float32(4e-6)
 LEAST = np.float32(-np.inf)
 # Under every cosine, and above what does not count.
@@ -36,6 +36,20 @@ class Ranked:
     query: I64
     ordinal: I64
     score: F32
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Scores that may be among the best: their query and column int64 [n], float32 [n].
+
+    `least`, float32 [B], is what the others were below; `compared` their number.
+    """
+
+    least: F32
+    query: I64
+    column: I64
+    score: F32
+    compared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +76,27 @@ class Candidates:
         self._parts: list[_Part] = []
         self.compared = 0
 
-    def offer_all(self, source: Source, rows: I64, scores: F32) -> None:
-        """Offer rows, int64 [n], to all queries: float32 scores [B, n], -inf for none."""
-        self.compared += len(rows)
-        self._raise_least(scores)
-        query, column = np.nonzero(scores >= self._least[:, None])
-        if len(query):
-            self._parts.append(_Part(source, query, rows[column], scores[query, column]))
+    def choose(self, scores: F32) -> Chosen:
+        """Pick from float32 scores [B, n], -inf for none; safe from several threads.
 
-    def offer_each(self, source: Source, rows: I64, scores: F32) -> None:
-        """Offer each query rows of its own: int64 [B, n], float32 [B, n], -inf for none."""
-        self.compared += rows.shape[1]
-        self._raise_least(scores)
-        query, column = np.nonzero(scores >= self._least[:, None])
-        if len(query):
-            self._parts.append(_Part(source, query, rows[query, column], scores[query, column]))
+        What others took meanwhile may not be seen: then more is chosen, never less.
+        """
+        least, width = self._least, scores.shape[1]
+        if width > self._count:
+            # The count-th best of one block is a bound for the best of all blocks.
+            place = width - self._count
+            kth = np.partition(scores, place, axis=1)[:, place]
+            least = np.maximum(least, kth - MARGIN)
+        query, column = np.nonzero(scores >= least[:, None])
+        return Chosen(least, query, column, scores[query, column], width)
+
+    def take(self, source: Source, rows: I64, chosen: Chosen) -> None:
+        """Keep what was chosen from columns that stand for `rows`, int64 [n]."""
+        self._keep(source, rows[chosen.column], chosen)
+
+    def take_each(self, source: Source, rows: I64, chosen: Chosen) -> None:
+        """Keep what was chosen where each query has rows of its own: int64 [B, n]."""
+        self._keep(source, rows[chosen.query, chosen.column], chosen)
 
     def reach(self, radius: F32) -> None:
         """Say down to which score, float32 [B], a source gave all its rows."""
@@ -111,13 +131,11 @@ class Candidates:
         order = np.lexsort((-score, query))
         return Ranked(query[order], np.concatenate(ordinals)[order], score[order])
 
-    def _raise_least(self, scores: F32) -> None:
-        # The count-th best of one block is a bound for the best of all blocks.
-        width = scores.shape[1]
-        if width > self._count:
-            place = width - self._count
-            kth = np.partition(scores, place, axis=1)[:, place]
-            self._least = np.maximum(self._least, kth - MARGIN)
+    def _keep(self, source: Source, rows: I64, chosen: Chosen) -> None:
+        self.compared += chosen.compared
+        self._least = np.maximum(self._least, chosen.least)
+        if len(rows):
+            self._parts.append(_Part(source, chosen.query, rows, chosen.score))
 
     def _close_enough(self) -> list[Flags]:
         """Say for each part which rows reach the count-th best over all parts."""

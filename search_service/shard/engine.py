@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lookalike.wire.errors import DeadlineExceeded, Exhausted, LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import DeadlineExceeded, Exhausted, LookalikeError, Reason
 from search_service.filters.ast import Filter
 from search_service.shard.field_types import GroupBy
 from search_service.shard.grouping import FIRST_ROWS
@@ -152,7 +152,7 @@ class Engine:
             _fail(current, error)
         except Exception:  # noqa: BLE001 - whatever it is, callers must hear of it
             _log.exception("a search failed")
-            _fail(current, Unavailable("the search failed", reason=Reason.INTERNAL))
+            _fail(current, LookalikeError("the search failed", reason=Reason.INTERNAL))
         else:
             for one, outcome in zip(current, outcomes, strict=True):
                 one.future.set_result(outcome)

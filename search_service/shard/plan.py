@@ -8,6 +8,7 @@ import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.shard.candidates import MARGIN, Candidates, Ranked
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Flags
 from search_service.shard.search import scan_all, scan_matches, search_graphs
@@ -24,8 +25,8 @@ MAX_FETCH = 4_096
 MAX_FETCH_SHARE = 0.05
 # Candidates fetched beyond what is asked for, so that exact re-ranking can give
 # back what a short or quantised form of the vectors lost.
-OVERFETCH = 2.0
-OVERFETCH_MORE = 16
+OVERFETCH = 3.0
+OVERFETCH_MORE = 32
 # With a filter the wanted rows lie deeper, where the reduced form orders worse: of
 # 50,000 x 512, a random third, 2.0 and the plain expansion gave recall@10 .982
 # where the whole gave .994. Half of four times as many are sure to hold enough: a
@@ -64,11 +65,11 @@ class Answer:
     expansion: int
 
 
-def answer(snapshot: Snapshot, task: Task, threads: int) -> Answer:
+def answer(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
     """Answer a task with the cheapest plan that is right for it."""
     fetch = _graph_fetch(snapshot, task)
     if fetch is None:
-        return _scan(snapshot, task)
+        return _scan(snapshot, task, lanes)
     into = Candidates(task.queries, task.count, task.floor)
     expansion = max(_expansion(snapshot, task), fetch)
     allowed = task.matches.allowed if task.matches else None
@@ -78,7 +79,7 @@ def answer(snapshot: Snapshot, task: Task, threads: int) -> Answer:
         count=fetch,
         expansion=expansion,
         allowed=allowed,
-        threads=threads,
+        lanes=lanes,
         into=into,
     )
     kind = PlanKind.GRAPH if task.matches is None else PlanKind.GRAPH_FILTERED
@@ -89,16 +90,16 @@ def answer(snapshot: Snapshot, task: Task, threads: int) -> Answer:
     # Nothing above the floor is unseen where the graphs reached down to it.
     open_below = into.radius > task.floor
     short = np.flatnonzero((_certain(found.ranked, into.radius) < wanted) & open_below)
-    return _with_scans(snapshot, task, found, short) if len(short) else found
+    return _with_scans(snapshot, task, found, short, lanes) if len(short) else found
 
 
-def _scan(snapshot: Snapshot, task: Task) -> Answer:
+def _scan(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
     into = Candidates(task.queries, task.count, task.floor)
     if task.matches is None:
-        scan_all(snapshot, task.queries, into)
+        scan_all(snapshot, task.queries, lanes, into)
         ranked, kind = into.rank(snapshot, None), PlanKind.EXACT
     else:
-        scan_matches(snapshot, task.queries, task.matches.ordinals, into)
+        scan_matches(snapshot, task.queries, task.matches.ordinals, lanes, into)
         ranked, kind = into.rank(snapshot, task.matches.allowed), PlanKind.EXACT_FILTERED
     return Answer(ranked, (kind,) * len(task.queries), into.compared, 0)
 
@@ -142,9 +143,10 @@ def _matching(snapshot: Snapshot, task: Task) -> int:
     return snapshot.items if task.matches is None else len(task.matches.ordinals)
 
 
-def _with_scans(snapshot: Snapshot, task: Task, found: Answer, short: I64) -> Answer:
+def _with_scans(snapshot: Snapshot, task: Task, found: Answer, short: I64, lanes: Lanes) -> Answer:
     """Replace the answers of the queries `short`, int64 [n], by scans."""
-    scanned = _scan(snapshot, replace(task, queries=task.queries[short], floor=task.floor[short]))
+    part = replace(task, queries=task.queries[short], floor=task.floor[short])
+    scanned = _scan(snapshot, part, lanes)
     kept = ~np.isin(found.ranked.query, short)
     query = np.concatenate([found.ranked.query[kept], short[scanned.ranked.query]])
     order = np.argsort(query, kind="stable")

@@ -9,6 +9,7 @@ import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.shard.candidates import LEAST_FLOOR
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Memory, Snapshot
 from search_service.shard.plan import Answer, Task, answer
 from search_service.shard.segment_api import I64
@@ -25,7 +26,7 @@ def measure_recall(
     limit: int,
     expansions: Sequence[int],
     seed: int,
-    threads: int,
+    lanes: Lanes,
 ) -> list[RecallMeasurement]:
     """Run up to `sample_size` stored vectors as single queries, for each expansion.
 
@@ -34,10 +35,10 @@ def measure_recall(
     """
     with memory.snapshot() as snapshot:
         own, queries = read_vectors(_sample(snapshot, sample_size, seed))
-        exact, exact_s = _timed(snapshot, queries, limit, 0, threads)
+        exact, exact_s = _timed(snapshot, queries, limit, 0, lanes)
         measured = []
         for expansion in expansions:
-            graph, graph_s = _timed(snapshot, queries, limit, expansion, threads)
+            graph, graph_s = _timed(snapshot, queries, limit, expansion, lanes)
             shares = [
                 _share_found(want, got, limit) for want, got in zip(exact, graph, strict=True)
             ]
@@ -68,7 +69,7 @@ def _sample(snapshot: Snapshot, size: int, seed: int) -> I64:
 
 
 def _timed(
-    snapshot: Snapshot, queries: F32, limit: int, expansion: int, threads: int
+    snapshot: Snapshot, queries: F32, limit: int, expansion: int, lanes: Lanes
 ) -> tuple[list[Answer], list[float]]:
     answers: list[Answer] = []
     times_s: list[float] = []
@@ -82,7 +83,7 @@ def _timed(
             matches=None,
         )
         begun_s = time.perf_counter()
-        answers.append(answer(snapshot, task, threads))
+        answers.append(answer(snapshot, task, lanes))
         times_s.append(time.perf_counter() - begun_s)
     return answers, times_s
 

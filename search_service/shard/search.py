@@ -7,14 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.shard.candidates import LEAST, Candidates
+from search_service.shard.candidates import LEAST, Candidates, Chosen
 from search_service.shard.head import HeadView
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Flags, Sealed
 from search_service.shard.segment_api import I64
 
 # Rows in one matrix product: 32 MiB of rows at 512 dimensions.
 ROWS_PER_PRODUCT = 16_384
+# Rows gathered for one, which stay in a core's cache: 2 MiB at 512 dimensions.
+ROWS_PER_GATHER = 1_024
 # Of a graph's candidates, the nearer ones among which none is missing: towards the
 # end of its list rows are, and a filter that excludes all but that end would show
 # it (20,000 x 512, the nearest tenth excluded: recall@10 .977 with the whole list).
@@ -26,56 +29,79 @@ DENSE_SHARE = 0.3
 GATHER_BYTES = 32 << 20
 
 
-def scan_all(snapshot: Snapshot, queries: F32, into: Candidates) -> None:
+def scan_all(snapshot: Snapshot, queries: F32, lanes: Lanes, into: Candidates) -> None:
     """Compare every live row with `queries`, float32 [B, D]."""
     for sealed in snapshot.sealed:
-        sealed.segment.check_rows()
         live = sealed.any_of(snapshot.alive(sealed.ordinals))
-        for start in range(0, sealed.nodes, ROWS_PER_PRODUCT):
-            rows = np.arange(start, min(start + ROWS_PER_PRODUCT, sealed.nodes))
-            scores = queries @ sealed.rows[start : start + len(rows)].T
-            scores[:, ~live[rows]] = LEAST
-            into.offer_all(sealed, rows, scores)
-    scan_head(snapshot, queries, None, into)
+        _scan_dense(sealed, queries, live, lanes, into)
+    scan_head(snapshot, queries, None, lanes, into)
 
 
-def scan_head(snapshot: Snapshot, queries: F32, allowed: Flags | None, into: Candidates) -> None:
+def scan_head(
+    snapshot: Snapshot, queries: F32, allowed: Flags | None, lanes: Lanes, into: Candidates
+) -> None:
     """Compare every live, allowed row of the head with `queries`."""
-    for view in snapshot.head:
+
+    def compare(view: HeadView) -> Chosen:
         counts = snapshot.alive(view.ordinals)
         if allowed is not None:
             counts &= allowed[view.ordinals]
         scores = queries @ view.rows.T
         scores[:, ~counts] = LEAST
-        into.offer_all(view, np.arange(len(view.ordinals)), scores)
+        return into.choose(scores)
+
+    for view, chosen in zip(snapshot.head, lanes.map(compare, snapshot.head), strict=True):
+        into.take(view, np.arange(len(view.ordinals)), chosen)
 
 
-def scan_matches(snapshot: Snapshot, queries: F32, matches: I64, into: Candidates) -> None:
+def scan_matches(
+    snapshot: Snapshot, queries: F32, matches: I64, lanes: Lanes, into: Candidates
+) -> None:
     """Compare the rows of `matches`, live ordinals int64 [m] ascending, with `queries`."""
     for source, located in _located(snapshot, matches):
         rows = located
         if isinstance(source, Sealed):
             rows = np.unique(located)  # several matches may share a node
-            source.segment.check_rows(rows)
         if len(rows) > DENSE_SHARE * len(source.rows):
-            _scan_dense(source, queries, rows, into)
-            continue
-        for start in range(0, len(rows), ROWS_PER_PRODUCT):
-            some = rows[start : start + ROWS_PER_PRODUCT]
-            into.offer_all(source, some, queries @ source.rows[some].T)
+            wanted = np.zeros(len(source.rows), dtype=np.bool_)
+            wanted[rows] = True
+            _scan_dense(source, queries, wanted, lanes, into)
+        else:
+            _scan_sparse(source, queries, rows, lanes, into)
 
 
-def _scan_dense(source: HeadView | Sealed, queries: F32, rows: I64, into: Candidates) -> None:
-    """Compare `rows`, most of all, without gathering them."""
-    wanted = np.zeros(len(source.rows), dtype=np.bool_)
-    wanted[rows] = True
+def _scan_dense(
+    source: HeadView | Sealed, queries: F32, wanted: Flags, lanes: Lanes, into: Candidates
+) -> None:
+    """Compare the rows flagged in `wanted`, bool [N], most of all, without gathering them."""
     if isinstance(source, Sealed):
         source.segment.check_rows()
-    for start in range(0, len(wanted), ROWS_PER_PRODUCT):
+
+    def compare(start: int) -> Chosen:
         here = wanted[start : start + ROWS_PER_PRODUCT]
         scores = queries @ source.rows[start : start + len(here)].T
         scores[:, ~here] = LEAST
-        into.offer_all(source, np.arange(start, start + len(here)), scores)
+        return into.choose(scores)
+
+    starts = range(0, len(wanted), ROWS_PER_PRODUCT)
+    for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
+        into.take(source, np.arange(start, min(start + ROWS_PER_PRODUCT, len(wanted))), chosen)
+
+
+def _scan_sparse(
+    source: HeadView | Sealed, queries: F32, rows: I64, lanes: Lanes, into: Candidates
+) -> None:
+    """Compare `rows`, int64 [n], few of all."""
+    if isinstance(source, Sealed):
+        source.segment.check_rows(rows)
+
+    def compare(start: int) -> Chosen:
+        some = rows[start : start + ROWS_PER_GATHER]
+        return into.choose(queries @ source.rows[some].T)
+
+    starts = range(0, len(rows), ROWS_PER_GATHER)
+    for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
+        into.take(source, rows[start : start + ROWS_PER_GATHER], chosen)
 
 
 def search_graphs(
@@ -85,30 +111,34 @@ def search_graphs(
     count: int,
     expansion: int,
     allowed: Flags | None,
-    threads: int,
+    lanes: Lanes,
     into: Candidates,
 ) -> None:
     """Compare `count` graph candidates from each segment, and the head."""
     for sealed in snapshot.sealed:
-        nodes = sealed.segment.candidates(queries, count, expansion, threads)
-        scores = _compare(sealed, queries, nodes)
+        nodes = sealed.segment.candidates(queries, count, expansion, lanes.threads)
+        scores = _compare(sealed, queries, nodes, lanes)
         if sealed.nodes > count:  # else those are all that it has
             sure = max(1, int(SURE_SHARE * count))
             into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
         scores[~_counts(snapshot, sealed, nodes, allowed)] = LEAST
-        into.offer_each(sealed, nodes, scores)
-    scan_head(snapshot, queries, allowed, into)
+        into.take_each(sealed, nodes, into.choose(scores))
+    scan_head(snapshot, queries, allowed, lanes, into)
 
 
-def _compare(sealed: Sealed, queries: F32, nodes: I64) -> F32:
+def _compare(sealed: Sealed, queries: F32, nodes: I64, lanes: Lanes) -> F32:
     """Return float32 [B, C]: exact products with `nodes`, -inf where there is none."""
     scores = np.empty(nodes.shape, dtype=np.float32)
-    step = max(1, GATHER_BYTES // max(1, nodes.shape[1] * queries.shape[1] * 4))
-    for start in range(0, len(nodes), step):
-        some = nodes[start : start + step]
-        gathered = sealed.rows[some]  # -1 reads the last row, and is masked below
-        span = queries[start : start + step]
-        np.matmul(gathered, span[:, :, None], out=scores[start : start + step, :, None])
+    fit = GATHER_BYTES // max(1, nodes.shape[1] * queries.shape[1] * 4)
+    step = max(1, min(fit, -(-len(nodes) // lanes.threads)))
+
+    def compare(start: int) -> None:
+        span = slice(start, start + step)
+        gathered = sealed.rows[nodes[span]]  # -1 reads the last row, and is masked below
+        np.matmul(gathered, queries[span, :, None], out=scores[span, :, None])
+
+    for _ in lanes.map(compare, range(0, len(nodes), step)):
+        pass
     scores[nodes < 0] = LEAST
     return scores
 

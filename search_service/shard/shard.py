@@ -23,6 +23,7 @@ from search_service.shard.field_types import Facets, Order, OrderedItem, Place
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.items import Items
 from search_service.shard.keeper import Keeper, unindexed_ordinals
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Memory
 from search_service.shard.options import ShardOptions
 from search_service.shard.reader import iter_live_vectors
@@ -74,6 +75,7 @@ class Shard:
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
+        self._lanes = Lanes(options.threads)
         self._filters = FilterIndex(path, options.vfs)
         self._items = Items(self._memory, self._filters, self._reader)
         self._keeper = Keeper(
@@ -93,20 +95,21 @@ class Shard:
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes),
             options=options,
+            lanes=self._lanes,
             heal=self._keeper.heal,
             on_fatal=on_fatal,
         )
-        self._engine = Engine(
-            Answering(
-                self._memory,
-                self._filters,
-                self._reader,
-                expansion=lambda: self._spec.index.expansion_search,
-                heal=self._keeper.heal,
-                threads=options.threads,
-            ),
-            when_filters_ready=self._filters.when_ready,
-            options=options,
+        answering = Answering(
+            self._memory,
+            self._filters,
+            self._reader,
+            expansion=lambda: self._spec.index.expansion_search,
+            heal=self._keeper.heal,
+            lanes=self._lanes,
+        )
+        self._engine, self._exact_engine = (
+            Engine(answering, when_filters_ready=self._filters.when_ready, options=options)
+            for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
         self._load(db)
         self._start()
@@ -167,7 +170,7 @@ class Shard:
         elif not len(request.vectors):
             done.set_result([])
         else:
-            return self._engine.submit(request)
+            return (self._exact_engine if request.exact else self._engine).submit(request)
         return done
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
@@ -233,7 +236,7 @@ class Shard:
             limit=limit,
             expansions=expansions,
             seed=seed,
-            threads=self._options.threads,
+            lanes=self._lanes,
         )
 
     def prune_tombstones(self, below_version: int) -> int:
@@ -249,9 +252,11 @@ class Shard:
         self._filters.close()
         self._writer.stop()
         self._engine.close()
+        self._exact_engine.close()
         self._keeper.close()
         self._reader.close()
         self._writer.close()
+        self._lanes.close()
 
     def _load(self, db: apsw.Connection) -> None:
         found: list[Any] = db.execute(
@@ -274,6 +279,7 @@ class Shard:
         self._filters.start()
         self._writer.start()
         self._engine.start()
+        self._exact_engine.start()
         self._keeper.start()
 
 

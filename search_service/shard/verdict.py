@@ -10,6 +10,7 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.shard.candidates import MARGIN
 from search_service.shard.effects import Added, Effect, Killed
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.plan import Task, answer
 from search_service.shard.types import Mutation, NearDuplicate, Upsert
@@ -35,11 +36,11 @@ class DuplicateFinder:
         dimension: int,
         threshold: float,
         expansion: int,
-        threads: int,
+        lanes: Lanes,
     ) -> None:
         self._snapshot = snapshot
         self._threshold = np.float32(threshold)
-        self._threads = threads
+        self._lanes = lanes
         places = [
             place
             for place, mutation in enumerate(mutations)
@@ -117,7 +118,7 @@ class DuplicateFinder:
         found: list[list[tuple[int, float]]] = [[] for _ in task.queries]
         if not len(task.queries) or not self._snapshot.items:
             return found
-        ranked = answer(self._snapshot, task, self._threads).ranked
+        ranked = answer(self._snapshot, task, self._lanes).ranked
         for query, ordinal, score in zip(
             ranked.query.tolist(), ranked.ordinal.tolist(), ranked.score.tolist(), strict=True
         ):

@@ -25,6 +25,7 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.ballast import Ballast
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.group import MAX_VERSION, Group
+from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Memory
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed, disk_full, failed, is_disk_full, says_full
@@ -63,6 +64,7 @@ class Writer:
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
+        lanes: Lanes,
         heal: Callable[[], None],
         on_fatal: Callable[[], None],
     ) -> None:
@@ -74,6 +76,7 @@ class Writer:
         self._sequencer = sequencer
         self._ballast = ballast
         self._options = options
+        self._lanes = lanes
         self._heal = heal
         self._on_fatal = on_fatal
         self._next_ordinal = int(read_meta(db, "next_ordinal"))
@@ -192,6 +195,7 @@ class Writer:
             ]
             if group.next_ordinal != self._next_ordinal:
                 write_meta(self._db, "next_ordinal", group.next_ordinal)
+            self._filters.record(self._db, group.effects)
             held.enter_context(self._filters.commit_lock)
             self._db.execute("COMMIT")
             self._next_ordinal = group.next_ordinal
@@ -212,7 +216,7 @@ class Writer:
                 dimension=spec.dimension,
                 threshold=spec.duplicates.threshold,
                 expansion=spec.index.expansion_search,
-                threads=self._options.threads,
+                lanes=self._lanes,
             )
         return Group(
             self._db,
