@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Protocol
 
-from embedder_service.lanes import Lane, Lanes, Ticket
+from embedder_service.lanes import Lane, Ticket
 from embedder_service.preprocess import U8
-from embedder_service.runner import Runner
+from embedder_service.runner import Batch, Runner
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.trials import BatcherOptions, Trials
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 # A runtime that cannot be loaded again is retried after this long.
 _RELOAD_DELAY_S = 1.0
+# A batch that is stuck is noticed within this share of the time that it may take.
+_LOOKS = 4
 
 
 class BatchObserver(Protocol):
@@ -55,10 +57,8 @@ class Batcher:
         self._options = options
         self._observer = observer
         self._memory_used = memory_used
-        self._lanes: Lanes[U8, F32] = Lanes()
         self._runner: Runner | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.batch_images = 1
         self.seconds_per_image = 0.0
@@ -69,10 +69,7 @@ class Batcher:
         Raises:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
-        runner = Runner(await asyncio.to_thread(self._load_and_try))
-        self._runner = runner
-        self._task = asyncio.create_task(self._serve(runner))
-        self._observer.healthy_changed(True)
+        self._serve(await asyncio.to_thread(self._load_and_try))
 
     @property
     def healthy(self) -> bool:
@@ -92,7 +89,7 @@ class Batcher:
 
     def depth(self, lane: Lane) -> int:
         """Return how many images wait for the runner."""
-        return self._lanes.depth(lane)
+        return self._runner.depth(lane) if self._runner is not None else 0
 
     async def embed(self, pixels: U8, lane: Lane, deadline_s: float | None) -> F32:
         """Return the unit vector, float32 [D], of uint8 [S, S, 3].
@@ -101,79 +98,73 @@ class Batcher:
             DeadlineExceeded: `deadline_s` passed before its turn came.
             Unavailable: the runner failed, or the service is stopping.
         """
-        if not self.healthy:
+        if self._closed or self._runner is None:
             raise _stopping() if self._closed else _failed()
         done: asyncio.Future[F32] = asyncio.get_running_loop().create_future()
-        self._lanes.put(Ticket(pixels, lane, deadline_s, done))
+        self._runner.put(Ticket(pixels, lane, deadline_s, done))
         return await done
 
     async def close(self) -> None:
         """Resolve what waits and end the runner."""
         self._closed = True
-        tasks = [*self._running, *([self._task] if self._task else [])]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        _fail(self._lanes.drain(), _stopping())
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
-            self._runner.close()
+            _fail(self._runner.close(), _stopping())
 
-    async def _serve(self, runner: Runner) -> None:
-        while True:
-            await self._lanes.wait()
-            await runner.wait()
-            waiting = sum(self._lanes.depth(lane) for lane in Lane)
-            tickets = self._lanes.take(self.batch_images)
-            if tickets:
-                slots = runner.take(alone=waiting == 1)
-                task = asyncio.create_task(self._run(runner, slots, tickets))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-
-    async def _run(self, runner: Runner, slots: list[int], tickets: list[Ticket[U8, F32]]) -> None:
-        started_s = time.monotonic()
-        try:
-            async with asyncio.timeout(self._options.stuck_after_s):
-                vectors = await runner.infer([ticket.work for ticket in tickets], slots)
-        except asyncio.CancelledError:
-            _fail(tickets, _stopping())
-            raise
-        except Exception:  # noqa: BLE001 - whatever the runner died of: everybody is told
-            _log.exception("the runner failed", extra={"images": len(tickets)})
-            _fail(tickets, _failed())
-            self._replace(runner)
-            return
-        finally:
-            runner.give(slots)
-        for ticket, vector in zip(tickets, vectors, strict=True):
+    def batch_done(self, batch: Batch, vectors: F32) -> None:
+        """Resolve the callers of one batch."""
+        for ticket, vector in zip(batch.tickets, vectors, strict=True):
             ticket.resolve(vector)
-        self._observer.batch_done(len(tickets), time.monotonic() - started_s)
+        self._observer.batch_done(len(batch.tickets), time.monotonic() - batch.started_s)
+
+    def batch_failed(self, runner: Runner, batch: Batch, error: Exception) -> None:
+        """Tell everybody and load the network again."""
+        _log.error("the runner failed", exc_info=error, extra={"images": len(batch.tickets)})
+        _fail(batch.tickets, _failed())
+        self._replace(runner)
+
+    def _serve(self, runtime: Runtime) -> None:
+        self._runner = Runner(runtime, self, lambda: self.batch_images)
+        self._spawn(self._watch(self._runner))
+        self._observer.healthy_changed(True)
+
+    async def _watch(self, runner: Runner) -> None:
+        """Give a runner up whose batch does not end."""
+        while runner.longest_s() < self._options.stuck_after_s:
+            await asyncio.sleep(self._options.stuck_after_s / _LOOKS)
+            if runner is not self._runner:
+                return
+        _log.error("the runner is stuck")
+        self._replace(runner)
 
     def _replace(self, runner: Runner) -> None:
         """Take a runner that failed out of service, once, and tell everybody who waits."""
-        if self._runner is not runner or self._task is None:
+        if self._runner is not runner or self._closed:
             return
         self._runner = None
         self._observer.runner_failed()
         self._observer.healthy_changed(False)
-        _fail(self._lanes.drain(), _failed())
-        self._task.cancel()
-        runner.close()
-        self._task = asyncio.create_task(self._reload())
+        _fail(runner.close(), _failed())
+        self._spawn(self._reload())
 
     async def _reload(self) -> None:
         """Load until it works, then serve."""
         while True:
             try:
-                runner = Runner(await asyncio.to_thread(self._load))
+                runtime = await asyncio.to_thread(self._load)
             except Exception:  # noqa: BLE001 - a service that is down keeps trying to come up
                 _log.exception("the runner cannot be loaded")
                 await asyncio.sleep(_RELOAD_DELAY_S)
             else:
                 break
-        self._runner = runner
-        self._observer.healthy_changed(True)
-        await self._serve(runner)
+        self._serve(runtime)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _load_and_try(self) -> Runtime:
         before_bytes = self._memory_used()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
@@ -48,14 +48,21 @@ class Ticket(Generic[T, R]):
             self.done.set_result(result)
 
 
+def expire(ticket: Ticket[T, R]) -> None:
+    """Tell the caller of `ticket` that its deadline has passed."""
+    ticket.fail(DeadlineExceeded())
+
+
 class Lanes(Generic[T, R]):
-    """Tickets by lane, in order of arrival. Owned by one event loop.
+    """Tickets by lane, in order of arrival. Owned by one event loop, or guarded by a lock.
 
     Whoever fills it bounds it: admission counts an image from its arrival to its
     answer, so no second bound stands here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expired: Callable[[Ticket[T, R]], None] = expire) -> None:
+        """`expired` is given the tickets that are dropped because of their deadline."""
+        self._expired = expired
         self._waiting: dict[Lane, deque[Ticket[T, R]]] = {lane: deque() for lane in Lane}
         self._arrived = asyncio.Event()
         self._since_bulk = 0
@@ -114,6 +121,6 @@ class Lanes(Generic[T, R]):
             if not ticket.done.done():
                 if ticket.deadline_s is None or ticket.deadline_s > now_s:
                     return ticket
-                ticket.fail(DeadlineExceeded())
+                self._expired(ticket)
             queue.popleft()
         return None

@@ -8,7 +8,7 @@ decode process has read hostile files: nothing that it says is unpickled.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 # Linux gives a socket 208 KiB by default. The longest answer carries a thumbnail.
@@ -37,9 +37,12 @@ class Task:
     time_ms: int
 
 
+_TASK_FIELDS = tuple(item.name for item in fields(Task))
+
+
 def pack_task(task: Task) -> bytes:
     """Return the message for `task`."""
-    return pack(asdict(task))
+    return pack({name: getattr(task, name) for name in _TASK_FIELDS})
 
 
 def pack(message: dict[str, Any]) -> bytes:

@@ -18,16 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from embedder_service.decode.exchange import (
-    MAX_MESSAGE_BYTES,
-    BrokenMessage,
-    Task,
-    pack,
-    pack_task,
-    unpack,
-)
+from embedder_service.decode.exchange import BrokenMessage, Task, pack, pack_task
 from embedder_service.decode.facts import ImageFacts
 from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.line import Line
 from embedder_service.preprocess import U8
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Reason
 
@@ -79,7 +73,7 @@ class Worker:
         limits = options.limits
         self._shared_bytes = max(limits.max_image_bytes, 3 * limits.max_image_pixels)
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: socket.socket | None = None
+        self._line: Line | None = None
         self._memory: mmap.mmap | None = None
 
     @property
@@ -94,7 +88,7 @@ class Worker:
             OSError: it cannot be started, or ends at once.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        self._line = Line(ours)
         shared = os.memfd_create("lookalike-decode")
         try:
             os.ftruncate(shared, self._shared_bytes)
@@ -103,10 +97,8 @@ class Worker:
         finally:
             os.close(shared)
             theirs.close()
-        self._connection = ours
         try:
-            async with asyncio.timeout(_START_TIMEOUT_S):
-                await self._receive()
+            await self._line.receive(_START_TIMEOUT_S)
         except (TimeoutError, BrokenMessage, EOFError) as error:
             await self.stop()
             raise OSError("a decode process does not start") from error
@@ -136,17 +128,18 @@ class Worker:
             ImageUnreadable, ImageTooLarge, WorkerDied: as for `pixels`.
         """
         with self._deaths() as deaths:
-            async with asyncio.timeout(self._patience_s):
-                answer = await self._receive()
+            if self._line is None:
+                raise EOFError
+            answer = await self._line.receive(self._patience_s)
             _raise_refusal(answer)
             return _read_facts(answer, size_bytes)
         raise await self._death(deaths)
 
     async def stop(self) -> None:
         """End the process, whatever it is doing, and free its memory."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
         if self._process is not None:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
@@ -199,20 +192,10 @@ class Worker:
             return await self._exchange(pack({"go": True}))
 
     async def _exchange(self, request: bytes) -> dict[str, Any]:
-        if self._connection is None:
+        if self._line is None:
             raise EOFError
-        async with asyncio.timeout(self._patience_s):
-            await asyncio.get_running_loop().sock_sendall(self._connection, request)
-            return await self._receive()
-
-    async def _receive(self) -> dict[str, Any]:
-        if self._connection is None:
-            raise EOFError
-        loop = asyncio.get_running_loop()
-        body = await loop.sock_recv(self._connection, MAX_MESSAGE_BYTES)
-        if not body:
-            raise EOFError
-        return unpack(body)
+        self._line.send(request)
+        return await self._line.receive(self._patience_s)
 
     @contextlib.contextmanager
     def _deaths(self) -> Iterator[list[Exception]]:
