@@ -1,14 +1,13 @@
 """The metadata index in a file, so that a start need not read every item.
 
     magic, format version, length of the header
-    header    JSON: collection, watermark, and where the sections lie
+    header    JSON: collection, token, and where the sections lie
     body      sections, each from a multiple of 8 bytes on
     SHA-256   of all before
 
 The file is a cache of the store: what is missing, damaged, of another format or
-collection is refused and the index rebuilt. After a load the store brings it
-forward: `index.remove_all` of the ordinals that are dead or whose metadata has
-a version past the watermark, then `index.add` of the latter and of new ones.
+collection is refused and the index rebuilt. What the store has changed since is
+told by `search_service/shard/filter_log.py`, by the token of the save.
 """
 
 from __future__ import annotations
@@ -20,22 +19,25 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from pyroaring import BitMap
 
 from search_service.filters.column import Column
-from search_service.filters.index import MetadataIndex
+from search_service.filters.index import Frozen, MetadataIndex
 from search_service.filters.inverted import InvertedValues
 from search_service.filters.keys import Keys, NumberKeys, TextKeys
 from search_service.filters.sorted_values import Settled, SortedValues
 
-FORMAT_VERSION = 1
+# Also to be raised when metadata is flattened or read otherwise than before.
+FORMAT_VERSION = 2
 _MAGIC = b"LKMETAIX"
 _PREAMBLE = struct.Struct("<8sIIQ")  # magic, version, zero, bytes of the header
 _ALIGNMENT = 8
 _CHECKSUM_BYTES = 32
+# Forced to the device piece by piece: all at once, commits would wait behind it.
+_SYNC_EVERY_BYTES = 8 << 20
 
 
 class SnapshotUnusable(Exception):
@@ -44,27 +46,25 @@ class SnapshotUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoadedSnapshot:
-    """An index as it was at `watermark`, the store's version up to which it goes."""
+    """An index as it was at the save that has `token`."""
 
     index: MetadataIndex
-    watermark: int
+    token: str
 
 
-def save_snapshot(index: MetadataIndex, path: Path, *, collection_uid: str, watermark: int) -> None:
-    """Write `index` to `path`: through a temporary file, fsynced, renamed.
+def save_snapshot(frozen: Frozen, path: Path, *, collection_uid: str, token: str) -> None:
+    """Write `frozen` to `path`: through a temporary file, fsynced, renamed.
 
-    Call it where nothing past `watermark` can be in the index and nothing up to
-    it missing: on the writer's thread between two commits. Readers wait only
-    while bitmaps are copied in memory.
+    The whole is held in memory once more: about 130 bytes an item of ten fields.
 
     Raises:
         OSError: the disk is full or failing; an earlier file is left as it was.
     """
     body = _Body()
-    everything, columns = index.frozen_copy()
+    everything, columns = frozen
     header = {
         "collection_uid": collection_uid,
-        "watermark": watermark,
+        "token": token,
         "everything": body.bitmaps([everything]),
         "columns": [
             {"path": key_path, **_column_header(column, body)} for key_path, column in columns
@@ -87,7 +87,7 @@ def load_snapshot(path: Path, *, collection_uid: str) -> LoadedSnapshot:
         raise SnapshotUnusable("the file belongs to another collection")
     (everything,) = sections.bitmaps(header["everything"])
     columns = {tuple(entry["path"]): _column_from(entry, sections) for entry in header["columns"]}
-    return LoadedSnapshot(MetadataIndex(everything, columns), header["watermark"])
+    return LoadedSnapshot(MetadataIndex(everything, columns), header["token"])
 
 
 class _Body:
@@ -204,15 +204,9 @@ def _read_checked(path: Path) -> tuple[dict[str, Any], _Sections]:
 
 def _write_durably(path: Path, parts: list[bytes]) -> None:
     temporary = path.with_name(path.name + ".tmp")
-    checksum = hashlib.sha256()
     try:
         with temporary.open("wb") as file:
-            for part in parts:
-                checksum.update(part)
-                file.write(part)
-            file.write(checksum.digest())
-            file.flush()
-            os.fsync(file.fileno())
+            _write_synced(file, parts)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -222,3 +216,22 @@ def _write_durably(path: Path, parts: list[bytes]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _write_synced(file: BinaryIO, parts: list[bytes]) -> None:
+    """Write the parts and their checksum."""
+    checksum = hashlib.sha256()
+    unsynced = 0
+    for part in parts:
+        for start in range(0, len(part), _SYNC_EVERY_BYTES):
+            piece = memoryview(part)[start : start + _SYNC_EVERY_BYTES]
+            checksum.update(piece)
+            file.write(piece)
+            unsynced += len(piece)
+            if unsynced >= _SYNC_EVERY_BYTES:
+                file.flush()
+                os.fdatasync(file.fileno())
+                unsynced = 0
+    file.write(checksum.digest())
+    file.flush()
+    os.fsync(file.fileno())

@@ -21,6 +21,7 @@ from search_service.shard.ballast import Ballast
 from search_service.shard.engine import Engine
 from search_service.shard.field_types import Facets, Order, OrderedItem, Place
 from search_service.shard.filter_index import FilterIndex
+from search_service.shard.filter_log import FilterLog
 from search_service.shard.items import Items
 from search_service.shard.keeper import Keeper, unindexed_ordinals
 from search_service.shard.lanes import Lanes
@@ -29,7 +30,7 @@ from search_service.shard.options import ShardOptions
 from search_service.shard.reader import iter_live_vectors
 from search_service.shard.reads import ItemReader
 from search_service.shard.recall import measure_recall
-from search_service.shard.segment_api import SegmentSource
+from search_service.shard.segment_api import I64, SegmentSource
 from search_service.shard.sequencer import Sequencer
 from search_service.shard.stats import read_stats
 from search_service.shard.types import (
@@ -76,7 +77,7 @@ class Shard:
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
         self._lanes = Lanes(options.threads)
-        self._filters = FilterIndex(path, options.vfs)
+        self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
         self._items = Items(self._memory, self._filters, self._reader)
         self._keeper = Keeper(
             self._memory,
@@ -111,8 +112,7 @@ class Shard:
             Engine(answering, when_filters_ready=self._filters.when_ready, options=options)
             for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
-        self._load(db)
-        self._start()
+        self._start(self._load(db))
 
     @classmethod
     def create(
@@ -258,15 +258,17 @@ class Shard:
         self._writer.close()
         self._lanes.close()
 
-    def _load(self, db: apsw.Connection) -> None:
+    def _load(self, db: apsw.Connection) -> I64:
+        """Bring the memory up; return the live ordinals, int64 [n], ascending."""
         found: list[Any] = db.execute(
             "SELECT ordinal, id FROM items WHERE ordinal IS NOT NULL ORDER BY ordinal"
         ).fetchall()
-        ordinals = [row[0] for row in found]
+        given = [row[0] for row in found]
+        ordinals = np.array(given, dtype=np.int64)
         next_ordinal = int(schema.read_meta(db, "next_ordinal"))
-        self._memory.load(ordinals, [row[1] for row in found], next_ordinal)
+        self._memory.load(given, [row[1] for row in found], next_ordinal)
         self._keeper.open_segments()
-        missing = unindexed_ordinals(np.asarray(ordinals, dtype=np.int64), self._memory.sealed)
+        missing = unindexed_ordinals(ordinals, self._memory.sealed)
         if len(missing):
             for some, vectors in iter_live_vectors(
                 self._directory / STORE, int(missing[0]) - 1, next_ordinal, ROWS_PER_LOAD
@@ -274,9 +276,10 @@ class Shard:
                 places = np.minimum(np.searchsorted(missing, some), len(missing) - 1)
                 kept = missing[places] == some  # both ascend
                 self._memory.head.extend(some[kept], vectors[kept])
+        return ordinals
 
-    def _start(self) -> None:
-        self._filters.start()
+    def _start(self, live: I64) -> None:
+        self._filters.start(live, self._writer.run)
         self._writer.start()
         self._engine.start()
         self._exact_engine.start()

@@ -29,11 +29,12 @@ from lookalike.wire.errors import (
 )
 from search_service.catalog import Catalog
 from search_service.collection import Collection
+from search_service.priority import lower_priority
 from search_service.segments.files import remove_tree, sync_directory, sync_file
 from search_service.snapshots import archive
 from search_service.snapshots.capture import capture, list_files
 from search_service.snapshots.manifest import MANIFEST, STORE, Manifest, decode, encode
-from search_service.snapshots.pace import Pace, disk_errors, lower_priority
+from search_service.snapshots.pace import Pace, disk_errors
 from search_service.snapshots.restore import fill_collection
 from search_service.snapshots.store_check import check_store, count_items
 

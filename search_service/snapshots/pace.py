@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +19,6 @@ _log = logging.getLogger(__name__)
 
 # What is copied or read between two looks at the clock.
 PIECE_BYTES = 1 << 20
-# A lower priority than that of the threads that answer; the builder's is the same.
-NICE = 10
 # No room: the device's, a quota's, or the limit of the process on a file's size.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -44,12 +41,6 @@ class Pace:
         self._free_at_s = max(self._free_at_s, now_s) + nbytes / self._bytes_per_s
         if self._stop.wait(max(0.0, self._free_at_s - now_s)):
             raise Unavailable("the search service is stopping", reason=Reason.NOT_READY)
-
-
-def lower_priority() -> None:
-    """Have this thread run after those that answer; it is not raised again."""
-    if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def claim_room(directory: Path, nbytes: int) -> None:

@@ -138,9 +138,9 @@ def test_a_snapshot_gives_the_same_index_and_goes_on(
 ) -> None:
     index, items = many
     file = tmp_path / "metadata.idx"
-    save_snapshot(index, file, collection_uid="c1", watermark=41)
+    save_snapshot(index.frozen_copy(), file, collection_uid="c1", token="t41")
     loaded = load_snapshot(file, collection_uid="c1")
-    assert loaded.watermark == 41
+    assert loaded.token == "t41"
     assert loaded.index.all == index.all
     for question in _questions(random.Random(3)):
         assert loaded.index.evaluate(question) == index.evaluate(question), question
@@ -163,9 +163,8 @@ def test_any_metadata_goes_through_a_snapshot(
     file = tmp_path_factory.mktemp("snapshot") / "metadata.idx"
     index = MetadataIndex()
     index.add_many(enumerate(held))
-    save_snapshot(index, file, collection_uid="c", watermark=2**60)
+    save_snapshot(index.frozen_copy(), file, collection_uid="c", token="t")
     loaded = load_snapshot(file, collection_uid="c")
-    assert loaded.watermark == 2**60
     assert [path for path, _ in loaded.index.frozen_copy()[1]] == [
         path for path, _ in index.frozen_copy()[1]
     ]
@@ -179,7 +178,7 @@ def test_a_damaged_foreign_or_missing_snapshot_is_refused(tmp_path: Path) -> Non
         load_snapshot(file, collection_uid="c1")
     index = MetadataIndex()
     index.add(1, {"a": "x", "b": 1.5})
-    save_snapshot(index, file, collection_uid="c1", watermark=1)
+    save_snapshot(index.frozen_copy(), file, collection_uid="c1", token="t")
     with pytest.raises(SnapshotUnusable, match="another collection"):
         load_snapshot(file, collection_uid="c2")
     whole = file.read_bytes()
@@ -196,11 +195,11 @@ def test_a_damaged_foreign_or_missing_snapshot_is_refused(tmp_path: Path) -> Non
 
 def test_a_failed_save_leaves_the_earlier_snapshot(tmp_path: Path) -> None:
     file = tmp_path / "metadata.idx"
-    save_snapshot(MetadataIndex(), file, collection_uid="c", watermark=1)
+    save_snapshot(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t1")
     (tmp_path / "metadata.idx.tmp").mkdir()
     with pytest.raises(OSError, match="directory"):
-        save_snapshot(MetadataIndex(), file, collection_uid="c", watermark=2)
-    assert load_snapshot(file, collection_uid="c").watermark == 1
+        save_snapshot(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t2")
+    assert load_snapshot(file, collection_uid="c").token == "t1"
 
 
 def test_readers_see_an_item_with_all_its_fields_or_not_at_all() -> None:

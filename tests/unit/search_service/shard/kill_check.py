@@ -12,8 +12,9 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
+from search_service.filters.ast import Range
 from search_service.shard.shard import Shard
-from search_service.shard.types import Fields, QueryRequest
+from search_service.shard.types import Fields, QueryRequest, StoredItem
 from tests.unit.search_service.shard.killed_writer import VECTORS
 from tests.unit.search_service.shard.kit import SMALL, reopen
 
@@ -101,6 +102,7 @@ class KillCheck:
             assert not self._must_be_absent(id), f"{id} came back"
             hits = shard.query(QueryRequest(item.vector[None, :], limit=300)).result(30)[0].hits
             assert id in {hit.id for hit in hits if hit.score >= 0.9999}, f"{id} is not found"
+        _check_filters(shard, items)
         return len(items)
 
     def _may_be_absent(self, id: str) -> bool:
@@ -113,6 +115,20 @@ class KillCheck:
         upserts = [v for v, kind in self._tried[id].items() if kind == "u"]
         deletes = [v for v in self._done[id] if self._tried[id][v] == "d"]
         return max(deletes, default=0) > max(upserts, default=0)
+
+
+def _check_filters(shard: Shard, items: dict[str, StoredItem]) -> None:
+    """Compare what filters find with what the items hold."""
+    by = {id: float(str(item.metadata["by"])) for id, item in items.items() if item.metadata}
+    ordered = sorted(by.values())
+    for bound in ordered[:: max(1, len(ordered) // 20)]:
+        page = shard.list_items(
+            filter=Range(("by",), at_least=bound),
+            after_id="",
+            page_size=10_000,
+            fields=Fields(metadata=True),
+        )
+        assert {item.id for item in page} == {id for id, held in by.items() if held >= bound}
 
 
 def python_path() -> list[Path]:

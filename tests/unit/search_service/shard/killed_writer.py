@@ -19,8 +19,15 @@ from tests.unit.search_service.shard.kit import create, make_spec, random_units,
 DIMENSION = 8
 VECTORS = random_units(64, DIMENSION, seed=5)
 IDS = [f"id-{number}" for number in range(300)]
-# Builds start early, so that kills meet them too.
-OPTIONS = ShardOptions(head_limit=200, ballast_bytes=0, checkpoint_pages=50)
+# Builds start early and the metadata index is saved all the time, so that kills meet
+# them too.
+OPTIONS = ShardOptions(
+    head_limit=200,
+    ballast_bytes=0,
+    checkpoint_pages=50,
+    filters_save_items=1,
+    filters_save_s=0.01,
+)
 
 
 def main() -> None:
