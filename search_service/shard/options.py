@@ -40,8 +40,4 @@ class ShardOptions:
     # their metadata takes half a second. Looked at every so many seconds.
     filters_save_items: int = 5_000
     filters_save_s: float = 30.0
-    # With fewer items than this the metadata index is not kept in a file: to read
-    # their metadata takes half a second. Looked at every so many seconds.
-    filters_save_items: int = 5_000
-    filters_save_s: float = 30.0
     vfs: str = ""

@@ -196,7 +196,6 @@ class Writer:
             if group.next_ordinal != self._next_ordinal:
                 write_meta(self._db, "next_ordinal", group.next_ordinal)
             self._filters.record(self._db, group.effects)
-            self._filters.record(self._db, group.effects)
             held.enter_context(self._filters.commit_lock)
             self._db.execute("COMMIT")
             self._next_ordinal = group.next_ordinal
