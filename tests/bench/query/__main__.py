@@ -19,10 +19,14 @@ _FILTER_ITEMS = 1_000_000
 def main() -> None:
     """Measure what was asked for; rows that miss are rows all the same."""
     options = parse(sys.argv[1:], target="query", count=200_000)
-    if options.wants("1", "2", "3", "4"):
+    if options.wants("1", "2", "3", "4", "4.peers"):
         run = Run(options, Report("query", options.command), prepare(options))
-        expected = (*filtered.EXPECTED, *rivals.EXPECTED)
-        attempt(run, lambda: _filters(run), *(expected if not options.only else ()))
+        items = Filtered(run.dataset)
+        if options.wants("1", "2", "3", "4"):
+            expected = filtered.EXPECTED if not options.only else ()
+            attempt(run, lambda: _filters(run, items), *expected)
+        if options.wants("4", "4.peers"):
+            attempt(run, lambda: _rivals(run, items), *rivals.EXPECTED)
         run.report.print_table()
     # These write rows of their own into the same file.
     if options.wants("5"):
@@ -31,15 +35,19 @@ def main() -> None:
         _module("snapshot", *_snapshot_flags(options))
 
 
-def _filters(run: Run) -> None:
-    items = Filtered(run.dataset)
+def _filters(run: Run, items: Filtered) -> None:
     with run.service("filtered") as service:
         service.create(NAME, run.dataset.base.shape[1])
         items.load(service)
         if run.options.wants("1", "2", "3"):
             attempt(run, lambda: filtered.measure(run, service, items), *filtered.EXPECTED)
         if run.options.wants("4"):
-            attempt(run, lambda: rivals.measure(run, service, items), *rivals.EXPECTED)
+            attempt(run, lambda: rivals.measure(run, service, items))
+
+
+def _rivals(run: Run, items: Filtered) -> None:
+    rivals.measure_peers(run, items)
+    rivals.compare(run)
 
 
 def _snapshot_flags(options: Options) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from tests.bench.search.peers.protocol import F32
 _BLOCK_ROWS = 5_000
 _EXPANSIONS = (32, 64, 128, 256, 512, 1_024, 2_048)
 _CONNECTIVITY, _EXPANSION_ADD = 32, 400
+# Begins a line on standard error that says what is being done.
+STEP = "step: "
 
 # Finds the keys of the nearest of one query whose value is below a bound.
 Find = Callable[[F32, float, int, int], list[int]]
@@ -146,19 +149,29 @@ def main() -> None:
     """Answer the request on standard input."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     request = json.load(sys.stdin)
+    vectors = np.load(request["vectors"], mmap_mode="r")
     peer = PEERS[sys.argv[1]]()
     try:
-        peer.fill(np.load(request["vectors"], mmap_mode="r"), np.load(request["values"]))
+        _say(f"to take in and index {len(vectors):,} vectors")
+        peer.fill(vectors, np.load(request["values"]))
         queries = np.load(request["queries"])
-        rows = [
-            stand(peer.find, queries, bound, np.load(truth), request["recall"], request["seconds"])
-            for bound, truth in zip(request["bounds"], request["truths"], strict=True)
-        ]
+        rows = []
+        for bound, path in zip(request["bounds"], request["truths"], strict=True):
+            _say(f"to search with a filter that keeps {bound:g}")
+            truth = np.load(path)
+            rows.append(
+                stand(peer.find, queries, bound, truth, request["recall"], request["seconds"])
+            )
         answers.write(json.dumps(rows) + "\n")
         answers.flush()
     finally:
         peer.close()
+
+
+def _say(what: str) -> None:
+    print(f"{STEP}{what}, {time.strftime('%H:%M:%S')}", file=sys.stderr, flush=True)
 
 
 def stand(
