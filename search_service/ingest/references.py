@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import stat
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lookalike.wire.errors import (
-    DeadlineExceeded,
     Exhausted,
     ImageTooLarge,
     LookalikeError,
@@ -27,11 +27,12 @@ from lookalike.wire.errors import (
 )
 
 if TYPE_CHECKING:
-    from obstore.store import GCSStore, S3Store
+    from obstore.store import ClientConfig, GCSStore, S3Store
 
     from search_service.ingest.settings import ReferenceSettings
 
 _MAX_URI_CHARACTERS = 4_096
+_NOBODY = {"client_email": "", "private_key": "", "private_key_id": ""}
 
 
 class References:
@@ -50,7 +51,7 @@ class References:
         Raises:
             ReferenceInvalid: not allowed, or nothing readable there.
             ImageTooLarge: larger than an image may be.
-            Exhausted: the object store did not answer in time; try again.
+            Exhausted: the object store is away or slow; try again.
         """
         if len(uri) > _MAX_URI_CHARACTERS:
             raise ReferenceInvalid("is longer than 4,096 characters", field=field)
@@ -107,7 +108,7 @@ class References:
                     data += memoryview(chunk)
                     self._check_size(len(data), field)
         except TimeoutError as error:
-            raise DeadlineExceeded("the object store did not answer in time") from error
+            raise Exhausted("the object store did not answer in time; send again later") from error
         except FileNotFoundError as error:
             raise ReferenceInvalid("there is no such object", field=field) from error
         except GenericError as error:
@@ -132,14 +133,16 @@ def _open_store(scheme: str, bucket: str, settings: ReferenceSettings) -> S3Stor
     """Open a bucket; credentials come from the places that its SDKs look in."""
     from obstore.store import GCSStore, S3Store
 
+    endpoint = settings.gs_endpoint_url if scheme == "gs" else settings.s3_endpoint_url
+    options: ClientConfig = {"allow_http": endpoint.startswith("http://")}
     if scheme == "gs":
+        if endpoint:
+            # The one way that the library knows to another endpoint.
+            account = {"gcs_base_url": endpoint, "disable_oauth": True, **_NOBODY}
+            return GCSStore(bucket, service_account_key=json.dumps(account), client_options=options)
         return GCSStore(bucket)
-    if settings.s3_endpoint_url:
-        return S3Store(
-            bucket,
-            endpoint=settings.s3_endpoint_url,
-            client_options={"allow_http": settings.s3_endpoint_url.startswith("http://")},
-        )
+    if endpoint:
+        return S3Store(bucket, endpoint=endpoint, client_options=options)
     return S3Store(bucket)
 
 

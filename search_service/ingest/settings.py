@@ -16,12 +16,14 @@ _PREFIX = "LOOKALIKE_INGEST_"
 class ReferenceSettings:
     """Where referenced images may lie; by default nowhere.
 
-    `buckets` holds names such as "s3:photos" or "gs:scans".
+    `buckets` holds names such as "s3:photos" or "gs:scans". `gs_endpoint_url` is for
+    an emulator: nothing is signed there.
     """
 
     file_roots: tuple[Path, ...] = ()
     buckets: frozenset[str] = frozenset()
     s3_endpoint_url: str = ""
+    gs_endpoint_url: str = ""
     timeout_s: float = 30.0
     max_concurrent: int = 16
 
@@ -89,6 +91,7 @@ def load(environ: Mapping[str, str], *, redis_url: str) -> IngestSettings:
         file_roots=tuple(Path(root) for root in items("FILE_ROOTS")),
         buckets=frozenset(items("BUCKETS")),
         s3_endpoint_url=text("S3_ENDPOINT_URL", ""),
+        gs_endpoint_url=text("GS_ENDPOINT_URL", ""),
         timeout_s=number("REFERENCE_TIMEOUT_S", base.references.timeout_s),
         max_concurrent=int(number("REFERENCE_MAX_CONCURRENT", base.references.max_concurrent)),
     )

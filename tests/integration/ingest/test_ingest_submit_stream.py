@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -161,13 +163,15 @@ async def test_other_references_are_refused(uri: str, root: Path) -> None:
 
 
 class _Bucket(BaseHTTPRequestHandler):
-    """Answers as an S3 endpoint does for three keys of one bucket."""
+    """Answers as an S3 or GCS endpoint does for keys of one bucket."""
 
     OBJECTS = {"/photos/in/a.png": b"picture", "/photos/large": b"x" * 2_000}
 
     def do_GET(self) -> None:
-        body = self.OBJECTS.get(self.path)
-        self.send_response(404 if body is None else 200)
+        path = unquote(self.path)
+        body = self.OBJECTS.get(path)
+        status = 403 if path == "/photos/secret" else 404 if body is None else 200
+        self.send_response(status)
         content = b"<Error><Code>NoSuchKey</Code></Error>" if body is None else body
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", '"1"')
@@ -180,7 +184,7 @@ class _Bucket(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def s3_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
@@ -192,11 +196,34 @@ def s3_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-async def test_objects_are_read_from_allowed_buckets(s3_endpoint: str) -> None:
-    settings = ReferenceSettings(buckets=frozenset({"s3:photos"}), s3_endpoint_url=s3_endpoint)
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+async def test_objects_are_read_from_allowed_buckets(scheme: str, endpoint: str) -> None:
+    settings = ReferenceSettings(
+        buckets=frozenset({f"{scheme}:photos"}), s3_endpoint_url=endpoint, gs_endpoint_url=endpoint
+    )
     references = References(settings, max_image_bytes=1_000)
-    assert await references.read("s3://photos/in/a.png", field="f") == b"picture"
+    assert await references.read(f"{scheme}://photos/in/a.png", field="f") == b"picture"
     with pytest.raises(ReferenceInvalid, match="no such object"):
-        await references.read("s3://photos/nothing", field="f")
+        await references.read(f"{scheme}://photos/nothing", field="f")
+    with pytest.raises(ReferenceInvalid, match="cannot be read"):
+        await references.read(f"{scheme}://photos/secret", field="f")
     with pytest.raises(ImageTooLarge):
-        await references.read("s3://photos/large", field="f")
+        await references.read(f"{scheme}://photos/large", field="f")
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+async def test_an_object_store_that_is_away_may_be_asked_again(scheme: str) -> None:
+    with socket.socket() as probe:  # bound, but nobody listens
+        probe.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        settings = ReferenceSettings(
+            buckets=frozenset({f"{scheme}:photos"}),
+            s3_endpoint_url=nowhere,
+            gs_endpoint_url=nowhere,
+            timeout_s=1.0,
+        )
+        with pytest.raises(LookalikeError) as raised:
+            await References(settings, max_image_bytes=1_000).read(
+                f"{scheme}://photos/a", field="f"
+            )
+    assert raised.value.retryable
