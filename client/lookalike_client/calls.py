@@ -49,9 +49,6 @@ _IDEMPOTENT = (
     ("IngestService", "GetIngestStatus"),
     ("IngestService", "ListFailures"),
 )
-# What grpc.aio puts in the place of the service's own status when that comes in
-# while a message is being sent: the next stream will tell.
-_LOST_STATUS = "Internal error from Core"
 _BROKEN = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -110,9 +107,7 @@ def broken(error: grpc.RpcError) -> StreamBrokenError:
     """
     code: grpc.StatusCode = error.code()
     failure = from_rpc_error(error)
-    if code is grpc.StatusCode.INTERNAL and error.details() == _LOST_STATUS:
-        failure = Unavailable("the stream broke while it was written to", reason=Reason.NOT_READY)
-    elif code not in _BROKEN:
+    if code not in _BROKEN and not isinstance(failure, Unavailable):
         raise failure from error
     return StreamBrokenError(failure, expired=code is grpc.StatusCode.DEADLINE_EXCEEDED)
 

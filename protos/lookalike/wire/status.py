@@ -52,6 +52,10 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SNAPSHOT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
+# What grpc.aio puts in the place of the service's own status when that comes in
+# while a message is being sent. It says nothing: the stream broke.
+LOST_STATUS = "Internal error from Core"
+
 _RETRYABLE_CODES = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE})
 
 
@@ -162,6 +166,10 @@ def _reason_of(number: int) -> Reason:
 
 
 def _from_code(code: grpc.StatusCode, text: str) -> LookalikeError:
+    if code is grpc.StatusCode.INTERNAL and text == LOST_STATUS:
+        return errors.Unavailable(
+            "the stream broke while it was written to", reason=Reason.NOT_READY
+        )
     if code is grpc.StatusCode.UNAVAILABLE:
         return errors.Unavailable(text or "the service cannot be reached", reason=Reason.NOT_READY)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -19,6 +19,8 @@ from lookalike.v1 import (
     search_pb2_grpc,
 )
 from lookalike.wire.channel import ChannelOptions, aio_channel, service_config
+from lookalike.wire.errors import Unavailable
+from lookalike.wire.status import from_rpc_error
 
 _RETRY = service_config(
     [("lookalike.v1.SearchService", ""), ("lookalike.v1.CollectionService", "")], timeout_s=30.0
@@ -125,7 +127,7 @@ class Caller:
                 elif not answer.error.retryable:
                     raise AssertionError(f"{item_id}: {answer.error.message}")
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            if not isinstance(from_rpc_error(error), Unavailable):
                 self.hard_errors.append(f"{error.code()}: {error.details()}")
         return taken
 
