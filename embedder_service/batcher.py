@@ -35,6 +35,9 @@ class BatchObserver(Protocol):
     def batch_done(self, images: int, seconds: float) -> None:
         """One batch went through the network."""
 
+    def overtaken(self, images: int) -> None:
+        """So many images were in the network when their callers' deadlines passed."""
+
     def runner_failed(self) -> None:
         """The runner failed and is loaded again."""
 
@@ -115,6 +118,8 @@ class Batcher:
 
     def batch_done(self, batch: Batch, vectors: F32) -> None:
         """Resolve the callers of one batch."""
+        if overtaken := sum(_was_overtaken(ticket, batch.started_s) for ticket in batch.tickets):
+            self._observer.overtaken(overtaken)
         for ticket, vector in zip(batch.tickets, vectors, strict=True):
             ticket.resolve(vector)
         self._observer.batch_done(len(batch.tickets), time.monotonic() - batch.started_s)
@@ -185,6 +190,11 @@ class Batcher:
 def _fail(tickets: Iterable[Ticket[U8, F32]], error: LookalikeError) -> None:
     for ticket in tickets:
         ticket.fail(error)
+
+
+def _was_overtaken(ticket: Ticket[U8, F32], started_s: float) -> bool:
+    """Tell whether a ticket was alive when its batch started, and no longer at its end."""
+    return ticket.done.done() and ticket.deadline_s is not None and ticket.deadline_s > started_s
 
 
 def _failed() -> Unavailable:

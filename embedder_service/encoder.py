@@ -142,6 +142,9 @@ class Encoder:
                 facts = await asyncio.shield(decoded.facts)
         except TimeoutError as error:
             raise DeadlineExceeded from error
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            # The answer and the deadline came in one turn of the loop: too late is too late.
+            raise DeadlineExceeded
         return Embedding(vector, self.fingerprint, facts)
 
 

@@ -87,6 +87,12 @@ class EncoderMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.overtaken = Counter(
+            "lookalike_embedder_overtaken_images",
+            "Images that were in the network when their callers' deadlines passed",
+            ["model"],
+            registry=registry,
+        )
         self.failures = Counter(
             "lookalike_embedder_runner_failures",
             "Runners that failed and were loaded again",
@@ -126,6 +132,10 @@ class ModelMetrics:
         """Count one batch."""
         self._families.batch_images.labels(self._model).observe(images)
         self._families.batch_seconds.labels(self._model).observe(seconds)
+
+    def overtaken(self, images: int) -> None:
+        """Count work that came too late."""
+        self._families.overtaken.labels(self._model).inc(images)
 
     def runner_failed(self) -> None:
         """Count one failure."""

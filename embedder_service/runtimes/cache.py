@@ -27,9 +27,11 @@ _MODEL_FILE = "model.xml"
 _FILES = (_MODEL_FILE, "model.bin")
 _MANIFEST = "manifest.json"
 
-# The converter sees the packages that we see, however they were found.
+# The converter sees the packages that we see, however they were found, but for OpenVINO's
+# telemetry (see `embedder_service.runtimes.openvino`).
 _CONVERTER = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "sys.modules['openvino_telemetry'] = None; "
     "from embedder_service.runtimes.conversion import main; raise SystemExit(main(sys.argv[2:]))"
 )
 

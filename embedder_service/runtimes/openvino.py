@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class OpenVinoRuntime:
             RuntimeUnsupported: the precision is not one of this CPU's.
             ModelError: the weights cannot be loaded.
         """
+        without_telemetry()
         import openvino
 
         core = openvino.Core()
@@ -67,6 +69,15 @@ class OpenVinoRuntime:
         results = request.infer({0: pixels}, share_inputs=True)
         vectors: F32 = np.array(results[0], dtype=np.float32)
         return vectors
+
+
+def without_telemetry() -> None:
+    """Keep OpenVINO, once imported, from reporting that to a web service.
+
+    It forks to do so, and a process with gRPC's threads must not fork. OpenVINO
+    has a stub for where its telemetry package is absent.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None says absent
 
 
 def _requests(

@@ -18,7 +18,8 @@ class Batcher(Generic[Item]):
     """Sends what waits as soon as a call is free: batches grow with the load.
 
     `send(collection_uid, items)` returns as many results, in the same order.
-    What waits is bounded by the callers.
+    What waits is bounded by the callers. The first that waits is given `gather_s`
+    for others to join it: results of one model batch come one after the other.
     """
 
     def __init__(
@@ -27,8 +28,11 @@ class Batcher(Generic[Item]):
         *,
         max_items: int,
         max_calls: int,
+        gather_s: float = 0.0,
     ) -> None:
         self._send = send
+        self._gather_s = gather_s
+        self._gathering: asyncio.TimerHandle | None = None
         self._max_items = max_items
         self._free_calls = max_calls
         self._closed = False
@@ -39,14 +43,21 @@ class Batcher(Generic[Item]):
         """Return the item's result; raises what the call raised."""
         if self._closed:
             raise PeerLost("search service")
-        future: asyncio.Future[MutationResult] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(collection_uid, deque()).append((item, future))
-        self._pump()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[MutationResult] = loop.create_future()
+        waiting = self._waiting.setdefault(collection_uid, deque())
+        waiting.append((item, future))
+        if not self._gather_s or len(waiting) >= self._max_items:
+            self._pump()
+        elif self._gathering is None:
+            self._gathering = loop.call_later(self._gather_s, self._gathered)
         return await future
 
     async def close(self) -> None:
         """Cancel the calls under way and whoever waits; nothing is sent any more."""
         self._closed = True
+        if self._gathering is not None:
+            self._gathering.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -54,6 +65,10 @@ class Batcher(Generic[Item]):
             for _, future in queue:
                 future.cancel()
         self._waiting.clear()
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        self._pump()
 
     def _pump(self) -> None:
         while self._free_calls and self._waiting and not self._closed:
@@ -85,4 +100,5 @@ class Batcher(Generic[Item]):
             for _, future in batch:
                 future.cancel()  # does nothing to whoever has an answer
             self._free_calls += 1
-            self._pump()
+            if self._gathering is None:
+                self._pump()

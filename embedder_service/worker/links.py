@@ -21,6 +21,9 @@ _MAX_UPSERTS = 64
 _MAX_SMALL = 500
 # While one call is in the store's group commit the next ones gather.
 _MAX_CALLS = 4
+# A model batch is answered image by image: without this its first vectors each
+# went in a call, and a commit, of their own.
+_GATHER_S = 0.008
 
 
 class EmbedLink:
@@ -96,7 +99,7 @@ class StoreLink:
         self._session: UpsertSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._upserts: Batcher[search_pb2.VectorUpsert] = Batcher(
-            self._send_upserts, max_items=_MAX_UPSERTS, max_calls=_MAX_CALLS
+            self._send_upserts, max_items=_MAX_UPSERTS, max_calls=_MAX_CALLS, gather_s=_GATHER_S
         )
         self._updates: Batcher[search_pb2.MetadataUpdate] = Batcher(
             self._send_updates, max_items=_MAX_SMALL, max_calls=1

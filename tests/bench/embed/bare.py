@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from embedder_service import preprocess, wiring
+from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import decode_file
 from embedder_service.models import spec
 from embedder_service.preprocess import U8
@@ -29,6 +32,26 @@ class BareLoop:
     def rates(self, seconds: float) -> dict[int, float]:
         """Return images a second by batch size."""
         return {batch: self.forward(batch, seconds / len(_BATCHES))[0] for batch in _BATCHES}
+
+    def rates_apart(self, seconds: float) -> dict[int, float]:
+        """Return images a second by batch size, with a loop for each core's own stream."""
+        return {batch: self.forward_apart(batch, seconds / 3) for batch in _BATCHES[:3]}
+
+    def forward_apart(self, batch: int, seconds: float) -> float:
+        """Return images a second of one loop for each of the network's slots, side by side."""
+        slots = range(self.runtime.slots)
+        with ThreadPoolExecutor(len(slots)) as pool:
+            return sum(pool.map(lambda slot: self._loop(batch, slot, seconds), slots))
+
+    def _loop(self, batch: int, slot: int, seconds: float) -> float:
+        places = len(self._squares) - batch + 1
+        done = 0
+        started = time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            at = done % places
+            self.runtime.infer(self._squares[at : at + batch], slot)
+            done += batch
+        return done / (time.perf_counter() - started)
 
     def forward(self, batch: int, seconds: float) -> tuple[float, float]:
         """Return images a second at one batch size, and the CPU time of one image."""
@@ -62,10 +85,15 @@ class BareLoop:
 
 def decode_square(data: bytes, size_px: int) -> U8:
     """Return uint8 [size_px, size_px, 3] as a decode process does, without the facts."""
-    limits = wiring.image_limits(from_environment([], {}))
     crop_fraction = 0.875
     least = preprocess.least_short_side_px(size_px, crop_fraction)
-    picture = decode_file(data, limits, least_short_side_px=least, admit=lambda _: None)
+    picture = decode_file(data, _limits(), least_short_side_px=least, admit=lambda _: None)
     return preprocess.square(
         picture.rgb, size_px=size_px, crop_fraction=crop_fraction, resize_filter="bicubic"
     )
+
+
+@cache
+def _limits() -> ImageLimits:
+    """Made once: to build them takes as long as a decode."""
+    return wiring.image_limits(from_environment([], {}))

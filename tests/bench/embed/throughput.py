@@ -12,7 +12,7 @@ from tests.bench.embed.run import Missing, Run
 from tests.bench.report import median
 from tests.integration.embedder_process import EmbedderProcess
 
-RAW = "images/s through gRPC, 32 in flight, raw pixels, over the bare OpenVINO loop"
+RAW = "images/s through gRPC, 32 in flight, raw pixels, over the fastest bare OpenVINO loop"
 JPEG = "images/s through gRPC, 260-px JPEGs, over what the CPU time of decode and forward allows"
 TORCH = "images/s, 260-px JPEGs, over torch eager channels_last behind a plain unary handler"
 LITSERVE = "images/s, 260-px JPEGs, over LitServe with the same network in torch"
@@ -22,7 +22,8 @@ EXPECTED = (
     ("embed.2a", TORCH, "ratio", ">= 3"),
     ("embed.2b", LITSERVE, "ratio", "> 1"),
 )
-_ROUNDS = 3
+# Short and many: the machine's pace drifts within a minute.
+_ROUNDS = 6
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Rounds:
     """What each round measured."""
 
     bare: list[float] = field(default_factory=list)
+    apart: list[float] = field(default_factory=list)
     forward_cpu_s: list[float] = field(default_factory=list)
     decode_cpu_s: list[float] = field(default_factory=list)
     raw: list[float] = field(default_factory=list)
@@ -42,16 +44,23 @@ def measure(run: Run) -> None:
     rounds = Rounds()
     with run.server() as server:
         rates = loop.rates(run.seconds(18))
+        apart = loop.rates_apart(run.seconds(9))
         best = max(rates, key=lambda batch: rates[batch])
+        best_apart = max(apart, key=lambda batch: apart[batch])
         for _ in range(_ROUNDS):
-            rounds.raw.append(_rate(server, "raw", run.seconds(12)))
-            rate, cpu_s = loop.forward(best, run.seconds(8))
+            rounds.raw.append(_rate(server, "raw", run.seconds(8)))
+            rate, cpu_s = loop.forward(best, run.seconds(5))
             rounds.bare.append(rate)
             rounds.forward_cpu_s.append(cpu_s)
+            rounds.apart.append(loop.forward_apart(best_apart, run.seconds(5)))
             rounds.decode_cpu_s.append(loop.decode_cpu_s())
-            rounds.jpeg.append(_rate(server, "jpeg", run.seconds(12)))
-    by_batch: dict[str, object] = {str(batch): round(rate, 1) for batch, rate in rates.items()}
-    run.report.stated("embed.1c", "bare OpenVINO images/s by batch size", by_batch, "images/s")
+            rounds.jpeg.append(_rate(server, "jpeg", run.seconds(8)))
+    for row, what, by in (
+        ("embed.1c", "bare OpenVINO images/s by batch size, one loop on all cores", rates),
+        ("embed.1f", "bare OpenVINO images/s by batch size, a loop and a stream a core", apart),
+    ):
+        by_batch: dict[str, object] = {str(batch): round(rate, 1) for batch, rate in by.items()}
+        run.report.stated(row, what, by_batch, "images/s")
     _add_rows(run, rounds)
     if run.wants("2"):
         _against_rivals(run, median(rounds.jpeg))
@@ -63,7 +72,12 @@ def _add_rows(run: Run, rounds: Rounds) -> None:
     bound = len(os.sched_getaffinity(0)) / (decode_s + forward_s)
     run.report.stated("embed.1d", "images/s through gRPC, raw pixels", raw, "images/s")
     run.report.stated("embed.1e", "images/s through gRPC, 260-px JPEGs", jpeg, "images/s")
-    run.report.at_least("embed.1a", f"{RAW} ({raw:.1f} / {bare:.1f})", raw / bare, "ratio", 0.9)
+    apart = median(rounds.apart)
+    fastest = max(bare, apart)
+    detail = f" ({raw:.1f} / {fastest:.1f}; one loop {bare:.1f}, a loop a core {apart:.1f})"
+    run.report.at_least("embed.1a", RAW + detail, raw / fastest, "ratio", 0.9)
+    what = "the same over one loop on all cores, at its best batch size"
+    run.report.stated("embed.1g", what, raw / bare, "ratio")
     detail = (
         f" ({jpeg:.1f} / {bound:.1f}; decode {decode_s * 1e3:.1f} ms"
         f" + forward {forward_s * 1e3:.1f} ms of CPU)"

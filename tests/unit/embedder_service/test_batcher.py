@@ -61,6 +61,10 @@ class Seen:
         self.health: list[bool] = []
         self.failures = 0
         self.images = 0
+        self.late = 0
+
+    def overtaken(self, images: int) -> None:
+        self.late += images
 
     def batch_done(self, images: int, seconds: float) -> None:
         self.images += images
@@ -179,6 +183,19 @@ async def test_cancelled_and_expired_work_never_reaches_the_runner(running: Star
     with pytest.raises(DeadlineExceeded):
         await expired
     assert runtime.batches == [[0], [3]]
+
+
+async def test_work_that_a_deadline_overtakes_is_counted(running: Start) -> None:
+    runtime, seen = FakeRuntime(), Seen()
+    batcher = await running(runtime, seen)
+    runtime.free.clear()
+    deadline_s = time.monotonic() + 0.05
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout_at(deadline_s):
+            await batcher.embed(image(1), Lane.QUERY, deadline_s)
+    runtime.free.set()
+    assert len(await batcher.embed(image(2), Lane.QUERY, None)) == 2
+    assert seen.late == 1
 
 
 async def test_a_crash_is_told_to_all_and_the_runner_comes_back(running: Start) -> None:
