@@ -57,8 +57,7 @@ def scan(paths: Iterable[Path], *, prefix: str = "", base: Path) -> Scan:
         found = _walk(path, skipped) if path.is_dir() else [(_name_of(path, base), path)]
         for key, file in found:
             if not _is_text(key):
-                shown = key.encode("utf-8", "replace").decode()
-                skipped.append(SkippedFile(shown, "its name is not UTF-8"))
+                skipped.append(_skipped(key, "its name is not UTF-8"))
                 continue
             entry = FileEntry(prefix + key, key, file)
             clash = files.setdefault(entry.id, entry)
@@ -74,21 +73,31 @@ def scan(paths: Iterable[Path], *, prefix: str = "", base: Path) -> Scan:
 def _walk(folder: Path, skipped: list[SkippedFile]) -> Iterator[tuple[str, Path]]:
     def unreadable(error: OSError) -> None:
         name = os.path.relpath(error.filename or folder, folder)
-        skipped.append(SkippedFile(name, f"cannot be read: {error.strerror}"))
+        skipped.append(_skipped(name, f"cannot be read: {error.strerror}"))
 
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            link = Path(root) / name
+            if link.is_symlink():  # which the walk passes over: it may lead in circles
+                key = link.relative_to(folder).as_posix()
+                skipped.append(_skipped(key, "a link to a folder, which is not followed"))
         for name in sorted(names):
             path = Path(root) / name
             key = path.relative_to(folder).as_posix()
             if name.startswith("."):
                 continue  # such as .DS_Store: nobody means them
             if path.suffix.lower() not in IMAGE_EXTENSIONS:
-                skipped.append(SkippedFile(key, "not an image by its name"))
+                skipped.append(_skipped(key, "not an image by its name"))
             elif not path.is_file():
-                skipped.append(SkippedFile(key, "not a regular file"))
+                skipped.append(_skipped(key, "not a regular file"))
             else:
                 yield key, path
+
+
+def _skipped(name: str, reason: str) -> SkippedFile:
+    """Name a file as it can be printed: names on a disk need not be text."""
+    return SkippedFile(name.encode("utf-8", "replace").decode(), reason)
 
 
 def _name_of(path: Path, base: Path) -> str:

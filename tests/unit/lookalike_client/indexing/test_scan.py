@@ -54,11 +54,14 @@ def test_two_files_of_one_id_are_refused(tmp_path: Path) -> None:
 def test_names_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
     touch(tmp_path, "fine.jpg")
     (tmp_path / "bad\udcff.jpg").write_bytes(b"x")
+    (tmp_path / "bad\udcff.txt").write_bytes(b"x")
 
     found = scan([tmp_path], base=tmp_path)
 
     assert [file.id for file in found.files] == ["fine.jpg"]
-    assert "UTF-8" in found.skipped[0].reason
+    reasons = {skipped.file: skipped.reason for skipped in found.skipped}
+    assert reasons.keys() == {"bad?.jpg", "bad?.txt"}
+    assert "UTF-8" in reasons["bad?.jpg"]
 
 
 def test_a_broken_link_is_passed_over(tmp_path: Path) -> None:
@@ -68,3 +71,14 @@ def test_a_broken_link_is_passed_over(tmp_path: Path) -> None:
 
     assert found.files == []
     assert [skipped.file for skipped in found.skipped] == ["gone.jpg"]
+
+
+def test_a_link_to_a_folder_is_told_and_not_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "a/b.jpg")
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+
+    found = scan([tmp_path], base=tmp_path)
+
+    assert [file.id for file in found.files] == ["a/b.jpg"]
+    assert [skipped.file for skipped in found.skipped] == ["a/again"]
+    assert "not followed" in found.skipped[0].reason
