@@ -114,6 +114,27 @@ async def test_batches_grow_while_a_call_is_under_way() -> None:
     await batcher.close()
 
 
+async def test_what_comes_one_after_the_other_goes_in_one_call() -> None:
+    calls: list[list[int]] = []
+
+    async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
+        calls.append(list(items))
+        return [MutationResult(version=item) for item in items]
+
+    batcher: Batcher[int] = Batcher(send, max_items=4, max_calls=2, gather_s=0.2)
+    first = asyncio.create_task(batcher.submit("a", 0))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(batcher.submit("a", 1))
+    assert [result.version for result in await asyncio.gather(first, second)] == [0, 1]
+    await asyncio.gather(*(batcher.submit("a", n) for n in range(4)))  # full: none waits
+    assert calls == [[0, 1], [0, 1, 2, 3]]
+    left = asyncio.create_task(batcher.submit("a", 9))
+    await asyncio.sleep(0)
+    await batcher.close()
+    assert isinstance((await asyncio.gather(left, return_exceptions=True))[0], BaseException)
+    assert calls == [[0, 1], [0, 1, 2, 3]]
+
+
 async def test_too_few_results_are_nobodys_results() -> None:
     async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
         return [MutationResult()] * (len(items) - 1)
