@@ -35,7 +35,7 @@ SERVICE = embedder_pb2.DESCRIPTOR.services_by_name["EmbedderService"].full_name
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until SIGTERM; 2 for settings that cannot be used, 1 for a failed start."""
+    """Serve until SIGTERM; 2 for settings that cannot be used here, 1 for a failed start."""
     try:
         settings = load(arguments)
     except SettingsError as error:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         asyncio.run(_serve(settings))
     except (ModelError, RuntimeUnsupported, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
-        return 1
+        return 2 if isinstance(error, RuntimeUnsupported) else 1
     return 0
 
 

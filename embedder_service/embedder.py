@@ -10,6 +10,9 @@ from embedder_service.encoder import Embedding, Encoder
 from embedder_service.lanes import Lane
 from lookalike.wire.errors import NotFound, Reason
 
+# A fingerprint is longer than this, and nobody reads all of it.
+_LONGEST_NAME = 60
+
 
 class Embedder:
     """Finds the encoder that a caller names; the first is the default."""
@@ -52,8 +55,12 @@ class Embedder:
         for encoder in self.encoders:
             if model in (encoder.definition.name, encoder.fingerprint):
                 return encoder
+        served = ", ".join(
+            f"{each.definition.name} ({each.fingerprint[:12]}…)" for each in self.encoders
+        )
         raise NotFound(
-            "no model of that name or fingerprint is served here; ListModels names those that are",
+            f"model {_short(model)} is not served here, but {served}: start an embedder with that "
+            "model, or use a collection of one that is served",
             reason=Reason.MODEL_NOT_FOUND,
             field="model",
         )
@@ -63,3 +70,8 @@ class Embedder:
     ) -> Embedding:
         """Embed one image; see `Encoder.embed` for what it raises."""
         return await self.encoder(model).embed(source, lane, deadline_s)
+
+
+def _short(model: str) -> str:
+    """Return a name as it is, a fingerprint cut to what tells it from others."""
+    return model if len(model) <= _LONGEST_NAME else f"{model[:12]}…"

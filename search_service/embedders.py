@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -52,6 +52,7 @@ class Embedders:
     def __init__(self, addresses: Sequence[str], options: ChannelOptions) -> None:
         self._peers = [_Peer(address, aio_channel(address, options)) for address in addresses]
         self._by_fingerprint: dict[str, list[_Peer]] = {}
+        self._names: dict[str, str] = {}
         self._refreshed_s = float("-inf")
         self._refresh_lock = asyncio.Lock()
         self._turn = 0
@@ -144,7 +145,7 @@ class Embedders:
                 vectors.decode(embedding.vector_f32_le, field=field, dimension=dimension),
                 field=field,
             )
-        raise _unreachable(fingerprint) from failure
+        raise _unreachable(fingerprint, self._names) from failure
 
     async def _peers_of(self, fingerprint: str) -> list[_Peer]:
         """Return the embedders of a model, another one first each time."""
@@ -163,10 +164,11 @@ class Embedders:
                 return
             answers = await asyncio.gather(*(_models_of(peer) for peer in self._peers))
             found: dict[str, list[_Peer]] = {}
-            for peer, fingerprints in zip(self._peers, answers, strict=True):
-                for fingerprint in fingerprints:
+            for peer, names in zip(self._peers, answers, strict=True):
+                for fingerprint in names:
                     found.setdefault(fingerprint, []).append(peer)
             self._by_fingerprint = found
+            self._names = {key: name for names in answers for key, name in names.items()}
             self._refreshed_s = time.monotonic()
 
     def _forget(self, peer: _Peer, fingerprint: str) -> None:
@@ -193,7 +195,8 @@ class _Peer:
         self.stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
 
 
-async def _models_of(peer: _Peer) -> list[str]:
+async def _models_of(peer: _Peer) -> dict[str, str]:
+    """Return the names of an embedder's models by fingerprint."""
     try:
         response = await peer.stub.ListModels(
             embedder_pb2.ListModelsRequest(), timeout=_ASK_TIMEOUT_S
@@ -203,8 +206,8 @@ async def _models_of(peer: _Peer) -> list[str]:
             "embedder does not answer",
             extra={"embedder": peer.address, "reason": from_rpc_error(error).reason.name},
         )
-        return []
-    return [model.fingerprint for model in response.models]
+        return {}
+    return {model.fingerprint: model.name for model in response.models}
 
 
 def _remaining_s(deadline_s: float | None) -> float:
@@ -222,10 +225,18 @@ def _with_field(error: LookalikeError, field: str) -> LookalikeError:
     return error
 
 
-def _unreachable(fingerprint: str = "") -> Unavailable:
+def _unreachable(fingerprint: str = "", served: Mapping[str, str] | None = None) -> Unavailable:
+    """`served` holds the names of the models that embedders do serve, by fingerprint."""
     which = f" that serves model {fingerprint[:12]}…" if fingerprint else ""
+    advice = "check that one is running"
+    others = [f"{name} ({key[:12]}…)" for key, name in (served or {}).items() if key != fingerprint]
+    if others:
+        advice = (
+            f"those that answer serve {', '.join(others)}: start one with the collection's model, "
+            "or use a collection of theirs"
+        )
     return Unavailable(
-        f"no embedder{which} can be reached; check that one is running",
+        f"no embedder{which} can be reached; {advice}",
         reason=Reason.EMBEDDER_UNAVAILABLE,
         retry_delay_s=1.0,
     )

@@ -72,6 +72,7 @@ async def test_models_are_described(stub: Stub) -> None:
         await stub.GetModel(pb.GetModelRequest(model="nobody"))
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
     assert reason(unknown.value) == "ERROR_REASON_MODEL_NOT_FOUND"
+    assert "efficientnet-lite0@gem" in (unknown.value.details() or "")
 
 
 async def test_one_image_gives_a_unit_vector_and_its_facts(stub: Stub) -> None:

@@ -186,6 +186,14 @@ async def test_a_vector_of_another_model_is_not_taken() -> None:
         await embedders.close()
 
 
+async def test_embedders_with_other_models_only_are_named() -> None:
+    async with embedding(ByteEmbedder()) as port:
+        embedders = Embedders([f"127.0.0.1:{port}"], ChannelOptions())
+        with pytest.raises(Unavailable, match=r"serves model xxxx.* serve bytes \(bbbbbbbbbbbb…\)"):
+            await embedders.embed_all([(image(1, 0, 0, 0), "f")], "x" * 64, 4, None)
+        await embedders.close()
+
+
 async def eventually(call: Any, expected: type[LookalikeError]) -> Any:
     """Repeat a call that may fail while a connection comes back."""
     for _ in range(100):

@@ -18,6 +18,8 @@ from lookalike_client.supervisor.errors import StartError
 
 # A child that dies this often in a row before it was ready is not started again.
 MOST_FAILED_STARTS = 5
+# What a part ends with whose settings cannot work: no second start will mend that.
+_WRONG_SETTINGS = 2
 # A child that was ready for so long and dies is restarted as if for the first time.
 STEADY_S = 30.0
 _FIRST_DELAY_S = 0.1
@@ -153,6 +155,8 @@ class Child:
         how = _how_it_ended(process.wait())
         was_ready, self.ready, self._process = self.ready, False, None
         if not was_ready:
+            if process.returncode == _WRONG_SETTINGS:
+                raise StartError(f"{self.spec.name} cannot start so: {self.last_words()}")
             self._failed_starts += 1
         if self._failed_starts >= MOST_FAILED_STARTS:
             raise StartError(

@@ -91,6 +91,15 @@ def test_one_that_never_starts_is_given_up_with_its_last_words(make: Make) -> No
     assert child.pid is None
 
 
+def test_one_whose_settings_cannot_work_is_not_tried_again(make: Make) -> None:
+    child = make("import sys; print('error: no such precision here'); sys.exit(2)")
+
+    with pytest.raises(StartError, match=r"^part cannot start so: error: no such precision here$"):
+        step_until(child, lambda: False)
+
+    assert child.pid is None
+
+
 def test_one_that_is_never_ready_is_given_up(make: Make) -> None:
     child = make("import time; print('loading', flush=True); time.sleep(600)", ready_within_s=0.5)
 
