@@ -18,6 +18,8 @@ MAX_EXPANSION_SEARCH = 4_000
 MAX_EXPANSION_ADD = 2_000
 MIN_CONNECTIVITY = 4
 MAX_CONNECTIVITY = 128
+# Hits of one answer: with ids of 512 bytes they are 53 MB, below the largest message.
+MAX_HITS = 100_000
 MAX_EXCLUDE_IDS = 10_000
 MAX_EXAMPLES = 64
 MAX_HITS_PER_GROUP = 100
@@ -35,6 +37,8 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_LEVELS = 8
 # A 256-pixel WebP is 5 to 20 KB; this leaves room and bounds a row.
 MAX_THUMBNAIL_BYTES = 256 * 1024
+# Image facts without the thumbnail: a dozen numbers and digests take 0.2 KB.
+MAX_FACTS_BYTES = 4 * 1024
 MAX_RECALL_SAMPLE = 10_000
 DEFAULT_RECALL_SAMPLE = 200
 MAX_RECALL_LIMIT = 1_000

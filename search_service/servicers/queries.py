@@ -16,6 +16,7 @@ from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.response_size import ResponseSize
 from search_service.servicers.targets import Targets, resolve_targets
 from search_service.servicers.translate import fill_result, read_fields, read_path
 from search_service.shard.field_types import GroupBy
@@ -59,10 +60,11 @@ class Queries:
         query = read_request(request, targets, condition, deadline_s)
         outcomes = await asyncio.wrap_future(shard.query(query))
         response = search_pb2.SearchResponse()
+        size = ResponseSize("limit")
         for outcome in outcomes:
-            fill_result(
-                outcome, response.results.add(), explain=request.explain, embed_s=targets.embed_s
-            )
+            result = response.results.add()
+            fill_result(outcome, result, explain=request.explain, embed_s=targets.embed_s)
+            size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         self._sampler.offer(collection, query, outcomes)
         return response
@@ -106,6 +108,7 @@ def check_request(request: search_pb2.SearchRequest) -> None:
             limits.MAX_EXPANSION_SEARCH,
         )
     _check_groups(request)
+    _check_hits(request)
     if not math.isfinite(request.min_score):
         raise InvalidField("min_score", "must be a finite number")
     limits.check_count("exclude_ids", len(request.exclude_ids), limits.MAX_EXCLUDE_IDS, least=0)
@@ -129,6 +132,18 @@ def _check_groups(request: search_pb2.SearchRequest) -> None:
         raise LimitExceeded(
             "group_by.hits_per_group",
             f"times limit must be at most {limits.MAX_GROUPED_HITS:,}: ask for fewer of one",
+        )
+
+
+def _check_hits(request: search_pb2.SearchRequest) -> None:
+    limit = request.limit or limits.DEFAULT_LIMIT
+    each = (request.group_by.hits_per_group or 1) if request.HasField("group_by") else 1
+    hits = len(request.queries) * limit * each
+    if hits > limits.MAX_HITS:
+        raise LimitExceeded(
+            "limit",
+            f"times the number of queries is {hits:,}; an answer holds at most "
+            f"{limits.MAX_HITS:,} hits: ask for fewer, or send the queries in several requests",
         )
 
 

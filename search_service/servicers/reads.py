@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from lookalike.v1 import search_pb2
 from search_service import limits
@@ -17,8 +18,15 @@ from search_service.servicers.paging import (
     read_token,
     scope_of,
 )
+from search_service.servicers.response_size import ResponseSize
 from search_service.servicers.translate import fill_item, read_fields, read_path, value_message
-from search_service.shard.field_types import Order
+from search_service.shard.field_types import Order, Place
+from search_service.shard.types import Fields, StoredItem
+
+# Where a page begins: an id, or a place in an order.
+K = TypeVar("K")
+# Items read together, by whether they have large fields: of the largest, 60 MB.
+_READ_AT_ONCE = {False: 1_001, True: 200}
 
 
 class Reads:
@@ -37,11 +45,14 @@ class Reads:
             limits.check_id(item_id, f"ids[{index}]")
         found = await self._reads.run(shard.get, ids, read_fields(request.fields))
         response = search_pb2.GetItemsResponse()
+        size = ResponseSize("ids")
         for item_id, item in zip(ids, found, strict=True):
             if item is None:
                 response.missing_ids.append(item_id)
             else:
-                fill_item(item, response.items.add(), with_id=True)
+                message = response.items.add()
+                fill_item(item, message, with_id=True)
+                size.add(message)
         return response
 
     async def list(self, request: search_pb2.ListItemsRequest) -> search_pb2.ListItemsResponse:
@@ -52,19 +63,22 @@ class Reads:
         if request.HasField("order"):
             return await self._list_ordered(request, collection, page_size)
         scope = scope_of("items", collection.uid, request.filter)
+        condition, fields = filter_from_proto(request.filter), read_fields(request.fields)
+
+        async def read(after_id: str, count: int) -> list[tuple[str, StoredItem]]:
+            items = await self._reads.run(
+                shard.list_items,
+                filter=condition,
+                after_id=after_id,
+                page_size=count,
+                fields=fields,
+            )
+            return [(item.id, item) for item in items]
+
         after_id = read_token(scope, request.page_token)
-        items = await self._reads.run(
-            shard.list_items,
-            filter=filter_from_proto(request.filter),
-            after_id=after_id,
-            page_size=page_size + 1,  # one more tells whether another page follows
-            fields=read_fields(request.fields),
-        )
-        response = search_pb2.ListItemsResponse()
-        for item in items[:page_size]:
-            fill_item(item, response.items.add(), with_id=True)
-        if len(items) > page_size:
-            response.next_page_token = make_token(scope, items[page_size - 1].id)
+        page = await _page(read, after_id, page_size, fields)
+        response, last = page
+        response.next_page_token = "" if last is None else make_token(scope, last)
         return response
 
     async def count(self, request: search_pb2.CountItemsRequest) -> search_pb2.CountItemsResponse:
@@ -100,17 +114,50 @@ class Reads:
     ) -> search_pb2.ListItemsResponse:
         order = Order(read_path(request.order.field, "order.field"), request.order.descending)
         scope = scope_of("ordered", collection.uid, request.filter, request.order)
-        items = await self._reads.run(
-            collection.shard.list_ordered,
-            filter=filter_from_proto(request.filter),
-            order=order,
-            after=read_place(scope, request.page_token),
-            page_size=page_size + 1,  # one more tells whether another page follows
-            fields=read_fields(request.fields),
-        )
-        response = search_pb2.ListItemsResponse()
-        for each in items[:page_size]:
-            fill_item(each.item, response.items.add(), with_id=True)
-        if len(items) > page_size:
-            response.next_page_token = make_place_token(scope, items[page_size - 1].place)
+        condition, fields = filter_from_proto(request.filter), read_fields(request.fields)
+
+        async def read(after: Place | None, count: int) -> list[tuple[Place | None, StoredItem]]:
+            items = await self._reads.run(
+                collection.shard.list_ordered,
+                filter=condition,
+                order=order,
+                after=after,
+                page_size=count,
+                fields=fields,
+            )
+            return [(each.place, each.item) for each in items]
+
+        after = read_place(scope, request.page_token)
+        page = await _page(read, after, page_size, fields)
+        response, last = page
+        response.next_page_token = "" if last is None else make_place_token(scope, last)
         return response
+
+
+async def _page(
+    read: Callable[[K, int], Awaitable[list[tuple[K, StoredItem]]]],
+    after: K,
+    page_size: int,
+    fields: Fields,
+) -> tuple[search_pb2.ListItemsResponse, K | None]:
+    """Fill a page, and say after what the next one begins; None: it is the last.
+
+    Reads some at a time, so that little more than the page is ever in memory.
+    """
+    response = search_pb2.ListItemsResponse()
+    size = ResponseSize("page_size")
+    while True:
+        # One more tells whether another page follows.
+        wanted = min(
+            page_size + 1 - len(response.items), _READ_AT_ONCE[fields.thumbnail or fields.vector]
+        )
+        some = await read(after, wanted)
+        for place, item in some:
+            message = search_pb2.Item()
+            fill_item(item, message, with_id=True)
+            if len(response.items) == page_size or not size.fits(message):
+                return response, after
+            response.items.append(message)
+            after = place
+        if len(some) < wanted:
+            return response, None

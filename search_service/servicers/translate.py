@@ -13,7 +13,12 @@ from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.filters.ast import Instant, Path, Scalar
 from search_service.filters.paths import parse_path
-from search_service.limits import MAX_METADATA_FIELDS, MAX_THUMBNAIL_BYTES, check_count
+from search_service.limits import (
+    MAX_FACTS_BYTES,
+    MAX_METADATA_FIELDS,
+    MAX_THUMBNAIL_BYTES,
+    check_count,
+)
 from search_service.servicers.structs import write_metadata
 from search_service.shard.types import (
     Fields,
@@ -45,11 +50,11 @@ def split_facts(facts: image_pb2.ImageFacts, field: str) -> tuple[bytes, bytes]:
     """Return serialised facts without the thumbnail, and the thumbnail.
 
     Raises:
-        LimitExceeded: the thumbnail is too large.
+        LimitExceeded: the thumbnail or the rest is too large.
     """
     thumbnail = facts.thumbnail_webp
     if not thumbnail:
-        return facts.SerializeToString(), b""
+        return _checked(facts, field), b""
     if len(thumbnail) > MAX_THUMBNAIL_BYTES:
         raise LimitExceeded(
             f"{field}.thumbnail_webp", f"is larger than {MAX_THUMBNAIL_BYTES:,} bytes"
@@ -57,7 +62,13 @@ def split_facts(facts: image_pb2.ImageFacts, field: str) -> tuple[bytes, bytes]:
     rest = image_pb2.ImageFacts()
     rest.CopyFrom(facts)
     rest.ClearField("thumbnail_webp")
-    return rest.SerializeToString(), thumbnail
+    return _checked(rest, field), thumbnail
+
+
+def _checked(facts: image_pb2.ImageFacts, field: str) -> bytes:
+    if facts.ByteSize() > MAX_FACTS_BYTES:
+        raise LimitExceeded(field, f"is larger than {MAX_FACTS_BYTES:,} bytes, thumbnail aside")
+    return facts.SerializeToString()
 
 
 def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool) -> None:

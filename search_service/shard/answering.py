@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lookalike.wire.errors import LimitExceeded, LookalikeError
 from lookalike.wire.vectors import F32
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.candidates import LEAST_FLOOR, Ranked
@@ -50,7 +51,7 @@ class Answering:
         self._heal = heal
         self._lanes = lanes
 
-    def __call__(self, group: list[Waiting]) -> list[list[QueryOutcome]]:
+    def __call__(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         """Answer requests that share exact, expansion and filter, in their order."""
         while True:
             try:
@@ -58,7 +59,7 @@ class Answering:
             except SegmentDamaged:
                 self._heal()
 
-    def _answer(self, group: list[Waiting]) -> list[list[QueryOutcome]]:
+    def _answer(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         begun_s = time.monotonic()
         first = group[0].request
         with ExitStack() as held:
@@ -128,23 +129,27 @@ class Answering:
         found: Answer,
         plan: Plan,
         begun_s: float,
-    ) -> list[list[QueryOutcome]]:
-        outcomes: list[list[QueryOutcome]] = []
+    ) -> list[list[QueryOutcome] | LookalikeError]:
+        outcomes: list[list[QueryOutcome] | LookalikeError] = []
         start = 0
         for one in group:
             end = start + len(one.request.vectors)
             mine = hits[start:end]
+            begin, start = start, end
             if one.request.fields != NO_FIELDS:
-                mine = self._with_items(mine, one.request.fields)
+                try:
+                    mine = self._with_items(mine, one.request.fields)
+                except LimitExceeded as error:  # the others' answers are good
+                    outcomes.append(error)
+                    continue
             base = replace(plan, wait_s=begun_s - one.since_s)
-            plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[start:end])}
+            plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
             outcomes.append(
                 [
                     QueryOutcome(some, plans[kind], groups)
-                    for (some, groups), kind in zip(mine, found.kinds[start:end], strict=True)
+                    for (some, groups), kind in zip(mine, found.kinds[begin:end], strict=True)
                 ]
             )
-            start = end
         return outcomes
 
     def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:

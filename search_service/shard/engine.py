@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -50,8 +50,8 @@ class Waiting:
         )
 
 
-# Answers a gathered group: outcomes in the order of its requests.
-AnswerGroup = Callable[[list[Waiting]], list[list[QueryOutcome]]]
+# Answers a gathered group: outcomes, or what is wrong, in the order of its requests.
+AnswerGroup = Callable[[list[Waiting]], Sequence[list[QueryOutcome] | LookalikeError]]
 
 
 class Engine:
@@ -147,7 +147,7 @@ class Engine:
         now_s = time.monotonic()
         current = [one for one in group if _is_wanted(one, now_s)]
         try:
-            outcomes = self._answer_group(current) if current else []
+            outcomes = self._answer_group(current) if current else ()
         except LookalikeError as error:
             _fail(current, error)
         except Exception:  # noqa: BLE001 - whatever it is, callers must hear of it
@@ -155,7 +155,10 @@ class Engine:
             _fail(current, LookalikeError("the search failed", reason=Reason.INTERNAL))
         else:
             for one, outcome in zip(current, outcomes, strict=True):
-                one.future.set_result(outcome)
+                if isinstance(outcome, LookalikeError):
+                    one.future.set_exception(outcome)
+                else:
+                    one.future.set_result(outcome)
         finally:
             with self._changed:
                 self._queries -= sum(len(one.request.vectors) for one in group)

@@ -14,12 +14,14 @@ from search_service.shard.memory import Memory
 from search_service.shard.ordering import next_places
 from search_service.shard.plan import Matches
 from search_service.shard.reads import ItemReader
+from search_service.shard.sealed import Flags
 from search_service.shard.segment_api import I64
 from search_service.shard.types import Fields, StoredItem
 
 # Ids read at a time to find those that meet a filter: they are short.
 IDS_PER_READ = 20_000
-# A million items' metadata is indexed in less.
+# Bounds how long a read waits after a start; without the saved index a million items
+# may take longer.
 FILTERS_WAIT_S = 60.0
 
 
@@ -44,15 +46,15 @@ class Items:
         if filter is None:
             return self._reader.page(after_id, page_size, fields)
         allowed = self._matches(filter).allowed
-        chosen: list[str] = []
-        while len(chosen) < page_size:
-            ids = self._reader.ids_after(after_id, IDS_PER_READ)
-            chosen += [id for id, ordinal in ids if ordinal < len(allowed) and allowed[ordinal]]
-            if len(ids) < IDS_PER_READ:
+        page: list[StoredItem] = []
+        while wanted := page_size - len(page):
+            chosen = self._ids_that_meet(allowed, after_id, wanted)
+            found = self._reader.get(chosen, fields)
+            page += [found[id] for id in chosen if id in found]
+            if len(chosen) < wanted:
                 break
-            after_id = ids[-1][0]
-        found = self._reader.get(chosen[:page_size], fields)
-        return [found[id] for id in chosen[:page_size] if id in found]
+            after_id = chosen[-1]  # others take the places of those deleted meanwhile
+        return page
 
     def ordered_page(
         self,
@@ -65,14 +67,31 @@ class Items:
         """Read up to `page_size` items that stand after `after` in `order`."""
         everything, ids = self._live(filter)
         spread = self._filters.spread(order.field, everything)
-        places = next_places(spread, everything, ids, order, after, page_size)
-        found = self._reader.get([place.id for place in places], fields)
-        return [OrderedItem(place, found[place.id]) for place in places if place.id in found]
+        page: list[OrderedItem] = []
+        while wanted := page_size - len(page):
+            places = next_places(spread, everything, ids, order, after, wanted)
+            found = self._reader.get([place.id for place in places], fields)
+            page += [OrderedItem(place, found[place.id]) for place in places if place.id in found]
+            if len(places) < wanted:
+                break
+            after = places[-1]
+        return page
 
     def facets(self, field: Path, filter: Filter | None, limit: int) -> Facets:
         """Count the values of `field`; the `limit` most frequent are listed."""
         everything, _ = self._live(filter)
         return count_facets(self._filters.spread(field, everything), len(everything), limit)
+
+    def _ids_that_meet(self, allowed: Flags, after_id: str, count: int) -> list[str]:
+        """Read up to `count` ids after `after_id` whose ordinals are allowed."""
+        chosen: list[str] = []
+        while len(chosen) < count:
+            ids = self._reader.ids_after(after_id, IDS_PER_READ)
+            chosen += [id for id, ordinal in ids if ordinal < len(allowed) and allowed[ordinal]]
+            if len(ids) < IDS_PER_READ:
+                break
+            after_id = ids[-1][0]
+        return chosen[:count]
 
     def _live(self, filter: Filter | None) -> tuple[I64, Sequence[str | None]]:
         """Return the live ordinals that meet `filter`, ascending, and ids by ordinal."""

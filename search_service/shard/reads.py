@@ -12,7 +12,7 @@ import apsw
 import numpy as np
 import orjson
 
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import LimitExceeded, Reason, Unavailable
 from search_service.shard.picking import pick
 from search_service.shard.schema import open_reader
 from search_service.shard.segment_api import I64
@@ -21,6 +21,8 @@ from search_service.shard.types import Fields, Metadata, StoredItem
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
 IDS_PER_QUERY = 2_000
+# What one answer can carry: the largest message. More is never held in memory.
+MAX_READ_BYTES = 64 << 20
 
 _COLUMNS = (
     "i.id, max(i.vector_version, i.metadata_version), i.update_time_us,"
@@ -38,13 +40,25 @@ class ItemReader:
         self._closed = False
 
     def get(self, ids: Sequence[str], fields: Fields) -> dict[str, StoredItem]:
-        """Read the items among `ids`, by id."""
+        """Read the items among `ids`, by id.
+
+        Raises:
+            LimitExceeded: they are larger together than an answer can be.
+        """
+        nbytes = 0
         found: dict[str, StoredItem] = {}
         query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
         with self._connection() as db:
             for start in range(0, len(ids), IDS_PER_QUERY):
                 some = orjson.dumps(list(ids[start : start + IDS_PER_QUERY])).decode()
                 for row in db.execute(query, (some,)):
+                    nbytes += sum(len(part) for part in row[4:] if part is not None)
+                    if nbytes > MAX_READ_BYTES:
+                        raise LimitExceeded(
+                            "fields",
+                            f"the items asked for are larger than {MAX_READ_BYTES >> 20} MiB: "
+                            "ask for fewer items or fields",
+                        )
                     found[row[0]] = _item(row, fields)
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf import struct_pb2
 
+from lookalike.v1 import image_pb2
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire.errors import Reason
 from lookalike.wire.status import from_item_error
@@ -49,6 +50,7 @@ def examples(positives: int, negatives: int) -> spb.Query:
     [
         {"queries": [spb.Query(vector_f32_le=E1)] * 256},
         {"limit": 10_000},
+        {"limit": 10_000, "queries": [spb.Query(vector_f32_le=E1)] * 10},
         {"limit": 0},
         {"expansion_search": 16},
         {"expansion_search": 4_000},
@@ -70,6 +72,20 @@ def test_a_search_at_a_limit_passes(server: SearchServer, fields: dict[str, Any]
         ({"queries": []}, Reason.INVALID_FIELD, "queries"),
         ({"queries": [vector_query(1, 0, 0)] * 257}, Reason.LIMIT_EXCEEDED, "queries"),
         ({"limit": 10_001}, Reason.LIMIT_EXCEEDED, "limit"),
+        (
+            {"limit": 9_091, "queries": [vector_query(1, 0, 0)] * 11},
+            Reason.LIMIT_EXCEEDED,
+            "limit",
+        ),
+        (
+            {
+                "limit": 100,
+                "queries": [vector_query(1, 0, 0)] * 11,
+                "group_by": spb.GroupBy(field="kind", hits_per_group=91),
+            },
+            Reason.LIMIT_EXCEEDED,
+            "limit",
+        ),
         ({"expansion_search": 15}, Reason.INVALID_FIELD, "expansion_search"),
         ({"expansion_search": 4_001}, Reason.LIMIT_EXCEEDED, "expansion_search"),
         ({"exclude_ids": ["x"] * 10_001}, Reason.LIMIT_EXCEEDED, "exclude_ids"),
@@ -173,10 +189,12 @@ AT_16_KIB = "x" * (16 * 1024 - 11)
         item("é" * 256, [1, 0, 0]),
         item("whole", [1, 0, 0], metadata=metadata(text=AT_16_KIB)),
         item("deep", [1, 0, 0], metadata=nested(8)),
+        # A tag and a length of two bytes stand before the text.
+        item("facts", [1, 0, 0], facts=image_pb2.ImageFacts(format="x" * (4_096 - 3))),
         item("empty", [1, 0, 0], metadata=struct_pb2.Struct()),
         item("long", [3e19, 4e19, 0]),
     ],
-    ids=["id", "id in UTF-8", "metadata bytes", "metadata levels", "no metadata", "long vector"],
+    ids=lambda given: given.id[:5],
 )
 def test_an_item_at_a_limit_is_stored(server: SearchServer, given: spb.VectorUpsert) -> None:
     (result,) = server.upsert("c", [given])
@@ -212,6 +230,11 @@ def test_an_item_at_a_limit_is_stored(server: SearchServer, given: spb.VectorUps
             item("x", [1, 0, 0], metadata=metadata(n=[float("inf")])),
             Reason.INVALID_FIELD,
             "metadata",
+        ),
+        (
+            item("x", [1, 0, 0], facts=image_pb2.ImageFacts(format="x" * (4_096 - 2))),
+            Reason.LIMIT_EXCEEDED,
+            "facts",
         ),
     ],
 )

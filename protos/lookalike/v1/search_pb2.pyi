@@ -124,7 +124,9 @@ class Item(_message.Message):
 
     @_builtins.property
     def facts(self) -> _image_pb2.ImageFacts:
-        """What the embedder saw; not set for vectors without an image."""
+        """What the embedder saw; not set for vectors without an image. At most 4 KiB,
+        and a thumbnail of 256 KiB.
+        """
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
@@ -273,7 +275,8 @@ class SearchRequest(_message.Message):
     """Name or alias of the collection."""
     limit: _builtins.int
     """Most hits for each query: 1 to 10,000; 0 for 10. With `group_by`, most
-    groups.
+    groups. Times the number of queries, and times `hits_per_group`, at most
+    100,000. An answer whose `fields` pass 64 MiB fails with LIMIT_EXCEEDED.
     """
     min_score: _builtins.float
     """Only hits with at least this cosine."""
@@ -1011,7 +1014,7 @@ class GetItemsRequest(_message.Message):
     """Name or alias."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 1,000 ids."""
+        """1 to 1,000 ids. An answer that passes 64 MiB fails with LIMIT_EXCEEDED."""
 
     @_builtins.property
     def fields(self) -> Global___ItemFields:
@@ -1077,7 +1080,9 @@ class ListItemsRequest(_message.Message):
     collection: _builtins.str
     """Name or alias."""
     page_size: _builtins.int
-    """Most items on a page: 1 to 1,000; 0 for 100."""
+    """Most items on a page: 1 to 1,000; 0 for 100. A page that would pass 64 MiB
+    ends early, with a `next_page_token`.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before; empty for the first."""
     @_builtins.property
