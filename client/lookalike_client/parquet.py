@@ -7,14 +7,16 @@
     version   uint64, for information: an import gives versions of its own
 
 The file's own metadata says the dimension and the model's fingerprint, so that
-vectors never end up among those of another model. Needs pyarrow, which the extra
-`parquet` brings. Both directions stream; a few tens of megabytes are held.
+vectors never end up among those of another model, and the settings of the
+collection. Needs pyarrow, which the extra `parquet` brings. Both directions stream;
+a few tens of megabytes are held.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ FORMAT_VERSION = "1"
 DIMENSION = b"lookalike.dimension"
 FINGERPRINT = b"lookalike.model_fingerprint"
 FORMAT = b"lookalike.format"
+# JSON, and not there in files of the first releases: the defaults hold then.
+SETTINGS = b"lookalike.settings"
 
 # A page of items with the largest thumbnails, metadata and vectors the contract
 # allows (288 KiB an item) stays below the largest message, 64 MiB.
@@ -40,6 +44,16 @@ _GROUP_BYTES = 32 << 20
 _READ_ROWS = 256
 _UPSERT_ITEMS = 64
 _EVERYTHING = types.Fields(metadata=True, facts=True, thumbnail=True, vector=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """What a file says of its collection."""
+
+    dimension: int
+    fingerprint: str
+    index: types.IndexSettings | None
+    duplicates: types.DuplicateSettings | None
 
 
 def available() -> bool:
@@ -64,7 +78,12 @@ def export_collection(client: Client, collection: str, path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     described = client.collections.get(collection)
-    schema = _schema(described.dimension, described.model_fingerprint)
+    settings = {"index": asdict(described.index), "duplicates": asdict(described.duplicates)}
+    schema = _schema(
+        described.dimension,
+        described.model_fingerprint,
+        {SETTINGS: json.dumps(settings).encode()},
+    )
     items = client.list(described.uid, fields=_EVERYTHING, page_size=_PAGE_ITEMS)
     count = 0
     with archive_files.whole_file(Path(path)) as file, pq.ParquetWriter(file, schema) as writer:
@@ -75,11 +94,17 @@ def export_collection(client: Client, collection: str, path: str | Path) -> int:
 
 
 def import_collection(
-    client: Client, path: str | Path, collection: str
+    client: Client,
+    path: str | Path,
+    collection: str,
+    *,
+    index: types.IndexSettings | None = None,
 ) -> Iterator[types.MutationResult]:
     """Store a file's items; yield each one's result. Iterate to make it run.
 
-    The collection is made, bound to the same model, if it is not there.
+    The collection is made, bound to the same model, if it is not there: with the
+    settings of the one that was exported, or with `index`. Its duplicate policy is
+    set after the last item, so that it says nothing about those of the file.
 
     Raises:
         InvalidField: the file is not one that `export_collection` wrote.
@@ -91,22 +116,31 @@ def import_collection(
 
     try:
         with Path(path).open("rb") as raw, pq.ParquetFile(raw) as file:
-            dimension, fingerprint = _binding(file.schema_arrow)
-            _fit(client, collection, dimension, fingerprint)
-            items = _read(file, fingerprint)
+            binding = _binding(file.schema_arrow)
+            made = _fit(client, collection, binding, index)
+            items = _read(file, binding.fingerprint)
             yield from client.upsert_vectors(collection, items, batch_items=_UPSERT_ITEMS)
+            if made and binding.duplicates is not None:
+                client.collections.update(collection, duplicates=binding.duplicates)
     except pa.ArrowException as error:
         raise InvalidField("file", "the file is no Parquet file, or is damaged") from error
 
 
-def _fit(client: Client, collection: str, dimension: int, fingerprint: str) -> None:
-    """Make the collection, or see that it takes such vectors."""
+def _fit(
+    client: Client, collection: str, binding: _Binding, index: types.IndexSettings | None
+) -> bool:
+    """Make the collection, or see that it takes such vectors; say whether it was made."""
+    dimension, fingerprint = binding.dimension, binding.fingerprint
     try:
         found = client.collections.get(collection)
     except NotFound:
-        model = fingerprint or None
-        client.collections.create(collection, model=model, dimension=dimension)
-        return
+        client.collections.create(
+            collection,
+            model=fingerprint or None,
+            dimension=dimension,
+            index=index or binding.index,
+        )
+        return True
     if found.model_fingerprint != fingerprint:
         raise Precondition(
             f"the file holds vectors of model {fingerprint[:12] or '(external)'}; collection "
@@ -121,9 +155,10 @@ def _fit(client: Client, collection: str, dimension: int, fingerprint: str) -> N
             reason=Reason.DIMENSION_MISMATCH,
             field="file",
         )
+    return False
 
 
-def _schema(dimension: int, fingerprint: str) -> Any:
+def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = None) -> Any:
     import pyarrow as pa
 
     facts = pa.struct(
@@ -150,12 +185,13 @@ def _schema(dimension: int, fingerprint: str) -> Any:
             FORMAT: FORMAT_VERSION.encode(),
             DIMENSION: str(dimension).encode(),
             FINGERPRINT: fingerprint.encode(),
+            **(more or {}),
         },
     )
 
 
-def _binding(schema: Any) -> tuple[int, str]:
-    """Return dimension and fingerprint; refuse a file of another form."""
+def _binding(schema: Any) -> _Binding:
+    """Return what a file is bound to; refuse one of another form."""
     told = schema.metadata or {}
     if told.get(FORMAT) != FORMAT_VERSION.encode():
         raise InvalidField("file", "the file was not written by `lookalike export` of this format")
@@ -165,7 +201,22 @@ def _binding(schema: Any) -> tuple[int, str]:
         raise InvalidField("file", "the file does not say its dimension and model") from error
     if not schema.remove_metadata().equals(_schema(dimension, "").remove_metadata()):
         raise InvalidField("file", "the file has other columns than `lookalike export` writes")
-    return dimension, fingerprint
+    index, duplicates = _settings(told.get(SETTINGS))
+    return _Binding(dimension, fingerprint, index, duplicates)
+
+
+def _settings(
+    text: bytes | None,
+) -> tuple[types.IndexSettings | None, types.DuplicateSettings | None]:
+    if text is None:
+        return None, None
+    try:
+        told = json.loads(text)
+        return types.IndexSettings(**told["index"]), types.DuplicateSettings(**told["duplicates"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidField(
+            "file", "the file's settings of its collection cannot be read"
+        ) from error
 
 
 def _groups(items: Iterator[types.Item]) -> Iterator[list[types.Item]]:

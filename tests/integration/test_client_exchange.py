@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from lookalike.wire.errors import InvalidField, LookalikeError, Reason
-from lookalike_client import AsyncClient, Client, Fields, VectorItem, parquet
+from lookalike_client import (
+    AsyncClient,
+    Client,
+    DuplicateSettings,
+    Fields,
+    IndexSettings,
+    VectorItem,
+    parquet,
+)
 from lookalike_client.cli.main import run
 from lookalike_client.types import ImageFacts, Item, Metadata, MutationStatus
 from tests.integration.search_server import running
@@ -56,6 +64,39 @@ def test_parquet_round_trip_is_identical(client: Client, tmp_path: Path) -> None
     assert schema.metadata[parquet.DIMENSION] == b"24"
     assert schema.metadata[parquet.FINGERPRINT] == b""
     assert [field.name for field in schema] == ["id", "vector", "metadata", "facts", "version"]
+
+
+def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "made.parquet"
+    index = IndexSettings("accurate", "f32", 12, 77, 99, 8)
+    rejecting = DuplicateSettings("reject", 0.5)
+    client.collections.create("made", model=None, dimension=DIMENSION, index=index)
+    stored = list(client.upsert_vectors("made", map(an_item, range(300))))
+    assert {each.status for each in stored} == {MutationStatus.APPLIED}
+    client.collections.update("made", duplicates=rejecting)
+    parquet.export_collection(client, "made", file)
+    # With the policy from the start some would be refused: their neighbours are near.
+    results = list(parquet.import_collection(client, file, "made-again"))
+    assert {each.status for each in results} == {MutationStatus.APPLIED}
+    assert items_of(client, "made-again") == items_of(client, "made")
+    made, again = client.collections.get("made"), client.collections.get("made-again")
+    assert made.index == index
+    assert (again.index, again.duplicates) == (index, rejecting)
+    assert (again.index, again.duplicates) == (made.index, made.duplicates)
+
+    list(parquet.import_collection(client, file, "faster", index=IndexSettings("fast")))
+    assert client.collections.get("faster").index.preset == "fast"
+    for settings in (b"{", b'{"index": {"preset": "fast", "depth": 1}, "duplicates": {}}', b"[]"):
+        other = tmp_path / "other.parquet"
+        table = pq.read_table(file)
+        told = {**table.schema.metadata, parquet.SETTINGS: settings}
+        pq.write_table(table.replace_schema_metadata(told), other)
+        with pytest.raises(InvalidField, match="settings"):
+            list(parquet.import_collection(client, other, "never"))
+    without = {key: value for key, value in told.items() if key != parquet.SETTINGS}
+    pq.write_table(table.replace_schema_metadata(without), other)
+    list(parquet.import_collection(client, other, "plain"))
+    assert client.collections.get("plain").index.preset == "balanced"
 
 
 def test_another_binding_is_refused(client: Client, tmp_path: Path) -> None:

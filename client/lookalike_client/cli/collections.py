@@ -7,7 +7,7 @@ import click
 from lookalike_client.cli.session import Session, connected
 from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
 
-_PRESETS = click.Choice(["fast", "balanced", "accurate"])
+PRESETS = click.Choice(["fast", "balanced", "accurate"])
 _SCALARS = click.Choice(["f32", "f16", "bf16", "i8"])
 _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
@@ -60,7 +60,7 @@ def show(session: Session, name: str) -> None:
 @click.option("--model", default="", help="Name or fingerprint; the embedder's default if absent.")
 @click.option("--external-vectors", is_flag=True, help="The caller makes the vectors.")
 @click.option("--dimension", type=click.IntRange(2, 4096), help="Needed with external vectors.")
-@click.option("--preset", type=_PRESETS, default="balanced", show_default=True)
+@click.option("--preset", type=PRESETS, default="balanced", show_default=True)
 @click.option("--scalar-type", type=_SCALARS, help="How vectors are held in the graph.")
 @click.option("--connectivity", type=click.IntRange(4, 128), help="Links a node.")
 @click.option("--expansion-add", type=click.IntRange(16, 2000), help="Candidates at build.")

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from lookalike_client import parquet
+from lookalike_client.cli.collections import PRESETS
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.types import MutationStatus
+from lookalike_client.types import IndexSettings, MutationStatus
 
 _MOST_COMPLAINTS = 10
 
@@ -37,17 +38,19 @@ def export_items(session: Session, file: Path, collection: str) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_collection
+@click.option("--preset", type=PRESETS, help="Index preset, in place of the exported settings.")
 @connected
-def import_items(session: Session, file: Path, collection: str) -> int:
+def import_items(session: Session, file: Path, collection: str, preset: str | None) -> int:
     """Store the items of FILE, made by `lookalike export`.
 
-    The collection is created, bound to the same model, if it is not there. Exit
-    code 1 if an item was not stored.
+    The collection is created, bound to the same model and with the same settings, if
+    it is not there. Exit code 1 if an item was not stored.
     """
     _need_pyarrow()
     outcomes: Counter[MutationStatus] = Counter()
+    index = IndexSettings(preset=preset) if preset else None
     with session.client() as client:
-        for result in parquet.import_collection(client, file, collection):
+        for result in parquet.import_collection(client, file, collection, index=index):
             outcomes[result.status] += 1
             if result.error is not None and outcomes[result.status] <= _MOST_COMPLAINTS:
                 complain(f"{result.id}: {result.error.message}")
