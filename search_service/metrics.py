@@ -46,7 +46,9 @@ class SearchMetrics:
         )
         self._recall = Gauge(
             "lookalike_recall",
-            "Mean share of the exact neighbours that the newest live samples returned",
+            "Mean share of the exact neighbours that the newest live samples returned"
+            ", by the share of items that meet the filter (up to 0.1%, 1%, 10%, 50%, 100%; none: "
+            "no filter)",
             ["collection", "selectivity"],
             registry=registry,
         )

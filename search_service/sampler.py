@@ -95,7 +95,9 @@ class RecallSampler:
             return
         if exact:
             self._metrics.observe_recall(
-                sample.collection.name, selectivity_of(sample.plan), recall_of(sample.hits, exact)
+                sample.collection.name,
+                selectivity_of(sample.plan, filtered=sample.request.filter is not None),
+                recall_of(sample.hits, exact),
             )
 
 
@@ -106,9 +108,9 @@ def recall_of(found: Sequence[Hit], exact: Sequence[Hit]) -> float:
     return min(1.0, good / len(exact))
 
 
-def selectivity_of(plan: Plan) -> str:
+def selectivity_of(plan: Plan, *, filtered: bool) -> str:
     """Return the class of the share of items that meets the filter."""
-    if plan.kind is PlanKind.GRAPH or not plan.items:
+    if not filtered or not plan.items:
         return "none"
     share = plan.filter_matches / plan.items
     return next((name for bound, name in _SELECTIVITY if share <= bound), "100%")

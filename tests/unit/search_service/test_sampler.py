@@ -98,14 +98,16 @@ def test_ties_count_as_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "matches", "name"),
+    ("kind", "filtered", "matches", "name"),
     [
-        (PlanKind.GRAPH, 1_000, "none"),
-        (PlanKind.GRAPH_FILTERED, 1, "0.1%"),
-        (PlanKind.GRAPH_FILTERED, 100, "10%"),
-        (PlanKind.GRAPH_FILTERED, 101, "50%"),
-        (PlanKind.EXACT_FALLBACK, 900, "100%"),
+        (PlanKind.GRAPH, False, 1_000, "none"),
+        (PlanKind.EXACT_FALLBACK, False, 1_000, "none"),
+        (PlanKind.GRAPH_FILTERED, True, 1, "0.1%"),
+        (PlanKind.GRAPH_FILTERED, True, 100, "10%"),
+        (PlanKind.GRAPH_FILTERED, True, 101, "50%"),
+        (PlanKind.EXACT_FALLBACK, True, 900, "100%"),
     ],
 )
-def test_selectivity_has_classes(kind: PlanKind, matches: int, name: str) -> None:
-    assert selectivity_of(replace(PLAN, kind=kind, filter_matches=matches)) == name
+def test_selectivity_has_classes(kind: PlanKind, filtered: bool, matches: int, name: str) -> None:
+    plan = replace(PLAN, kind=kind, filter_matches=matches)
+    assert selectivity_of(plan, filtered=filtered) == name
