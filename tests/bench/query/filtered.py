@@ -28,7 +28,9 @@ SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9)
 LIMIT = 10
 PIVOTS = 8
 QUERIES_A_PIVOT = 16
+PASSES = 2
 _ITEMS_A_MESSAGE = 500
+_SETTLE_S = 0.5
 # Weights of pivot and of another vector in a query.
 _NEAR, _OTHER = 0.6, 0.4
 
@@ -162,23 +164,33 @@ def exact(items: Filtered, query: F32, meets: npt.NDArray[np.bool_]) -> set[int]
 
 
 def _ask(service: Service, items: Filtered, kind: str, share: float) -> Measured:
-    shares: list[float] = []
-    calls_ms: list[float] = []
-    plans: dict[str, int] = {}
+    """Ask all queries, twice; the first call of each pivot is not timed.
+
+    The truth is found before: after a product BLAS's threads go on spinning, and
+    would take the cores from the service.
+    """
     everything = np.ones(len(items.dataset.base), dtype=np.bool_)
+    asked: list[tuple[search_pb2.SearchRequest, set[int]]] = []
     for pivot in range(PIVOTS):
         text, meets = ("", everything) if kind == "none" else items.condition(kind, pivot, share)
         for query in items.queries[pivot]:
             request = search_request(NAME, query[None], LIMIT)
             if text:
                 request.filter.CopyFrom(filter_pb2.Filter(expression=text))
-            started_s = time.perf_counter()
-            (result,) = service.search.Search(request).results
-            calls_ms.append((time.perf_counter() - started_s) * 1e3)
-            true = exact(items, query, meets)
-            shares.append(len(true & {int(hit.id) for hit in result.hits}) / max(1, len(true)))
-            plan = search_pb2.PlanKind.Name(result.plan_kind).removeprefix("PLAN_KIND_").lower()
-            plans[plan] = plans.get(plan, 0) + 1
+            asked.append((request, exact(items, query, meets)))
+    time.sleep(_SETTLE_S)
+    for request, _ in asked[::QUERIES_A_PIVOT]:
+        service.search.Search(request)
+    shares: list[float] = []
+    calls_ms: list[float] = []
+    plans: dict[str, int] = {}
+    for request, true in asked * PASSES:
+        started_s = time.perf_counter()
+        (result,) = service.search.Search(request).results
+        calls_ms.append((time.perf_counter() - started_s) * 1e3)
+        shares.append(len(true & {int(hit.id) for hit in result.hits}) / max(1, len(true)))
+        plan = search_pb2.PlanKind.Name(result.plan_kind).removeprefix("PLAN_KIND_").lower()
+        plans[plan] = plans.get(plan, 0) + 1
     return Measured(float(np.mean(shares)), calls_ms, plans)
 
 
