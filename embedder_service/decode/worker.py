@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
@@ -75,6 +76,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
         self._memory: mmap.mmap | None = None
+        self._until_s = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -112,6 +114,7 @@ class Worker:
         """
         with self._deaths() as deaths:
             await self._write(data)
+            self._until_s = time.monotonic() + _CLOCK_OVER_CPU * self._options.timeout_ms / 1000
             answer = await self._converse(pack_task(task))
             _raise_refusal(answer)
             if self._memory is None:
@@ -128,9 +131,7 @@ class Worker:
             ImageUnreadable, ImageTooLarge, WorkerDied: as for `pixels`.
         """
         with self._deaths() as deaths:
-            if self._line is None:
-                raise EOFError
-            answer = await self._line.receive(self._patience_s)
+            answer = await self._answer()
             _raise_refusal(answer)
             return _read_facts(answer, size_bytes)
         raise await self._death(deaths)
@@ -188,14 +189,23 @@ class Worker:
         if "ask_pixels" not in answer:
             return answer
         pixels = min(int(answer["ask_pixels"]), self._options.limits.max_image_pixels)
+        asked_s = time.monotonic()
         async with self._lease(pixels):
+            # The time that others took is not the image's own.
+            self._until_s += time.monotonic() - asked_s
             return await self._exchange(pack({"go": True}))
 
     async def _exchange(self, request: bytes) -> dict[str, Any]:
         if self._line is None:
             raise EOFError
         self._line.send(request)
-        return await self._line.receive(self._patience_s)
+        return await self._answer()
+
+    async def _answer(self) -> dict[str, Any]:
+        """Return the next message, as long as the image has time left."""
+        if self._line is None:
+            raise EOFError
+        return await self._line.receive(max(self._until_s - time.monotonic(), 0.0))
 
     @contextlib.contextmanager
     def _deaths(self) -> Iterator[list[Exception]]:
@@ -213,10 +223,6 @@ class Worker:
         died = WorkerDied(error, "timeout" if slow else "crash")
         died.__cause__ = seen[0]
         return died
-
-    @property
-    def _patience_s(self) -> float:
-        return _CLOCK_OVER_CPU * self._options.timeout_ms / 1000
 
     async def _was_timed_out(self) -> bool:
         """Tell whether the CPU timer ended the process."""

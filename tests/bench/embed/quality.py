@@ -28,13 +28,20 @@ def measure(run: Run) -> None:
     """Embed both sets with each model and precision; add a row for each."""
     if not images.labelled("fashion"):
         raise Missing("the labelled photographs are not on this machine")
-    for model in _MODELS:
-        for precision in ("f32", "bf16"):
-            for name, column in _SETS:
-                _measure_one(run, model, precision, name, column)
+    table = ["| photographs | model | precision | P@1 | P@10 | mAP |", "|---|---|---|---|---|---|"]
+    for name, column in _SETS:
+        for model in _MODELS:
+            for precision in ("f32", "bf16"):
+                figures = _measure_one(run, model, precision, name, column)
+                cells = " | ".join(f"{figure:.3f}" for figure in figures)
+                table.append(f"| {name} | {model} | {precision} | {cells} |")
+    print("\n".join(table))
 
 
-def _measure_one(run: Run, model: str, precision: str, name: str, column: int) -> None:
+def _measure_one(
+    run: Run, model: str, precision: str, name: str, column: int
+) -> tuple[float, float, float]:
+    """Add the rows of one set, model and precision; return P@1, P@10 and mAP."""
     rows = images.labelled(name)
     rows = rows[: max(int(len(rows) * run.scale), 50)]
     row_id = f"embed.7{model[-1]}{precision[0]}{name[0]}"
@@ -52,6 +59,7 @@ def _measure_one(run: Run, model: str, precision: str, name: str, column: int) -
     run.report.stated(row_id, f"{what} ({runtime.name})", figures, "")
     if (model, precision, name) == ("efficientnet-lite2", "f32", "fashion"):
         run.report.at_least("embed.7", FASHION, p10, "", 0.70)
+    return p1, p10, mean_ap
 
 
 def _load(definition: ModelDefinition) -> Runtime:
