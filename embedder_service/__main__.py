@@ -6,6 +6,7 @@ When it serves, it prints one line: {"event": "serving", "port": N}.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -65,6 +66,9 @@ async def _serve(settings: Settings) -> None:
         endpoint = metrics.serve(registry, settings.host, settings.metrics_port)
     try:
         if await _started(embedder, stop):
+            # What is loaded by now stays: collections need not look through it again and again.
+            gc.collect()
+            gc.freeze()
             await server.set_serving(True)
             _announce(port, endpoint.port if endpoint else None)
             follower = asyncio.create_task(_follow(embedder, server, health))

@@ -34,6 +34,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, max_concurrent_rpcs: int, metrics: CallMetrics | None = None) -> None:
         self._free = max_concurrent_rpcs
         self._metrics = metrics
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self,
@@ -44,7 +45,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method: str = handler_call_details.method
         if handler is None or method.startswith(_HEALTH_PREFIX):
             return handler
-        return self._wrap(handler, method)
+        # Wrapped once: a call that is refused should cost as little as can be.
+        known, wrapped = self._wrapped.get(method, (None, None))
+        if known is not handler or wrapped is None:
+            wrapped = self._wrap(handler, method)
+            self._wrapped[method] = handler, wrapped
+        return wrapped
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         serializers = {
