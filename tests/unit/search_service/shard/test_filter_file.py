@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +24,7 @@ from search_service.shard.filter_log import MOST_LISTED, FilterLog, read_saves, 
 from search_service.shard.options import ShardOptions
 from search_service.shard.shard import Shard
 from search_service.shard.types import Delete, Fields, Metadata, Mutation, UpdateMetadata, Upsert
+from tests.unit.search_service.shard.kill_check import python_path
 from tests.unit.search_service.shard.kit import (
     SMALL,
     create,
@@ -118,6 +123,22 @@ def test_a_save_that_failed_leaves_the_file_before_it_good(
         shard.close()
     assert "the metadata index is not saved" in caplog.text
     (filled / f"{FILE}.tmp").rmdir()
+    check(filled, caplog, used=True)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_kill_at_any_step_of_a_save_leaves_a_file_that_is_right(
+    filled: Path, step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (filled / FILE).read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", f"{__package__}.killed_saver", str(filled), str(step)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, python_path()))},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert (filled / f"{FILE}.tmp").exists() is (step == 1)
+    assert ((filled / FILE).read_bytes() == before) is (step < 2)
     check(filled, caplog, used=True)
 
 
