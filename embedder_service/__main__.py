@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
+from embedder_service import heap
 from embedder_service.embedder import Embedder
 from embedder_service.models.definition import ModelError
 from embedder_service.runtimes.protocol import RuntimeUnsupported
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     configure(settings.log_level, json=settings.log_json)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    heap.bound_arenas()
     try:
         asyncio.run(_serve(settings))
     except (ModelError, RuntimeUnsupported, OSError) as error:
@@ -71,9 +73,11 @@ async def _serve(settings: Settings) -> None:
             gc.freeze()
             await server.set_serving(True)
             _announce(port, endpoint.port if endpoint else None)
+            trimmer = asyncio.create_task(heap.keep_trimmed())
             follower = asyncio.create_task(_follow(embedder, server, health))
             await stop.wait()
             follower.cancel()
+            trimmer.cancel()
     finally:
         await server.stop()
         await embedder.close()

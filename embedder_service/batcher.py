@@ -36,7 +36,7 @@ class BatchObserver(Protocol):
         """One batch went through the network."""
 
     def overtaken(self, images: int) -> None:
-        """So many images were in the network when their callers' deadlines passed."""
+        """So many images were embedded for callers whose deadlines passed meanwhile."""
 
     def runner_failed(self) -> None:
         """The runner failed and is loaded again."""
@@ -105,7 +105,12 @@ class Batcher:
             raise _stopping() if self._closed else _failed()
         done: asyncio.Future[F32] = asyncio.get_running_loop().create_future()
         self._runner.put(Ticket(pixels, lane, deadline_s, done))
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            if not done.cancelled() and deadline_s is not None:
+                self._observer.overtaken(1)  # the vector came in the turn that ended the wait
+            raise
 
     async def close(self) -> None:
         """Resolve what waits and end the runner."""

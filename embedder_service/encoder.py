@@ -134,16 +134,21 @@ class Encoder:
     async def _within(self, source: Source, lane: Lane, deadline_s: float | None) -> Embedding:
         """Do the work, and stop waiting for it when the deadline passes."""
         # The loop's clock is `time.monotonic`.
+        embedded = False
         try:
             async with asyncio.timeout_at(deadline_s), self._ahead[lane]:
                 job = DecodeJob(source, self.definition.preprocess)
                 decoded = await self._pool.decode(job, lane, deadline_s)
                 vector = await self._batcher.embed(decoded.pixels, lane, deadline_s)
+                embedded = True
                 facts = await asyncio.shield(decoded.facts)
         except TimeoutError as error:
+            if embedded:
+                self._observer.overtaken(1)
             raise DeadlineExceeded from error
         if deadline_s is not None and time.monotonic() >= deadline_s:
             # The answer and the deadline came in one turn of the loop: too late is too late.
+            self._observer.overtaken(1)
             raise DeadlineExceeded
         return Embedding(vector, self.fingerprint, facts)
 

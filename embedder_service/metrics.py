@@ -89,7 +89,7 @@ class EncoderMetrics:
         )
         self.overtaken = Counter(
             "lookalike_embedder_overtaken_images",
-            "Images that were in the network when their callers' deadlines passed",
+            "Images embedded for callers whose deadlines passed meanwhile",
             ["model"],
             registry=registry,
         )

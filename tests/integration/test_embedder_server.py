@@ -42,7 +42,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(cache: Path) -> Iterator[EmbedderProcess]:
     models = ("efficientnet-lite0", "efficientnet-lite0@gem")
-    process = EmbedderProcess(*arguments_for(cache, models), "--metrics-port", "0")
+    arguments = (*arguments_for(cache, models), "--metrics-port", "0")
+    process = EmbedderProcess(*arguments, log=cache / "embedder.log")
     yield process
     assert process.stop() == 0
 
@@ -73,6 +74,12 @@ async def test_models_are_described(stub: Stub) -> None:
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
     assert reason(unknown.value) == "ERROR_REASON_MODEL_NOT_FOUND"
     assert "efficientnet-lite0@gem" in (unknown.value.details() or "")
+
+
+def test_nothing_forks_beside_grpc(server: EmbedderProcess, cache: Path) -> None:
+    log = (cache / "embedder.log").read_text()
+    assert "listening" in log
+    assert "fork" not in log
 
 
 async def test_one_image_gives_a_unit_vector_and_its_facts(stub: Stub) -> None:
