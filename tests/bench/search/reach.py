@@ -56,8 +56,8 @@ def duplicates(run: Run) -> None:
     """Add search.7."""
     results = [_with_duplicates(run, share) for share in _SHARES]
     what = "; ".join(
-        f"{share:.0%} of {min(_MOST, run.options.count):,} identical: {misses} self-misses among {asked:,} "
-        f"others"
+        f"{share:.0%} of {min(_MOST, run.options.count):,} identical: "
+        f"{misses} self-misses among {asked:,} others"
         for share, (misses, asked) in zip(_SHARES, results, strict=True)
     )
     run.report.equals("search.7", what, sum(misses for misses, _ in results), "items", 0)
