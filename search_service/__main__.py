@@ -30,6 +30,7 @@ from search_service import settings as settings_module
 from search_service.catalog import Catalog
 from search_service.data_lock import DataDirectoryInUse
 from search_service.embedders import Embedders
+from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
@@ -50,6 +51,9 @@ _log = logging.getLogger("search_service")
 
 _EXIT_SETTINGS = 2
 _EXIT_STORE_FAILED = 3
+# How long a thread may keep the interpreter while others wait for it. The default of
+# 5 ms is what a search may lose whenever it comes back from an index call to a busy loop.
+_SWITCH_INTERVAL_S = 0.001
 # Long enough for callers to be told, well within the second that is promised.
 _FATAL_DELAY_S = 0.2
 
@@ -64,6 +68,7 @@ def main() -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"the data directory cannot be used: {error}")
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     # A shard shares its scans among threads of its own (search_service/shard/lanes.py).
     threadpool_limits(limits=1, user_api="blas")
     try:
@@ -102,7 +107,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         door = _front_door(settings, catalog, registry)
         server = _server(settings, registry, door)
         writes = Writes(catalog, search_metrics)
-        queries = Queries(catalog, embedders, reads, search_metrics, sampler)
+        handover = Handover(asyncio.get_running_loop())
+        queries = Queries(catalog, embedders, reads, search_metrics, sampler, handover)
         search_pb2_grpc.add_SearchServiceServicer_to_server(
             search.SearchServicer(queries, Reads(catalog, reads), writes), server.grpc
         )

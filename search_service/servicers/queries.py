@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from search_service import limits
 from search_service.catalog import Catalog
 from search_service.embedders import Embedders
 from search_service.filters.ast import Filter
+from search_service.handover import Handover
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
@@ -35,12 +35,14 @@ class Queries:
         reads: Offload,
         metrics: SearchMetrics,
         sampler: RecallSampler,
+        handover: Handover,
     ) -> None:
         self._catalog = catalog
         self._embedders = embedders
         self._reads = reads
         self._metrics = metrics
         self._sampler = sampler
+        self._handover = handover
 
     async def answer(
         self, request: search_pb2.SearchRequest, deadline_s: float | None
@@ -58,7 +60,7 @@ class Queries:
             request.queries, shard, self._embedders, self._reads, deadline_s
         )
         query = read_request(request, targets, condition, deadline_s)
-        outcomes = await asyncio.wrap_future(shard.query(query))
+        outcomes = await self._handover.wait(shard.query(query))
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
         for outcome in outcomes:

@@ -99,7 +99,8 @@ def _scan(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
         scan_all(snapshot, task.queries, lanes, into)
         ranked, kind = into.rank(snapshot, None), PlanKind.EXACT
     else:
-        scan_matches(snapshot, task.queries, task.matches.ordinals, lanes, into)
+        matches = task.matches
+        scan_matches(snapshot, task.queries, matches.ordinals, matches.allowed, lanes, into)
         ranked, kind = into.rank(snapshot, task.matches.allowed), PlanKind.EXACT_FILTERED
     return Answer(ranked, (kind,) * len(task.queries), into.compared, 0)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from lookalike.wire.vectors import F32
@@ -25,6 +23,9 @@ SURE_SHARE = 0.5
 # Past this share of rows, to compare all costs less than to gather these: a
 # gathered row is copied at about a quarter of the speed of a product.
 DENSE_SHARE = 0.3
+# Below this share of a segment, matches are looked up; above it, flags of all its
+# rows cost less than to look up and to sort so many.
+LOCATED_SHARE = 0.05
 # Gathered rows of a re-ranking step are kept below this.
 GATHER_BYTES = 32 << 20
 
@@ -55,27 +56,36 @@ def scan_head(
 
 
 def scan_matches(
-    snapshot: Snapshot, queries: F32, matches: I64, lanes: Lanes, into: Candidates
+    snapshot: Snapshot,
+    queries: F32,
+    matches: I64,
+    allowed: Flags,
+    lanes: Lanes,
+    into: Candidates,
 ) -> None:
-    """Compare the rows of `matches`, live ordinals int64 [m] ascending, with `queries`."""
-    for source, located in _located(snapshot, matches):
-        rows = located
-        if isinstance(source, Sealed):
-            rows = np.unique(located)  # several matches may share a node
-        if len(rows) > DENSE_SHARE * len(source.rows):
-            wanted = np.zeros(len(source.rows), dtype=np.bool_)
-            wanted[rows] = True
-            _scan_dense(source, queries, wanted, lanes, into)
+    """Compare the rows of `matches`, live ordinals int64 [m] ascending, with `queries`.
+
+    `allowed` are the same as flags, indexed by ordinal.
+    """
+    for sealed in snapshot.sealed:
+        if len(matches) < LOCATED_SHARE * len(sealed.ordinals):
+            _, nodes = sealed.locate(matches)
+            _scan_sparse(sealed, queries, np.unique(nodes), lanes, into)  # some share a node
+            continue
+        live = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
+        wanted = sealed.any_of(live)
+        if np.count_nonzero(wanted) > DENSE_SHARE * sealed.nodes:
+            _scan_dense(sealed, queries, wanted, lanes, into)
         else:
-            _scan_sparse(source, queries, rows, lanes, into)
+            _scan_sparse(sealed, queries, np.flatnonzero(wanted), lanes, into)
+    scan_head(snapshot, queries, allowed, lanes, into)
 
 
 def _scan_dense(
-    source: HeadView | Sealed, queries: F32, wanted: Flags, lanes: Lanes, into: Candidates
+    source: Sealed, queries: F32, wanted: Flags, lanes: Lanes, into: Candidates
 ) -> None:
     """Compare the rows flagged in `wanted`, bool [N], most of all, without gathering them."""
-    if isinstance(source, Sealed):
-        source.segment.check_rows()
+    source.segment.check_rows()
 
     def compare(start: int) -> Chosen:
         here = wanted[start : start + ROWS_PER_PRODUCT]
@@ -88,12 +98,9 @@ def _scan_dense(
         into.take(source, np.arange(start, min(start + ROWS_PER_PRODUCT, len(wanted))), chosen)
 
 
-def _scan_sparse(
-    source: HeadView | Sealed, queries: F32, rows: I64, lanes: Lanes, into: Candidates
-) -> None:
+def _scan_sparse(source: Sealed, queries: F32, rows: I64, lanes: Lanes, into: Candidates) -> None:
     """Compare `rows`, int64 [n], few of all."""
-    if isinstance(source, Sealed):
-        source.segment.check_rows(rows)
+    source.segment.check_rows(rows)
 
     def compare(start: int) -> Chosen:
         some = rows[start : start + ROWS_PER_GATHER]
@@ -158,15 +165,3 @@ def _counts(snapshot: Snapshot, sealed: Sealed, nodes: I64, allowed: Flags | Non
     counts = np.zeros(len(flat), dtype=np.bool_)
     counts[which[alive]] = True
     return counts.reshape(nodes.shape) & (nodes >= 0)
-
-
-def _located(snapshot: Snapshot, matches: I64) -> Iterator[tuple[HeadView | Sealed, I64]]:
-    for sealed in snapshot.sealed:
-        _, rows = sealed.locate(matches)
-        if len(rows):
-            yield sealed, rows
-    for view in snapshot.head:
-        places = np.minimum(np.searchsorted(view.ordinals, matches), len(view.ordinals) - 1)
-        rows = places[view.ordinals[places] == matches]
-        if len(rows):
-            yield view, rows
