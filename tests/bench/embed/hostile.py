@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ EXPECTED = (
     ("embed.8b", INTERNAL, "answers", "= 0"),
     ("embed.8c", SLOWEST, "s", "<= 2"),
 )
+_log = logging.getLogger(__name__)
+
 # One for each decode process, so that no file's time holds another's.
 _IN_FLIGHT = 2
 _HEALTH_EVERY_S = 0.5
@@ -62,13 +65,23 @@ async def _send(server: EmbedderProcess, count: int) -> Seen:
     seen = Seen()
     sent: dict[int, tuple[str, float]] = {}
     places = asyncio.Semaphore(_IN_FLIGHT)
-    files = hostile_files(count, seed=1)
+    files = iter(hostile_files(count, seed=1))
 
     async def requests() -> AsyncIterator[pb.EmbedImagesRequest]:
-        for number, (kind, data) in enumerate(files):
+        number = 0
+        while True:
+            try:
+                kind, data = next(files)
+            except StopIteration:
+                return
+            except Exception:
+                # grpc.aio cancels the call and says nothing of this.
+                _log.exception("the generator of hostile files failed")
+                raise
             await places.acquire()
             sent[number] = kind, time.perf_counter()
             yield pb.EmbedImagesRequest(request_id=number, encoded=data, lane=pb.LANE_BULK)
+            number += 1
 
     async with server.aio_channel() as channel:
         watcher = asyncio.create_task(_watch(server, health_pb2_grpc.HealthStub(channel), seen))
