@@ -122,13 +122,16 @@ class Encoder:
             raise DeadlineExceeded
         try:
             with self._admission.admit(lane, len(source.data), deadline_s):
+                images = self._admission.inside(lane)
                 embedding = await self._within(source, lane, deadline_s)
         except Exhausted:
             self._observer.rejected(lane)
             raise
         inside = sum(self._admission.inside(each) for each in Lane)
-        self._pace.answered(busy=inside >= self._batcher.parallel_images)
-        self._observer.embedded(lane, time.monotonic() - started_s)
+        took_s = time.monotonic() - started_s
+        busy = inside >= self._batcher.parallel_images
+        self._pace.answered(busy=busy, took_s=took_s, images=images)
+        self._observer.embedded(lane, took_s)
         return embedding
 
     async def _within(self, source: Source, lane: Lane, deadline_s: float | None) -> Embedding:

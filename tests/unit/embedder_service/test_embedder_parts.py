@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +59,29 @@ def pace(seconds_per_image: float) -> Pace:
     return made
 
 
-def test_the_pace_follows_the_answers_of_a_busy_server_only() -> None:
+def test_the_pace_follows_the_answers_of_a_busy_server() -> None:
     measured = pace(10.0)
-    for _ in range(5):
-        measured.answered(busy=False)
-    assert measured.seconds_per_image == 10.0
     for _ in range(200):
-        measured.answered(busy=True)
+        measured.answered(busy=True, took_s=20.0, images=1)
     assert measured.seconds_per_image < 0.5
+
+
+def test_an_idle_server_says_nothing_against_the_pace() -> None:
+    measured = pace(0.02)
+    for _ in range(50):
+        measured.answered(busy=False, took_s=0.5, images=1)
+    assert measured.seconds_per_image == 0.02
+
+
+def test_a_pace_that_lets_one_image_in_at_a_time_recovers() -> None:
+    measured = pace(5.0)
+    admission = Admission(AdmissionOptions(64, 1000), measured)
+    for _ in range(60):
+        measured.answered(busy=False, took_s=0.06, images=2)
+    assert measured.seconds_per_image == pytest.approx(0.03, rel=0.5)
+    with ExitStack() as inside:
+        for _ in range(16):
+            inside.enter_context(admission.admit(Lane.QUERY, 1, time.monotonic() + 1.0))
 
 
 def test_everything_that_changes_a_vector_changes_the_fingerprint(lite0: ModelDefinition) -> None:
