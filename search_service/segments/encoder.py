@@ -58,11 +58,17 @@ class Encoder:
 
     def encode(self, vectors: F32) -> F32 | I8:
         """Return the graph's form of float32 [B, D]: float32 or int8 [B, G]."""
-        reduced = (vectors - self.mean) @ self.basis if self.reduces else vectors
+        reduced = self.reduce(vectors)
         if self.quantum == 0.0:
-            return np.ascontiguousarray(reduced, dtype=np.float32)
+            return reduced
         levels = np.rint(reduced * np.float32(1.0 / self.quantum))
-        return np.clip(levels, -127, 127).astype(np.int8)
+        quantised: I8 = np.clip(levels, -127, 127).astype(np.int8)
+        return quantised
+
+    def reduce(self, vectors: F32) -> F32:
+        """Return what is quantised of float32 [B, D]: float32 [B, G], the same where G is 0."""
+        reduced = (vectors - self.mean) @ self.basis if self.reduces else vectors
+        return np.ascontiguousarray(reduced, dtype=np.float32)
 
     def energy_of(self, vectors: F32) -> float:
         """Return the share of the variance of float32 [n, D] that the basis keeps."""

@@ -27,6 +27,7 @@ from search_service.segments.manifest import (
 from search_service.segments.ordinal_map import OrdinalMap
 from search_service.segments.rows import I64, RowLayout, RowMatrix
 from search_service.segments.scan import best_rows
+from search_service.segments.side_list import SideList
 
 
 class Segment:
@@ -45,7 +46,7 @@ class Segment:
         matrix: RowMatrix,
         ordinal_map: OrdinalMap,
         encoder: Encoder,
-        side: I64,
+        side: SideList,
         graph: Graph | None,
     ) -> None:
         self.path = path
@@ -54,9 +55,6 @@ class Segment:
         self._map = ordinal_map
         self.encoder = encoder
         self._side = side
-        self._side_rows = matrix.array[side]
-        self._is_side = np.zeros(max(manifest.nodes, 1), dtype=np.bool_)
-        self._is_side[side] = True
         self._graph = graph
         self._damage: str | None = None
         self._stop_checking = threading.Event()
@@ -99,7 +97,7 @@ class Segment:
 
     @property
     def side_nodes(self) -> int:
-        """How many nodes are on the side list, which every search scans."""
+        """How many nodes are on the side list."""
         return len(self._side)
 
     @property
@@ -114,12 +112,11 @@ class Segment:
         return rows + sum(file.size for file in self.manifest.files.values())
 
     def candidates(self, queries: F32, count: int, expansion: int, threads: int) -> I64:
-        """Return int64 [B, C] nodes near each query, padded with -1.
+        """Return int64 [B, C] nodes near each query, padded with -1; no node twice in a row.
 
-        The graph's best at search expansion `expansion`, and the best of the side
-        list: `count` of each, or `LEAST_CANDIDATES` if that is more, which is what
-        every node needs to be found by its own vector; no node twice in a row.
-        `queries` is float32 [B, D], unit L2.
+        The graph's best at search expansion `expansion`, none of the side list:
+        `count`, or `LEAST_CANDIDATES` if that is more, which is what every node
+        needs to be found by its own vector. `queries` is float32 [B, D], unit L2.
 
         Raises:
             SegmentDamaged: a row that was found is not what was written.
@@ -130,12 +127,17 @@ class Segment:
         count = max(count, LEAST_CANDIDATES)
         encoded = self.encoder.encode(queries)
         nodes = self._graph.search(encoded, count, max(expansion, LEAST_EXPANSION), threads)
-        if len(self._side):
-            nodes[self._is_side[nodes] & (nodes >= 0)] = -1  # the scan has them, once
-            places, _ = best_rows(self._side_rows, queries, count)
-            nodes = np.concatenate([nodes, self._side[places]], axis=1)
+        self._side.leave_out(nodes)
         self.check_rows(nodes)
         return nodes
+
+    def side_candidates(self, queries: F32, count: int) -> I64:
+        """Return int64 [B, C] nodes of the side list near each query, as `candidates` does.
+
+        Their rows were verified when the segment was opened.
+        """
+        self._refuse_if_damaged()
+        return self._side.nearest(queries, max(count, LEAST_CANDIDATES))
 
     def scan(self, queries: F32, count: int, threads: int) -> I64:
         """Return int64 [B, min(count, N)]: the nearest nodes, exactly, in no order.
@@ -215,4 +217,5 @@ def _open_verified(path: Path, manifest: Manifest) -> Segment:
         graph.view(path / GRAPH)
         if len(graph) != manifest.nodes:
             raise SegmentDamaged(f"{GRAPH}: {len(graph)} nodes, should be {manifest.nodes}")
-    return Segment(path, manifest, matrix, ordinal_map, encoder, side, graph)
+    side_list = SideList(side, matrix.array, encoder)
+    return Segment(path, manifest, matrix, ordinal_map, encoder, side_list, graph)

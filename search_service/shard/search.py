@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from lookalike.wire.vectors import F32
@@ -122,8 +125,8 @@ def search_graphs(
     into: Candidates,
 ) -> None:
     """Compare `count` graph candidates from each segment, and the head."""
-    for sealed in snapshot.sealed:
-        nodes = sealed.segment.candidates(queries, count, expansion, lanes.threads)
+    found = _candidates(snapshot, queries, count, expansion, lanes)
+    for sealed, nodes in zip(snapshot.sealed, found, strict=True):
         scores = _compare(sealed, queries, nodes, lanes)
         if sealed.nodes > count:  # else those are all that it has
             sure = max(1, int(SURE_SHARE * count))
@@ -131,6 +134,34 @@ def search_graphs(
         scores[~_counts(snapshot, sealed, nodes, allowed)] = LEAST
         into.take_each(sealed, nodes, into.choose(scores))
     scan_head(snapshot, queries, allowed, lanes, into)
+
+
+def _candidates(
+    snapshot: Snapshot, queries: F32, count: int, expansion: int, lanes: Lanes
+) -> list[I64]:
+    """Return int64 [B, C] nodes of each segment.
+
+    Few queries leave cores idle in a graph, so segments and side lists share them.
+    """
+    sealed = snapshot.sealed
+    few = len(queries) < lanes.threads
+    threads = 1 if few else lanes.threads
+    graphs = [partial(one.segment.candidates, queries, count, expansion, threads) for one in sealed]
+    beside = [one for one in sealed if one.segment.side_nodes]
+    sides = [partial(one.segment.side_candidates, queries, count) for one in beside]
+    if few:
+        found = list(lanes.map(_call, [*graphs, *sides]))
+    else:
+        found = [*map(_call, graphs), *lanes.map(_call, sides)]
+    of_side = dict(zip(map(id, beside), found[len(sealed) :], strict=True))
+    return [
+        np.concatenate([nodes, of_side[id(one)]], axis=1) if id(one) in of_side else nodes
+        for one, nodes in zip(sealed, found, strict=False)
+    ]
+
+
+def _call(find: Callable[[], I64]) -> I64:
+    return find()
 
 
 def _compare(sealed: Sealed, queries: F32, nodes: I64, lanes: Lanes) -> F32:

@@ -47,14 +47,20 @@ class SegmentApi(Protocol):
 
     @property
     def side_nodes(self) -> int:
-        """How many nodes are on the side list, which every search scans."""
+        """How many nodes are on the side list, which the graph does not reach."""
 
     def candidates(self, queries: F32, count: int, expansion: int, threads: int) -> I64:
         """Return int64 [B, >= count] nodes near each query, padded with -1.
 
-        The graph's `count` best at search expansion `expansion`, and whatever of
-        the side list is as near; no node twice in a row; in no order. `queries`
-        is float32 [B, D], unit L2.
+        The graph's `count` best at search expansion `expansion`, without those of
+        the side list; no node twice in a row; in no order. `queries` is float32
+        [B, D], unit L2.
+        """
+
+    def side_candidates(self, queries: F32, count: int) -> I64:
+        """Return int64 [B, C] nodes: the `count` of the side list that are nearest, or all.
+
+        No search is complete without them. May run beside `candidates`.
         """
 
     def scan(self, queries: F32, count: int, threads: int) -> I64:

@@ -117,9 +117,17 @@ def live_ordinals_of(segments: Iterable[Segment], store: SmallStore) -> list[int
     return sorted(ordinal for ordinal in held if ordinal in store.vectors)
 
 
+def all_candidates(
+    segment: Segment, queries: F32, count: int, expansion: int = 128, threads: int = 1
+) -> I64:
+    """The graph's and the side list's: int64 [B, C] nodes."""
+    found = segment.candidates(queries, count, expansion, threads)
+    return np.concatenate([found, segment.side_candidates(queries, count)], axis=1)
+
+
 def best_candidates(segment: Segment, queries: F32, count: int, expansion: int = 128) -> I64:
     """Four times as many candidates, exactly re-ranked: int64 [B, count] nodes."""
-    found = segment.candidates(queries, 4 * count, expansion, 1)
+    found = all_candidates(segment, queries, 4 * count, expansion)
     scores = np.einsum("bd,bcd->bc", queries, segment.rows[found])
     scores[found < 0] = -np.inf
     best = np.argsort(-scores, axis=1, kind="stable")[:, :count]

@@ -18,6 +18,7 @@ from search_service.segments.segment import Segment
 from tests.unit.search_service.segments.support import (
     IDENTITY,
     SmallStore,
+    all_candidates,
     assemble,
     recall_of,
     unit_vectors,
@@ -57,22 +58,22 @@ def test_candidates_find_the_nearest(segment: Segment) -> None:
 
 
 def test_candidates_name_no_node_twice(segment: Segment) -> None:
-    for row in segment.candidates(QUERIES, 50, 128, 2):
+    for row in all_candidates(segment, QUERIES, 50, threads=2):
         nodes = row[row >= 0]
         assert len(nodes) >= 50
         assert len(set(nodes.tolist())) == len(nodes)
 
 
 def test_candidates_of_one_query_equal_those_of_a_batch(segment: Segment) -> None:
-    together = segment.candidates(QUERIES[:20], 30, 128, 2)
+    together = all_candidates(segment, QUERIES[:20], 30, threads=2)
     for query, row in zip(QUERIES, together, strict=False):
-        alone = segment.candidates(query[None], 30, 128, 1)[0]
+        alone = all_candidates(segment, query[None], 30)[0]
         assert len(set(alone.tolist()) & set(row.tolist())) >= 0.9 * len(row)
 
 
 def test_candidates_are_padded_where_there_are_too_few(segment: Segment) -> None:
     for queries in (QUERIES[:1], QUERIES[:3]):
-        found = segment.candidates(queries, COUNT + 10, COUNT + 10, 1)
+        found = all_candidates(segment, queries, COUNT + 10, COUNT + 10)
         assert (found < COUNT).all()
         assert (found >= -1).all()
         assert (found == -1).sum(axis=1).min() >= 10
