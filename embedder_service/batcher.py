@@ -108,7 +108,8 @@ class Batcher:
         try:
             return await done
         except asyncio.CancelledError:
-            if not done.cancelled() and deadline_s is not None:
+            came = done.done() and not done.cancelled() and done.exception() is None
+            if came and deadline_s is not None:
                 self._observer.overtaken(1)  # the vector came in the turn that ended the wait
             raise
 
