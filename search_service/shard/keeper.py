@@ -160,16 +160,17 @@ class Keeper:
         return 1.0 - live / total if total else 0.0
 
     def _build_all(self) -> None:
-        """Index everything; a full head is sealed first, which is quick.
+        """Index everything; the head is sealed first, which is quick.
 
-        A build over what is sealed leaves the head to further seals beside it.
+        A build over what is sealed leaves the head to further seals beside it. One
+        that took the head along would share a range with the first of them, and fail.
         """
         self._wish.clear()
         self._needs_rebuild = False
         self.building = True
         try:
             upto = self._memory.newest_ordinal
-            if len(self._memory.head) > self._options.head_limit:
+            if len(self._memory.head):
                 self._run_job(upto, seal_only=True)
             self._run_job(upto, seal_only=False)
         except (BuildFailed, SegmentDamaged, CancelledError, OSError) as error:

@@ -148,3 +148,56 @@ def test_what_was_sealed_beside_a_build_gets_a_graph_when_nothing_else_comes(
 
     assert source.seals_beside == 1
     shard.close()
+
+
+class SealsEndFirst(DiskSegments):
+    """A source whose build inserts nothing before a seal beside it was published."""
+
+    def __init__(self, directory: Path, *, uid: str) -> None:
+        super().__init__(
+            directory, uid=uid, dimension=DIMENSION, fingerprint="model-1", on_step=self._on_step
+        )
+        self.held = False
+        self.failures: list[BaseException] = []
+        self._building = False
+        self.sealed_beside = threading.Event()
+
+    def build(self, job: BuildJob) -> Future[BuildResult]:
+        future = super().build(job)
+        beside = self.held and self._building and job.seal_only
+        self._building = self._building or (self.held and not job.seal_only)
+        future.add_done_callback(lambda done: self._ended(done, beside=beside))
+        return future
+
+    def _ended(self, done: Future[BuildResult], *, beside: bool) -> None:
+        if (error := done.exception()) is not None:
+            self.failures.append(error)
+        if beside:
+            self.sealed_beside.set()
+
+    def _on_step(self, _pid: int, step: str) -> None:
+        if self.held and step == "insert":
+            self.sealed_beside.wait(60)
+
+
+def test_a_seal_beside_a_build_of_a_head_that_was_not_full_is_not_in_its_way(
+    tmp_path: Path,
+) -> None:
+    spec = make_spec(DIMENSION)
+    schema.create(tmp_path / STORE, spec, "").close()
+    source = SealsEndFirst(tmp_path / SEGMENTS, uid=spec.uid)
+    database = schema.open_writer(tmp_path / STORE, "")
+    first, limit, count = 10_200, 10_400, 32_000  # enough for a graph, and yet below the limit
+    vectors = random_units(count, DIMENSION, seed=5)
+    shard = Shard(tmp_path, database, source, replace(SMALL, head_limit=limit), never)
+    fill(shard, vectors[:first])
+    source.held = True
+    shard.build_now()
+    wait_until(lambda: shard.stats().building)
+    fill(shard, vectors[first:], first)
+
+    wait_until(lambda: shard.stats().builds > 0 and not shard.stats().building)
+
+    assert source.sealed_beside.is_set()
+    assert not source.failures
+    shard.close()
