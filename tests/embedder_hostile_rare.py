@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 
@@ -15,7 +16,9 @@ from PIL import Image
 def saved(image: Image.Image, name: str, **options: object) -> bytes:
     """Return `image` as a file of format `name`."""
     out = io.BytesIO()
-    image.save(out, name, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow reads some of the damage that it is to write
+        image.save(out, name, **options)
     return out.getvalue()
 
 
