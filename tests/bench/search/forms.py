@@ -21,14 +21,14 @@ EXPECTED = (
 
 _Settings = collection_pb2.IndexSettings
 _FORMS = {
-    "f32": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F32, graph_dimension=0),
-    "f16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F16, graph_dimension=0),
-    "bf16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_BF16, graph_dimension=0),
-    "i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8, graph_dimension=0),
     "balanced (default: PCA, bf16)": _Settings(),
-    "PCA, i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8),
     "fast": _Settings(preset=collection_pb2.INDEX_PRESET_FAST),
     "accurate": _Settings(preset=collection_pb2.INDEX_PRESET_ACCURATE),
+    "PCA, i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8),
+    "i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8, graph_dimension=0),
+    "bf16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_BF16, graph_dimension=0),
+    "f16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F16, graph_dimension=0),
+    "f32": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F32, graph_dimension=0),
 }
 # Of the vectors: each form loads and builds a collection of its own.
 _MOST = 60_000
