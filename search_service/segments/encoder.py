@@ -3,6 +3,15 @@
 A graph over the leading principal components, not normalised again and compared
 by squared distance, beat the full-width one in recall, speed, build time and
 reachability; the exact vector re-ranks what it finds.
+
+Bytes share one step among all components, and principal components differ in
+spread: the leading ones set the step, and the others have few levels left. So the
+components are rotated at random before they become bytes, which changes no distance
+and leaves all with about the same spread. Of 60,000 embeddings of 512 dimensions,
+reduced to 256, the bytes are then off by 0.009 % of their energy in place of 0.12 %,
+0.17 % in place of 1.06 % of the nodes miss themselves (bf16: 0.19 %), and recall is
+that of bf16, which takes about twice the time. Rotating before quantising is known
+from iterative quantisation (Gong and Lazebnik, CVPR 2011).
 """
 
 from __future__ import annotations
@@ -24,6 +33,8 @@ I8 = npt.NDArray[np.int8]
 SAMPLE_ROWS = 65_536
 # An i8 step spans this quantile of the absolute components; what lies beyond is clipped.
 _QUANTUM_QUANTILE = 0.9999
+# Any rotation will do; the same each time makes a build repeatable.
+_ROTATION_SEED = 20_111
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +120,18 @@ def fit_encoder(sample: F32, graph_dimension: int, dtype: Dtype) -> Encoder:
         # Ascending eigenvalues: the last columns are the leading directions.
         values, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         basis = np.ascontiguousarray(vectors[:, ::-1][:, :graph_dimension], dtype=np.float32)
+        if dtype is Dtype.I8:
+            basis = basis @ _rotation(graph_dimension)
         energy = float(values[-graph_dimension:].sum() / max(values.sum(), 1e-30))
         encoder = Encoder(mean, basis, 0.0, energy)
     if dtype is not Dtype.I8:
         return encoder
     extent = float(np.quantile(np.abs(encoder.encode(sample)), _QUANTUM_QUANTILE))
     return replace(encoder, quantum=max(extent, 1e-12) / 127.0)
+
+
+def _rotation(width: int) -> F32:
+    """Return an orthogonal matrix, float32 [width, width]."""
+    gaussian = np.random.default_rng(_ROTATION_SEED).standard_normal((width, width))
+    rotation: F32 = np.linalg.qr(gaussian)[0].astype(np.float32)
+    return rotation

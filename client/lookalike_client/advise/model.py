@@ -12,6 +12,7 @@ from lookalike_client.advise.tables import Way
 MOST_ITEMS = 1_000_000_000
 _LEAST_REDUCED = 128  # components; below, graphs hold the full vectors
 _EXPANSION_STEP = 8
+_PRESET_DTYPE = "i8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ def _command(way: Way, expansion: int) -> str:
     parts = [f"lookalike collections create NAME --preset {way.preset or 'balanced'}"]
     if not way.preset:
         parts.append(f"--connectivity {way.connectivity} --expansion-add {way.expansion_add}")
-    if way.dtype != "bf16":
+    if way.dtype != _PRESET_DTYPE:
         parts.append(f"--scalar-type {way.dtype}")
     if not way.reduced:
         parts.append("--graph-dimension 0")

@@ -1,8 +1,9 @@
 """What was measured, each with where it comes from.
 
-The machine is a 2-core Zen 4 (AVX-512, bf16, VNNI), November 2026, usearch
-2.26.6. `python -m tests.bench.query.advise_points` measures the points again;
-`make bench-search-million` those of a million.
+November 2026, usearch 2.26.6. The points of each way: 2 cores of an AMD EPYC with
+AVX2, by `python -m tests.bench.query.advise_points`, which measures them again. How
+times and misses grow to a million: 2 cores of Zen 4 with AVX-512, where the same
+points took about 0.6 of the time; `make bench-search-million` measures a million.
 """
 
 from __future__ import annotations
@@ -38,70 +39,70 @@ REFERENCE_ITEMS = 40_000
 REFERENCE_DIMENSION = 512
 REFERENCE_EXPANSION = 256
 
-# Times of light, full and i8: one thread, batches, 40,000 x 512, M=32, ef 200 at
-# build (build 12, 19 and 8 CPU s). The others' by ratio to light within one hour:
-# search 0.8 with M=16, so 0.9 with M=24; build 0.94, 1.7 and 1.83 (advise_points,
-# search_service/presets.py).
+# 40,000 x 512, one query at a time on one thread. i8 with M=32 is one figure, the
+# median of nine (three runs of light, balanced and accurate: 732 to 956 us); fast by
+# its ratio to them, 0.9, for its own three were 658 to 1,108 us. Build: CPU seconds
+# of two threads, medians of three runs, bf16 and full of one.
 WAYS = (
     Way(
         name="HNSW reduced, fast",
         preset="fast",
-        dtype="bf16",
-        component_bytes=2,
+        dtype="i8",
+        component_bytes=1,
         connectivity=24,
         expansion_add=160,
         reduced=True,
-        misses={64: 0.0364, 96: 0.0224, 128: 0.0144, 256: 0.0056, 512: 0.0028},
-        search_us=420.0,
-        build_cpu_s=11.3,
+        misses={64: 0.0340, 96: 0.0190, 128: 0.0122, 256: 0.0042, 512: 0.0018, 1_024: 0.0010},
+        search_us=711.0,
+        build_cpu_s=11.5,
     ),
     Way(
         name="HNSW reduced, light",
-        preset="",
-        dtype="bf16",
-        component_bytes=2,
-        connectivity=32,
-        expansion_add=200,
-        reduced=True,
-        misses={64: 0.0270, 96: 0.0164, 128: 0.0114, 256: 0.0046, 512: 0.0024, 1_024: 0.0020},
-        search_us=466.0,
-        build_cpu_s=12.0,
-    ),
-    Way(
-        name="HNSW reduced, balanced",
-        preset="balanced",
-        dtype="bf16",
-        component_bytes=2,
-        connectivity=32,
-        expansion_add=320,
-        reduced=True,
-        misses={64: 0.0222, 96: 0.0126, 128: 0.0080, 256: 0.0032, 512: 0.0018, 1_024: 0.0016},
-        search_us=466.0,
-        build_cpu_s=20.3,
-    ),
-    Way(
-        name="HNSW reduced, accurate",
-        preset="accurate",
-        dtype="bf16",
-        component_bytes=2,
-        connectivity=32,
-        expansion_add=400,
-        reduced=True,
-        misses={64: 0.0198, 96: 0.0108, 128: 0.0068, 256: 0.0032, 512: 0.0020, 1_024: 0.0018},
-        search_us=466.0,
-        build_cpu_s=22.0,
-    ),
-    Way(
-        name="HNSW reduced, i8",
         preset="",
         dtype="i8",
         component_bytes=1,
         connectivity=32,
         expansion_add=200,
         reduced=True,
-        misses={64: 0.0310, 96: 0.0198, 128: 0.0144, 256: 0.0090, 512: 0.0062, 1_024: 0.0060},
-        search_us=354.0,
-        build_cpu_s=8.0,
+        misses={64: 0.0258, 96: 0.0156, 128: 0.0098, 256: 0.0036, 512: 0.0010, 1_024: 0.0006},
+        search_us=790.0,
+        build_cpu_s=15.4,
+    ),
+    Way(
+        name="HNSW reduced, balanced",
+        preset="balanced",
+        dtype="i8",
+        component_bytes=1,
+        connectivity=32,
+        expansion_add=320,
+        reduced=True,
+        misses={64: 0.0212, 96: 0.0118, 128: 0.0070, 256: 0.0024, 512: 0.0008, 1_024: 0.0008},
+        search_us=790.0,
+        build_cpu_s=21.3,
+    ),
+    Way(
+        name="HNSW reduced, accurate",
+        preset="accurate",
+        dtype="i8",
+        component_bytes=1,
+        connectivity=32,
+        expansion_add=400,
+        reduced=True,
+        misses={64: 0.0190, 96: 0.0088, 128: 0.0052, 256: 0.0022, 512: 0.0010, 1_024: 0.0008},
+        search_us=790.0,
+        build_cpu_s=23.8,
+    ),
+    Way(
+        name="HNSW reduced, bf16",
+        preset="",
+        dtype="bf16",
+        component_bytes=2,
+        connectivity=32,
+        expansion_add=320,
+        reduced=True,
+        misses={64: 0.0202, 96: 0.0114, 128: 0.0072, 256: 0.0022, 512: 0.0004, 1_024: 0.0004},
+        search_us=1159.0,
+        build_cpu_s=30.5,
     ),
     Way(
         name="HNSW full",
@@ -111,36 +112,36 @@ WAYS = (
         connectivity=32,
         expansion_add=200,
         reduced=False,
-        misses={64: 0.0362, 96: 0.0208, 128: 0.0146, 256: 0.0072, 512: 0.0034, 1_024: 0.0012},
-        search_us=675.0,
-        build_cpu_s=19.0,
+        misses={64: 0.0358, 96: 0.0204, 128: 0.0142, 256: 0.0070, 512: 0.0034, 1_024: 0.0012},
+        search_us=1152.0,
+        build_cpu_s=31.8,
     ),
 )
 
-# Embeddings of photographs are harder than generated vectors: light at 256
-# misses 0.025 of theirs (recall@10 0.975, 40,000 x 512) and 0.0046 of the others.
+# Embeddings of photographs are harder than generated vectors: bf16, M=32, ef 200 at
+# build, missed 0.025 of theirs at 256 (40,000 x 512) and 0.0046 of the others.
 PHOTOGRAPH_FACTOR = 0.025 / 0.0046
 # 60,000 to 1,000,000 photograph embeddings, bf16, M=32, ef 400 at build, ef 256:
 # recall@10 before re-ranking .968 to .961, so misses grow by 7 % an e-fold.
 MISS_GROWTH = 0.07
-# 40,000 to 1,000,000, full vectors, ef 256: 0.675 to 2.4 ms a query.
+# 40,000 to 1,000,000, full vectors, ef 256: 0.675 to 2.4 ms a query (Zen 4).
 SEARCH_GROWTH = 0.80
 # 60,000 to 1,000,000, M=32, ef 400 at build, 2 threads: 33 to 1,610 s.
 BUILD_GROWTH = 0.95
 # 512 to 1,024 bytes a vector in the graph, ef 256: 466 to 675 us; 256 bytes (i8):
-# 354 us, where this share foretells 361.
+# 354 us, where this share foretells 361 (Zen 4).
 BYTES_SHARE = 0.45
 # ef 256 to 512: x 1.94 (full), x 1.92 (i8). ef 64 to 256: x 2.66 (balanced).
 EXPONENT_ABOVE, EXPONENT_BELOW = 0.95, 0.70
 # A million vectors, ef 256: p99 5.0 ms, p50 2.4 ms.
 TAIL = 5.0 / 2.4
 CALL_MS = 0.4  # CPU of one unary gRPC call to a Python server
-SCAN_BYTES_PER_S = 10e9  # 82 MB in 8.3 ms, one core (advise_points, way "exact")
+SCAN_BYTES_PER_S = 10e9  # 82 MB in 3.8 ms (AVX2) to 8.3 (Zen 4), one core; the slower
 BUILD_THREADS = 2
 SCANNED_UP_TO = 10_000  # below, a collection has no graph
 
 # usearch's file: 788 bytes a node with M=32 and 661 with M=16, of which 512 are
-# the vector's.
+# the vector's; 532 with M=32 and 256 of them.
 NODE_BYTES, LINK_BYTES = 20, 8
 # A row of SQLite with a vector of 2,048 bytes takes 2,359 (pages of 16 KiB).
 ROW_SHARE = 2_359 / 2_048
@@ -159,17 +160,17 @@ SOURCES = {
     "recall": "misses of 40,000 x 512 generated vectors (tests/bench/query/advise_points.py), "
     "times 5.4 for embeddings of photographs (light, expansion 256: recall@10 0.975), plus "
     "7 % an e-fold of items (60,000 to 1,000,000: 0.968 to 0.961)",
-    "latency": "40,000 x 512, one thread, expansion 256: 466 us reduced, 675 us full, 354 us i8; "
+    "latency": "40,000 x 512, one thread, expansion 256: 790 us i8, 1,159 us bf16, 1,152 us full; "
     "growth to a million measured (p50 2.4 ms, p99 5.0 ms, full); plus 0.4 ms for the call; one "
     "client, limit 10, no filter",
-    "scan": "82 MB of float32 in 8.3 ms: 10 GB/s, one core (advise_points.py, way exact)",
-    "memory": "graph: usearch's file, 788 bytes an item (M=32, 256 components of bf16) and 661 "
-    "(M=16); rows: float32, mapped; metadata: 29 bytes a field (tests/bench/query/filter_eval.py); "
-    "process: 74 MiB idle, the head, about 120 bytes an item",
+    "scan": "82 MB of float32 in 3.8 to 8.3 ms: 10 GB/s, one core (advise_points.py, way exact)",
+    "memory": "graph: usearch's file, 532 bytes an item (M=32, 256 components of i8), 788 "
+    "of bf16; rows: float32, mapped; metadata: 29 bytes a field "
+    "(tests/bench/query/filter_eval.py); process: 74 MiB idle, the head, about 120 bytes an item",
     "disk": "store: 2,359 bytes for a 2,048-byte vector (SQLite, pages of 16 KiB) and 300 assumed "
     "for id, facts and metadata; rows and graph once; thumbnails not counted; a build needs room "
     "for one more graph",
-    "build": "40,000 x 512: 12 CPU s light, 19 full, 8 i8, two threads; growth from 33 s at "
+    "build": "40,000 x 512: 21 CPU s balanced, 30 bf16, 32 full, two threads; growth from 33 s at "
     "60,000 to 1,610 s at a million; writes are found at once, before they are in a graph",
     "IVF-PQ": "not part of Lookalike and not measured: memory by its formula, dimension / 8 bytes "
     "of code and 8 of id an item",

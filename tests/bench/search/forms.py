@@ -21,10 +21,11 @@ EXPECTED = (
 
 _Settings = collection_pb2.IndexSettings
 _FORMS = {
-    "balanced (default: PCA, bf16)": _Settings(),
+    "balanced (default: PCA, i8)": _Settings(),
     "fast": _Settings(preset=collection_pb2.INDEX_PRESET_FAST),
     "accurate": _Settings(preset=collection_pb2.INDEX_PRESET_ACCURATE),
-    "PCA, i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8),
+    "PCA, bf16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_BF16),
+    "PCA, f16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F16),
     "i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8, graph_dimension=0),
     "bf16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_BF16, graph_dimension=0),
     "f16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F16, graph_dimension=0),

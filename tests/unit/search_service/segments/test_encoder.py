@@ -33,13 +33,28 @@ def test_nothing_is_reduced_without_fewer_components(graph_dimension: int) -> No
 
 def test_bytes_are_off_by_half_a_step_at_most() -> None:
     encoder = fit_encoder(SAMPLE, 16, Dtype.I8)
-    whole = fit_encoder(SAMPLE, 16, Dtype.F32).encode(SAMPLE)
+    whole = encoder.reduce(SAMPLE)
     levels = encoder.encode(SAMPLE)
     assert levels.dtype == np.int8
     inside = np.abs(whole) < 126.5 * encoder.quantum
     assert inside.mean() > 0.999
     off = np.abs(levels * encoder.quantum - whole)[inside]
     assert off.max() <= 0.501 * encoder.quantum
+
+
+def test_rotating_for_bytes_changes_no_distance_and_evens_the_spread() -> None:
+    uneven = SAMPLE * np.geomspace(1.0, 0.001, DIMENSION, dtype=np.float32)
+    uneven /= np.linalg.norm(uneven, axis=1, keepdims=True)
+    plain, rotated = (fit_encoder(uneven, 16, dtype) for dtype in (Dtype.F32, Dtype.I8))
+    assert np.allclose(rotated.basis.T @ rotated.basis, np.eye(16), atol=1e-5)
+    of_plain, of_rotated = plain.reduce(uneven[:200]), rotated.reduce(uneven[:200])
+    assert np.allclose(of_plain @ of_plain.T, of_rotated @ of_rotated.T, atol=1e-5)
+    extents = [np.abs(encoder.reduce(uneven)).max(axis=0) for encoder in (plain, rotated)]
+    assert extents[0].max() / extents[0].min() > 2 * extents[1].max() / extents[1].min()
+    off = np.square(rotated.encode(uneven) * rotated.quantum - rotated.reduce(uneven)).sum()
+    # What bytes of the plain components would lose: a uniform error of one step each.
+    step = np.quantile(np.abs(plain.reduce(uneven)), 0.9999) / 127.0
+    assert off < 0.8 * uneven.shape[0] * 16 * step**2 / 12
 
 
 @pytest.mark.parametrize("graph_dimension", [0, 16])
