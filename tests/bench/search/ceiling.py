@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from usearch import index as usearch
 
 from lookalike.wire.vectors import F32
 from search_service.segments.encoder import Encoder
-from search_service.segments.manifest import ENCODER, GRAPH
+from search_service.segments.manifest import ENCODER, GRAPH, MANIFEST
 from tests.bench.search.peers.environment import Missing
 from tests.bench.search.vectors import I64
 
@@ -36,9 +37,14 @@ class Ceiling:
         graphs = []
         for path in data.rglob(GRAPH):
             index = _usearch.Index.restore(str(path), view=True)
-            encoder = Encoder.identity(dimension)
-            if index.ndim < dimension:
-                encoder = Encoder.read(path.parent / ENCODER, dimension, index.ndim, 0.0, 1.0)
+            body = json.loads((path.parent / MANIFEST).read_bytes())["manifest"]
+            encoder = Encoder.read(
+                path.parent / ENCODER,
+                dimension,
+                body["graph_dimension"],
+                body["quantum"],
+                body["captured_energy"],
+            )
             graphs.append((index, encoder))
         if not graphs:
             raise Missing("the service has no graph")
