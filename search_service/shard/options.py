@@ -36,6 +36,8 @@ class ShardOptions:
     ballast_bytes: int = 8 << 20
     # 64 MiB of 16 KiB pages: a checkpoint of that size takes about 0.1 s.
     checkpoint_pages: int = 4_096
+    # Without a write for so long, the log is cut to nothing.
+    idle_checkpoint_s: float = 5.0
     # With fewer items than this the metadata index is not kept in a file: to read
     # their metadata takes half a second. Looked at every so many seconds.
     filters_save_items: int = 5_000

@@ -25,6 +25,8 @@ APPLICATION_ID = 0x4C4B414C  # "LKAL"
 FORMAT_VERSION = 1
 # A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
 PAGE_BYTES = 16_384
+# How long a connection waits for another that holds the lock it needs.
+BUSY_MS = 10_000
 
 # Releases with the fix for two connections that corrupt a WAL database
 # (https://sqlite.org/wal.html, "the WAL-reset bug").
@@ -132,7 +134,7 @@ def spec_from_json(data: bytes) -> CollectionSpec:
 
 def _connect(path: Path, vfs: str, flags: int) -> apsw.Connection:
     db = apsw.Connection(str(path), flags=flags, vfs=vfs or None)
-    db.set_busy_timeout(10_000)
+    db.set_busy_timeout(BUSY_MS)
     return db
 
 

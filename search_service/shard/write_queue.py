@@ -65,16 +65,16 @@ class WriteQueue:
                 return
         work.future.set_exception(refusal)
 
-    def take(self) -> list[Work] | None:
+    def take(self, idle_s: float) -> list[Work] | None:
         """Wait for work; return an errand, or submissions up to a group's bounds.
 
-        None once the queue has ended and is empty.
+        Nothing of either after `idle_s` seconds without work; None once the queue
+        has ended and is empty.
         """
         with self._changed:
-            while not self._work and not self._ended:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._work or self._ended, idle_s)
             if not self._work:
-                return None
+                return None if self._ended else []
             if isinstance(self._work[0], Errand):
                 return [self._work.popleft()]
             return self._take_group()

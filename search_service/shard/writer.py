@@ -38,6 +38,7 @@ from search_service.shard.types import (
     MutationOutcome,
 )
 from search_service.shard.verdict import DuplicateFinder
+from search_service.shard.wal import Wal
 from search_service.shard.write_queue import (
     Errand,
     Submission,
@@ -80,10 +81,9 @@ class Writer:
         self._heal = heal
         self._on_fatal = on_fatal
         self._next_ordinal = int(read_meta(db, "next_ordinal"))
-        self._wal_pages = 0
+        self._wal = Wal(db, options.checkpoint_pages)
         self._queue = WriteQueue(options)
         self._thread = threading.Thread(target=self._run, name="shard-writer", daemon=True)
-        db.set_wal_hook(self._note_wal_pages)
 
     def start(self) -> None:
         """Begin to write."""
@@ -124,7 +124,7 @@ class Writer:
             _log.warning("the store was not closed cleanly and is replayed when opened: %s", error)
 
     def _run(self) -> None:
-        while (work := self._queue.take()) is not None:
+        while (work := self._queue.take(self._options.idle_checkpoint_s)) is not None:
             work = [one for one in work if one.future.set_running_or_notify_cancel()]
             try:
                 self._do(work)
@@ -134,11 +134,14 @@ class Writer:
                 return
 
     def _do(self, work: list[Work]) -> None:
-        if work and isinstance(work[0], Errand):
+        if not work:
+            self._checkpoint(self._wal.empty)
+            return
+        if isinstance(work[0], Errand):
             self._run_errand(work[0])
         else:
             self._write_group([one for one in work if isinstance(one, Submission)])
-        self._checkpoint_if_due()
+        self._checkpoint(self._wal.fold_if_due)
 
     def _run_errand(self, errand: Errand) -> None:
         try:
@@ -176,7 +179,7 @@ class Writer:
         """Make the deletions of a group that did not fit; None: not even they fit."""
         self._ballast.give_up()
         try:
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal.fold()
             return self._commit(mutations, disk_full())
         except apsw.Error as error:
             self._roll_back_if_full(error)
@@ -267,20 +270,11 @@ class Writer:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def _checkpoint_if_due(self) -> None:
-        if self._wal_pages < self._options.checkpoint_pages:
-            return
-        self._wal_pages = 0
+    def _checkpoint(self, checkpoint: Callable[[], object]) -> None:
         try:
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:
-            return  # another connection is at it; the next one will do
+            checkpoint()
         except apsw.Error as error:
             self._roll_back_if_full(error)
-
-    def _note_wal_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
 
     def _fail(self, work: list[Work]) -> None:
         self._queue.end(failed, drop=True)
