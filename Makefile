@@ -33,6 +33,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  --editable '.[client,search,embedder,timm,redis-server,demo,dev]'
+	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
 demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=dir for your own)

@@ -25,7 +25,8 @@ _MAX_AGE_S = 5.0
 # Scores are float32: what differs by less is a tie.
 _TIE = 1e-6
 
-_GRAPH_PLANS = frozenset({PlanKind.GRAPH, PlanKind.GRAPH_FILTERED, PlanKind.EXACT_FALLBACK})
+# Answers that may have missed something, or might have but for a fallback.
+_CHECKED_PLANS = frozenset(PlanKind) - {PlanKind.EXACT, PlanKind.EXACT_FILTERED}
 # Upper bounds of the share of items that meets the filter, and their names.
 _SELECTIVITY = ((0.001, "0.1%"), (0.01, "1%"), (0.1, "10%"), (0.5, "50%"))
 
@@ -62,7 +63,7 @@ class RecallSampler:
             return
         index = self._random.randrange(len(outcomes))
         outcome = outcomes[index]
-        if outcome.plan.kind not in _GRAPH_PLANS:
+        if outcome.plan.kind not in _CHECKED_PLANS:
             return
         sample = _Sample(
             collection, _exactly(request, index), outcome.hits, outcome.plan, time.monotonic()

@@ -37,6 +37,8 @@ class PlanKind(StrEnum):
     GRAPH = "graph"
     GRAPH_FILTERED = "graph_filtered"
     EXACT_FALLBACK = "exact_fallback"
+    COMPACT_FILTERED = "compact_filtered"
+    COMPACT_FALLBACK = "compact_fallback"
 
 
 @dataclass(frozen=True, slots=True)

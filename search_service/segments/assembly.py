@@ -1,4 +1,4 @@
-"""Makes one segment: read, fit, insert, audit, save, publish.
+"""Makes one segment: read, fit, insert, save, audit, publish.
 
 Everything happens in a hidden directory that is renamed at the end, so a crash
 at any point leaves the old set whole and a leftover that is removed at open.
@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.segments.audit import unreachable_nodes
+from search_service.compiled.usearch_file import add_links
+from search_service.segments.audit import repair
 from search_service.segments.checksums import check_file, sum_file
 from search_service.segments.collector import Collector
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.files import publish_directory, remove_tree
 from search_service.segments.graph import Graph
+from search_service.segments.graph_view import GraphView
 from search_service.segments.manifest import (
     DIGESTS,
     ENCODER,
@@ -57,8 +59,8 @@ class Step(StrEnum):
     READ = "read"
     FIT = "fit"
     INSERT = "insert"
-    AUDIT = "audit"
     SAVE = "save"
+    AUDIT = "audit"
     PUBLISH = "publish"
 
 
@@ -125,11 +127,8 @@ class Assembly:
         if has_graph:
             self._report(Step.FIT)
             encoder, kept = self._choose_encoder(rows, base)
-            graph = self._insert(rows, encoder, base if kept else None)
-            side = self._audit(graph, encoder, rows)
-            self._report(Step.SAVE)
-            graph.save(directory / GRAPH)
-            graph.close()
+            self._insert(rows, encoder, base if kept else None, directory / GRAPH)
+            side = self._audit(directory / GRAPH, encoder, rows)
         encoder.write(directory / ENCODER)
         side.astype("<i8").tofile(directory / SIDE)
         names = [ENCODER, SIDE, ORDINALS, DIGESTS, ROW_SUMS, *([GRAPH] if has_graph else [])]
@@ -186,22 +185,32 @@ class Assembly:
     def _fit(self, sample: F32) -> Encoder:
         return fit_encoder(sample, self._settings.graph_dimension, self._settings.dtype)
 
-    def _insert(self, rows: F32, encoder: Encoder, base: _Base | None) -> Graph:
+    def _insert(self, rows: F32, encoder: Encoder, base: _Base | None, path: Path) -> None:
         graph = Graph(self._settings, encoder.width, reduced=encoder.reduces)
         if base is not None:
             graph.load(base.path / GRAPH)
         for start in range(len(graph), len(rows), BATCH_ROWS):
             self._report(Step.INSERT)
             graph.add(encoder.encode(rows[start : start + BATCH_ROWS]), self._threads)
-        return graph
+        self._report(Step.SAVE)
+        graph.save(path)
+        graph.close()
 
-    def _audit(self, graph: Graph, encoder: Encoder, rows: F32) -> I64:
-        missed: list[I64] = [np.empty(0, dtype=np.int64)]
-        for start in range(0, len(rows), BATCH_ROWS):
-            self._report(Step.AUDIT)
-            encoded = encoder.encode(rows[start : start + BATCH_ROWS])
-            missed.append(start + unreachable_nodes(graph, encoded, start, self._threads))
-        return np.concatenate(missed)
+    def _audit(self, path: Path, encoder: Encoder, rows: F32) -> I64:
+        """Search what was written as queries will; link what is not reached.
+
+        Returns the nodes that are not reached all the same.
+        """
+        self._report(Step.AUDIT)
+        graph = GraphView.open(path, self._settings.dtype, encoder.width, reduced=encoder.reduces)
+        links, missed = repair(
+            graph,
+            lambda start, stop: encoder.encode(rows[start:stop]),
+            self._threads,
+            lambda: self._report(Step.AUDIT),
+        )
+        add_links(path, links)
+        return missed
 
     def _open_base(self, name: str) -> _Base:
         path = self._root / name

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import I32, Flags
+from search_service.compiled.walk import Wanted
 from search_service.segments.audit import LEAST_CANDIDATES, LEAST_EXPANSION
 from search_service.segments.checksums import check_file
 from search_service.segments.encoder import Encoder
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.graph import Graph
+from search_service.segments.graph_view import EVERY, UNBOUNDED, GraphView
 from search_service.segments.manifest import (
     ENCODER,
     GRAPH,
@@ -26,8 +28,6 @@ from search_service.segments.manifest import (
 )
 from search_service.segments.ordinal_map import OrdinalMap
 from search_service.segments.rows import I64, RowLayout, RowMatrix
-from search_service.segments.scan import best_rows
-from search_service.segments.side_list import SideList
 
 
 class Segment:
@@ -46,8 +46,8 @@ class Segment:
         matrix: RowMatrix,
         ordinal_map: OrdinalMap,
         encoder: Encoder,
-        side: SideList,
-        graph: Graph | None,
+        side: I32,
+        graph: GraphView | None,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -92,8 +92,8 @@ class Segment:
 
     @property
     def has_graph(self) -> bool:
-        """Whether there is a graph; without one `candidates` scans."""
-        return self._graph is not None
+        """Whether there is a graph; without one only `rows` can be searched."""
+        return self.manifest.has_graph
 
     @property
     def side_nodes(self) -> int:
@@ -111,44 +111,48 @@ class Segment:
         rows = 4 * self.rows.size
         return rows + sum(file.size for file in self.manifest.files.values())
 
-    def candidates(self, queries: F32, count: int, expansion: int, threads: int) -> I64:
+    def candidates(self, queries: F32, count: int, expansion: int) -> I64:
         """Return int64 [B, C] nodes near each query, padded with -1; no node twice in a row.
 
-        The graph's best at search expansion `expansion`, none of the side list:
+        The best of the graph at search expansion `expansion` and of the side list:
         `count`, or `LEAST_CANDIDATES` if that is more, which is what every node
         needs to be found by its own vector. `queries` is float32 [B, D], unit L2.
 
         Raises:
             SegmentDamaged: a row that was found is not what was written.
         """
-        if self._graph is None:
-            return self.scan(queries, count, threads)
-        self._refuse_if_damaged()
-        count = max(count, LEAST_CANDIDATES)
-        encoded = self.encoder.encode(queries)
-        nodes = self._graph.search(encoded, count, max(expansion, LEAST_EXPANSION), threads)
-        self._side.leave_out(nodes)
-        self.check_rows(nodes)
-        return nodes
+        return self.wanted_candidates(queries, count, expansion, EVERY, UNBOUNDED)[0]
 
-    def side_candidates(self, queries: F32, count: int) -> I64:
-        """Return int64 [B, C] nodes of the side list near each query, as `candidates` does.
+    def wanted_candidates(
+        self, queries: F32, count: int, expansion: int, wanted: Wanted, most: int
+    ) -> tuple[I64, Flags]:
+        """As `candidates`, of wanted nodes only, with at most `most` comparisons a query.
 
-        Their rows were verified when the segment was opened.
-        """
-        self._refuse_if_damaged()
-        return self._side.nearest(queries, max(count, LEAST_CANDIDATES))
-
-    def scan(self, queries: F32, count: int, threads: int) -> I64:
-        """Return int64 [B, min(count, N)]: the nearest nodes, exactly, in no order.
+        The second result, bool [B], is false where those did not suffice.
 
         Raises:
-            SegmentDamaged: the rows are not what was written.
+            SegmentDamaged: as `candidates` does.
         """
-        del threads  # BLAS has its own
-        self._refuse_if_damaged()
-        self.check_rows()
-        return best_rows(self.rows, queries, count)[0]
+        nodes, ended = self._opened().search(
+            self.encoder.encode(queries),
+            max(count, LEAST_CANDIDATES),
+            max(expansion, LEAST_EXPANSION),
+            side=self._side,
+            wanted=wanted,
+            most=most,
+        )
+        self.check_rows(nodes)
+        return nodes, ended
+
+    def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
+        """Compare `nodes`, int64 [n], in the graph's form: int64 [B, count], padded with -1.
+
+        Raises:
+            SegmentDamaged: as `candidates` does.
+        """
+        nearest = self._opened().nearest_of(nodes, self.encoder.encode(queries), count)
+        self.check_rows(nearest)
+        return nearest
 
     def check_rows(self, nodes: I64 | None = None, stop: threading.Event | None = None) -> None:
         """Verify the rows of `nodes` (any shape, -1 skipped), or all of them.
@@ -183,16 +187,17 @@ class Segment:
         if self._checker is not None:
             self._checker.join()
         self._damage = "the segment is closed"
-        if self._graph is not None:
-            self._graph.close()
+        self._graph = None
 
     def _check_quietly(self) -> None:
         with contextlib.suppress(SegmentDamaged):  # kept in `damage`
             self.check_rows(stop=self._stop_checking)
 
-    def _refuse_if_damaged(self) -> None:
-        if self._damage is not None:
-            raise SegmentDamaged(self._damage)
+    def _opened(self) -> GraphView:
+        graph = self._graph
+        if self._damage is not None or graph is None:
+            raise SegmentDamaged(self._damage or f"{self.path.name}: it has no graph")
+        return graph
 
 
 def _open_verified(path: Path, manifest: Manifest) -> Segment:
@@ -213,9 +218,8 @@ def _open_verified(path: Path, manifest: Manifest) -> Segment:
     matrix.check_nodes(side)
     graph = None
     if manifest.has_graph:
-        graph = Graph(manifest.settings, encoder.width, reduced=encoder.reduces)
-        graph.view(path / GRAPH)
+        dtype = manifest.settings.dtype
+        graph = GraphView.open(path / GRAPH, dtype, encoder.width, reduced=encoder.reduces)
         if len(graph) != manifest.nodes:
             raise SegmentDamaged(f"{GRAPH}: {len(graph)} nodes, should be {manifest.nodes}")
-    side_list = SideList(side, matrix.array, encoder)
-    return Segment(path, manifest, matrix, ordinal_map, encoder, side_list, graph)
+    return Segment(path, manifest, matrix, ordinal_map, encoder, side.astype(np.int32), graph)

@@ -12,9 +12,11 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import Flags
+from search_service.shard.exact import scores_of_pairs
 from search_service.shard.head import HeadView
 from search_service.shard.memory import Snapshot
-from search_service.shard.sealed import Flags, Sealed
+from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
 Source: TypeAlias = HeadView | Sealed
@@ -25,8 +27,6 @@ MARGIN = np.float32(4e-6)
 LEAST = np.float32(-np.inf)
 # Under every cosine, and above what does not count.
 LEAST_FLOOR = np.float32(-2.0)
-# Rows gathered at a time for float64 scores: 16 MiB at 512 dimensions.
-ROWS_PER_SCORE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class _Part:
     query: I64
     row: I64
     score: F32
+    exact: bool
 
 
 class Candidates:
@@ -92,11 +93,14 @@ class Candidates:
 
     def take(self, source: Source, rows: I64, chosen: Chosen) -> None:
         """Keep what was chosen from columns that stand for `rows`, int64 [n]."""
-        self._keep(source, rows[chosen.column], chosen)
+        self._keep(source, rows[chosen.column], chosen, exact=False)
 
     def take_each(self, source: Source, rows: I64, chosen: Chosen) -> None:
-        """Keep what was chosen where each query has rows of its own: int64 [B, n]."""
-        self._keep(source, rows[chosen.query, chosen.column], chosen)
+        """Keep what was chosen where each query has rows of its own: int64 [B, n].
+
+        Their scores are exact already (`search_service.shard.exact`).
+        """
+        self._keep(source, rows[chosen.query, chosen.column], chosen, exact=True)
 
     def reach(self, radius: F32) -> None:
         """Say down to which score, float32 [B], a source gave all its rows."""
@@ -111,8 +115,9 @@ class Candidates:
         ordinals: list[I64] = []
         scores: list[F32] = []
         for part, chosen in zip(self._parts, self._close_enough(), strict=True):
-            query, row = part.query[chosen], part.row[chosen]
-            score = self._score(part.source, query, row)
+            query, row, score = part.query[chosen], part.row[chosen], part.score[chosen]
+            if not part.exact:
+                score = scores_of_pairs(part.source.rows, row, self._queries, query)
             if isinstance(part.source, Sealed):
                 which, ordinal = part.source.expand(row)
                 query, score = query[which], score[which]
@@ -131,16 +136,16 @@ class Candidates:
         order = np.lexsort((-score, query))
         return Ranked(query[order], np.concatenate(ordinals)[order], score[order])
 
-    def _keep(self, source: Source, rows: I64, chosen: Chosen) -> None:
+    def _keep(self, source: Source, rows: I64, chosen: Chosen, *, exact: bool) -> None:
         self.compared += chosen.compared
         self._least = np.maximum(self._least, chosen.least)
         if len(rows):
-            self._parts.append(_Part(source, chosen.query, rows, chosen.score))
+            self._parts.append(_Part(source, chosen.query, rows, chosen.score, exact))
 
-    def _close_enough(self) -> list[Flags]:
+    def _close_enough(self) -> list[Flags | slice]:
         """Say for each part which rows reach the count-th best over all parts."""
-        if not self._parts:
-            return []
+        if len(self._parts) < 2:
+            return [slice(None)] * len(self._parts)  # `choose` has seen to it
         query = np.concatenate([part.query for part in self._parts])
         score = np.concatenate([part.score for part in self._parts])
         order = np.lexsort((-score, query))
@@ -149,14 +154,3 @@ class Candidates:
         place = np.minimum(starts[:-1] + self._count - 1, len(order) - 1)
         bound = np.where(enough, score[order[place]] - MARGIN, LEAST)
         return [part.score >= bound[part.query] for part in self._parts]
-
-    def _score(self, source: Source, query: I64, row: I64) -> F32:
-        scores = np.empty(len(row), dtype=np.float32)
-        for start in range(0, len(row), ROWS_PER_SCORE):
-            span = slice(start, start + ROWS_PER_SCORE)
-            scores[span] = np.einsum(
-                "nd,nd->n",
-                source.rows[row[span]].astype(np.float64),
-                self._queries[query[span]].astype(np.float64),
-            )
-        return np.clip(scores, -1.0, 1.0, out=scores)

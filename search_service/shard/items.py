@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from lookalike.wire.errors import Reason, Unavailable
+from search_service.compiled.arrays import Flags
 from search_service.filters.ast import Filter, Path
 from search_service.shard.facets import count_facets
 from search_service.shard.field_types import Facets, Order, OrderedItem, Place
@@ -14,7 +15,6 @@ from search_service.shard.memory import Memory
 from search_service.shard.ordering import next_places
 from search_service.shard.plan import Matches
 from search_service.shard.reads import ItemReader
-from search_service.shard.sealed import Flags
 from search_service.shard.segment_api import I64
 from search_service.shard.types import Fields, StoredItem
 

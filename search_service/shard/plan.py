@@ -7,19 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import MARGIN, Candidates, Ranked
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
-from search_service.shard.sealed import Flags
-from search_service.shard.search import scan_all, scan_matches, search_graphs
+from search_service.shard.search import (
+    scan_all,
+    scan_compact,
+    scan_matches,
+    search_graphs,
+    search_graphs_filtered,
+)
 from search_service.shard.segment_api import I64
 from search_service.shard.types import PlanKind
 
-# Matches up to here are gathered and compared: 10,000 x 512 is 20 MB, about as
-# long as ten graph searches, and exact.
-MAX_GATHERED = 10_000
-# Below this share of matches a graph search over-fetches more than a scan costs.
-LEAST_GRAPH_SHARE = 0.01
+# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB, less than a
+# millisecond.
+MAX_GATHERED = 4_096
 # Past this many candidates a query, or this share of the nodes, a scan is cheaper.
 MAX_FETCH = 4_096
 MAX_FETCH_SHARE = 0.05
@@ -27,12 +31,14 @@ MAX_FETCH_SHARE = 0.05
 # back what a short or quantised form of the vectors lost.
 OVERFETCH = 3.0
 OVERFETCH_MORE = 32
-# With a filter the wanted rows lie deeper, where the reduced form orders worse: of
-# 50,000 x 512, a random third, 2.0 and the plain expansion gave recall@10 .982
-# where the whole gave .994. Half of four times as many are sure to hold enough: a
-# random filter leaves fewer than 10 of 20 once in 200 queries.
-FILTERED_OVERFETCH = 4.0
-MOST_EXPANSION = 4_096
+# A walk that keeps `expansion` nodes compares about 21 times as many (of 200,000 nodes
+# with 32 links), and when a filter keeps a share of them, the more: one over the share.
+# A comparison costs it three times what it costs a scan, which goes through the memory.
+WALK_COST = 63
+# A walk may compare this share of the matches before they are scanned: a filter that
+# keeps what is far from the query sends it through all that is near.
+MOST_WALK_SHARE = 0.5
+MOST_WALK_MORE = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +76,71 @@ def answer(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
     fetch = _graph_fetch(snapshot, task)
     if fetch is None:
         return _scan(snapshot, task, lanes)
+    if task.matches is None:
+        return _walk(snapshot, task, fetch, lanes)
+    share = len(task.matches.ordinals) / max(1, snapshot.items)
+    if WALK_COST * max(task.expansion, fetch) / share > len(task.matches.ordinals):
+        return _scan_compact(snapshot, task, PlanKind.COMPACT_FILTERED, lanes)
+    return _walk_filtered(snapshot, task, task.matches, fetch, lanes)
+
+
+def _walk(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> Answer:
     into = Candidates(task.queries, task.count, task.floor)
-    expansion = max(_expansion(snapshot, task), fetch)
-    allowed = task.matches.allowed if task.matches else None
-    search_graphs(
+    expansion = max(task.expansion, fetch)
+    search_graphs(snapshot, task.queries, count=fetch, expansion=expansion, lanes=lanes, into=into)
+    found = _answer(snapshot, task, into, PlanKind.GRAPH, expansion)
+    wanted = min(task.count, snapshot.items)
+    # Nothing above the floor is unseen where the graphs reached down to it.
+    open_below = into.radius > task.floor
+    short = np.flatnonzero((_certain(found.ranked, into.radius) < wanted) & open_below)
+    if not len(short):
+        return found
+    return _replaced(found, short, _scan(snapshot, _part(task, short), lanes))
+
+
+def _walk_filtered(
+    snapshot: Snapshot, task: Task, matches: Matches, fetch: int, lanes: Lanes
+) -> Answer:
+    into = Candidates(task.queries, task.count, task.floor)
+    expansion = max(task.expansion, fetch)
+    full = search_graphs_filtered(
         snapshot,
         task.queries,
         count=fetch,
         expansion=expansion,
-        allowed=allowed,
+        allowed=matches.allowed,
+        most=int(MOST_WALK_SHARE * len(matches.ordinals)) + MOST_WALK_MORE,
         lanes=lanes,
         into=into,
     )
-    kind = PlanKind.GRAPH if task.matches is None else PlanKind.GRAPH_FILTERED
-    found = Answer(
-        into.rank(snapshot, allowed), (kind,) * len(task.queries), into.compared, expansion
+    found = _answer(snapshot, task, into, PlanKind.GRAPH_FILTERED, expansion)
+    short = np.flatnonzero(~full)
+    if not len(short):
+        return found
+    part = _part(task, short)
+    return _replaced(found, short, _scan_compact(snapshot, part, PlanKind.COMPACT_FALLBACK, lanes))
+
+
+def _scan_compact(snapshot: Snapshot, task: Task, kind: PlanKind, lanes: Lanes) -> Answer:
+    assert task.matches is not None, "only for filters"
+    into = Candidates(task.queries, task.count, task.floor)
+    scan_compact(
+        snapshot,
+        task.queries,
+        count=_fetch(task.count),
+        allowed=task.matches.allowed,
+        lanes=lanes,
+        into=into,
     )
-    wanted = min(task.count, _matching(snapshot, task))
-    # Nothing above the floor is unseen where the graphs reached down to it.
-    open_below = into.radius > task.floor
-    short = np.flatnonzero((_certain(found.ranked, into.radius) < wanted) & open_below)
-    return _with_scans(snapshot, task, found, short, lanes) if len(short) else found
+    return _answer(snapshot, task, into, kind, 0)
+
+
+def _answer(
+    snapshot: Snapshot, task: Task, into: Candidates, kind: PlanKind, expansion: int
+) -> Answer:
+    allowed = task.matches.allowed if task.matches else None
+    ranked = into.rank(snapshot, allowed)
+    return Answer(ranked, (kind,) * len(task.queries), into.compared, expansion)
 
 
 def _scan(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
@@ -106,48 +156,41 @@ def _scan(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
 
 
 def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
-    """Return how many candidates to ask each graph for; None: scan instead."""
+    """Return how many candidates to ask each graph for; None: compare all exactly."""
     graphs = [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
     nodes = sum(sealed.nodes for sealed in graphs)
     if task.exact or not nodes:
         return None
-    matching = _matching(snapshot, task)
-    share = matching / max(1, snapshot.items)
-    if task.matches is not None and (matching <= MAX_GATHERED or share < LEAST_GRAPH_SHARE):
-        return None
-    # Items in the head hide dead nodes here; the fallback is there for what is left.
-    live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
-    overfetch = OVERFETCH if task.matches is None else FILTERED_OVERFETCH
-    fetch = int(task.count * overfetch / (share * live)) + OVERFETCH_MORE
-    return fetch if fetch <= min(MAX_FETCH, MAX_FETCH_SHARE * nodes) else None
+    if task.matches is not None:
+        fetch = _fetch(task.count)
+        few = len(task.matches.ordinals) <= max(MAX_GATHERED, fetch)
+    else:
+        # Items in the head hide dead nodes here; the fallback is there for what is left.
+        live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
+        fetch = int(_fetch(task.count) / live)
+        few = False
+    return None if few or fetch > min(MAX_FETCH, MAX_FETCH_SHARE * nodes) else fetch
 
 
-def _expansion(snapshot: Snapshot, task: Task) -> int:
-    """Return the search expansion: the k-th match is the k/share-th of all rows."""
-    if task.matches is None:
-        return task.expansion
-    share = max(1, _matching(snapshot, task)) / max(1, snapshot.items)
-    return max(task.expansion, min(MOST_EXPANSION, int(task.expansion / share**0.5)))
+def _fetch(count: int) -> int:
+    return int(count * OVERFETCH) + OVERFETCH_MORE
 
 
 def _certain(ranked: Ranked, radius: F32) -> I64:
     """Count each query's rows, int64 [B], that no unseen row can stand before.
 
-    Those that stand lower may be all that was left of a filter that keeps what is
-    far from the query: rows of the side list or the head, with better ones unseen.
+    Those that stand lower may be all that is live among what the graph found.
     """
     near = ranked.score >= radius[ranked.query] - MARGIN
     return np.bincount(ranked.query[near], minlength=len(radius))
 
 
-def _matching(snapshot: Snapshot, task: Task) -> int:
-    return snapshot.items if task.matches is None else len(task.matches.ordinals)
+def _part(task: Task, numbers: I64) -> Task:
+    return replace(task, queries=task.queries[numbers], floor=task.floor[numbers])
 
 
-def _with_scans(snapshot: Snapshot, task: Task, found: Answer, short: I64, lanes: Lanes) -> Answer:
-    """Replace the answers of the queries `short`, int64 [n], by scans."""
-    part = replace(task, queries=task.queries[short], floor=task.floor[short])
-    scanned = _scan(snapshot, part, lanes)
+def _replaced(found: Answer, short: I64, scanned: Answer) -> Answer:
+    """Put the answers of a scan in the place of those of the queries `short`, int64 [n]."""
     kept = ~np.isin(found.ranked.query, short)
     query = np.concatenate([found.ranked.query[kept], short[scanned.ranked.query]])
     order = np.argsort(query, kind="stable")
@@ -157,6 +200,6 @@ def _with_scans(snapshot: Snapshot, task: Task, found: Answer, short: I64, lanes
         np.concatenate([found.ranked.score[kept], scanned.ranked.score])[order],
     )
     kinds = list(found.kinds)
-    for index in short:
-        kinds[index] = PlanKind.EXACT_FALLBACK
+    for index, kind in zip(short.tolist(), scanned.kinds, strict=True):
+        kinds[index] = PlanKind.EXACT_FALLBACK if kind is PlanKind.EXACT else kind
     return Answer(ranked, tuple(kinds), max(found.candidates, scanned.candidates), found.expansion)

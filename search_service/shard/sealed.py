@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import Flags
+from search_service.compiled.walk import Wanted
 from search_service.shard.segment_api import I64, SegmentApi
-
-Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Sealed:
@@ -44,6 +41,10 @@ class Sealed:
         which = np.repeat(np.arange(len(nodes)), counts)
         within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
         return which, self.ordinals[np.repeat(starts, counts) + within]
+
+    def wanted(self, died_at: I64, epoch: int, allowed: Flags) -> Wanted:
+        """Return which nodes may be found: see `Wanted`."""
+        return Wanted(False, self.offsets, self.ordinals, died_at, epoch, allowed)
 
     def any_of(self, ordinal_flags: Flags) -> Flags:
         """Fold flags of `self.ordinals`, bool [M], to nodes: bool [N], one or more set."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import LEAST, Candidates, Chosen
+from search_service.shard.exact import scores_each
 from search_service.shard.head import HeadView
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
-from search_service.shard.sealed import Flags, Sealed
+from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
 # Rows in one matrix product: 32 MiB of rows at 512 dimensions.
@@ -29,8 +31,10 @@ DENSE_SHARE = 0.3
 # Below this share of a segment, matches are looked up; above it, flags of all its
 # rows cost less than to look up and to sort so many.
 LOCATED_SHARE = 0.05
-# Gathered rows of a re-ranking step are kept below this.
-GATHER_BYTES = 32 << 20
+# Up to so many queries, gathered rows are compared where they are; for more, a copy of
+# them and a matrix product cost less.
+FEW_QUERIES = 4
+PARTS_A_THREAD = 4
 
 
 def scan_all(snapshot: Snapshot, queries: F32, lanes: Lanes, into: Candidates) -> None:
@@ -107,7 +111,10 @@ def _scan_sparse(source: Sealed, queries: F32, rows: I64, lanes: Lanes, into: Ca
 
     def compare(start: int) -> Chosen:
         some = rows[start : start + ROWS_PER_GATHER]
-        return into.choose(queries @ source.rows[some].T)
+        if len(queries) > FEW_QUERIES:
+            return into.choose(queries @ source.rows[some].T)
+        each = np.broadcast_to(some, (len(queries), len(some)))
+        return into.choose(scores_each(source.rows, np.ascontiguousarray(each), queries))
 
     starts = range(0, len(rows), ROWS_PER_GATHER)
     for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
@@ -120,79 +127,152 @@ def search_graphs(
     *,
     count: int,
     expansion: int,
-    allowed: Flags | None,
     lanes: Lanes,
     into: Candidates,
 ) -> None:
-    """Compare `count` graph candidates from each segment, and the head."""
-    found = _candidates(snapshot, queries, count, expansion, lanes)
-    for sealed, nodes in zip(snapshot.sealed, found, strict=True):
-        scores = _compare(sealed, queries, nodes, lanes)
+    """Compare `count` graph candidates from each segment, and what has no graph."""
+
+    def find(part: _Part) -> I64:
+        return part.sealed.segment.candidates(queries[part.span], count, expansion)
+
+    for sealed, nodes, scores in _found(snapshot, queries, find, lanes):
         if sealed.nodes > count:  # else those are all that it has
             sure = max(1, int(SURE_SHARE * count))
             into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
-        scores[~_counts(snapshot, sealed, nodes, allowed)] = LEAST
+        scores[~_alive(snapshot, sealed, nodes)] = LEAST
         into.take_each(sealed, nodes, into.choose(scores))
+    _scan_flat(snapshot, queries, None, lanes, into)
+
+
+def search_graphs_filtered(
+    snapshot: Snapshot,
+    queries: F32,
+    *,
+    count: int,
+    expansion: int,
+    allowed: Flags,
+    most: int,
+    lanes: Lanes,
+    into: Candidates,
+) -> Flags:
+    """As `search_graphs`, of allowed ordinals only; up to `most` comparisons a graph.
+
+    Returns bool [B]: the queries for which those sufficed in every graph.
+    """
+    full = np.ones(len(queries), dtype=np.bool_)
+
+    def find(part: _Part) -> I64:
+        wanted = part.sealed.wanted(snapshot.died_at, snapshot.epoch, allowed)
+        nodes, ended = part.sealed.segment.wanted_candidates(
+            queries[part.span], count, expansion, wanted, most
+        )
+        full[part.span] &= ended  # a graph that was walked to its end has no more
+        return nodes
+
+    for sealed, nodes, scores in _found(snapshot, queries, find, lanes):
+        into.take_each(sealed, nodes, into.choose(scores))
+    _scan_flat(snapshot, queries, allowed, lanes, into)
+    return full
+
+
+def scan_compact(
+    snapshot: Snapshot,
+    queries: F32,
+    *,
+    count: int,
+    allowed: Flags,
+    lanes: Lanes,
+    into: Candidates,
+) -> None:
+    """Compare all allowed rows in the form of the graphs, and the best `count` exactly."""
+    matching = {
+        id(sealed): _matching_nodes(snapshot, sealed, allowed)
+        for sealed in snapshot.sealed
+        if sealed.segment.has_graph
+    }
+
+    def find(part: _Part) -> I64:
+        nodes = matching[id(part.sealed)][part.share :: part.shares]
+        return part.sealed.segment.nearest_of(nodes, queries[part.span], count)
+
+    for sealed, nodes, scores in _found(snapshot, queries, find, lanes, share_nodes=True):
+        into.take_each(sealed, nodes, into.choose(scores))
+    _scan_flat(snapshot, queries, allowed, lanes, into)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one thread does: some queries, in one graph, or in a share of its nodes."""
+
+    sealed: Sealed
+    span: slice
+    share: int = 0
+    shares: int = 1
+
+
+def _found(
+    snapshot: Snapshot,
+    queries: F32,
+    find: Callable[[_Part], I64],
+    lanes: Lanes,
+    *,
+    share_nodes: bool = False,
+) -> Iterator[tuple[Sealed, I64, F32]]:
+    """Yield for each segment with a graph the nodes found, int64 [B, C], and their scores.
+
+    Scores are exact, float32 [B, C], -inf where there is no node.
+    """
+    graphs = [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
+    # Walks differ in length: smaller parts leave less to wait for at the end.
+    step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
+    shares = lanes.threads if share_nodes and len(queries) < lanes.threads else 1
+    parts = [
+        _Part(sealed, slice(start, start + step), share, shares)
+        for sealed in graphs
+        for start in range(0, len(queries), step)
+        for share in range(shares)
+    ]
+
+    def find_and_score(part: _Part) -> tuple[I64, F32]:
+        nodes = find(part)
+        return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
+
+    done = list(lanes.map(find_and_score, parts))
+    for sealed in graphs:
+        mine = [each for part, each in zip(parts, done, strict=True) if part.sealed is sealed]
+        # Shares stand beside each other, spans of queries below each other.
+        rows = [mine[start : start + shares] for start in range(0, len(mine), shares)]
+        nodes = np.concatenate([np.concatenate([n for n, _ in row], axis=1) for row in rows])
+        scores = np.concatenate([np.concatenate([s for _, s in row], axis=1) for row in rows])
+        yield sealed, nodes, scores
+
+
+def _scan_flat(
+    snapshot: Snapshot, queries: F32, allowed: Flags | None, lanes: Lanes, into: Candidates
+) -> None:
+    """Compare the rows of segments without a graph, and the head's."""
+    for sealed in snapshot.sealed:
+        if sealed.segment.has_graph:
+            continue
+        live = snapshot.alive(sealed.ordinals)
+        if allowed is not None:
+            live &= allowed[sealed.ordinals]
+        _scan_dense(sealed, queries, sealed.any_of(live), lanes, into)
     scan_head(snapshot, queries, allowed, lanes, into)
 
 
-def _candidates(
-    snapshot: Snapshot, queries: F32, count: int, expansion: int, lanes: Lanes
-) -> list[I64]:
-    """Return int64 [B, C] nodes of each segment.
-
-    Few queries leave cores idle in a graph, so segments and side lists share them.
-    """
-    sealed = snapshot.sealed
-    few = len(queries) < lanes.threads
-    threads = 1 if few else lanes.threads
-    graphs = [partial(one.segment.candidates, queries, count, expansion, threads) for one in sealed]
-    beside = [one for one in sealed if one.segment.side_nodes]
-    sides = [partial(one.segment.side_candidates, queries, count) for one in beside]
-    if few:
-        found = list(lanes.map(_call, [*graphs, *sides]))
-    else:
-        found = [*map(_call, graphs), *lanes.map(_call, sides)]
-    of_side = dict(zip(map(id, beside), found[len(sealed) :], strict=True))
-    return [
-        np.concatenate([nodes, of_side[id(one)]], axis=1) if id(one) in of_side else nodes
-        for one, nodes in zip(sealed, found, strict=False)
-    ]
+def _matching_nodes(snapshot: Snapshot, sealed: Sealed, allowed: Flags) -> I64:
+    """Return the nodes with a live ordinal that is allowed, int64 [n], ascending."""
+    counting = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
+    return np.flatnonzero(sealed.any_of(counting))
 
 
-def _call(find: Callable[[], I64]) -> I64:
-    return find()
-
-
-def _compare(sealed: Sealed, queries: F32, nodes: I64, lanes: Lanes) -> F32:
-    """Return float32 [B, C]: exact products with `nodes`, -inf where there is none."""
-    scores = np.empty(nodes.shape, dtype=np.float32)
-    fit = GATHER_BYTES // max(1, nodes.shape[1] * queries.shape[1] * 4)
-    step = max(1, min(fit, -(-len(nodes) // lanes.threads)))
-
-    def compare(start: int) -> None:
-        span = slice(start, start + step)
-        gathered = sealed.rows[nodes[span]]  # -1 reads the last row, and is masked below
-        np.matmul(gathered, queries[span, :, None], out=scores[span, :, None])
-
-    for _ in lanes.map(compare, range(0, len(nodes), step)):
-        pass
-    scores[nodes < 0] = LEAST
-    return scores
-
-
-def _counts(snapshot: Snapshot, sealed: Sealed, nodes: I64, allowed: Flags | None) -> Flags:
+def _alive(snapshot: Snapshot, sealed: Sealed, nodes: I64) -> Flags:
+    """Say which of `nodes`, any shape, -1 for none, have a live ordinal."""
     if sealed.one_each:
-        ordinals = sealed.ordinals[nodes]
-        counts = snapshot.alive(ordinals)
-        if allowed is not None:
-            counts &= allowed[ordinals]
-        return counts & (nodes >= 0)
+        return snapshot.alive(sealed.ordinals[nodes]) & (nodes >= 0)
     flat = nodes.ravel()
     which, ordinals = sealed.expand(np.maximum(flat, 0))
-    alive = snapshot.alive(ordinals)
-    if allowed is not None:
-        alive &= allowed[ordinals]
     counts = np.zeros(len(flat), dtype=np.bool_)
-    counts[which[alive]] = True
+    counts[which[snapshot.alive(ordinals)]] = True
     return counts.reshape(nodes.shape) & (nodes >= 0)

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import Flags
+from search_service.compiled.walk import Wanted
 from search_service.shard.types import IndexSettings
 
 I64 = npt.NDArray[np.int64]
@@ -43,28 +45,33 @@ class SegmentApi(Protocol):
 
     @property
     def has_graph(self) -> bool:
-        """Whether there is a graph; without one `candidates` scans."""
+        """Whether there is a graph; without one only `rows` can be searched."""
 
     @property
     def side_nodes(self) -> int:
-        """How many nodes are on the side list, which the graph does not reach."""
+        """How many nodes the graph does not reach; every search of it compares them."""
 
-    def candidates(self, queries: F32, count: int, expansion: int, threads: int) -> I64:
+    def candidates(self, queries: F32, count: int, expansion: int) -> I64:
         """Return int64 [B, >= count] nodes near each query, padded with -1.
 
-        The graph's `count` best at search expansion `expansion`, without those of
-        the side list; no node twice in a row; in no order. `queries` is float32
-        [B, D], unit L2.
+        The `count` best at search expansion `expansion`, in the graph's compact form,
+        and no node twice in a row. `queries` is float32 [B, D], unit L2. There is a
+        graph; any number of calls may run at a time.
         """
 
-    def side_candidates(self, queries: F32, count: int) -> I64:
-        """Return int64 [B, C] nodes: the `count` of the side list that are nearest, or all.
+    def wanted_candidates(
+        self, queries: F32, count: int, expansion: int, wanted: Wanted, most: int
+    ) -> tuple[I64, Flags]:
+        """As `candidates`, of wanted nodes only, with at most `most` comparisons a query.
 
-        No search is complete without them. May run beside `candidates`.
+        The second result, bool [B], is false for queries that this did not suffice for.
         """
 
-    def scan(self, queries: F32, count: int, threads: int) -> I64:
-        """As `candidates`, by comparing every node in a compact form."""
+    def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
+        """Return int64 [B, count] of `nodes`, int64 [n], padded with -1.
+
+        All are compared, in the graph's compact form; there is a graph.
+        """
 
     def check_rows(self, nodes: I64 | None = None) -> None:
         """Verify the rows of `nodes` (any shape, -1 skipped), or all of them.
@@ -73,7 +80,7 @@ class SegmentApi(Protocol):
         once they were verified.
 
         Raises:
-            SegmentDamaged: as do `candidates` and `scan`.
+            SegmentDamaged: as do the methods that return nodes.
         """
 
     @property

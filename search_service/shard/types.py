@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.vectors import F32
@@ -159,6 +159,8 @@ class PlanKind(Enum):
     GRAPH = 3
     GRAPH_FILTERED = 4
     EXACT_FALLBACK = 5
+    COMPACT_FILTERED = 6
+    COMPACT_FALLBACK = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +210,11 @@ class QueryRequest:
     group_by: GroupBy | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An item near a query; `score` is the exact cosine of the float32 vectors."""
+class Hit(NamedTuple):
+    """An item near a query; `score` is the exact cosine of the float32 vectors.
+
+    A tuple, since an answer has thousands: it is made in a third of the time.
+    """
 
     id: str
     score: float

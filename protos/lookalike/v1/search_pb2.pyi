@@ -40,10 +40,16 @@ class _PlanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanKind.Val
     PLAN_KIND_GRAPH: _PlanKind.ValueType  # 3
     """Candidates came from the graph."""
     PLAN_KIND_GRAPH_FILTERED: _PlanKind.ValueType  # 4
-    """Candidates came from the graph and were filtered."""
+    """Candidates that meet the filter came from the graph."""
     PLAN_KIND_EXACT_FALLBACK: _PlanKind.ValueType  # 5
-    """The graph gave too few that meet the filter, and those that meet it were
-    compared instead.
+    """The graph gave too few, and everything was compared instead."""
+    PLAN_KIND_COMPACT_FILTERED: _PlanKind.ValueType  # 6
+    """What meets the filter was compared in the graph's compact form, and the best of
+    it exactly.
+    """
+    PLAN_KIND_COMPACT_FALLBACK: _PlanKind.ValueType  # 7
+    """What meets the filter lay too far off for the graph, and was compared as with
+    PLAN_KIND_COMPACT_FILTERED.
     """
 
 class PlanKind(_PlanKind, metaclass=_PlanKindEnumTypeWrapper):
@@ -58,10 +64,16 @@ PLAN_KIND_EXACT_FILTERED: PlanKind.ValueType  # 2
 PLAN_KIND_GRAPH: PlanKind.ValueType  # 3
 """Candidates came from the graph."""
 PLAN_KIND_GRAPH_FILTERED: PlanKind.ValueType  # 4
-"""Candidates came from the graph and were filtered."""
+"""Candidates that meet the filter came from the graph."""
 PLAN_KIND_EXACT_FALLBACK: PlanKind.ValueType  # 5
-"""The graph gave too few that meet the filter, and those that meet it were
-compared instead.
+"""The graph gave too few, and everything was compared instead."""
+PLAN_KIND_COMPACT_FILTERED: PlanKind.ValueType  # 6
+"""What meets the filter was compared in the graph's compact form, and the best of
+it exactly.
+"""
+PLAN_KIND_COMPACT_FALLBACK: PlanKind.ValueType  # 7
+"""What meets the filter lay too far off for the graph, and was compared as with
+PLAN_KIND_COMPACT_FILTERED.
 """
 Global___PlanKind: _TypeAlias = PlanKind  # noqa: Y015
 

@@ -21,8 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.segments.audit import repair
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
 from search_service.segments.graph import Graph
+from search_service.segments.graph_view import GraphView
 from search_service.segments.rows import I64
 from search_service.shard.plan import OVERFETCH, OVERFETCH_MORE
 from search_service.shard.types import Dtype, IndexSettings, Preset
@@ -33,6 +35,7 @@ from tests.bench.search.vectors import nearest, recall
 _LIMIT = 10
 _BATCH = 4_096
 _PASSES = 3
+_NO_SIDE = np.empty(0, dtype=np.int32)
 _EXPANSIONS = (64, 96, 128, 256, 512, 1_024)
 
 
@@ -86,13 +89,20 @@ def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str
     started, started_cpu = time.perf_counter(), time.process_time()
     for start in range(0, len(base), _BATCH):
         graph.add(encoder.encode(base[start : start + _BATCH]), threads=2)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "graph"
+        graph.save(path)
+        graph.close()
+        searched = GraphView.open(path, way.dtype, encoder.width, reduced=encoder.reduces)
+        file_bytes = path.stat().st_size
+    repair(searched, lambda start, stop: encoder.encode(base[start:stop]), 2, lambda: None)
     built = {
         "build_s": round(time.perf_counter() - started, 1),
         "build_cpu_s": round(time.process_time() - started_cpu, 1),
-        "graph_bytes_an_item": round(_file_bytes(graph) / len(base)),
+        "graph_bytes_an_item": round(file_bytes / len(base)),
     }
     for expansion in _EXPANSIONS:
-        found, times_us = _search(graph, encoder, base, queries, expansion)
+        found, times_us = _search(searched, encoder, base, queries, expansion)
         yield {
             "way": way.name,
             "items": len(base),
@@ -102,18 +112,18 @@ def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str
             "p99_us": round(percentile(times_us, 99)),
             **built,
         }
-    graph.close()
 
 
 def _search(
-    graph: Graph, encoder: Encoder, base: F32, queries: F32, expansion: int
+    graph: GraphView, encoder: Encoder, base: F32, queries: F32, expansion: int
 ) -> tuple[I64, list[float]]:
     """Search one query at a time, as one client does."""
     found: dict[bytes, I64] = {}
     fetch = int(_LIMIT * OVERFETCH) + OVERFETCH_MORE
 
     def search(query: F32) -> None:
-        rows = graph.search(encoder.encode(query[None]), fetch, expansion, threads=1)[0]
+        nodes, _ = graph.search(encoder.encode(query[None]), fetch, expansion, side=_NO_SIDE)
+        rows = nodes[0]
         best = np.argsort(-(base[rows] @ query), kind="stable")[:_LIMIT]
         found[query.tobytes()] = rows[best]
 
@@ -129,13 +139,6 @@ def _least_us(call: Callable[[F32], object], queries: F32) -> list[float]:
             call(query)
             times_us[i] = min(times_us[i], (time.thread_time() - started) * 1e6)
     return times_us
-
-
-def _file_bytes(graph: Graph) -> int:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "graph"
-        graph.save(path)
-        return path.stat().st_size
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def is_noticed(path: Path) -> bool:
     """Open, search and check as a shard does."""
     try:
         segment = Segment.open(path, IDENTITY)
-        segment.candidates(QUERIES, 10, 64, 1)
-        segment.scan(QUERIES, 10, 1)
+        segment.candidates(QUERIES, 10, 64)
+        segment.check_rows()
         segment.close()
     except SegmentDamaged:
         return True

@@ -117,17 +117,14 @@ def live_ordinals_of(segments: Iterable[Segment], store: SmallStore) -> list[int
     return sorted(ordinal for ordinal in held if ordinal in store.vectors)
 
 
-def all_candidates(
-    segment: Segment, queries: F32, count: int, expansion: int = 128, threads: int = 1
-) -> I64:
-    """The graph's and the side list's: int64 [B, C] nodes."""
-    found = segment.candidates(queries, count, expansion, threads)
-    return np.concatenate([found, segment.side_candidates(queries, count)], axis=1)
+def exact_nearest(rows: F32, queries: F32, count: int) -> I64:
+    """The nearest rows, best first: int64 [B, count]."""
+    return np.argsort(-(queries @ rows.T), axis=1, kind="stable")[:, :count]
 
 
 def best_candidates(segment: Segment, queries: F32, count: int, expansion: int = 128) -> I64:
     """Four times as many candidates, exactly re-ranked: int64 [B, count] nodes."""
-    found = all_candidates(segment, queries, 4 * count, expansion)
+    found = segment.candidates(queries, 4 * count, expansion)
     scores = np.einsum("bd,bcd->bc", queries, segment.rows[found])
     scores[found < 0] = -np.inf
     best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
@@ -136,7 +133,7 @@ def best_candidates(segment: Segment, queries: F32, count: int, expansion: int =
 
 def recall_of(segment: Segment, queries: F32, count: int) -> float:
     """Share of the exactly nearest that the graph finds."""
-    exact = segment.scan(queries, count, 1)
+    exact = exact_nearest(np.asarray(segment.rows), queries, count)
     found = best_candidates(segment, queries, count)
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
     return sum(shared) / exact.size

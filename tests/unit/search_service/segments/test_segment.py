@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from search_service.compiled.walk import Wanted
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import Identity
 from search_service.segments.planning import Action, Plan
@@ -18,7 +20,6 @@ from search_service.segments.segment import Segment
 from tests.unit.search_service.segments.support import (
     IDENTITY,
     SmallStore,
-    all_candidates,
     assemble,
     recall_of,
     unit_vectors,
@@ -44,39 +45,77 @@ def segment(path: Path) -> Iterator[Segment]:
     opened.close()
 
 
-def test_scan_is_exact(segment: Segment) -> None:
-    exact = np.argsort(-(QUERIES @ VECTORS.T), axis=1)[:, :25]
-    assert np.array_equal(np.sort(segment.scan(QUERIES, 25, 1)), np.sort(exact))
-
-
-def test_scan_returns_all_when_there_are_fewer_than_asked_for(segment: Segment) -> None:
-    assert segment.scan(QUERIES[:1], COUNT + 5, 1).shape == (1, COUNT)
-
-
 def test_candidates_find_the_nearest(segment: Segment) -> None:
     assert recall_of(segment, QUERIES, 10) >= 0.97
 
 
 def test_candidates_name_no_node_twice(segment: Segment) -> None:
-    for row in all_candidates(segment, QUERIES, 50, threads=2):
+    for row in segment.candidates(QUERIES, 50, 128):
         nodes = row[row >= 0]
         assert len(nodes) >= 50
         assert len(set(nodes.tolist())) == len(nodes)
 
 
 def test_candidates_of_one_query_equal_those_of_a_batch(segment: Segment) -> None:
-    together = all_candidates(segment, QUERIES[:20], 30, threads=2)
+    together = segment.candidates(QUERIES[:20], 30, 128)
     for query, row in zip(QUERIES, together, strict=False):
-        alone = all_candidates(segment, query[None], 30)[0]
+        alone = segment.candidates(query[None], 30, 128)[0]
         assert len(set(alone.tolist()) & set(row.tolist())) >= 0.9 * len(row)
 
 
 def test_candidates_are_padded_where_there_are_too_few(segment: Segment) -> None:
     for queries in (QUERIES[:1], QUERIES[:3]):
-        found = all_candidates(segment, queries, COUNT + 10, COUNT + 10)
+        found = segment.candidates(queries, COUNT + 10, COUNT + 10)
         assert (found < COUNT).all()
         assert (found >= -1).all()
         assert (found == -1).sum(axis=1).min() >= 10
+
+
+def test_only_wanted_nodes_are_found(segment: Segment) -> None:
+    """A tenth is allowed, of which a half has died."""
+    allowed = np.zeros(COUNT + 1, dtype=np.bool_)
+    allowed[::10] = True
+    died_at = np.full(COUNT + 1, 100, dtype=np.int64)
+    died_at[::20] = 3
+    wanted = Wanted(False, segment.offsets, segment.ordinals, died_at, 5, allowed)
+    found, ended = segment.wanted_candidates(QUERIES, 20, 64, wanted, 1 << 40)
+    assert ended.all()
+    counting = allowed[segment.ordinals] & (died_at[segment.ordinals] > 5)
+    nodes = np.flatnonzero(counting)
+    assert np.isin(found, nodes).all()
+    exact = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
+    assert sum(shared) >= 0.97 * exact.size
+
+
+def test_a_walk_that_uses_up_its_comparisons_says_so(segment: Segment) -> None:
+    nothing = np.zeros(COUNT + 1, dtype=np.bool_)
+    alive = np.full(COUNT + 1, 100, dtype=np.int64)
+    wanted = Wanted(False, segment.offsets, segment.ordinals, alive, 5, nothing)
+    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 200)
+    assert not ended.any()
+    assert (found == -1).all()
+    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 1 << 40)
+    assert ended.all()
+    assert (found == -1).all()
+
+
+def test_the_nearest_of_some_nodes_are_those(segment: Segment) -> None:
+    nodes = np.arange(0, COUNT, 7)
+    found = segment.nearest_of(nodes, QUERIES, 40)
+    assert np.isin(found, nodes).all()
+    exact = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
+    assert sum(shared) >= 0.99 * exact.size
+    few = segment.nearest_of(nodes[:3], QUERIES[:2], 5)
+    assert sorted(few[0].tolist()) == [-1, -1, 0, 7, 14]
+
+
+def test_searches_may_run_at_the_same_time(segment: Segment) -> None:
+    alone = segment.candidates(QUERIES, 30, 128)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(segment.candidates, QUERIES, 30, 128) for _ in range(16)]
+    assert all(np.array_equal(call.result(), alone) for call in calls)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +136,7 @@ def test_refuses_searches_after_closing(path: Path) -> None:
     opened.check_in_background()
     opened.close()
     with pytest.raises(SegmentDamaged, match="closed"):
-        opened.candidates(QUERIES, 10, 64, 1)
+        opened.candidates(QUERIES, 10, 64)
 
 
 def test_rows_stay_mapped_while_someone_holds_them(path: Path) -> None:
@@ -132,9 +171,9 @@ def test_damaged_rows_are_noticed_when_they_are_found(tmp_path: Path) -> None:
     rows.write_bytes(data)
     opened = Segment.open(made, IDENTITY)
     with pytest.raises(SegmentDamaged, match="row block"):
-        opened.candidates(VECTORS[5:6], 10, 64, 1)
+        opened.candidates(VECTORS[5:6], 10, 64)
     with pytest.raises(SegmentDamaged, match="row block"):
-        opened.candidates(VECTORS[1_500:1_501], 10, 64, 1)
+        opened.candidates(VECTORS[1_500:1_501], 10, 64)
     assert opened.damage is not None
 
 

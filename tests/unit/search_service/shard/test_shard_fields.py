@@ -176,12 +176,20 @@ def test_groups_heed_exclusions_scores_and_fields(shard: Shard) -> None:
             assert hit.item.metadata == {"colour": group.value}
 
 
-def test_a_filter_that_keeps_the_farthest_finds_the_nearest_of_them(tmp_path: Path) -> None:
-    vectors = random_units(14_000, 24, seed=1)
+@pytest.mark.parametrize(
+    ("count", "kept", "kind"),
+    [
+        (14_000, 4_000, PlanKind.EXACT_FILTERED),
+        (14_000, 6_000, PlanKind.COMPACT_FILTERED),
+        (36_000, 18_000, PlanKind.COMPACT_FALLBACK),
+    ],
+)
+def test_a_filter_that_keeps_the_farthest_finds_the_nearest_of_them(
+    tmp_path: Path, count: int, kept: int, kind: PlanKind
+) -> None:
+    vectors = random_units(count, 24, seed=1)
     query = vectors[17]
     order = np.argsort(-(vectors @ query))
-    place = np.empty(len(vectors), dtype=np.int64)
-    place[order] = np.arange(len(vectors))
     made = create(tmp_path, make_spec(24))
     try:
         fill(made, vectors[order][::-1].copy())  # number 0 is the farthest
@@ -189,12 +197,13 @@ def test_a_filter_that_keeps_the_farthest_finds_the_nearest_of_them(tmp_path: Pa
         # What is in the head must not pass for an answer of the graph's.
         far = [Upsert(f"h{n}", unit(*-query), {"number": n}) for n in range(30)]
         made.submit(far).result(60)
-        condition = Range(("number",), less_than=11_000.0)
-        (outcome,) = made.query(QueryRequest(query[None], 10, condition)).result(60)
+        condition = Range(("number",), less_than=float(kept))
+        request = QueryRequest(query[None], 10, condition, expansion_search=16)
+        (outcome,) = made.query(request).result(60)
     finally:
         made.close()
-    assert [hit.id for hit in outcome.hits] == [f"item-{n}" for n in range(10_999, 10_989, -1)]
-    assert outcome.plan.kind is PlanKind.EXACT_FALLBACK
+    assert [hit.id for hit in outcome.hits] == [f"item-{n}" for n in range(kept - 1, kept - 11, -1)]
+    assert outcome.plan.kind is kind
 
 
 def test_picking_fields() -> None:

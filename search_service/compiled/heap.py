@@ -1,0 +1,36 @@
+"""Binary heaps of int64, smallest first, in arrays of the caller."""
+
+from __future__ import annotations
+
+from search_service.compiled.arrays import I64
+from search_service.compiled.jit import inlined
+
+
+@inlined
+def push(heap: I64, size: int, item: int) -> None:
+    """Add to a heap of `size` items, which has room for one more."""
+    place = size
+    while place > 0:
+        parent = (place - 1) >> 1
+        if heap[parent] <= item:
+            break
+        heap[place] = heap[parent]
+        place = parent
+    heap[place] = item
+
+
+@inlined
+def sink(heap: I64, size: int, item: int) -> None:
+    """Put `item` in the place of the smallest of `size` items."""
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= item:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = item

@@ -1,0 +1,200 @@
+"""Reads the links and the vectors of a graph file of usearch.
+
+The form, as usearch 2.26 writes it, all little-endian: uint32 rows and bytes a row;
+the encoded vectors; 64 bytes of head that begin with "usearch"; uint64 nodes, M, 2M,
+highest level, entry; int16 level of each node; then each node: uint64 key, int16
+level, and for each of its levels a uint32 count with room for 2M (level 0) or M
+uint32 places. Places are in the order of insertion, keys are what they were added
+under; here both become nodes, the keys.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from search_service.compiled.arrays import I32, I64, U8, aligned
+from search_service.compiled.jit import compiled
+from search_service.compiled.walk import Links
+
+_MAGIC = b"usearch\x02\x00\x1a\x00"  # major, minor: 2.26
+_HEAD_BYTES = 64
+_SHAPE = struct.Struct("<II")
+_COUNTS = struct.Struct("<QQQQQ")
+_TO_LINKS = 10
+
+
+class GraphParts(NamedTuple):
+    """Encoded vectors, uint8 [N, width_bytes], by node, and the links between them."""
+
+    codes: U8
+    links: Links
+
+
+class _Layout(NamedTuple):
+    """Where things are: `starts` and `levels`, int64 [N (+ 1)], by place."""
+
+    nodes: int
+    width_bytes: int
+    connectivity: int
+    base_connectivity: int
+    top: int
+    entry: int
+    levels: I64
+    starts: I64
+
+
+def read_graph(data: U8) -> GraphParts:
+    """Copy the parts out of the bytes of a file, whose checksum has been checked.
+
+    Raises:
+        ValueError: it is not such a file, or says what cannot be.
+    """
+    layout = _layout(data)
+    near = aligned((layout.nodes, layout.base_connectivity), np.int32)
+    first = np.full(layout.nodes, -1, dtype=np.int32)
+    above = np.full((int(layout.levels.sum()), layout.connectivity), -1, dtype=np.int32)
+    codes = aligned((layout.nodes, layout.width_bytes), np.uint8)
+    keys = _keys(data, layout)
+    if not _copy_nodes(data, layout.starts, layout.levels, keys, near, first, above, codes):
+        raise ValueError("it links nodes that there are not")
+    entry = int(keys[layout.entry]) if layout.nodes else 0
+    return GraphParts(codes, Links(near, first, above, entry, layout.top))
+
+
+def add_links(path: Path, links: I64) -> None:
+    """Add links, int64 [n, 2] from and to nodes, on the lowest level; the caller syncs.
+
+    Raises:
+        ValueError: it is no graph, or a node has no room for another link.
+    """
+    if not len(links):
+        return
+    data = np.memmap(path, dtype=np.uint8, mode="r+")
+    layout = _layout(data)
+    keys = _keys(data, layout)
+    place_of = np.empty(layout.nodes, dtype=np.int64)
+    place_of[keys] = np.arange(layout.nodes)
+    for host, node in place_of[links].tolist():
+        at = int(layout.starts[host]) + _TO_LINKS
+        count = int(data[at : at + 4].view("<u4")[0])
+        if count >= layout.base_connectivity:
+            raise ValueError(f"node {keys[host]} has no room for another link")
+        free = at + 4 + 4 * count
+        data[free : free + 4].view("<u4")[0] = node
+        data[at : at + 4].view("<u4")[0] = count + 1
+    data.flush()
+
+
+def _layout(data: U8) -> _Layout:
+    if len(data) < _SHAPE.size:
+        raise ValueError("not a graph of usearch 2.26")
+    rows, width_bytes = _SHAPE.unpack_from(data.data, 0)
+    head = _SHAPE.size + rows * width_bytes
+    counts_at = head + _HEAD_BYTES
+    levels_at = counts_at + _COUNTS.size
+    if len(data) < levels_at or bytes(data[head : head + len(_MAGIC)]) != _MAGIC:
+        raise ValueError("not a graph of usearch 2.26")
+    nodes, connectivity, base_connectivity, top, entry = _COUNTS.unpack_from(data.data, counts_at)
+    if nodes != rows or entry >= max(nodes, 1) or len(data) < levels_at + 2 * nodes:
+        raise ValueError("its counts do not fit each other")
+    levels = data[levels_at : levels_at + 2 * nodes].copy().view("<i2").astype(np.int64)
+    sizes = _TO_LINKS + 4 + 4 * base_connectivity + levels * (4 + 4 * connectivity)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64) + levels_at + 2 * nodes
+    if levels.min(initial=0) < 0 or levels.max(initial=0) > top or starts[-1] != len(data):
+        raise ValueError("its levels do not fit its size")
+    if nodes and levels[entry] != top:
+        raise ValueError("it begins below its highest level")
+    return _Layout(nodes, width_bytes, connectivity, base_connectivity, top, entry, levels, starts)
+
+
+def _keys(data: U8, layout: _Layout) -> I64:
+    """Return the node of each place, int64 [N]."""
+    keys = np.empty(layout.nodes, dtype=np.int64)
+    if not _copy_keys(data, layout.starts, keys):
+        raise ValueError("its keys are no nodes")
+    return keys
+
+
+@compiled
+def _word(data: U8, at: int) -> int:
+    """Read a uint32."""
+    return (
+        int(data[at]) | int(data[at + 1]) << 8 | int(data[at + 2]) << 16 | int(data[at + 3]) << 24
+    )
+
+
+@compiled
+def _copy_links(data: U8, at: int, keys: I64, out: I32) -> bool:
+    """Copy a count and its places as nodes, then -1."""
+    count = _word(data, at)
+    if count > len(out):
+        return False
+    for place in range(count):
+        other = _word(data, at + 4 + 4 * place)
+        if other >= len(keys):
+            return False
+        out[place] = keys[other]
+    out[count:] = -1
+    return True
+
+
+@compiled
+def _copy_keys(data: U8, starts: I64, keys: I64) -> bool:
+    """Fill `keys`; False where one is no node, or one is there twice."""
+    known = np.zeros(len(keys), dtype=np.bool_)
+    for place in range(len(keys)):
+        key = _word(data, starts[place])
+        if key >= len(keys) or _word(data, starts[place] + 4) or known[key]:
+            return False
+        known[key] = True
+        keys[place] = key
+    return True
+
+
+@compiled
+def _copy_nodes(
+    data: U8,
+    starts: I64,
+    levels: I64,
+    keys: I64,
+    near: I32,
+    first: I32,
+    above: I32,
+    codes: U8,
+) -> bool:
+    """Fill the arrays; False where a link names what is not there, or not on its level."""
+    level_of = np.empty(len(keys), dtype=np.int64)
+    for place in range(len(keys)):
+        level_of[keys[place]] = levels[place]
+    row = 0
+    for place in range(len(keys)):
+        node, at = keys[place], starts[place] + _TO_LINKS
+        vector = 8 + place * codes.shape[1]
+        codes[node] = data[vector : vector + codes.shape[1]]
+        if not _copy_links(data, at, keys, near[node]):
+            return False
+        at += 4 + 4 * near.shape[1]
+        if levels[place]:
+            first[node] = row
+        for level in range(1, levels[place] + 1):
+            if not _copy_links(data, at, keys, above[row]):
+                return False
+            for link in above[row]:
+                if link >= 0 and level_of[link] < level:
+                    return False
+            at += 4 + 4 * above.shape[1]
+            row += 1
+    return True
+
+
+def compile_reader() -> None:
+    """Have the loops of this module compiled."""
+    longs, words = np.zeros(0, dtype=np.int64), np.zeros((0, 2), dtype=np.int32)
+    data = np.zeros(8, dtype=np.uint8)
+    codes = np.zeros((0, 1), dtype=np.uint8)
+    _copy_keys(data, longs, longs)
+    _copy_nodes(data, longs, longs, longs, words, words[:, 0].copy(), words, codes)

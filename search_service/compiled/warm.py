@@ -1,0 +1,34 @@
+"""Has the loops compiled, or read from where they are kept, before a query waits for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from search_service.compiled.arrays import address_of
+from search_service.compiled.metric import Metric, exact_product
+from search_service.compiled.products import products_each, products_of_pairs
+from search_service.compiled.usearch_file import compile_reader
+from search_service.compiled.walk import Links, Wanted, compare_some, walk
+from search_service.shard.types import Dtype
+
+
+def warm_up() -> None:
+    """Call every loop once, on one node of one component.
+
+    Takes some seconds on a machine where nothing is kept yet, and a quarter of one after.
+    """
+    metric = Metric.of(Dtype.F32, 1, inner_product=False)
+    one = np.ones((1, 1), dtype=np.float32)
+    near = np.full((1, 2), -1, dtype=np.int32)
+    links = Links(near, near[:, 0].copy(), near[:0, :1].copy(), 0, 0)
+    longs = np.zeros(1, dtype=np.int64)
+    flags = np.zeros(1, dtype=np.bool_)
+    wanted = Wanted(True, longs, longs, longs, 0, flags)
+    found = np.zeros((1, 1), dtype=np.int64)
+    side = np.empty(0, dtype=np.int32)
+    at = address_of(one)
+    walk(metric, at, links, side, wanted, at, 1, 1, longs, found, flags)
+    compare_some(metric, at, longs, at, found)
+    products_each(exact_product(), at, found, at, 1, one)
+    products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])
+    compile_reader()

@@ -1,0 +1,109 @@
+"""The HNSW graph while it is searched: read from its file, never changed.
+
+The walk is our own, over links that usearch made (`search_service/compiled/walk.py`):
+usearch waits for the memory at each node, cannot leave out what is not wanted, and
+serves one call at a time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import I32, Flags, address_of
+from search_service.compiled.metric import Metric, as_scalars
+from search_service.compiled.usearch_file import GraphParts, read_graph
+from search_service.compiled.walk import Wanted, compare_some, walk
+from search_service.segments.encoder import I8
+from search_service.segments.errors import SegmentDamaged
+from search_service.segments.graph import uses_inner_product
+from search_service.segments.rows import I64
+from search_service.shard.types import Dtype
+
+_NONE = np.empty(0, dtype=np.int64)
+# Every node may be found.
+EVERY = Wanted(True, _NONE, _NONE, _NONE, 0, np.empty(0, dtype=np.bool_))
+# More comparisons than a walk can make.
+UNBOUNDED = 1 << 62
+
+
+class GraphView:
+    """Nodes 0 … N-1 over encoded vectors; all methods may run at the same time."""
+
+    def __init__(self, parts: GraphParts, metric: Metric, dtype: Dtype) -> None:
+        """Use `parts`; see `open`."""
+        self._parts = parts
+        self._codes = address_of(parts.codes)
+        self._metric = metric
+        self._dtype = dtype
+
+    @staticmethod
+    def open(path: Path, dtype: Dtype, width: int, *, reduced: bool) -> GraphView:
+        """Read a verified file over vectors of `width` components into memory.
+
+        Raises:
+            SegmentDamaged: it is no such graph.
+        """
+        metric = Metric.of(dtype, width, inner_product=uses_inner_product(dtype, reduced=reduced))
+        try:
+            parts = read_graph(np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
+        except (OSError, ValueError) as error:
+            raise SegmentDamaged(f"{path.name}: {error}") from error
+        if parts.codes.shape[1] != metric.width_bytes:
+            raise SegmentDamaged(f"{path.name}: its vectors are not of {width} components")
+        return GraphView(parts, metric, dtype)
+
+    def __len__(self) -> int:
+        return len(self._parts.codes)
+
+    @property
+    def near(self) -> I32:
+        """Links on the lowest level, int32 [N, 2M], padded with -1."""
+        return self._parts.links.near
+
+    def search(
+        self,
+        queries: F32 | I8,
+        count: int,
+        expansion: int,
+        *,
+        side: I32,
+        wanted: Wanted = EVERY,
+        most: int = UNBOUNDED,
+        goals: I64 = _NONE,
+    ) -> tuple[I64, Flags]:
+        """Return int64 [B, count] wanted nodes, nearest first, padded with -1.
+
+        `queries` is [B, width]; `side` int32 are nodes to compare in any case. The
+        second result, bool [B], says which queries did not use up `most` comparisons.
+        A query that comes by its goal, int64 [B], ends with it alone.
+        """
+        found = np.empty((len(queries), count), dtype=np.int64)
+        ended = np.zeros(len(queries), dtype=np.bool_)
+        if not len(self) or not len(queries):
+            found[:] = -1
+            return found, ~ended
+        scalars = as_scalars(queries, self._dtype)
+        walk(
+            self._metric,
+            self._codes,
+            self._parts.links,
+            side,
+            wanted,
+            address_of(scalars),
+            max(expansion, count),
+            most,
+            goals,
+            found,
+            ended,
+        )
+        return found, ended
+
+    def nearest_of(self, nodes: I64, queries: F32 | I8, count: int) -> I64:
+        """Return int64 [B, count] of `nodes`, int64 [n], nearest first, padded with -1."""
+        found = np.empty((len(queries), count), dtype=np.int64)
+        scalars = as_scalars(queries, self._dtype)
+        compare_some(self._metric, self._codes, nodes, address_of(scalars), found)
+        return found
