@@ -1,21 +1,49 @@
-"""How loops are compiled."""
+"""How loops are compiled, and where the result is kept."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
+_HERE = Path(__file__).parent
+
+
+def _kept_in() -> str:
+    """Return a folder for what is made of these very sources.
+
+    Numba knows a kept loop by the file that it is in, and not by those whose functions
+    were compiled into it.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_HERE.glob("*.py")):
+        digest.update(path.read_bytes())
+    in_tree = os.access(_HERE, os.W_OK)
+    root = _HERE / "__pycache__" if in_tree else Path.home() / ".cache" / "lookalike"
+    return str(root / f"compiled-{digest.hexdigest()[:16]}")
+
+
+_config: Any = numba.config  # its names are made at run time
+_config.CACHE_DIR = _config.CACHE_DIR or _kept_in()
+
+
+def forget_kept() -> None:
+    """Remove what is kept, as far as that can be done."""
+    shutil.rmtree(_config.CACHE_DIR, ignore_errors=True)
 
 
 def compiled(loop: _Loop) -> _Loop:
     """Compile a function on its first call, without the interpreter and its lock.
 
-    Indices are not checked and do not wrap past what the function does itself. What
-    was compiled is kept beside the module, or in NUMBA_CACHE_DIR; where nothing can be
-    written it is compiled again by each process, which takes some seconds.
+    Indices are not checked. What was compiled is kept beside the module, or in the
+    user's cache, or in NUMBA_CACHE_DIR; where nothing can be written it is compiled
+    again by each process, which takes some seconds.
     """
     try:
         return cast(_Loop, numba.njit(nogil=True, cache=True, error_model="numpy")(loop))

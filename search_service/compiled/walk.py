@@ -118,6 +118,7 @@ def walk(
     wanted: Wanted,
     queries: int,
     expansion: int,
+    patience: int,
     most: int,
     goals: I64,
     found: I64,
@@ -128,9 +129,10 @@ def walk(
     `codes` and `queries` are addresses of encoded vectors, one after the other; `side`
     int32 are nodes that the graph does not reach, which are all compared. Up to
     `expansion` (at least C) wanted nodes are kept, and a query ends when none nearer is
-    linked to them. One that has compared `most` vectors by then is given up: its flag
-    in `ended`, bool [B], is not set. With `goals`, int64 [B] or none, a query that comes
-    by its goal ends there, and finds it alone. Returns the number of comparisons.
+    linked to them. One that has compared `most` vectors by then, or `patience` before it
+    kept `expansion` nodes, is given up: its flag in `ended`, bool [B], is not set.
+    With `goals`, int64 [B] or none, a query that comes by its goal ends there, and finds
+    it alone. Returns the number of comparisons.
     """
     scratch = np.zeros(1, dtype=np.uint64)
     slot = scratch.ctypes.data
@@ -162,7 +164,7 @@ def walk(
                     if not seen[node >> 6] & (np.uint64(1) << np.uint64(node & 63)):
                         fresh[new] = node
                         new += 1
-            elif compared >= most:
+            elif compared >= most or (kept < expansion and compared >= patience):
                 break
             else:
                 near = links.near[queue[0] & _NODE]

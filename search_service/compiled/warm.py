@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from search_service.compiled.arrays import address_of
+from search_service.compiled.jit import forget_kept
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
 from search_service.shard.types import Dtype
 
+# A loop whose result cannot be kept is there all the same when it is called again, so
+# each of them may fail once.
+_TRIES = 12
+
+_log = logging.getLogger(__name__)
+
 
 def warm_up() -> None:
     """Call every loop once, on one node of one component.
 
-    Takes some seconds on a machine where nothing is kept yet, and a quarter of one after.
+    Takes some seconds on a machine where nothing is kept yet, and half of one after.
+    What is kept and damaged is removed; a full disk keeps nothing.
     """
+    for left in reversed(range(_TRIES)):
+        try:
+            _call_all()
+        except Exception as error:
+            if not left:
+                raise
+            _log.warning("compiled loops could not be read or kept: %s", error)
+            forget_kept()
+        else:
+            return
+
+
+def _call_all() -> None:
     metric = Metric.of(Dtype.F32, 1, inner_product=False)
     one = np.ones((1, 1), dtype=np.float32)
     near = np.full((1, 2), -1, dtype=np.int32)
@@ -27,7 +50,7 @@ def warm_up() -> None:
     found = np.zeros((1, 1), dtype=np.int64)
     side = np.empty(0, dtype=np.int32)
     at = address_of(one)
-    walk(metric, at, links, side, wanted, at, 1, 1, longs, found, flags)
+    walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])

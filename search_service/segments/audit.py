@@ -20,11 +20,9 @@ from search_service.segments.encoder import I8
 from search_service.segments.graph_view import GraphView
 from search_service.segments.rows import I64
 
-# Every query is answered with at least LEAST_CANDIDATES at LEAST_EXPANSION. The
-# audit asks for more: what it finds is found by queries too, even where another
-# batch size rounds the encoding of the same vector in another way.
-LEAST_CANDIDATES = 16
-LEAST_EXPANSION = 64
+# Less than LEAST_CANDIDATES at LEAST_EXPANSION (search_service/shard/segment_api.py):
+# what the audit finds is found by queries too, even where another batch size rounds the
+# encoding of the same vector in another way.
 _AUDIT_CANDIDATES = 12
 _AUDIT_EXPANSION = 48
 # A missed node is linked from so many of the nodes that were found in its place.

@@ -71,13 +71,15 @@ class GraphView:
         *,
         side: I32,
         wanted: Wanted = EVERY,
+        patience: int = UNBOUNDED,
         most: int = UNBOUNDED,
         goals: I64 = _NONE,
     ) -> tuple[I64, Flags]:
         """Return int64 [B, count] wanted nodes, nearest first, padded with -1.
 
         `queries` is [B, width]; `side` int32 are nodes to compare in any case. The
-        second result, bool [B], says which queries did not use up `most` comparisons.
+        second result, bool [B], says which queries made do with `most` comparisons, and
+        with `patience` before they had found `expansion` nodes.
         A query that comes by its goal, int64 [B], ends with it alone.
         """
         found = np.empty((len(queries), count), dtype=np.int64)
@@ -94,6 +96,7 @@ class GraphView:
             wanted,
             address_of(scalars),
             max(expansion, count),
+            patience,
             most,
             goals,
             found,

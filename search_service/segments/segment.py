@@ -11,7 +11,6 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import I32, Flags
 from search_service.compiled.walk import Wanted
-from search_service.segments.audit import LEAST_CANDIDATES, LEAST_EXPANSION
 from search_service.segments.checksums import check_file
 from search_service.segments.encoder import Encoder
 from search_service.segments.errors import SegmentDamaged
@@ -28,6 +27,7 @@ from search_service.segments.manifest import (
 )
 from search_service.segments.ordinal_map import OrdinalMap
 from search_service.segments.rows import I64, RowLayout, RowMatrix
+from search_service.shard.segment_api import LEAST_CANDIDATES, LEAST_EXPANSION
 
 
 class Segment:
@@ -121,14 +121,21 @@ class Segment:
         Raises:
             SegmentDamaged: a row that was found is not what was written.
         """
-        return self.wanted_candidates(queries, count, expansion, EVERY, UNBOUNDED)[0]
+        return self.wanted_candidates(queries, count, expansion, EVERY, UNBOUNDED, UNBOUNDED)[0]
 
     def wanted_candidates(
-        self, queries: F32, count: int, expansion: int, wanted: Wanted, most: int
+        self,
+        queries: F32,
+        count: int,
+        expansion: int,
+        wanted: Wanted,
+        patience: int,
+        most: int,
     ) -> tuple[I64, Flags]:
         """As `candidates`, of wanted nodes only, with at most `most` comparisons a query.
 
-        The second result, bool [B], is false where those did not suffice.
+        The second result, bool [B], is false where those did not suffice, or `patience`
+        not for `expansion` nodes.
 
         Raises:
             SegmentDamaged: as `candidates` does.
@@ -139,6 +146,7 @@ class Segment:
             max(expansion, LEAST_EXPANSION),
             side=self._side,
             wanted=wanted,
+            patience=patience,
             most=most,
         )
         self.check_rows(nodes)

@@ -30,6 +30,8 @@ def scores_each(rows: F32, nodes: I64, queries: F32) -> F32:
 def scores_of_pairs(rows: F32, which: I64, queries: F32, number: I64) -> F32:
     """Return float32 [n]: row `which` with query `number`, int64 [n] both, as above."""
     scores = np.empty(len(which), dtype=np.float32)
+    # Columns of an array of pairs are not contiguous, and Numba would compile for those.
+    which, number = np.ascontiguousarray(which), np.ascontiguousarray(number)
     width = queries.shape[1]
     products_of_pairs(
         _product(), address_of(rows), which, address_of(queries), number, width, scores

@@ -22,6 +22,16 @@ class Sealed:
         self.one_each = len(self.ordinals) == self.nodes
         self._sorted, self._node_of = self._by_ordinal()
 
+    def count_between(self, ordinals: I64) -> int:
+        """Count those of `ordinals`, int64 [m] ascending, that can be here.
+
+        A segment holds what was live of a range of ordinals, so what is live is here.
+        """
+        if not len(self._sorted):
+            return 0
+        first = np.searchsorted(ordinals, self._sorted[0])
+        return int(np.searchsorted(ordinals, self._sorted[-1], side="right") - first)
+
     def locate(self, ordinals: I64) -> tuple[I64, I64]:
         """Find which of `ordinals` are here: (ordinals, their nodes), int64 [m]."""
         if not len(self._sorted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,8 +113,7 @@ def _scan_sparse(source: Sealed, queries: F32, rows: I64, lanes: Lanes, into: Ca
         some = rows[start : start + ROWS_PER_GATHER]
         if len(queries) > FEW_QUERIES:
             return into.choose(queries @ source.rows[some].T)
-        each = np.broadcast_to(some, (len(queries), len(some)))
-        return into.choose(scores_each(source.rows, np.ascontiguousarray(each), queries))
+        return into.choose(scores_each(source.rows, np.tile(some, (len(queries), 1)), queries))
 
     starts = range(0, len(rows), ROWS_PER_GATHER)
     for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
@@ -132,108 +131,56 @@ def search_graphs(
 ) -> None:
     """Compare `count` graph candidates from each segment, and what has no graph."""
 
-    def find(part: _Part) -> I64:
+    def find(part: Part) -> I64:
         return part.sealed.segment.candidates(queries[part.span], count, expansion)
 
-    for sealed, nodes, scores in _found(snapshot, queries, find, lanes):
+    for sealed, nodes, scores in found(graphs_of(snapshot), queries, find, lanes):
         if sealed.nodes > count:  # else those are all that it has
             sure = max(1, int(SURE_SHARE * count))
             into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
         scores[~_alive(snapshot, sealed, nodes)] = LEAST
         into.take_each(sealed, nodes, into.choose(scores))
-    _scan_flat(snapshot, queries, None, lanes, into)
+    scan_flat(snapshot, queries, None, lanes, into)
 
 
-def search_graphs_filtered(
-    snapshot: Snapshot,
-    queries: F32,
-    *,
-    count: int,
-    expansion: int,
-    allowed: Flags,
-    most: int,
-    lanes: Lanes,
-    into: Candidates,
-) -> Flags:
-    """As `search_graphs`, of allowed ordinals only; up to `most` comparisons a graph.
-
-    Returns bool [B]: the queries for which those sufficed in every graph.
-    """
-    full = np.ones(len(queries), dtype=np.bool_)
-
-    def find(part: _Part) -> I64:
-        wanted = part.sealed.wanted(snapshot.died_at, snapshot.epoch, allowed)
-        nodes, ended = part.sealed.segment.wanted_candidates(
-            queries[part.span], count, expansion, wanted, most
-        )
-        full[part.span] &= ended  # a graph that was walked to its end has no more
-        return nodes
-
-    for sealed, nodes, scores in _found(snapshot, queries, find, lanes):
-        into.take_each(sealed, nodes, into.choose(scores))
-    _scan_flat(snapshot, queries, allowed, lanes, into)
-    return full
-
-
-def scan_compact(
-    snapshot: Snapshot,
-    queries: F32,
-    *,
-    count: int,
-    allowed: Flags,
-    lanes: Lanes,
-    into: Candidates,
-) -> None:
-    """Compare all allowed rows in the form of the graphs, and the best `count` exactly."""
-    matching = {
-        id(sealed): _matching_nodes(snapshot, sealed, allowed)
-        for sealed in snapshot.sealed
-        if sealed.segment.has_graph
-    }
-
-    def find(part: _Part) -> I64:
-        nodes = matching[id(part.sealed)][part.share :: part.shares]
-        return part.sealed.segment.nearest_of(nodes, queries[part.span], count)
-
-    for sealed, nodes, scores in _found(snapshot, queries, find, lanes, share_nodes=True):
-        into.take_each(sealed, nodes, into.choose(scores))
-    _scan_flat(snapshot, queries, allowed, lanes, into)
+def graphs_of(snapshot: Snapshot) -> list[Sealed]:
+    """Return the segments with a graph."""
+    return [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """What one thread does: some queries, in one graph, or in a share of its nodes."""
 
     sealed: Sealed
     span: slice
-    share: int = 0
-    shares: int = 1
+    share: int
+    shares: int
 
 
-def _found(
-    snapshot: Snapshot,
+def found(
+    graphs: Sequence[Sealed],
     queries: F32,
-    find: Callable[[_Part], I64],
+    find: Callable[[Part], I64],
     lanes: Lanes,
     *,
     share_nodes: bool = False,
 ) -> Iterator[tuple[Sealed, I64, F32]]:
-    """Yield for each segment with a graph the nodes found, int64 [B, C], and their scores.
+    """Yield for each graph the nodes found, int64 [B, C], and their scores.
 
     Scores are exact, float32 [B, C], -inf where there is no node.
     """
-    graphs = [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
     # Walks differ in length: smaller parts leave less to wait for at the end.
     step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
     shares = lanes.threads if share_nodes and len(queries) < lanes.threads else 1
     parts = [
-        _Part(sealed, slice(start, start + step), share, shares)
+        Part(sealed, slice(start, start + step), share, shares)
         for sealed in graphs
         for start in range(0, len(queries), step)
         for share in range(shares)
     ]
 
-    def find_and_score(part: _Part) -> tuple[I64, F32]:
+    def find_and_score(part: Part) -> tuple[I64, F32]:
         nodes = find(part)
         return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
 
@@ -247,7 +194,7 @@ def _found(
         yield sealed, nodes, scores
 
 
-def _scan_flat(
+def scan_flat(
     snapshot: Snapshot, queries: F32, allowed: Flags | None, lanes: Lanes, into: Candidates
 ) -> None:
     """Compare the rows of segments without a graph, and the head's."""
@@ -259,12 +206,6 @@ def _scan_flat(
             live &= allowed[sealed.ordinals]
         _scan_dense(sealed, queries, sealed.any_of(live), lanes, into)
     scan_head(snapshot, queries, allowed, lanes, into)
-
-
-def _matching_nodes(snapshot: Snapshot, sealed: Sealed, allowed: Flags) -> I64:
-    """Return the nodes with a live ordinal that is allowed, int64 [n], ascending."""
-    counting = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
-    return np.flatnonzero(sealed.any_of(counting))
 
 
 def _alive(snapshot: Snapshot, sealed: Sealed, nodes: I64) -> Flags:

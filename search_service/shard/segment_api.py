@@ -23,6 +23,11 @@ from search_service.shard.types import IndexSettings
 
 I64 = npt.NDArray[np.int64]
 
+# A search of a graph asks for no less, whatever is asked for: the audit of a build
+# searches for every node by itself, with somewhat less.
+LEAST_CANDIDATES = 16
+LEAST_EXPANSION = 64
+
 
 class SegmentApi(Protocol):
     """An open, verified segment: N nodes over M ordinals."""
@@ -60,11 +65,18 @@ class SegmentApi(Protocol):
         """
 
     def wanted_candidates(
-        self, queries: F32, count: int, expansion: int, wanted: Wanted, most: int
+        self,
+        queries: F32,
+        count: int,
+        expansion: int,
+        wanted: Wanted,
+        patience: int,
+        most: int,
     ) -> tuple[I64, Flags]:
         """As `candidates`, of wanted nodes only, with at most `most` comparisons a query.
 
-        The second result, bool [B], is false for queries that this did not suffice for.
+        A query that has not found `expansion` nodes after `patience` is given up as well.
+        The second result, bool [B], is false for those that were.
         """
 
     def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:

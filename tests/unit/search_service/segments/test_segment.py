@@ -78,7 +78,7 @@ def test_only_wanted_nodes_are_found(segment: Segment) -> None:
     died_at = np.full(COUNT + 1, 100, dtype=np.int64)
     died_at[::20] = 3
     wanted = Wanted(False, segment.offsets, segment.ordinals, died_at, 5, allowed)
-    found, ended = segment.wanted_candidates(QUERIES, 20, 64, wanted, 1 << 40)
+    found, ended = segment.wanted_candidates(QUERIES, 20, 64, wanted, 1 << 40, 1 << 40)
     assert ended.all()
     counting = allowed[segment.ordinals] & (died_at[segment.ordinals] > 5)
     nodes = np.flatnonzero(counting)
@@ -92,10 +92,12 @@ def test_a_walk_that_uses_up_its_comparisons_says_so(segment: Segment) -> None:
     nothing = np.zeros(COUNT + 1, dtype=np.bool_)
     alive = np.full(COUNT + 1, 100, dtype=np.int64)
     wanted = Wanted(False, segment.offsets, segment.ordinals, alive, 5, nothing)
-    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 200)
+    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 1 << 40, 200)
     assert not ended.any()
     assert (found == -1).all()
-    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 1 << 40)
+    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 200, 1 << 40)
+    assert not ended.any()
+    found, ended = segment.wanted_candidates(QUERIES[:4], 20, 64, wanted, 1 << 40, 1 << 40)
     assert ended.all()
     assert (found == -1).all()
 
