@@ -25,7 +25,7 @@ class _Values:
 
 _VALUES = {
     Preset.FAST: _Values(connectivity=24, expansion_add=160, expansion_search=96),
-    Preset.BALANCED: _Values(connectivity=32, expansion_add=320, expansion_search=256),
+    Preset.BALANCED: _Values(connectivity=32, expansion_add=240, expansion_search=320),
     Preset.ACCURATE: _Values(connectivity=32, expansion_add=400, expansion_search=512),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
-from search_service.shard.candidates import MARGIN, Candidates, Ranked
+from search_service.shard.candidates import LEAST_FLOOR, MARGIN, Candidates, Ranked
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Sealed
@@ -109,14 +109,17 @@ def _search_living(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> 
     )
     found = _search_matches(snapshot, task, living, fetch, lanes)
     kinds = tuple(
-        PlanKind.GRAPH if kind is PlanKind.GRAPH_FILTERED else PlanKind.EXACT_FALLBACK
+        PlanKind.GRAPH if kind is PlanKind.GRAPH_FILTERED else PlanKind.COMPACT_FALLBACK
         for kind in found.kinds
     )
-    if PlanKind.EXACT_FALLBACK not in kinds:
-        return replace(found, kinds=kinds)
-    return _replaced(
-        replace(found, kinds=kinds), np.arange(len(kinds)), _scan(snapshot, task, lanes)
-    )
+    found = replace(found, kinds=kinds)
+    # What no graph reaches must not be missing where there is nothing else.
+    some = np.bincount(found.ranked.query, minlength=len(kinds))
+    open_below = task.floor <= LEAST_FLOOR
+    short = np.flatnonzero((some < min(task.count, snapshot.items)) & open_below)
+    if not len(short):
+        return found
+    return _replaced(found, short, _scan(snapshot, _part(task, short), lanes))
 
 
 def _search_matches(

@@ -53,9 +53,9 @@ class Way:
 WAYS = (
     Way("fast", Dtype.I8, 24, 160, True),
     Way("light", Dtype.I8, 32, 200, True),
-    Way("balanced", Dtype.I8, 32, 320, True),
+    Way("balanced", Dtype.I8, 32, 240, True),
     Way("accurate", Dtype.I8, 32, 400, True),
-    Way("bf16", Dtype.BF16, 32, 320, True),
+    Way("bf16", Dtype.BF16, 32, 240, True),
     Way("full", Dtype.BF16, 32, 200, False),
 )
 
