@@ -48,8 +48,8 @@ class _PlanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanKind.Val
     it exactly.
     """
     PLAN_KIND_COMPACT_FALLBACK: _PlanKind.ValueType  # 7
-    """What meets the filter lay too far off for the graph, and was compared as with
-    PLAN_KIND_COMPACT_FILTERED.
+    """What counts lay too far off for the graph, because of the filter or of many deleted
+    items, and was compared as with PLAN_KIND_COMPACT_FILTERED.
     """
 
 class PlanKind(_PlanKind, metaclass=_PlanKindEnumTypeWrapper):
@@ -72,8 +72,8 @@ PLAN_KIND_COMPACT_FILTERED: PlanKind.ValueType  # 6
 it exactly.
 """
 PLAN_KIND_COMPACT_FALLBACK: PlanKind.ValueType  # 7
-"""What meets the filter lay too far off for the graph, and was compared as with
-PLAN_KIND_COMPACT_FILTERED.
+"""What counts lay too far off for the graph, because of the filter or of many deleted
+items, and was compared as with PLAN_KIND_COMPACT_FILTERED.
 """
 Global___PlanKind: _TypeAlias = PlanKind  # noqa: Y015
 
