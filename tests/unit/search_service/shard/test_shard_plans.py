@@ -53,7 +53,8 @@ def test_a_graph_without_matches_is_not_searched(tmp_path: Path) -> None:
     """All matches are in the second of two graphs, and in the head."""
     shard = create(tmp_path, make_spec(24), STILL)
     older = random_units(60_000, 24, seed=6)
-    fill(shard, older)
+    fill(shard, older[:40_000])
+    fill(shard, older[40_000:], first=40_000)
     build(shard)
     fill(shard, VECTORS[:11_000], first=100_000)
     build(shard)
