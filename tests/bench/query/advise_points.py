@@ -36,7 +36,7 @@ _LIMIT = 10
 _BATCH = 4_096
 _PASSES = 3
 _NO_SIDE = np.empty(0, dtype=np.int32)
-_EXPANSIONS = (64, 96, 128, 256, 512, 1_024)
+_EXPANSIONS = (64, 96, 128, 256, 320, 512, 1_024)
 
 
 @dataclass(frozen=True, slots=True)
