@@ -15,8 +15,8 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 _HERE = Path(__file__).parent
 
 
-def _kept_in() -> str:
-    """Return a folder for what is made of these very sources.
+def _digest() -> str:
+    """Return what stands for these very sources.
 
     Numba knows a kept loop by the file that it is in, and not by those whose functions
     were compiled into it.
@@ -24,18 +24,28 @@ def _kept_in() -> str:
     digest = hashlib.sha256()
     for path in sorted(_HERE.glob("*.py")):
         digest.update(path.read_bytes())
-    in_tree = os.access(_HERE, os.W_OK)
-    root = _HERE / "__pycache__" if in_tree else Path.home() / ".cache" / "lookalike"
-    return str(root / f"compiled-{digest.hexdigest()[:16]}")
+    return digest.hexdigest()[:16]
+
+
+def _kept_in(named: str) -> Path:
+    """Return a folder of our own below the one that was named, or where we can write."""
+    if named:
+        root = Path(named)
+    elif os.access(_HERE, os.W_OK):
+        root = _HERE / "__pycache__"
+    else:
+        root = Path(os.path.expanduser("~/.cache"))  # stays as it is where there is no home
+    return root / f"lookalike-{_digest()}"
 
 
 _config: Any = numba.config  # its names are made at run time
-_config.CACHE_DIR = _config.CACHE_DIR or _kept_in()
+_KEPT_IN = _kept_in(_config.CACHE_DIR)
+_config.CACHE_DIR = str(_KEPT_IN)
 
 
 def forget_kept() -> None:
-    """Remove what is kept, as far as that can be done."""
-    shutil.rmtree(_config.CACHE_DIR, ignore_errors=True)
+    """Remove what we keep, as far as that can be done."""
+    shutil.rmtree(_KEPT_IN, ignore_errors=True)
 
 
 def compiled(loop: _Loop) -> _Loop:

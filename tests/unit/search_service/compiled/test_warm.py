@@ -34,9 +34,12 @@ def test_loops_are_kept_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
     assert len(kept) >= 5
     for path in kept:
         path.write_bytes(path.read_bytes()[:100])
+    others = tmp_path / "of-another-program"
+    others.write_text("kept by somebody else")
     done = run(WARM, NUMBA_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "could not be read" in done.stderr
+    assert others.exists()
 
 
 def test_queries_have_nothing_compiled_that_is_not_warmed_up(tmp_path: Path) -> None:
