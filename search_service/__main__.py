@@ -204,7 +204,7 @@ def _on_fatal() -> None:
 def _spare_collector() -> None:
     """Keep what is there by now out of later garbage collections.
 
-    It stays for good, and to go through it again stopped all searches for 5 to 10 ms.
+    It stays for good, and going through it again would stop all searches meanwhile.
     """
     gc.collect()
     gc.freeze()

@@ -40,7 +40,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Scores that may be among the best: their query and column int64 [n], float32 [n].
+    """Scores that may be among the best: their row and column int64 [n], float32 [n].
 
     `least`, float32 [B], is what the others were below; `compared` their number.
     """
@@ -77,30 +77,40 @@ class Candidates:
         self._parts: list[_Part] = []
         self.compared = 0
 
-    def choose(self, scores: F32) -> Chosen:
+    def choose(self, scores: F32, numbers: I64 | None = None) -> Chosen:
         """Pick from float32 scores [B, n], -inf for none; safe from several threads.
 
-        What others took meanwhile may not be seen: then more is chosen, never less.
+        With `numbers`, int64 [b], the scores are those of these queries, [b, n]. What
+        others took meanwhile may not be seen: then more is chosen, never less.
         """
         least, width = self._least, scores.shape[1]
+        mine = least if numbers is None else least[numbers]
         if width > self._count:
             # The count-th best of one block is a bound for the best of all blocks.
             place = width - self._count
             kth = np.partition(scores, place, axis=1)[:, place]
-            least = np.maximum(least, kth - MARGIN)
-        query, column = np.nonzero(scores >= least[:, None])
+            mine = np.maximum(mine, kth - MARGIN)
+        if numbers is None:
+            least = mine
+        else:
+            least = least.copy()
+            least[numbers] = mine
+        query, column = np.nonzero(scores >= mine[:, None])
         return Chosen(least, query, column, scores[query, column], width)
 
     def take(self, source: Source, rows: I64, chosen: Chosen) -> None:
         """Keep what was chosen from columns that stand for `rows`, int64 [n]."""
-        self._keep(source, rows[chosen.column], chosen, exact=False)
+        self._keep(source, chosen.query, rows[chosen.column], chosen, exact=False)
 
-    def take_each(self, source: Source, rows: I64, chosen: Chosen) -> None:
-        """Keep what was chosen where each query has rows of its own: int64 [B, n].
+    def take_each(self, source: Source, rows: I64, scores: F32, numbers: I64 | None = None) -> None:
+        """Keep the best where each query has rows of its own: int64 and float32 [B, n].
 
-        Their scores are exact already (`search_service.shard.exact`).
+        Their scores are exact already (`search_service.shard.exact`). `numbers` as for
+        `choose`.
         """
-        self._keep(source, rows[chosen.query, chosen.column], chosen, exact=True)
+        chosen = self.choose(scores, numbers)
+        query = chosen.query if numbers is None else numbers[chosen.query]
+        self._keep(source, query, rows[chosen.query, chosen.column], chosen, exact=True)
 
     def reach(self, radius: F32) -> None:
         """Say down to which score, float32 [B], a source gave all its rows."""
@@ -136,11 +146,11 @@ class Candidates:
         order = np.lexsort((-score, query))
         return Ranked(query[order], np.concatenate(ordinals)[order], score[order])
 
-    def _keep(self, source: Source, rows: I64, chosen: Chosen, *, exact: bool) -> None:
+    def _keep(self, source: Source, query: I64, rows: I64, chosen: Chosen, *, exact: bool) -> None:
         self.compared += chosen.compared
         self._least = np.maximum(self._least, chosen.least)
         if len(rows):
-            self._parts.append(_Part(source, chosen.query, rows, chosen.score, exact))
+            self._parts.append(_Part(source, query, rows, chosen.score, exact))
 
     def _close_enough(self) -> list[Flags | slice]:
         """Say for each part which rows reach the count-th best over all parts."""

@@ -17,8 +17,7 @@ from search_service.shard.search_filtered import Scan, Walk, Way, search_filtere
 from search_service.shard.segment_api import I64, LEAST_EXPANSION
 from search_service.shard.types import PlanKind
 
-# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB, less than a
-# millisecond.
+# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB.
 MAX_GATHERED = 4_096
 # Past this many candidates a query, or this share of the nodes, a scan is cheaper.
 MAX_FETCH = 4_096
@@ -44,6 +43,13 @@ WALK_COST = 3
 MOST_WALK = 2.0
 PATIENCE = 4.0
 MORE = 1_000  # comparisons on the way there
+# What an answer is called that only leaves out what is dead.
+_UNFILTERED = {
+    PlanKind.GRAPH_FILTERED: PlanKind.GRAPH,
+    PlanKind.COMPACT_FILTERED: PlanKind.COMPACT_FALLBACK,
+    PlanKind.COMPACT_FALLBACK: PlanKind.COMPACT_FALLBACK,
+    PlanKind.EXACT_FILTERED: PlanKind.EXACT_FALLBACK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +114,7 @@ def _search_living(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> 
         np.ones(snapshot.upto, dtype=np.bool_),
     )
     found = _search_matches(snapshot, task, living, fetch, lanes)
-    kinds = tuple(
-        PlanKind.GRAPH if kind is PlanKind.GRAPH_FILTERED else PlanKind.COMPACT_FALLBACK
-        for kind in found.kinds
-    )
+    kinds = tuple(_UNFILTERED[kind] for kind in found.kinds)
     found = replace(found, kinds=kinds)
     # What no graph reaches must not be missing where there is nothing else.
     some = np.bincount(found.ranked.query, minlength=len(kinds))
@@ -125,12 +128,17 @@ def _search_living(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> 
 def _search_matches(
     snapshot: Snapshot, task: Task, matches: Matches, fetch: int, lanes: Lanes
 ) -> Answer:
-    into = Candidates(task.queries, task.count, task.floor)
     expansion = max(task.expansion, fetch, LEAST_EXPANSION)
     ways: dict[Sealed, Way] = {}
     for sealed in graphs_of(snapshot):
         if count := sealed.count_between(matches.ordinals):
             ways[sealed] = _way(sealed, count, expansion, task.count)
+    walked = any(isinstance(way, Walk) for way in ways.values())
+    # Many queries would re-rank more rows than match, one by one; those share the rows.
+    reranked = len(task.queries) * _scanned(task.count)
+    if not walked and reranked >= len(matches.ordinals):
+        return _scan(snapshot, replace(task, matches=matches), lanes)
+    into = Candidates(task.queries, task.count, task.floor)
     given_up = search_filtered(
         snapshot,
         task.queries,
@@ -142,7 +150,6 @@ def _search_matches(
         lanes=lanes,
         into=into,
     )
-    walked = any(isinstance(way, Walk) for way in ways.values())
     kind = PlanKind.GRAPH_FILTERED if walked else PlanKind.COMPACT_FILTERED
     kinds = tuple(PlanKind.COMPACT_FALLBACK if short else kind for short in given_up.tolist())
     ranked = into.rank(snapshot, matches.allowed)
@@ -154,7 +161,7 @@ def _way(sealed: Sealed, matches: int, expansion: int, count: int) -> Way:
     met = expansion * sealed.nodes / matches
     comparisons = WALK_COMPARISONS * met
     if WALK_COST * comparisons > matches:
-        return Scan(count * SCAN_OVERFETCH + SCAN_OVERFETCH_MORE)
+        return Scan(_scanned(count))
     return Walk(int(PATIENCE * met) + MORE, int(MOST_WALK * comparisons) + MORE)
 
 
@@ -178,8 +185,7 @@ def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
         return None
     if task.matches is not None:
         fetch = _fetch(task.count)
-        ranked = task.count * SCAN_OVERFETCH + SCAN_OVERFETCH_MORE
-        few = len(task.matches.ordinals) <= max(MAX_GATHERED, ranked)
+        few = len(task.matches.ordinals) <= max(MAX_GATHERED, _scanned(task.count))
     else:
         # Items in the head hide dead nodes here; the fallback is there for what is left.
         live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
@@ -190,6 +196,11 @@ def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
 
 def _fetch(count: int) -> int:
     return int(count * OVERFETCH) + OVERFETCH_MORE
+
+
+def _scanned(count: int) -> int:
+    """Return how many rows are re-ranked of a scan in the graph's form."""
+    return count * SCAN_OVERFETCH + SCAN_OVERFETCH_MORE
 
 
 def _certain(ranked: Ranked, radius: F32) -> I64:

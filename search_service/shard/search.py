@@ -139,7 +139,7 @@ def search_graphs(
             sure = max(1, int(SURE_SHARE * count))
             into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
         scores[~_alive(snapshot, sealed, nodes)] = LEAST
-        into.take_each(sealed, nodes, into.choose(scores))
+        into.take_each(sealed, nodes, scores)
     scan_flat(snapshot, queries, None, lanes, into)
 
 

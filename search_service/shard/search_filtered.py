@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Sealed
 from search_service.shard.search import Part, found, graphs_of, scan_flat
 from search_service.shard.segment_api import I64
+
+# Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
+ROWS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def search_filtered(
 
     for sealed, nodes, scores in found(list(walks), queries, walk, lanes):
         scores[given_up[sealed]] = LEAST  # they are found again below
-        into.take_each(sealed, nodes, into.choose(scores))
+        into.take_each(sealed, nodes, scores)
     for sealed in graphs_of(snapshot):
         way = ways.get(sealed)
         if isinstance(way, Scan):
@@ -93,15 +96,16 @@ def _scan(
     """Compare the matches of one graph with the queries `numbers`, int64 [n]."""
     counting = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
     matching = np.flatnonzero(sealed.any_of(counting))
-    some = queries[numbers]
+    if not len(matching):
+        return
+    step = max(1, ROWS_AT_A_TIME // scan.count)
+    for start in range(0, len(numbers), step):
+        these = numbers[start : start + step]
+        some = queries[these]
 
-    def find(part: Part) -> I64:
-        nodes = np.ascontiguousarray(matching[part.share :: part.shares])
-        return sealed.segment.nearest_of(nodes, some[part.span], min(scan.count, len(nodes)))
+        def find(part: Part, some: F32 = some) -> I64:
+            nodes = np.ascontiguousarray(matching[part.share :: part.shares])
+            return sealed.segment.nearest_of(nodes, some[part.span], min(scan.count, len(nodes)))
 
-    graphs: Sequence[Sealed] = [sealed] if len(matching) else []
-    for _, nodes, scores in found(graphs, some, find, lanes, share_nodes=True):
-        every = np.full((len(queries), nodes.shape[1]), -1, dtype=np.int64)
-        least = np.full(every.shape, LEAST, dtype=np.float32)
-        every[numbers], least[numbers] = nodes, scores
-        into.take_each(sealed, every, into.choose(least))
+        for _, nodes, scores in found([sealed], some, find, lanes, share_nodes=True):
+            into.take_each(sealed, nodes, scores, these)

@@ -77,3 +77,44 @@ def test_a_replaced_vector_that_stands_in_a_graph_is_not_found(tmp_path: Path) -
         assert "item-3" not in [hit.id for hit in search(shard, QUERY, filter=condition, limit=50)]
     assert search(shard, -QUERY)[0].id == "item-3"
     shard.close()
+
+
+def test_many_queries_get_the_answers_that_each_gets_alone(tmp_path: Path) -> None:
+    shard = create(tmp_path, make_spec(24), STILL)
+    fill(shard, VECTORS)
+    build(shard)
+    kinds = set()
+    for kept in (5_000, 6_500, 13_500):
+        condition = Range(("number",), less_than=float(kept))
+        together = shard.query(QueryRequest(VECTORS[:40], 10, condition)).result(60)
+        alone = [
+            shard.query(QueryRequest(VECTORS[row : row + 1], 10, condition)).result(60)[0]
+            for row in range(40)
+        ]
+        kinds |= {(together[0].plan.kind, alone[0].plan.kind)}
+        same = [
+            len({hit.id for hit in one.hits} & {hit.id for hit in other.hits})
+            for one, other in zip(together, alone, strict=True)
+        ]
+        assert sum(same) >= 0.98 * 400
+    assert (PlanKind.EXACT_FILTERED, PlanKind.COMPACT_FILTERED) in kinds
+    assert (PlanKind.GRAPH_FILTERED, PlanKind.GRAPH_FILTERED) in kinds
+    shard.close()
+
+
+def test_many_queries_whose_walks_are_given_up_are_scanned_in_parts(tmp_path: Path) -> None:
+    """Every query's own vector is what its filter leaves out, and 30,000 around it."""
+    shard = create(tmp_path, make_spec(24), STILL)
+    vectors = random_units(36_000, 24, seed=1)
+    query = vectors[17]
+    order = np.argsort(-(vectors @ query))
+    fill(shard, vectors[order][::-1].copy())  # number 0 is the farthest
+    build(shard)
+    condition = Range(("number",), less_than=18_000.0)
+    queries = np.repeat(query[None], 120, axis=0)
+    request = QueryRequest(queries, 10, condition, expansion_search=16)
+    outcomes = shard.query(request).result(60)
+    wanted = [f"item-{number}" for number in range(17_999, 17_989, -1)]
+    assert {one.plan.kind for one in outcomes} == {PlanKind.COMPACT_FALLBACK}
+    assert all([hit.id for hit in one.hits] == wanted for one in outcomes)
+    shard.close()
