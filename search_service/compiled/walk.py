@@ -1,11 +1,11 @@
 """Searches an HNSW graph: the same walk as usearch's, without waiting for memory.
 
-A walk visits nodes all over the memory, and a step waits for the vector of a node
-about three times as long as it compares it: of 200,000 x 256 bytes, usearch 2.26.6
-took 375 ns a comparison, and the same comparisons took 75 to 100 with each node's
-vector asked for some nodes ahead (2 cores of an AMD EPYC with AVX2; `make
-bench-search ONLY=2`). The walk also looks only for nodes that are wanted, serves
-several threads at once, and ends where its comparisons are used up.
+A walk visits nodes all over the memory, and waits for the vector of each much longer
+than it compares it: of 200,000 x 256 bytes, usearch 2.26.6 took 556 to 665 ns a
+comparison, and the same comparisons 111 to 123 with each node's vector asked for some
+nodes ahead (2 cores of an AMD EPYC with AVX2; `python -m tests.bench.search.walk
+--items 200000`). The walk also looks only for nodes that are wanted, serves several
+threads at once, and ends where its comparisons are used up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from search_service.compiled.intrinsics import prefetch
 from search_service.compiled.jit import compiled, inlined
 from search_service.compiled.metric import Metric, rank_of
 
-# Vectors asked for ahead of the one that is compared: 3 and 10 were a tenth slower.
+# Vectors asked for ahead of the one that is compared; fewer come late, and more than
+# the processor keeps track of wait for each other.
 _AHEAD = 6
 # Bytes of links: half of them is what a node of 32 links has on average.
 _LINKS_FETCHED = 192

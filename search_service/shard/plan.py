@@ -32,8 +32,9 @@ OVERFETCH_MORE = 32
 SCAN_OVERFETCH = 16
 SCAN_OVERFETCH_MORE = 1_024
 FALLBACK_OVERFETCH_MORE = 4_096
-# A walk that keeps `expansion` nodes compares about 21 times as many (of 200,000 nodes
-# with 32 links), and when a filter keeps a share of them, the more: one over the share.
+# A walk that keeps `expansion` nodes compares 20 (of 256) to 29 (of 64) times as many
+# (tests/bench/search/walk.py, 200,000 nodes with 32 links), and when a filter keeps a
+# share of them, the more: one over the share.
 WALK_COMPARISONS = 21
 # What a comparison costs a walk, in those of a scan, which goes through the memory.
 WALK_COST = 3
