@@ -39,6 +39,7 @@ class PlanKind(StrEnum):
     EXACT_FALLBACK = "exact_fallback"
     COMPACT_FILTERED = "compact_filtered"
     COMPACT_FALLBACK = "compact_fallback"
+    COMPACT = "compact"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.metric import as_scalars
 from search_service.compiled.usearch_file import add_links
 from search_service.segments.audit import repair
 from search_service.segments.checksums import check_file, sum_file
 from search_service.segments.collector import Collector
-from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
+from search_service.segments.encoder import Encoder, read_encoder
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.files import publish_directory, remove_tree
+from search_service.segments.fitting import choose, choose_for_scans
 from search_service.segments.graph import Graph
 from search_service.segments.graph_view import GraphView
 from search_service.segments.manifest import (
+    CODES,
     DIGESTS,
     ENCODER,
     GRAPH,
@@ -43,12 +46,6 @@ from search_service.shard.types import IndexSettings
 
 # Rows read, encoded and inserted at a time: 8 MiB of 512-dimensional rows.
 BATCH_ROWS = 4_096
-# The PCA basis is fitted anew when it keeps this much less of newer rows' variance …
-ENERGY_DROP = 0.03
-# … of which there are enough to say so, and when a new one would keep more of it.
-_LEAST_DRIFT_ROWS = 1_000
-_LEAST_GAIN = 0.01
-
 VectorSource = Callable[[int, int, int], Iterator[tuple[I64, F32]]]
 """(after_ordinal, upto_ordinal, batch) → batches of live (ordinals, vectors)."""
 
@@ -122,16 +119,23 @@ class Assembly:
         ordinals, nodes = self._collect(directory, plan, base)
         rows = self._map(directory, nodes)
         side: I64 = np.empty(0, dtype=np.int64)
-        encoder = Encoder.identity(self._identity.dimension)
+        names = [ENCODER, SIDE, ORDINALS, DIGESTS, ROW_SUMS]
         has_graph = plan.action is not Action.SEAL and nodes > 0
+        self._report(Step.FIT)
         if has_graph:
-            self._report(Step.FIT)
-            encoder, kept = self._choose_encoder(rows, base)
+            known, encoded = (base.encoder, base.manifest.nodes) if base else (None, 0)
+            encoder, kept = choose(rows, self._settings, known, encoded)
             self._insert(rows, encoder, base if kept else None, directory / GRAPH)
             side = self._audit(directory / GRAPH, encoder, rows)
+            names.append(GRAPH)
+        elif scanned := choose_for_scans(rows, self._settings, self._known_encoder(plan)):
+            encoder = scanned
+            self._encode(rows, encoder, directory / CODES)
+            names.append(CODES)
+        else:
+            encoder = Encoder.identity(self._identity.dimension)
         encoder.write(directory / ENCODER)
         side.astype("<i8").tofile(directory / SIDE)
-        names = [ENCODER, SIDE, ORDINALS, DIGESTS, ROW_SUMS, *([GRAPH] if has_graph else [])]
         write_manifest(
             directory,
             Manifest(
@@ -168,23 +172,6 @@ class Assembly:
             collector.close()
         return len(found.ordinals), collector.node_count
 
-    def _choose_encoder(self, rows: F32, base: _Base | None) -> tuple[Encoder, bool]:
-        """Return the encoder, and whether it is the base's."""
-        fresh = _sample(rows, 0)
-        if base is None:
-            return self._fit(fresh), False
-        newer = _sample(rows, base.manifest.nodes)
-        energy = base.encoder.energy_of(newer)
-        if len(newer) < _LEAST_DRIFT_ROWS or energy > base.manifest.captured_energy - ENERGY_DROP:
-            return base.encoder, True
-        refitted = self._fit(fresh)
-        if refitted.energy_of(newer) < energy + _LEAST_GAIN:
-            return base.encoder, True
-        return refitted, False
-
-    def _fit(self, sample: F32) -> Encoder:
-        return fit_encoder(sample, self._settings.graph_dimension, self._settings.dtype)
-
     def _insert(self, rows: F32, encoder: Encoder, base: _Base | None, path: Path) -> None:
         graph = Graph(self._settings, encoder.width, reduced=encoder.reduces)
         if base is not None:
@@ -195,6 +182,13 @@ class Assembly:
         self._report(Step.SAVE)
         graph.save(path)
         graph.close()
+
+    def _encode(self, rows: F32, encoder: Encoder, path: Path) -> None:
+        self._report(Step.SAVE)
+        with path.open("wb") as file:
+            for start in range(0, len(rows), BATCH_ROWS):
+                codes = encoder.encode(rows[start : start + BATCH_ROWS])
+                as_scalars(codes, self._settings.dtype).tofile(file)
 
     def _audit(self, path: Path, encoder: Encoder, rows: F32) -> I64:
         """Search what was written as queries will; link what is not reached.
@@ -222,23 +216,21 @@ class Assembly:
             self._layout.rows_per_block,
         ):
             raise SegmentDamaged(f"{name}: its rows are laid out in another way")
-        encoder = Encoder.read(
-            path / ENCODER,
-            self._identity.dimension,
-            manifest.graph_dimension,
-            manifest.quantum,
-            manifest.captured_energy,
-        )
-        return _Base(path, manifest, encoder)
+        return _Base(path, manifest, read_encoder(path, manifest))
+
+    def _known_encoder(self, plan: Plan) -> Encoder | None:
+        """Return the encoder of a seal's base, if it has one that is whole."""
+        path = self._root / plan.base
+        if not plan.base:
+            return None
+        try:
+            manifest = read_manifest(path, self._identity)
+            check_file(path / ENCODER, manifest.files[ENCODER])
+            return read_encoder(path, manifest)
+        except (SegmentDamaged, OSError):  # a build beside this one may have replaced it
+            return None
 
     def _map(self, directory: Path, nodes: int) -> F32:
         sizes = self._layout.chunk_sizes(nodes)
         paths = [self._layout.chunk_path(directory, chunk) for chunk in range(len(sizes))]
         return map_rows(paths, sizes, self._layout.dimension)
-
-
-def _sample(rows: F32, start: int) -> F32:
-    """Return up to SAMPLE_ROWS rows from `start` on, evenly spread."""
-    count = len(rows) - start
-    step = max(1, -(-count // SAMPLE_ROWS))
-    return np.ascontiguousarray(rows[start::step])

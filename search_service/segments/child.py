@@ -54,7 +54,7 @@ def _plan(
     covered = [segment.manifest.upto_ordinal for segment in current]
     upto_ordinal = max([job["upto_ordinal"], *covered])
     if job["seal_only"]:
-        return make_seal_plan(current, upto_ordinal)
+        return make_seal_plan(current, settings, upto_ordinal)
     return make_plan(current, live_ordinals(store, upto_ordinal), settings, upto_ordinal)
 
 

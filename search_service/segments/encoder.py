@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from lookalike.wire.vectors import F32
 from search_service.segments.errors import SegmentDamaged
+from search_service.segments.manifest import ENCODER, Manifest
 from search_service.shard.types import Dtype
 
 I8 = npt.NDArray[np.int8]
@@ -108,6 +109,21 @@ class Encoder:
             raise SegmentDamaged(f"{path.name}: does not fit its manifest")
         basis = values[dimension:].reshape(dimension, graph_dimension)
         return Encoder(values[:dimension], basis, quantum, captured_energy)
+
+
+def read_encoder(directory: Path, manifest: Manifest) -> Encoder:
+    """Read the encoder of a segment, whose file has been checked.
+
+    Raises:
+        SegmentDamaged: it does not fit the manifest.
+    """
+    return Encoder.read(
+        directory / ENCODER,
+        manifest.identity.dimension,
+        manifest.graph_dimension,
+        manifest.quantum,
+        manifest.captured_energy,
+    )
 
 
 def fit_encoder(sample: F32, graph_dimension: int, dtype: Dtype) -> Encoder:

@@ -14,20 +14,12 @@ import numpy as np
 from usearch import index as usearch
 
 from lookalike.wire.vectors import F32
+from search_service.segments.codes import uses_inner_product
 from search_service.segments.encoder import I8
-from search_service.shard.types import Dtype, IndexSettings
+from search_service.shard.types import IndexSettings
 
 # usearch's annotations leave out what they are for: enums and settable properties.
 _usearch: Any = usearch
-
-
-def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:
-    """Say how vectors are compared: by inner product, or by squared distance.
-
-    Unit vectors use the inner product, the same order and faster, but not as i8,
-    where rounding leaves them with unequal norms.
-    """
-    return not reduced and dtype is not Dtype.I8
 
 
 class Graph:

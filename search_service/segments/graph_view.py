@@ -13,12 +13,11 @@ import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import I32, Flags, address_of
-from search_service.compiled.metric import Metric, as_scalars
-from search_service.compiled.usearch_file import GraphParts, read_graph
-from search_service.compiled.walk import Wanted, compare_some, walk
+from search_service.compiled.usearch_file import read_graph
+from search_service.compiled.walk import Links, Wanted, walk
+from search_service.segments.codes import Codes, metric_of
 from search_service.segments.encoder import I8
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.graph import uses_inner_product
 from search_service.segments.rows import I64
 from search_service.shard.types import Dtype
 
@@ -32,12 +31,10 @@ UNBOUNDED = 1 << 62
 class GraphView:
     """Nodes 0 … N-1 over encoded vectors; all methods may run at the same time."""
 
-    def __init__(self, parts: GraphParts, metric: Metric, dtype: Dtype) -> None:
-        """Use `parts`; see `open`."""
-        self._parts = parts
-        self._codes = address_of(parts.codes)
-        self._metric = metric
-        self._dtype = dtype
+    def __init__(self, codes: Codes, links: Links) -> None:
+        """Use what a file held; see `open`."""
+        self.codes = codes
+        self._links = links
 
     @staticmethod
     def open(path: Path, dtype: Dtype, width: int, *, reduced: bool) -> GraphView:
@@ -46,22 +43,22 @@ class GraphView:
         Raises:
             SegmentDamaged: it is no such graph.
         """
-        metric = Metric.of(dtype, width, inner_product=uses_inner_product(dtype, reduced=reduced))
+        metric = metric_of(dtype, width, reduced=reduced)
         try:
             parts = read_graph(np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
         except (OSError, ValueError) as error:
             raise SegmentDamaged(f"{path.name}: {error}") from error
         if parts.codes.shape[1] != metric.width_bytes:
             raise SegmentDamaged(f"{path.name}: its vectors are not of {width} components")
-        return GraphView(parts, metric, dtype)
+        return GraphView(Codes(parts.codes, metric, dtype), parts.links)
 
     def __len__(self) -> int:
-        return len(self._parts.codes)
+        return len(self.codes)
 
     @property
     def near(self) -> I32:
         """Links on the lowest level, int32 [N, 2M], padded with -1."""
-        return self._parts.links.near
+        return self._links.near
 
     def search(
         self,
@@ -87,11 +84,11 @@ class GraphView:
         if not len(self) or not len(queries):
             found[:] = -1
             return found, ~ended
-        scalars = as_scalars(queries, self._dtype)
+        scalars = self.codes.scalars(queries)
         walk(
-            self._metric,
-            self._codes,
-            self._parts.links,
+            self.codes.metric,
+            self.codes.address,
+            self._links,
             side,
             wanted,
             address_of(scalars),
@@ -103,10 +100,3 @@ class GraphView:
             ended,
         )
         return found, ended
-
-    def nearest_of(self, nodes: I64, queries: F32 | I8, count: int) -> I64:
-        """Return int64 [B, count] of `nodes`, int64 [n], nearest first, padded with -1."""
-        found = np.empty((len(queries), count), dtype=np.int64)
-        scalars = as_scalars(queries, self._dtype)
-        compare_some(self._metric, self._codes, nodes, address_of(scalars), found)
-        return found

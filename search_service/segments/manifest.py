@@ -20,6 +20,7 @@ ORDINALS = "ordinals.i64"
 DIGESTS = "digests.u64"
 ENCODER = "encoder.f32"
 SIDE = "side.i64"
+CODES = "codes.u8"  # of a large segment without a graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Manifest:
     rows_per_chunk: int
     rows_per_block: int
     files: dict[str, FileSum]
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether vectors are there in the form that a graph has."""
+        return self.has_graph or CODES in self.files
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -48,7 +48,7 @@ class Plan:
     """Make one segment over the ordinals in (`after_ordinal`, `upto_ordinal`].
 
     It takes the place of the segments that lie inside that range. `base` is the
-    segment that EXTEND starts from.
+    segment that EXTEND starts from, or one whose encoder SEAL may use.
     """
 
     action: Action
@@ -86,12 +86,14 @@ def make_plan(
     return Plan(Action.BUILD, after, upto_ordinal)
 
 
-def make_seal_plan(current: Sequence[Current], upto_ordinal: int) -> Plan:
+def make_seal_plan(current: Sequence[Current], settings: IndexSettings, upto_ordinal: int) -> Plan:
     """Plan a segment without a graph over what no segment covers yet."""
     covered = _covered(sorted(current, key=lambda segment: segment.manifest.after_ordinal))
     if covered is not None and covered >= upto_ordinal:
         return Plan(Action.NOTHING, covered, upto_ordinal)
-    return Plan(Action.SEAL, covered or 0, upto_ordinal)
+    alike = [one for one in current if _is_encoded_as(one.manifest, settings)]
+    newest = max(alike, key=lambda one: one.manifest.upto_ordinal, default=None)
+    return Plan(Action.SEAL, covered or 0, upto_ordinal, newest.name if newest else "")
 
 
 def _settled(rest: Sequence[Current], live: I64, settings: IndexSettings) -> bool:
@@ -103,13 +105,19 @@ def _settled(rest: Sequence[Current], live: I64, settings: IndexSettings) -> boo
     return len(rest) == 1 and fit
 
 
+def _is_encoded_as(manifest: Manifest, settings: IndexSettings) -> bool:
+    return manifest.has_codes and (
+        manifest.settings.dtype == settings.dtype
+        and manifest.settings.graph_dimension == settings.graph_dimension
+    )
+
+
 def _usable(segment: Current, live: I64, settings: IndexSettings) -> bool:
     manifest = segment.manifest
     same_graph = (
-        manifest.settings.dtype == settings.dtype
+        _is_encoded_as(manifest, settings)
         and manifest.settings.connectivity == settings.connectivity
         and manifest.settings.expansion_add == settings.expansion_add
-        and manifest.settings.graph_dimension == settings.graph_dimension
     )
     return manifest.has_graph and same_graph and not _mostly_dead([segment], live)
 

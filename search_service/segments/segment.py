@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,11 +13,12 @@ from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import I32, Flags
 from search_service.compiled.walk import Wanted
 from search_service.segments.checksums import check_file
-from search_service.segments.encoder import Encoder
+from search_service.segments.codes import Codes
+from search_service.segments.encoder import Encoder, read_encoder
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.graph_view import EVERY, UNBOUNDED, GraphView
 from search_service.segments.manifest import (
-    ENCODER,
+    CODES,
     GRAPH,
     ORDINALS,
     ROW_SUMS,
@@ -28,6 +30,8 @@ from search_service.segments.manifest import (
 from search_service.segments.ordinal_map import OrdinalMap
 from search_service.segments.rows import I64, RowLayout, RowMatrix
 from search_service.shard.segment_api import LEAST_CANDIDATES, LEAST_EXPANSION
+
+Part = TypeVar("Part")
 
 
 class Segment:
@@ -47,6 +51,7 @@ class Segment:
         ordinal_map: OrdinalMap,
         encoder: Encoder,
         side: I32,
+        codes: Codes | None,
         graph: GraphView | None,
     ) -> None:
         self.path = path
@@ -55,6 +60,7 @@ class Segment:
         self._map = ordinal_map
         self.encoder = encoder
         self._side = side
+        self._codes = codes
         self._graph = graph
         self._damage: str | None = None
         self._stop_checking = threading.Event()
@@ -92,8 +98,13 @@ class Segment:
 
     @property
     def has_graph(self) -> bool:
-        """Whether there is a graph; without one only `rows` can be searched."""
+        """Whether there is a graph; without one all that counts is compared."""
         return self.manifest.has_graph
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether it can be compared in a compact form, a graph's or not."""
+        return self.manifest.has_codes
 
     @property
     def side_nodes(self) -> int:
@@ -140,7 +151,7 @@ class Segment:
         Raises:
             SegmentDamaged: as `candidates` does.
         """
-        nodes, ended = self._opened().search(
+        nodes, ended = self._whole(self._graph, "graph").search(
             self.encoder.encode(queries),
             max(count, LEAST_CANDIDATES),
             max(expansion, LEAST_EXPANSION),
@@ -153,12 +164,13 @@ class Segment:
         return nodes, ended
 
     def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
-        """Compare `nodes`, int64 [n], in the graph's form: int64 [B, count], padded with -1.
+        """Compare `nodes`, int64 [n], in the compact form: int64 [B, count], padded with -1.
 
         Raises:
             SegmentDamaged: as `candidates` does.
         """
-        nearest = self._opened().nearest_of(nodes, self.encoder.encode(queries), count)
+        codes = self._whole(self._codes, "compact form")
+        nearest = codes.nearest_of(nodes, self.encoder.encode(queries), count)
         self.check_rows(nearest)
         return nearest
 
@@ -195,17 +207,16 @@ class Segment:
         if self._checker is not None:
             self._checker.join()
         self._damage = "the segment is closed"
-        self._graph = None
+        self._codes = self._graph = None
 
     def _check_quietly(self) -> None:
         with contextlib.suppress(SegmentDamaged):  # kept in `damage`
             self.check_rows(stop=self._stop_checking)
 
-    def _opened(self) -> GraphView:
-        graph = self._graph
-        if self._damage is not None or graph is None:
-            raise SegmentDamaged(self._damage or f"{self.path.name}: it has no graph")
-        return graph
+    def _whole(self, part: Part | None, name: str) -> Part:
+        if self._damage is not None or part is None:
+            raise SegmentDamaged(self._damage or f"{self.path.name}: it has no {name}")
+        return part
 
 
 def _open_verified(path: Path, manifest: Manifest) -> Segment:
@@ -215,19 +226,16 @@ def _open_verified(path: Path, manifest: Manifest) -> Segment:
     sums = np.fromfile(path / ROW_SUMS, dtype="<u4")
     matrix = RowMatrix(path, layout, manifest.nodes, sums)
     ordinal_map = OrdinalMap.read(path / ORDINALS, manifest.nodes, manifest.ordinals)
-    encoder = Encoder.read(
-        path / ENCODER,
-        manifest.identity.dimension,
-        manifest.graph_dimension,
-        manifest.quantum,
-        manifest.captured_energy,
-    )
+    encoder = read_encoder(path, manifest)
     side = np.fromfile(path / SIDE, dtype="<i8")
     matrix.check_nodes(side)
-    graph = None
+    graph, codes, dtype = None, None, manifest.settings.dtype
     if manifest.has_graph:
-        dtype = manifest.settings.dtype
         graph = GraphView.open(path / GRAPH, dtype, encoder.width, reduced=encoder.reduces)
         if len(graph) != manifest.nodes:
             raise SegmentDamaged(f"{GRAPH}: {len(graph)} nodes, should be {manifest.nodes}")
-    return Segment(path, manifest, matrix, ordinal_map, encoder, side.astype(np.int32), graph)
+        codes = graph.codes
+    elif manifest.has_codes:
+        codes = Codes.read(path / CODES, manifest.nodes, encoder, dtype)
+    side_nodes = side.astype(np.int32)
+    return Segment(path, manifest, matrix, ordinal_map, encoder, side_nodes, codes, graph)

@@ -9,11 +9,12 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import LEAST_FLOOR, MARGIN, Candidates, Ranked
+from search_service.shard.compact import Scan
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.sealed import Sealed
 from search_service.shard.search import graphs_of, scan_all, scan_matches, search_graphs
-from search_service.shard.search_filtered import Scan, Walk, Way, search_filtered
+from search_service.shard.search_filtered import Walk, Way, search_filtered
 from search_service.shard.segment_api import I64, LEAST_EXPANSION
 from search_service.shard.types import PlanKind
 
@@ -26,12 +27,6 @@ MAX_FETCH_SHARE = 0.05
 # back what a short or quantised form of the vectors lost.
 OVERFETCH = 3.0
 OVERFETCH_MORE = 32
-# A scan meets what is far from a query too, where many lie at about the same distance
-# and the compact form mistakes more of them: of 200,000, the farthest half and tenth,
-# recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
-SCAN_OVERFETCH = 16
-SCAN_OVERFETCH_MORE = 1_024
-FALLBACK_OVERFETCH_MORE = 4_096
 # A walk that keeps `expansion` nodes compares 20 (of 256) to 29 (of 64) times as many
 # (tests/bench/search/walk.py, 200,000 nodes with 32 links), and when a filter keeps a
 # share of them, the more: one over the share.
@@ -96,9 +91,19 @@ def answer(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
 def _walk(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> Answer:
     into = Candidates(task.queries, task.count, task.floor)
     expansion = max(task.expansion, fetch)
-    search_graphs(snapshot, task.queries, count=fetch, expansion=expansion, lanes=lanes, into=into)
-    kinds = (PlanKind.GRAPH,) * len(task.queries)
-    found = Answer(into.rank(snapshot, None), kinds, into.compared, expansion)
+    search_graphs(
+        snapshot,
+        task.queries,
+        count=fetch,
+        expansion=expansion,
+        scan=Scan.of(task.count),
+        lanes=lanes,
+        into=into,
+    )
+    walked = bool(graphs_of(snapshot))
+    kinds = (PlanKind.GRAPH if walked else PlanKind.COMPACT,) * len(task.queries)
+    ranked = into.rank(snapshot, None)
+    found = Answer(ranked, kinds, into.compared, expansion if walked else 0)
     wanted = min(task.count, snapshot.items)
     # Nothing above the floor is unseen where the graphs reached down to it.
     open_below = into.radius > task.floor
@@ -136,7 +141,7 @@ def _search_matches(
             ways[sealed] = _way(sealed, count, expansion, task.count)
     walked = any(isinstance(way, Walk) for way in ways.values())
     # Many queries would re-rank more rows than match, one by one; those share the rows.
-    reranked = len(task.queries) * _scanned(task.count)
+    reranked = len(task.queries) * Scan.of(task.count).count
     if not walked and reranked >= len(matches.ordinals):
         return _scan(snapshot, replace(task, matches=matches), lanes)
     into = Candidates(task.queries, task.count, task.floor)
@@ -147,7 +152,8 @@ def _search_matches(
         expansion=expansion,
         allowed=matches.allowed,
         ways=ways,
-        fallback=Scan(task.count * SCAN_OVERFETCH + FALLBACK_OVERFETCH_MORE),
+        scan=Scan.of(task.count),
+        fallback=Scan.after_walk(task.count),
         lanes=lanes,
         into=into,
     )
@@ -162,7 +168,7 @@ def _way(sealed: Sealed, matches: int, expansion: int, count: int) -> Way:
     met = expansion * sealed.nodes / matches
     comparisons = WALK_COMPARISONS * met
     if WALK_COST * comparisons > matches:
-        return Scan(_scanned(count))
+        return Scan.of(count)
     return Walk(int(PATIENCE * met) + MORE, int(MOST_WALK * comparisons) + MORE)
 
 
@@ -179,17 +185,20 @@ def _scan(snapshot: Snapshot, task: Task, lanes: Lanes) -> Answer:
 
 
 def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
-    """Return how many candidates to ask each graph for; None: compare all exactly."""
-    graphs = graphs_of(snapshot)
-    nodes = sum(sealed.nodes for sealed in graphs)
+    """Return how many candidates to ask each graph for; None: compare all exactly.
+
+    Nodes count that are in a graph, or will soon be and are scanned in its form.
+    """
+    nodes = sum(sealed.nodes for sealed in snapshot.sealed if sealed.segment.has_codes)
     if task.exact or not nodes or not snapshot.items:
         return None
     if task.matches is not None:
         fetch = _fetch(task.count)
-        few = len(task.matches.ordinals) <= max(MAX_GATHERED, _scanned(task.count))
+        few = len(task.matches.ordinals) <= max(MAX_GATHERED, Scan.of(task.count).count)
     else:
         # Items in the head hide dead nodes here; the fallback is there for what is left.
-        live = min(1.0, snapshot.items / sum(len(sealed.ordinals) for sealed in graphs))
+        held = sum(len(sealed.ordinals) for sealed in graphs_of(snapshot))
+        live = min(1.0, snapshot.items / max(1, held))
         fetch = int(_fetch(task.count) / live)
         few = False
     return None if few or fetch > min(MAX_FETCH, MAX_FETCH_SHARE * nodes) else fetch
@@ -197,11 +206,6 @@ def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
 
 def _fetch(count: int) -> int:
     return int(count * OVERFETCH) + OVERFETCH_MORE
-
-
-def _scanned(count: int) -> int:
-    """Return how many rows are re-ranked of a scan in the graph's form."""
-    return count * SCAN_OVERFETCH + SCAN_OVERFETCH_MORE
 
 
 def _certain(ranked: Ranked, radius: F32) -> I64:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import LEAST, Candidates, Chosen
+from search_service.shard.compact import Scan, scan_compact
 from search_service.shard.exact import scores_each
 from search_service.shard.head import HeadView
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
+from search_service.shard.parts import Part, found
 from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
@@ -34,7 +33,6 @@ LOCATED_SHARE = 0.05
 # Up to so many queries, gathered rows are compared where they are; for more, a copy of
 # them and a matrix product cost less.
 FEW_QUERIES = 4
-PARTS_A_THREAD = 4
 
 
 def scan_all(snapshot: Snapshot, queries: F32, lanes: Lanes, into: Candidates) -> None:
@@ -126,10 +124,11 @@ def search_graphs(
     *,
     count: int,
     expansion: int,
+    scan: Scan,
     lanes: Lanes,
     into: Candidates,
 ) -> None:
-    """Compare `count` graph candidates from each segment, and what has no graph."""
+    """Compare `count` candidates from each graph, and by `scan` what has no graph."""
 
     def find(part: Part) -> I64:
         return part.sealed.segment.candidates(queries[part.span], count, expansion)
@@ -140,7 +139,7 @@ def search_graphs(
             into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
         scores[~_alive(snapshot, sealed, nodes)] = LEAST
         into.take_each(sealed, nodes, scores)
-    scan_flat(snapshot, queries, None, lanes, into)
+    scan_flat(snapshot, queries, scan, None, lanes, into)
 
 
 def graphs_of(snapshot: Snapshot) -> list[Sealed]:
@@ -148,58 +147,21 @@ def graphs_of(snapshot: Snapshot) -> list[Sealed]:
     return [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one thread does: some queries, in one graph, or in a share of its nodes."""
-
-    sealed: Sealed
-    span: slice
-    share: int
-    shares: int
-
-
-def found(
-    graphs: Sequence[Sealed],
-    queries: F32,
-    find: Callable[[Part], I64],
-    lanes: Lanes,
-    *,
-    share_nodes: bool = False,
-) -> Iterator[tuple[Sealed, I64, F32]]:
-    """Yield for each graph the nodes found, int64 [B, C], and their scores.
-
-    Scores are exact, float32 [B, C], -inf where there is no node.
-    """
-    # Walks differ in length: smaller parts leave less to wait for at the end.
-    step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
-    shares = lanes.threads if share_nodes and len(queries) < lanes.threads else 1
-    parts = [
-        Part(sealed, slice(start, start + step), share, shares)
-        for sealed in graphs
-        for start in range(0, len(queries), step)
-        for share in range(shares)
-    ]
-
-    def find_and_score(part: Part) -> tuple[I64, F32]:
-        nodes = find(part)
-        return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
-
-    done = list(lanes.map(find_and_score, parts))
-    for sealed in graphs:
-        mine = [each for part, each in zip(parts, done, strict=True) if part.sealed is sealed]
-        # Shares stand beside each other, spans of queries below each other.
-        rows = [mine[start : start + shares] for start in range(0, len(mine), shares)]
-        nodes = np.concatenate([np.concatenate([n for n, _ in row], axis=1) for row in rows])
-        scores = np.concatenate([np.concatenate([s for _, s in row], axis=1) for row in rows])
-        yield sealed, nodes, scores
-
-
 def scan_flat(
-    snapshot: Snapshot, queries: F32, allowed: Flags | None, lanes: Lanes, into: Candidates
+    snapshot: Snapshot,
+    queries: F32,
+    scan: Scan,
+    allowed: Flags | None,
+    lanes: Lanes,
+    into: Candidates,
 ) -> None:
     """Compare the rows of segments without a graph, and the head's."""
+    every = np.arange(len(queries))
     for sealed in snapshot.sealed:
         if sealed.segment.has_graph:
+            continue
+        if sealed.segment.has_codes:
+            scan_compact(snapshot, sealed, queries, every, scan, allowed, lanes, into)
             continue
         live = snapshot.alive(sealed.ordinals)
         if allowed is not None:

@@ -10,14 +10,13 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import LEAST, Candidates
+from search_service.shard.compact import Scan, scan_compact
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
+from search_service.shard.parts import Part, found
 from search_service.shard.sealed import Sealed
-from search_service.shard.search import Part, found, graphs_of, scan_flat
+from search_service.shard.search import graphs_of, scan_flat
 from search_service.shard.segment_api import I64
-
-# Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
-ROWS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,6 @@ class Walk:
 
     patience: int
     most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """All matches are compared in the graph's form, the best `count` of them exactly."""
-
-    count: int
 
 
 Way = Walk | Scan
@@ -46,6 +38,7 @@ def search_filtered(
     expansion: int,
     allowed: Flags,
     ways: Mapping[Sealed, Way],
+    scan: Scan,
     fallback: Scan,
     lanes: Lanes,
     into: Candidates,
@@ -53,7 +46,8 @@ def search_filtered(
     """Search graphs for allowed ordinals, each in its way, and what has no graph.
 
     A graph that `ways` does not name has no match. Where a walk is given up, that graph
-    is scanned for that query. Returns bool [B]: the queries for which that happened.
+    is scanned for that query, by `fallback`; what has no graph, by `scan`. Returns
+    bool [B]: the queries for which a walk was given up.
     """
     walks = {sealed: way for sealed, way in ways.items() if isinstance(way, Walk)}
     given_up = {sealed: np.zeros(len(queries), dtype=np.bool_) for sealed in walks}
@@ -73,39 +67,13 @@ def search_filtered(
     for sealed in graphs_of(snapshot):
         way = ways.get(sealed)
         if isinstance(way, Scan):
-            _scan(snapshot, sealed, queries, np.arange(len(queries)), way, allowed, lanes, into)
+            scan_compact(
+                snapshot, sealed, queries, np.arange(len(queries)), way, allowed, lanes, into
+            )
         elif way is not None and (short := np.flatnonzero(given_up[sealed])).size:
-            _scan(snapshot, sealed, queries, short, fallback, allowed, lanes, into)
-    scan_flat(snapshot, queries, allowed, lanes, into)
+            scan_compact(snapshot, sealed, queries, short, fallback, allowed, lanes, into)
+    scan_flat(snapshot, queries, scan, allowed, lanes, into)
     some: Flags = np.zeros(len(queries), dtype=np.bool_)
     for flags in given_up.values():
         some |= flags
     return some
-
-
-def _scan(
-    snapshot: Snapshot,
-    sealed: Sealed,
-    queries: F32,
-    numbers: I64,
-    scan: Scan,
-    allowed: Flags,
-    lanes: Lanes,
-    into: Candidates,
-) -> None:
-    """Compare the matches of one graph with the queries `numbers`, int64 [n]."""
-    counting = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
-    matching = np.flatnonzero(sealed.any_of(counting))
-    if not len(matching):
-        return
-    step = max(1, ROWS_AT_A_TIME // scan.count)
-    for start in range(0, len(numbers), step):
-        these = numbers[start : start + step]
-        some = queries[these]
-
-        def find(part: Part, some: F32 = some) -> I64:
-            nodes = np.ascontiguousarray(matching[part.share :: part.shares])
-            return sealed.segment.nearest_of(nodes, some[part.span], min(scan.count, len(nodes)))
-
-        for _, nodes, scores in found([sealed], some, find, lanes, share_nodes=True):
-            into.take_each(sealed, nodes, scores, these)

@@ -50,7 +50,11 @@ class SegmentApi(Protocol):
 
     @property
     def has_graph(self) -> bool:
-        """Whether there is a graph; without one only `rows` can be searched."""
+        """Whether there is a graph; without one all that counts is compared."""
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether there is a compact form of the rows; with a graph there always is."""
 
     @property
     def side_nodes(self) -> int:
@@ -82,7 +86,7 @@ class SegmentApi(Protocol):
     def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
         """Return int64 [B, count] of `nodes`, int64 [n], padded with -1.
 
-        All are compared, in the graph's compact form; there is a graph.
+        All are compared, in the compact form, which is there.
         """
 
     def check_rows(self, nodes: I64 | None = None) -> None:

@@ -161,6 +161,7 @@ class PlanKind(Enum):
     EXACT_FALLBACK = 5
     COMPACT_FILTERED = 6
     COMPACT_FALLBACK = 7
+    COMPACT = 8
 
 
 @dataclass(frozen=True, slots=True)

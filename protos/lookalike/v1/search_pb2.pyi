@@ -51,6 +51,10 @@ class _PlanKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlanKind.Val
     """What counts lay too far off for the graph, because of the filter or of many deleted
     items, and was compared as with PLAN_KIND_COMPACT_FILTERED.
     """
+    PLAN_KIND_COMPACT: _PlanKind.ValueType  # 8
+    """There is no graph yet, and everything was compared in the form that it will have,
+    and the best exactly.
+    """
 
 class PlanKind(_PlanKind, metaclass=_PlanKindEnumTypeWrapper):
     """How a query was answered."""
@@ -74,6 +78,10 @@ it exactly.
 PLAN_KIND_COMPACT_FALLBACK: PlanKind.ValueType  # 7
 """What counts lay too far off for the graph, because of the filter or of many deleted
 items, and was compared as with PLAN_KIND_COMPACT_FILTERED.
+"""
+PLAN_KIND_COMPACT: PlanKind.ValueType  # 8
+"""There is no graph yet, and everything was compared in the form that it will have,
+and the best exactly.
 """
 Global___PlanKind: _TypeAlias = PlanKind  # noqa: Y015
 

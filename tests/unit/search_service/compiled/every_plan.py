@@ -10,7 +10,14 @@ from search_service.compiled.walk import compare_some, walk
 from search_service.compiled.warm import warm_up
 from search_service.filters.ast import Range
 from search_service.shard.types import PlanKind, QueryRequest
-from tests.unit.search_service.shard.kit import build, create, fill, make_spec, random_units
+from tests.unit.search_service.shard.kit import (
+    build,
+    create,
+    fill,
+    make_spec,
+    random_units,
+    seal,
+)
 
 LOOPS: tuple[Any, ...] = (compare_some, products_each, products_of_pairs, walk)
 
@@ -20,12 +27,15 @@ def forms_after_every_plan(directory: Path) -> dict[str, int]:
     warm_up()
     directory.mkdir()
     vectors = random_units(14_000, 24)
-    shard = create(directory, make_spec(24))
+    shard = create(directory, make_spec(24, graph_dimension=12))
     seen = set()
     try:
-        for index, count in enumerate((50, 14_000)):  # a head alone, then a graph beside it
+        # A head alone, a segment that waits for a graph, then a graph beside a head.
+        for index, count in enumerate((50, 14_000, 14_000)):
             fill(shard, vectors[:count])
-            if index:
+            if index == 1:
+                shard = seal(shard, directory)
+            elif index:
                 build(shard)
                 fill(shard, vectors[:20], first=20_000)
             for bound in (None, 30.0, 6_000.0, 13_000.0):

@@ -13,7 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from search_service.segments.errors import SegmentDamaged
+from search_service.segments.fitting import LEAST_CODED
 from search_service.segments.planning import Action, Plan
 from search_service.segments.segment import Segment
 from tests.unit.search_service.segments.support import (
@@ -25,6 +28,8 @@ from tests.unit.search_service.segments.support import (
 
 QUERIES = unit_vectors(20, seed=99)
 PAGE_BYTES = 4_096
+# With a graph, and with what a large segment has that waits for one.
+PLANS = (Plan(Action.BUILD, 0, 1_500), Plan(Action.SEAL, 0, LEAST_CODED))
 
 
 def flip_bit(data: bytearray, rng: random.Random, _: bytes) -> bytearray:
@@ -63,7 +68,10 @@ def is_noticed(path: Path) -> bool:
     """Open, search and check as a shard does."""
     try:
         segment = Segment.open(path, IDENTITY)
-        segment.candidates(QUERIES, 10, 64)
+        if segment.has_graph:
+            segment.candidates(QUERIES, 10, 64)
+        else:
+            segment.nearest_of(np.arange(1_000), QUERIES, 10)
         segment.check_rows()
         segment.close()
     except SegmentDamaged:
@@ -71,20 +79,31 @@ def is_noticed(path: Path) -> bool:
     return False
 
 
+def made(directory: Path, plan: Plan) -> tuple[Path, Path]:
+    """Make a segment, and another model's."""
+    paths = []
+    for seed in (0, 7):
+        store = SmallStore(directory / f"{plan.action}-{seed}")
+        store.add(unit_vectors(plan.upto_ordinal, seed=seed))
+        paths.append(assemble(store, plan))
+        store.close()
+    return paths[0], paths[1]
+
+
 def main(directory: Path, count: int) -> None:
-    store = SmallStore(directory / "one")
-    store.add(unit_vectors(1_500))
-    intact = assemble(store, Plan(Action.BUILD, 0, 1_500))
-    foreign_store = SmallStore(directory / "two")
-    foreign_store.add(unit_vectors(1_500, seed=7))
-    foreign = assemble(foreign_store, Plan(Action.BUILD, 0, 1_500))
-    names = sorted(path.name for path in intact.iterdir() if path.stat().st_size)
-    assert not is_noticed(intact), "the intact segment was refused"
+    pairs = [made(directory, plan) for plan in PLANS]
+    files = [
+        (intact, foreign, path.name)
+        for intact, foreign in pairs
+        for path in sorted(intact.iterdir())
+        if path.stat().st_size
+    ]
+    assert not any(is_noticed(intact) for intact, _ in pairs), "an intact segment was refused"
     rng = random.Random(1)
     passed, damaged = [], 0
     while damaged < count:
-        name = names[damaged % len(names)]
-        damage = DAMAGES[damaged // len(names) % len(DAMAGES)]
+        intact, foreign, name = files[damaged % len(files)]
+        damage = DAMAGES[damaged // len(files) % len(DAMAGES)]
         original = (intact / name).read_bytes()
         data = bytes(damage(bytearray(original), rng, (foreign / name).read_bytes()))
         damaged += 1
@@ -96,6 +115,7 @@ def main(directory: Path, count: int) -> None:
         if not is_noticed(copy):
             passed.append(f"{damage.__name__} {name}")
         shutil.rmtree(copy)
+    names = sorted({name for _, _, name in files})
     print(json.dumps({"damaged": damaged, "passed": passed, "files": names}))
 
 

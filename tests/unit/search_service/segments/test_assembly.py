@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.manifest import GRAPH
+from search_service.segments.fitting import LEAST_CODED
+from search_service.segments.manifest import ENCODER, GRAPH
 from search_service.segments.planning import Action, Plan
 from search_service.segments.segment import Segment
 from search_service.shard.types import Dtype, IndexSettings
@@ -17,6 +18,7 @@ from tests.unit.search_service.segments.support import (
     SETTINGS,
     SmallStore,
     assemble,
+    exact_nearest,
     recall_of,
     self_misses,
     unit_vectors,
@@ -106,6 +108,63 @@ def test_a_sealed_segment_has_rows_and_no_graph(store: SmallStore) -> None:
     assert np.array_equal(segment.rows, vectors)
     with pytest.raises(SegmentDamaged, match="no graph"):
         segment.candidates(QUERIES, 10, 64)
+
+
+@pytest.mark.parametrize("dtype", [Dtype.BF16, Dtype.I8])
+def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
+    store: SmallStore, dtype: Dtype
+) -> None:
+    settings = replace(SETTINGS, dtype=dtype)
+    store.add(unit_vectors(LEAST_CODED))
+    path = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED), settings=settings)
+    segment = Segment.open(path, IDENTITY)
+    assert (segment.has_graph, segment.has_codes) == (False, True)
+    nodes = np.arange(1, LEAST_CODED, 2)
+    near = segment.nearest_of(nodes, QUERIES, 80)
+    best = nodes[exact_nearest(segment.rows[nodes], QUERIES, 20)]
+    pairs = zip(near.tolist(), best.tolist(), strict=True)
+    assert sum(len(set(found) & set(wanted)) for found, wanted in pairs) >= 0.98 * best.size
+    with pytest.raises(SegmentDamaged, match="no graph"):
+        segment.candidates(QUERIES, 10, 64)
+    segment.close()
+
+
+def test_a_seal_takes_the_encoder_of_its_base(store: SmallStore) -> None:
+    store.add(unit_vectors(LEAST_CODED))
+    base = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED))
+    encoder = Segment.open(base, IDENTITY).encoder
+    store.add(unit_vectors(LEAST_CODED, seed=1))
+    plan = Plan(Action.SEAL, LEAST_CODED, 2 * LEAST_CODED, base.name)
+    alike = Segment.open(assemble(store, plan), IDENTITY)
+    assert np.array_equal(alike.encoder.basis, encoder.basis)
+    data = bytearray((base / ENCODER).read_bytes())
+    data[7] ^= 1
+    (base / ENCODER).write_bytes(data)
+    fitted = Segment.open(assemble(store, plan), IDENTITY)
+    assert fitted.has_codes
+    assert not np.array_equal(fitted.encoder.basis, encoder.basis)
+
+
+def test_a_seal_that_a_known_encoder_does_not_fit_gets_its_own(store: SmallStore) -> None:
+    store.add(unit_vectors(LEAST_CODED))
+    base = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED))
+    store.add(unit_vectors(LEAST_CODED, seed=5, tilt=1.0))
+    plan = Plan(Action.SEAL, LEAST_CODED, 2 * LEAST_CODED, base.name)
+    drifted = Segment.open(assemble(store, plan), IDENTITY)
+    assert not np.array_equal(drifted.encoder.basis, Segment.open(base, IDENTITY).encoder.basis)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "graph_dimension", "coded"),
+    [(Dtype.F32, 0, False), (Dtype.F32, 32, False), (Dtype.F16, 0, True), (Dtype.F32, 24, True)],
+)
+def test_a_seal_has_a_compact_form_where_it_is_half_as_long(
+    store: SmallStore, dtype: Dtype, graph_dimension: int, *, coded: bool
+) -> None:
+    settings = replace(SETTINGS, dtype=dtype, graph_dimension=graph_dimension)
+    store.add(unit_vectors(LEAST_CODED))
+    path = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED), settings=settings)
+    assert Segment.open(path, IDENTITY).has_codes is coded
 
 
 def test_an_empty_range_makes_an_empty_segment(store: SmallStore) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search_service.segments.manifest import Manifest
+from search_service.segments.checksums import FileSum
+from search_service.segments.manifest import CODES, Manifest
 from search_service.segments.planning import Action, Current, Plan, make_plan, make_seal_plan
 from search_service.segments.rows import I64
+from search_service.shard.types import Dtype
 from tests.unit.search_service.segments.support import IDENTITY, SETTINGS
 
 
@@ -96,7 +98,18 @@ def test_other_settings_need_another_graph() -> None:
 
 
 def test_a_seal_covers_what_no_segment_does() -> None:
-    assert make_seal_plan([], 500) == Plan(Action.SEAL, 0, 500)
-    assert make_seal_plan([BASE, DELTA], 115_000) == Plan(Action.SEAL, 112_000, 115_000)
-    assert make_seal_plan([BASE, DELTA], 112_000).action is Action.NOTHING
-    assert make_seal_plan([DELTA], 115_000) == Plan(Action.SEAL, 0, 115_000)
+    both = [BASE, DELTA]
+    assert make_seal_plan([], SETTINGS, 500) == Plan(Action.SEAL, 0, 500)
+    assert make_seal_plan(both, SETTINGS, 115_000) == Plan(Action.SEAL, 112_000, 115_000, "delta")
+    assert make_seal_plan(both, SETTINGS, 112_000).action is Action.NOTHING
+    assert make_seal_plan([DELTA], SETTINGS, 115_000) == Plan(Action.SEAL, 0, 115_000, "delta")
+
+
+def test_a_seal_is_encoded_as_other_segments_of_its_settings_are() -> None:
+    for other in (replace(SETTINGS, dtype=Dtype.I8), replace(SETTINGS, graph_dimension=8)):
+        assert make_seal_plan([BASE], other, 101_000) == Plan(Action.SEAL, 100_000, 101_000)
+    sparse = replace(SETTINGS, connectivity=4)
+    assert make_seal_plan([BASE], sparse, 101_000).base == "base"
+    assert make_seal_plan([TAIL], SETTINGS, 115_000).base == "", "it is not encoded"
+    coded = replace(AFTER.manifest, files={CODES: FileSum(1, 1)})
+    assert make_seal_plan([BASE, DELTA, Current("a", coded)], SETTINGS, 120_000).base == "a"

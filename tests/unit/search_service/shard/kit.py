@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32, normalise
+from search_service.segments.source import DiskSegments
 from search_service.shard.options import ShardOptions
-from search_service.shard.shard import Shard
+from search_service.shard.reader import live_ordinals
+from search_service.shard.segment_api import BuildJob
+from search_service.shard.shard import SEGMENTS, STORE, Shard
 from search_service.shard.types import (
     CollectionSpec,
     Dtype,
@@ -93,6 +96,34 @@ def fill(shard: Shard, vectors: F32, first: int = 0) -> None:
         assert all(outcome.error is None for outcome in future.result(60))
 
 
+def seal(shard: Shard, directory: Path, options: ShardOptions = SMALL) -> Shard:
+    """Seal the head without a graph, as is done beside a long build; return it opened again."""
+    spec = shard.spec
+    shard.close()
+    newest = int(live_ordinals(directory / STORE, 10**9)[-1])
+    source = DiskSegments(
+        directory / SEGMENTS,
+        uid=spec.uid,
+        dimension=spec.dimension,
+        fingerprint=spec.model_fingerprint,
+        nice=0,
+    )
+    job = BuildJob(
+        store_path=directory / STORE,
+        segments_path=directory / SEGMENTS,
+        uid=spec.uid,
+        dimension=spec.dimension,
+        fingerprint=spec.model_fingerprint,
+        settings=spec.index,
+        upto_ordinal=newest,
+        threads=1,
+        seal_only=True,
+    )
+    source.build(job).result(60)
+    source.close()
+    return reopen(directory, options)
+
+
 def search(shard: Shard, vector: F32, **options: object) -> list[Hit]:
     """The hits of one query."""
     request = QueryRequest(vector[None, :], **options)  # type: ignore[arg-type] # passed on
@@ -111,4 +142,4 @@ def build(shard: Shard) -> None:
     """Have everything indexed."""
     before = shard.stats().builds
     shard.build_now()
-    wait_until(lambda: shard.stats().builds > before and not shard.stats().building)
+    wait_until(lambda: shard.stats().builds > before and not shard.stats().building, 180.0)

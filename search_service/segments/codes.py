@@ -1,0 +1,73 @@
+"""Vectors in the form that graphs are built on, as loops compare them.
+
+A graph's file holds those of its nodes. A large segment that has no graph yet has
+them in a file of their own: to scan them reads a fraction of what its rows take.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.wire.vectors import F32
+from search_service.compiled.arrays import U8, address_of, aligned
+from search_service.compiled.metric import Metric, as_scalars
+from search_service.compiled.walk import compare_some
+from search_service.segments.encoder import I8, Encoder
+from search_service.segments.errors import SegmentDamaged
+from search_service.segments.rows import I64
+from search_service.shard.types import Dtype
+
+
+def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:
+    """Say how vectors are compared: by inner product, or by squared distance.
+
+    Unit vectors use the inner product, the same order and faster, but not as i8,
+    where rounding leaves them with unequal norms.
+    """
+    return not reduced and dtype is not Dtype.I8
+
+
+def metric_of(dtype: Dtype, width: int, *, reduced: bool) -> Metric:
+    """Return what compares vectors of `width` components."""
+    return Metric.of(dtype, width, inner_product=uses_inner_product(dtype, reduced=reduced))
+
+
+class Codes:
+    """Nodes 0 … N-1, encoded; all methods may run at the same time."""
+
+    def __init__(self, codes: U8, metric: Metric, dtype: Dtype) -> None:
+        """Use `codes`, uint8 [N, bytes of a vector], which are not changed any more."""
+        self._codes = codes
+        self._dtype = dtype
+        self.metric = metric
+        self.address = address_of(codes)
+
+    @staticmethod
+    def read(path: Path, nodes: int, encoder: Encoder, dtype: Dtype) -> Codes:
+        """Read a verified file of `nodes` vectors into memory.
+
+        Raises:
+            SegmentDamaged: it does not hold as many.
+        """
+        metric = metric_of(dtype, encoder.width, reduced=encoder.reduces)
+        codes = aligned((nodes, metric.width_bytes), np.uint8)
+        with path.open("rb") as file:
+            if file.readinto(codes.data) != codes.nbytes or file.read(1):
+                raise SegmentDamaged(f"{path.name}: does not fit its manifest")
+        return Codes(codes, metric, dtype)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def scalars(self, queries: F32 | I8) -> U8:
+        """Return encoded queries, [B, width], as they are compared."""
+        return as_scalars(queries, self._dtype)
+
+    def nearest_of(self, nodes: I64, queries: F32 | I8, count: int) -> I64:
+        """Return int64 [B, count] of `nodes`, int64 [n], nearest first, padded with -1."""
+        found = np.empty((len(queries), count), dtype=np.int64)
+        scalars = self.scalars(queries)
+        compare_some(self.metric, self.address, nodes, address_of(scalars), found)
+        return found
