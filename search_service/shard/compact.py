@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,12 @@ from search_service.shard.parts import Part, found
 from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
-# A scan meets what is far from a query too, where many lie at about the same distance
-# and the compact form mistakes more of them: of 200,000, the farthest half and tenth,
-# recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
+# Twice what a graph is asked for.
+_NEAR_OVERFETCH = 6
+_NEAR_OVERFETCH_MORE = 64
+# Past a filter a scan meets what is far from a query too, where many lie at about the
+# same distance and the compact form mistakes more of them: of 200,000, the farthest half
+# and tenth, recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
 _OVERFETCH = 16
 _OVERFETCH_MORE = 1_024
 _FALLBACK_OVERFETCH_MORE = 4_096
@@ -32,8 +36,13 @@ class Scan:
     count: int
 
     @staticmethod
-    def of(count: int) -> Scan:
-        """Return the scan that finds the best `count`."""
+    def of_all(count: int) -> Scan:
+        """Return the scan that finds the best `count` of all that is there."""
+        return Scan(count * _NEAR_OVERFETCH + _NEAR_OVERFETCH_MORE)
+
+    @staticmethod
+    def of_matches(count: int) -> Scan:
+        """Return the scan that finds the best `count` of what meets a filter."""
         return Scan(count * _OVERFETCH + _OVERFETCH_MORE)
 
     @staticmethod
@@ -44,7 +53,7 @@ class Scan:
 
 def scan_compact(
     snapshot: Snapshot,
-    sealed: Sealed,
+    segments: Sequence[Sealed],
     queries: F32,
     numbers: I64,
     scan: Scan,
@@ -52,21 +61,23 @@ def scan_compact(
     lanes: Lanes,
     into: Candidates,
 ) -> None:
-    """Compare the live, allowed rows of one segment with the queries `numbers`, int64 [n]."""
-    counting = snapshot.alive(sealed.ordinals)
-    if allowed is not None:
-        counting &= allowed[sealed.ordinals]
-    matching = np.flatnonzero(sealed.any_of(counting))
-    if not len(matching):
-        return
+    """Compare the live, allowed rows of segments with the queries `numbers`, int64 [n]."""
+    matching = {}
+    for sealed in segments:
+        counting = snapshot.alive(sealed.ordinals)
+        if allowed is not None:
+            counting &= allowed[sealed.ordinals]
+        if len(nodes := np.flatnonzero(sealed.any_of(counting))):
+            matching[sealed] = nodes
     step = max(1, _ROWS_AT_A_TIME // scan.count)
     for start in range(0, len(numbers), step):
         these = numbers[start : start + step]
         some = queries[these]
 
         def find(part: Part, some: F32 = some) -> I64:
-            nodes = np.ascontiguousarray(matching[part.share :: part.shares])
-            return sealed.segment.nearest_of(nodes, some[part.span], min(scan.count, len(nodes)))
+            nodes = np.ascontiguousarray(matching[part.sealed][part.share :: part.shares])
+            count = min(scan.count, len(nodes))
+            return part.sealed.segment.nearest_of(nodes, some[part.span], count)
 
-        for _, nodes, scores in found([sealed], some, find, lanes, share_nodes=True):
+        for sealed, nodes, scores in found(list(matching), some, find, lanes, share_nodes=True):
             into.take_each(sealed, nodes, scores, these)

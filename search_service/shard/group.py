@@ -9,15 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-import apsw
 import orjson
 
 from lookalike.wire.errors import DimensionMismatch, Exhausted, InvalidField, LookalikeError
 from lookalike.wire.vectors import F32
-from search_service.shard import rows
+from search_service.shard.batch import Batch, ItemRow
 from search_service.shard.effects import Added, Effect, Killed, Retold
-from search_service.shard.rows import ItemRow, with_registers
-from search_service.shard.rules import judge_delete, judge_metadata, judge_upsert
+from search_service.shard.rows import encode_metadata
+from search_service.shard.rules import Registers, judge_delete, judge_metadata, judge_upsert
 from search_service.shard.types import (
     Delete,
     DuplicatePolicy,
@@ -50,22 +49,20 @@ class Group:
 
     def __init__(
         self,
-        db: apsw.Connection,
+        batch: Batch,
         *,
         dimension: int,
         policy: DuplicatePolicy,
         finder: NearestFinder | None,
         admit: Callable[[Metadata], None],
         next_ordinal: int,
-        now_us: int,
         refuse_upserts: Exhausted | None = None,
     ) -> None:
-        self._db = db
+        self._batch = batch
         self._dimension = dimension
         self._policy = policy
         self._finder = finder
         self._admit = admit
-        self._now_us = now_us
         self._refuse_upserts = refuse_upserts
         self.next_ordinal = next_ordinal
         self.effects: list[Effect] = []
@@ -93,13 +90,13 @@ class Group:
         self._admit(mutation.metadata)
         if isinstance(mutation, Upsert):
             check_vector(mutation.vector, self._dimension)
-        return rows.encode_metadata(mutation.metadata)
+        return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
-        rejected = rows.read_rejection(self._db, upsert.id, version)
+        rejected = self._batch.rejection(upsert.id, version)
         if rejected is not None:
             return self._rejection(upsert.id, version, rejected)
-        row = rows.read_row(self._db, upsert.id)
+        row = self._batch.row(upsert.id)
         verdict = judge_upsert(row.registers, version)
         if not verdict.writes_vector:
             near = row.near if verdict.status is MutationStatus.APPLIED else None
@@ -108,7 +105,7 @@ class Group:
         if self._finder is not None:
             near = self._finder.nearest(index, upsert.id, self.effects)
         if near is not None and self._policy is DuplicatePolicy.REJECT:
-            rows.write_rejection(self._db, upsert.id, version, near)
+            self._batch.reject(upsert.id, version, near)
             return self._rejection(upsert.id, version, near)
         own = metadata if verdict.writes_metadata else None
         self._store(row, upsert, version, near, own)
@@ -123,56 +120,52 @@ class Group:
         own_metadata: bytes | None,
     ) -> None:
         """Store a vector; `own_metadata` is None where newer metadata is there."""
-        held = rows.read_metadata(self._db, row)
-        metadata = held if own_metadata is None else own_metadata
         if row.ordinal is not None:
-            rows.erase_vector(self._db, row.ordinal)
-            self.effects.append(Killed(row.ordinal, orjson.loads(held)))
-        else:
-            rows.erase_pending_metadata(self._db, upsert.id)
+            self._batch.erase_vector(row.ordinal)
+            self.effects.append(Killed(row.ordinal, orjson.loads(self._batch.metadata(row.id))))
+        metadata = self._batch.metadata(row.id) if own_metadata is None else own_metadata
+        self._batch.forget(row.id)
         ordinal = self.next_ordinal
         self.next_ordinal += 1
-        rows.write_vector(
-            self._db, ordinal, upsert.vector, metadata, upsert.facts, upsert.thumbnail
+        self._batch.add_vector(
+            ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
         )
-        row = with_registers(row, vector=version)
-        if own_metadata is not None:
-            row = with_registers(row, metadata=version)
+        held = row.registers
+        told = held.metadata if own_metadata is None else version
         flagged = near is not None and self._policy is DuplicatePolicy.FLAG
-        self._write(replace(row, ordinal=ordinal, near=near, flagged=flagged))
-        self.effects.append(Added(ordinal, upsert.id, upsert.vector, orjson.loads(metadata)))
+        registers = Registers(version, told, held.delete)
+        self._batch.put(ItemRow(row.id, registers, ordinal, near, flagged))
+        self.effects.append(Added(ordinal, row.id, upsert.vector, orjson.loads(metadata)))
 
     def _update_metadata(
         self, update: UpdateMetadata, metadata: bytes, version: int
     ) -> MutationOutcome:
-        row = rows.read_row(self._db, update.id)
+        row = self._batch.row(update.id)
         verdict = judge_metadata(row.registers, version)
         if verdict.writes_metadata:
             if row.ordinal is not None:
-                before = orjson.loads(rows.read_metadata(self._db, row))
+                before = orjson.loads(self._batch.metadata(row.id))
                 self.effects.append(Retold(row.ordinal, before, orjson.loads(metadata)))
-            rows.write_metadata(self._db, row, metadata)
-            self._write(with_registers(row, metadata=version))
+            self._batch.set_metadata(row, metadata)
+            self._batch.put(replace(row, registers=replace(row.registers, metadata=version)))
         return MutationOutcome(update.id, verdict.status, verdict.version)
 
     def _delete(self, delete: Delete, version: int) -> MutationOutcome:
-        row = rows.read_row(self._db, delete.id)
+        row = self._batch.row(delete.id)
         verdict = judge_delete(row.registers, version)
         if verdict.deletes:
-            gone = with_registers(replace(row, ordinal=None, near=None), delete=version)
-            held = rows.read_metadata(self._db, row)
+            registers = replace(row.registers, delete=version)
+            gone = replace(row, ordinal=None, near=None, registers=registers)
+            held = self._batch.metadata(row.id)
             if row.ordinal is not None:
-                rows.erase_vector(self._db, row.ordinal)
+                self._batch.erase_vector(row.ordinal)
                 self.effects.append(Killed(row.ordinal, orjson.loads(held)))
-            if gone.registers.metadata_counts:
-                rows.write_metadata(self._db, gone, held)
+            if registers.metadata_counts:
+                self._batch.set_metadata(gone, held)
             else:
-                rows.erase_pending_metadata(self._db, delete.id)
-            self._write(gone)
+                self._batch.forget(delete.id)
+            self._batch.put(gone)
         return MutationOutcome(delete.id, verdict.status, verdict.version)
-
-    def _write(self, row: ItemRow) -> None:
-        rows.write_row(self._db, row, self._now_us)
 
     @staticmethod
     def _rejection(id: str, version: int, near: NearDuplicate) -> MutationOutcome:

@@ -52,13 +52,6 @@ class Head:
         """Memory that rows take."""
         return len(self) * self._dimension * 4
 
-    def append(self, ordinal: int, vector: F32) -> None:
-        """Add a row, float32 [D]; its ordinal is greater than all before."""
-        block = self._room()
-        block.ordinals[block.count] = ordinal
-        block.rows[block.count] = vector
-        block.count += 1
-
     def extend(self, ordinals: I64, vectors: F32) -> None:
         """Add rows: int64 [n] ascending, float32 [n, D]."""
         done = 0

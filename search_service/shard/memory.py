@@ -92,15 +92,15 @@ class Memory:
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Make a committed group visible."""
+        added = [effect for effect in effects if isinstance(effect, Added)]
+        killed = [effect.ordinal for effect in effects if isinstance(effect, Killed)]
         with self.lock:
             epoch = self._epoch + 1
-            for effect in effects:
-                if isinstance(effect, Added):
-                    self._add(effect.ordinal, effect.id, effect.vector)
-                elif isinstance(effect, Killed):
-                    self._died_at[effect.ordinal] = epoch
-                    self._graves.append((epoch, effect.ordinal))
-                    self._items -= 1
+            if added:
+                self._add(added)
+            self._died_at[killed] = epoch
+            self._graves.extend((epoch, ordinal) for ordinal in killed)
+            self._items -= len(killed)
             self._epoch = epoch
             self._sweep()
 
@@ -179,14 +179,18 @@ class Memory:
                 if not self._readers[view.epoch]:
                     del self._readers[view.epoch]
 
-    def _add(self, ordinal: int, id: str, vector: F32) -> None:
-        self._reserve(ordinal + 1)
-        self._ids.extend([None] * (ordinal + 1 - len(self._ids)))
-        self._ids[ordinal] = id
-        self._died_at[ordinal] = ALIVE
-        self._upto = ordinal + 1
-        self._items += 1
-        self.head.append(ordinal, vector)
+    def _add(self, added: Sequence[Added]) -> None:
+        """Add vectors, ordinals ascending."""
+        ordinals = np.array([effect.ordinal for effect in added], dtype=np.int64)
+        upto = int(ordinals[-1]) + 1
+        self._reserve(upto)
+        self._ids.extend([None] * (upto - len(self._ids)))
+        for effect in added:
+            self._ids[effect.ordinal] = effect.id
+        self._died_at[ordinals] = ALIVE
+        self._upto = upto
+        self._items += len(added)
+        self.head.extend(ordinals, np.stack([effect.vector for effect in added]))
 
     def _reserve(self, size: int) -> None:
         # Snapshots keep the array they have: what dies later is live in them.

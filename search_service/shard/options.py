@@ -28,7 +28,7 @@ class ShardOptions:
     max_build_retry_s: float = 300.0
     max_queued_mutations: int = 50_000
     max_queued_bytes: int = 256 << 20
-    max_group_mutations: int = 4_096
+    max_group_mutations: int = 2_048
     max_group_bytes: int = 32 << 20
     max_waiting_queries: int = 8_192
     max_gathered_queries: int = 512

@@ -40,7 +40,8 @@ def found(
     """
     # Walks differ in length: smaller parts leave less to wait for at the end.
     step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
-    shares = lanes.threads if share_nodes and len(queries) < lanes.threads else 1
+    alone = len(queries) * len(segments) < lanes.threads
+    shares = lanes.threads if share_nodes and alone else 1
     parts = [
         Part(sealed, slice(start, start + step), share, shares)
         for sealed in segments

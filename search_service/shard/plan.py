@@ -96,7 +96,7 @@ def _walk(snapshot: Snapshot, task: Task, fetch: int, lanes: Lanes) -> Answer:
         task.queries,
         count=fetch,
         expansion=expansion,
-        scan=Scan.of(task.count),
+        scan=Scan.of_all(task.count),
         lanes=lanes,
         into=into,
     )
@@ -141,7 +141,7 @@ def _search_matches(
             ways[sealed] = _way(sealed, count, expansion, task.count)
     walked = any(isinstance(way, Walk) for way in ways.values())
     # Many queries would re-rank more rows than match, one by one; those share the rows.
-    reranked = len(task.queries) * Scan.of(task.count).count
+    reranked = len(task.queries) * Scan.of_matches(task.count).count
     if not walked and reranked >= len(matches.ordinals):
         return _scan(snapshot, replace(task, matches=matches), lanes)
     into = Candidates(task.queries, task.count, task.floor)
@@ -152,7 +152,7 @@ def _search_matches(
         expansion=expansion,
         allowed=matches.allowed,
         ways=ways,
-        scan=Scan.of(task.count),
+        scan=Scan.of_matches(task.count),
         fallback=Scan.after_walk(task.count),
         lanes=lanes,
         into=into,
@@ -168,7 +168,7 @@ def _way(sealed: Sealed, matches: int, expansion: int, count: int) -> Way:
     met = expansion * sealed.nodes / matches
     comparisons = WALK_COMPARISONS * met
     if WALK_COST * comparisons > matches:
-        return Scan.of(count)
+        return Scan.of_matches(count)
     return Walk(int(PATIENCE * met) + MORE, int(MOST_WALK * comparisons) + MORE)
 
 
@@ -194,7 +194,7 @@ def _graph_fetch(snapshot: Snapshot, task: Task) -> int | None:
         return None
     if task.matches is not None:
         fetch = _fetch(task.count)
-        few = len(task.matches.ordinals) <= max(MAX_GATHERED, Scan.of(task.count).count)
+        few = len(task.matches.ordinals) <= max(MAX_GATHERED, Scan.of_matches(task.count).count)
     else:
         # Items in the head hide dead nodes here; the fallback is there for what is left.
         held = sum(len(sealed.ordinals) for sealed in graphs_of(snapshot))

@@ -156,12 +156,12 @@ def scan_flat(
     into: Candidates,
 ) -> None:
     """Compare the rows of segments without a graph, and the head's."""
+    flat = [sealed for sealed in snapshot.sealed if not sealed.segment.has_graph]
+    coded = [sealed for sealed in flat if sealed.segment.has_codes]
     every = np.arange(len(queries))
-    for sealed in snapshot.sealed:
-        if sealed.segment.has_graph:
-            continue
+    scan_compact(snapshot, coded, queries, every, scan, allowed, lanes, into)
+    for sealed in flat:
         if sealed.segment.has_codes:
-            scan_compact(snapshot, sealed, queries, every, scan, allowed, lanes, into)
             continue
         live = snapshot.alive(sealed.ordinals)
         if allowed is not None:

@@ -68,10 +68,10 @@ def search_filtered(
         way = ways.get(sealed)
         if isinstance(way, Scan):
             scan_compact(
-                snapshot, sealed, queries, np.arange(len(queries)), way, allowed, lanes, into
+                snapshot, [sealed], queries, np.arange(len(queries)), way, allowed, lanes, into
             )
         elif way is not None and (short := np.flatnonzero(given_up[sealed])).size:
-            scan_compact(snapshot, sealed, queries, short, fallback, allowed, lanes, into)
+            scan_compact(snapshot, [sealed], queries, short, fallback, allowed, lanes, into)
     scan_flat(snapshot, queries, scan, allowed, lanes, into)
     some: Flags = np.zeros(len(queries), dtype=np.bool_)
     for flags in given_up.values():

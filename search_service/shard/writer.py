@@ -23,6 +23,7 @@ import apsw
 from lookalike.wire.errors import Exhausted
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.ballast import Ballast
+from search_service.shard.batch import Batch
 from search_service.shard.filter_index import FilterIndex
 from search_service.shard.group import MAX_VERSION, Group
 from search_service.shard.lanes import Lanes
@@ -191,11 +192,13 @@ class Writer:
         versions = self._assign_versions(mutations)
         with ExitStack() as held:
             self._db.execute("BEGIN IMMEDIATE")
-            group = self._new_group(mutations, refusal, held)
+            batch = Batch(self._db, [mutation.id for mutation in mutations])
+            group = self._new_group(batch, mutations, refusal, held)
             outcomes = [
                 group.apply(index, mutation, version)
                 for index, (mutation, version) in enumerate(zip(mutations, versions, strict=True))
             ]
+            batch.flush(time.time_ns() // 1_000)
             if group.next_ordinal != self._next_ordinal:
                 write_meta(self._db, "next_ordinal", group.next_ordinal)
             self._filters.record(self._db, group.effects)
@@ -208,7 +211,7 @@ class Writer:
         return outcomes
 
     def _new_group(
-        self, mutations: list[Mutation], refusal: Exhausted | None, held: ExitStack
+        self, batch: Batch, mutations: list[Mutation], refusal: Exhausted | None, held: ExitStack
     ) -> Group:
         spec = self._spec()
         finder = None
@@ -222,13 +225,12 @@ class Writer:
                 lanes=self._lanes,
             )
         return Group(
-            self._db,
+            batch,
             dimension=spec.dimension,
             policy=spec.duplicates.policy,
             finder=finder,
             admit=self._filters.admit,
             next_ordinal=self._next_ordinal,
-            now_us=time.time_ns() // 1_000,
             refuse_upserts=refusal,
         )
 

@@ -36,7 +36,7 @@ class Options:
         return not self.only or not self.only.isdisjoint(figures)
 
 
-PEERS = ("hnswlib", "faiss", "chroma", "lancedb", "milvus")
+PEERS = ("usearch", "hnswlib", "faiss", "chroma", "lancedb", "milvus")
 
 
 def parse(arguments: Sequence[str], *, target: str, count: int) -> Options:

@@ -48,7 +48,7 @@ def measure(run: Run, service: Service) -> None:
     _state(run, "lookalike", ours)
     standings = {
         name: standing
-        for name in ("usearch", *run.options.peers)
+        for name in run.options.peers
         if (standing := _try_peer(run, name)) is not None
     }
     _compare_databases(run, ours, standings)
