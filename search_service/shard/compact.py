@@ -16,13 +16,11 @@ from search_service.shard.parts import Part, found
 from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
-# Twice what a graph is asked for.
-_NEAR_OVERFETCH = 6
-_NEAR_OVERFETCH_MORE = 64
+_OVERFETCH = 16
+_NEAR_OVERFETCH_MORE = 256
 # Past a filter a scan meets what is far from a query too, where many lie at about the
 # same distance and the compact form mistakes more of them: of 200,000, the farthest half
 # and tenth, recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
-_OVERFETCH = 16
 _OVERFETCH_MORE = 1_024
 _FALLBACK_OVERFETCH_MORE = 4_096
 # Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
@@ -38,7 +36,7 @@ class Scan:
     @staticmethod
     def of_all(count: int) -> Scan:
         """Return the scan that finds the best `count` of all that is there."""
-        return Scan(count * _NEAR_OVERFETCH + _NEAR_OVERFETCH_MORE)
+        return Scan(count * _OVERFETCH + _NEAR_OVERFETCH_MORE)
 
     @staticmethod
     def of_matches(count: int) -> Scan:

@@ -47,7 +47,7 @@ def agreement(shard: Shard, kind: PlanKind, condition: Range | None = None) -> f
     found = shard.query(QueryRequest(QUERIES, 10, condition)).result(60)
     alone = shard.query(QueryRequest(QUERIES[:1], 10, condition)).result(60)
     assert {one.plan.kind for one in [*found, *alone]} == {kind}
-    assert [hit.id for hit in alone[0].hits] == [hit.id for hit in found[0].hits]
+    assert len({hit.id for hit in alone[0].hits} & {hit.id for hit in found[0].hits}) >= 9
     shared = [
         len({hit.id for hit in one.hits} & {hit.id for hit in other.hits})
         for one, other in zip(exact, found, strict=True)
