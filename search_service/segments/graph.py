@@ -16,6 +16,7 @@ from usearch import index as usearch
 from lookalike.wire.vectors import F32
 from search_service.segments.codes import uses_inner_product
 from search_service.segments.encoder import I8
+from search_service.segments.huge_pages import ask_for_huge_pages
 from search_service.shard.types import IndexSettings
 
 # usearch's annotations leave out what they are for: enums and settable properties.
@@ -46,6 +47,7 @@ class Graph:
         """Append nodes. With more than one thread some may be left unreachable."""
         start = len(self._index)
         keys = np.arange(start, start + len(vectors), dtype=np.uint64)
+        ask_for_huge_pages()
         self._index.add(keys, vectors, threads=threads)
 
     def save(self, path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Huge pages for memory that a library maps by itself.
+
+Inserting into a graph visits nodes all over the memory. With pages of 4 KiB the
+processor also looks up where each of them is: 80,000 vectors of 256 bytes, M = 32,
+ef 240, were inserted in 48 s with huge pages and in 58 to 63 s without, in turns on
+2 cores of an AMD EPYC. Where the kernel offers none, nothing happens.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from pathlib import Path
+
+# Collapse what is there already, at once: <linux/mman.h>, since Linux 6.1.
+_MADV_COLLAPSE = 25
+_LEAST_BYTES = 4 << 20
+_MAPS = Path("/proc/self/maps")
+# A line of maps: range, permissions, offset, device, inode, and a name if it has one.
+_ANONYMOUS_FIELDS = 5
+
+_libc = ctypes.CDLL(None)
+
+
+def ask_for_huge_pages() -> None:
+    """Ask for them for all large, anonymous, writable memory of this process."""
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is None or not _MAPS.exists():
+        return
+    for line in _MAPS.read_text().splitlines():
+        fields = line.split()
+        if len(fields) != _ANONYMOUS_FIELDS or not fields[1].startswith("rw"):
+            continue
+        start, end = (int(bound, 16) for bound in fields[0].split("-"))
+        if end - start >= _LEAST_BYTES:
+            span = ctypes.c_void_p(start), ctypes.c_size_t(end - start)
+            _libc.madvise(*span, advice)
+            _libc.madvise(*span, _MADV_COLLAPSE)
