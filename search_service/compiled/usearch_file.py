@@ -10,7 +10,9 @@ under; here both become nodes, the keys.
 
 from __future__ import annotations
 
+import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ _HEAD_BYTES = 64
 _SHAPE = struct.Struct("<II")
 _COUNTS = struct.Struct("<QQQQQ")
 _TO_LINKS = 10
+_PLACES_A_PART = 65_536
 
 
 class GraphParts(NamedTuple):
@@ -59,8 +62,21 @@ def read_graph(data: U8) -> GraphParts:
     above = np.full((int(layout.levels.sum()), layout.connectivity), -1, dtype=np.int32)
     codes = aligned((layout.nodes, layout.width_bytes), np.uint8)
     keys = _keys(data, layout)
-    if not _copy_nodes(data, layout.starts, layout.levels, keys, near, first, above, codes):
-        raise ValueError("it links nodes that there are not")
+    level_of = np.empty(layout.nodes, dtype=np.int64)
+    level_of[keys] = layout.levels
+    rows = np.cumsum(layout.levels) - layout.levels  # of `above`, by place
+    first[keys] = np.where(layout.levels > 0, rows, -1)
+
+    def copy(begin: int) -> bool:
+        end = min(begin + _PLACES_A_PART, layout.nodes)
+        return _copy_nodes(
+            data, layout.starts, begin, end, keys, level_of, rows, near, above, codes
+        )
+
+    # Most of what a start takes, and limited by one core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(pool.map(copy, range(0, layout.nodes, _PLACES_A_PART))):
+            raise ValueError("it links nodes that there are not")
     entry = int(keys[layout.entry]) if layout.nodes else 0
     return GraphParts(codes, Links(near, first, above, entry, layout.top))
 
@@ -159,28 +175,27 @@ def _copy_keys(data: U8, starts: I64, keys: I64) -> bool:
 def _copy_nodes(
     data: U8,
     starts: I64,
-    levels: I64,
+    begin: int,
+    end: int,
     keys: I64,
+    level_of: I64,
+    rows: I64,
     near: I32,
-    first: I32,
     above: I32,
     codes: U8,
 ) -> bool:
-    """Fill the arrays; False where a link names what is not there, or not on its level."""
-    level_of = np.empty(len(keys), dtype=np.int64)
-    for place in range(len(keys)):
-        level_of[keys[place]] = levels[place]
-    row = 0
-    for place in range(len(keys)):
-        node, at = keys[place], starts[place] + _TO_LINKS
+    """Fill the arrays for the places from `begin` to `end`.
+
+    False where a link names what is not there, or not on its level.
+    """
+    for place in range(begin, end):
+        node, at, row = keys[place], starts[place] + _TO_LINKS, rows[place]
         vector = 8 + place * codes.shape[1]
         codes[node] = data[vector : vector + codes.shape[1]]
         if not _copy_links(data, at, keys, near[node]):
             return False
         at += 4 + 4 * near.shape[1]
-        if levels[place]:
-            first[node] = row
-        for level in range(1, levels[place] + 1):
+        for level in range(1, level_of[node] + 1):
             if not _copy_links(data, at, keys, above[row]):
                 return False
             for link in above[row]:
@@ -197,4 +212,4 @@ def compile_reader() -> None:
     data = np.zeros(8, dtype=np.uint8)
     codes = np.zeros((0, 1), dtype=np.uint8)
     _copy_keys(data, longs, longs)
-    _copy_nodes(data, longs, longs, longs, words, words[:, 0].copy(), words, codes)
+    _copy_nodes(data, longs, 0, 0, longs, longs, longs, words, words, codes)

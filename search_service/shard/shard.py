@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,14 +260,16 @@ class Shard:
 
     def _load(self, db: apsw.Connection) -> I64:
         """Bring the memory up; return the live ordinals, int64 [n], ascending."""
-        found: list[Any] = db.execute(
-            "SELECT ordinal, id FROM items WHERE ordinal IS NOT NULL ORDER BY ordinal"
-        ).fetchall()
-        given = [row[0] for row in found]
-        ordinals = np.array(given, dtype=np.int64)
-        next_ordinal = int(schema.read_meta(db, "next_ordinal"))
-        self._memory.load(given, [row[1] for row in found], next_ordinal)
-        self._keeper.open_segments()
+        with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
+            opened = pool.submit(self._keeper.open_segments)
+            found: list[Any] = db.execute(
+                "SELECT ordinal, id FROM items WHERE ordinal IS NOT NULL ORDER BY ordinal"
+            ).fetchall()
+            given = [row[0] for row in found]
+            ordinals = np.array(given, dtype=np.int64)
+            next_ordinal = int(schema.read_meta(db, "next_ordinal"))
+            self._memory.load(given, [row[1] for row in found], next_ordinal)
+            opened.result()
         missing = unindexed_ordinals(ordinals, self._memory.sealed)
         if len(missing):
             for some, vectors in iter_live_vectors(
