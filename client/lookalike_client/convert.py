@@ -263,11 +263,7 @@ _STATUS: dict[int, types.MutationStatus] = {
     search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE: types.MutationStatus.REJECTED_DUPLICATE,
 }
 _PLAN: dict[int, types.PlanKind] = {
-    search_pb2.PLAN_KIND_EXACT: types.PlanKind.EXACT,
-    search_pb2.PLAN_KIND_EXACT_FILTERED: types.PlanKind.EXACT_FILTERED,
-    search_pb2.PLAN_KIND_GRAPH: types.PlanKind.GRAPH,
-    search_pb2.PLAN_KIND_GRAPH_FILTERED: types.PlanKind.GRAPH_FILTERED,
-    search_pb2.PLAN_KIND_EXACT_FALLBACK: types.PlanKind.EXACT_FALLBACK,
+    search_pb2.PlanKind.Value(f"PLAN_KIND_{kind.name}"): kind for kind in types.PlanKind
 }
 _PRESET: dict[int, str] = {
     collection_pb2.INDEX_PRESET_FAST: "fast",
