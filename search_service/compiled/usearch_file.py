@@ -74,7 +74,7 @@ def read_graph(data: U8) -> GraphParts:
         )
 
     # Most of what a start takes, and limited by one core.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         if not all(pool.map(copy, range(0, layout.nodes, _PLACES_A_PART))):
             raise ValueError("it links nodes that there are not")
     entry = int(keys[layout.entry]) if layout.nodes else 0

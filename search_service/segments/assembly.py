@@ -46,6 +46,7 @@ from search_service.shard.types import IndexSettings
 
 # Rows read, encoded and inserted at a time: 8 MiB of 512-dimensional rows.
 BATCH_ROWS = 4_096
+
 VectorSource = Callable[[int, int, int], Iterator[tuple[I64, F32]]]
 """(after_ordinal, upto_ordinal, batch) → batches of live (ordinals, vectors)."""
 

@@ -7,6 +7,7 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.segments.codes import metric_of
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
+from search_service.segments.planning import LEAST_GRAPH_VECTORS
 from search_service.shard.types import IndexSettings
 
 # The PCA basis is fitted anew when it keeps this much less of newer rows' variance …
@@ -14,10 +15,7 @@ ENERGY_DROP = 0.03
 # … of which there are enough to say so, and when a new one would keep more of it.
 _LEAST_DRIFT_ROWS = 1_000
 _LEAST_GAIN = 0.01
-# To scan fewer rows than this takes no time worth saving: 10,000 x 512 are 20 MB.
-LEAST_CODED = 10_000
-# Writers wait for a seal: 0.2 s are spent on a basis for 512 dimensions, and none is
-# fitted where it would be ten times as much.
+# Writers wait for a seal, and a basis takes the third power of the dimension.
 _MOST_SEALED_DIMENSION = 1_024
 _SEALED_SAMPLE_ROWS = 16_384
 
@@ -48,7 +46,7 @@ def choose_for_scans(rows: F32, settings: IndexSettings, known: Encoder | None) 
     reduces = 0 < settings.graph_dimension < dimension
     width = settings.graph_dimension if reduces else dimension
     coded = metric_of(settings.dtype, width, reduced=reduces).width_bytes
-    if len(rows) < LEAST_CODED or 2 * coded > 4 * dimension:
+    if len(rows) < LEAST_GRAPH_VECTORS or 2 * coded > 4 * dimension:
         return None
     fresh = _sample(rows, 0, _SEALED_SAMPLE_ROWS)
     if known is not None and known.energy_of(fresh) > known.captured_energy - ENERGY_DROP:

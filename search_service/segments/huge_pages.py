@@ -1,9 +1,8 @@
 """Huge pages for memory that a library maps by itself.
 
-Inserting into a graph visits nodes all over the memory. With pages of 4 KiB the
-processor also looks up where each of them is: 80,000 vectors of 256 bytes, M = 32,
-ef 240, were inserted in 48 s with huge pages and in 58 to 63 s without, in turns on
-2 cores of an AMD EPYC. Where the kernel offers none, nothing happens.
+Inserting into a graph visits nodes all over the memory, and with pages of 4 KiB the
+processor also has to look up where each of them is. Where the kernel offers no larger
+ones, nothing happens.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The rows of one transaction: read before its first mutation, written after its last.
 
 A statement lets go of the interpreter and waits to get it back, beside busy threads
-for longer than it took to run. One for each of seven steps of each upsert was most of
-what an upsert took; here a few serve hundreds of rows.
+for longer than it took to run. An upsert is seven steps; here one statement serves a
+step of up to hundreds of them.
 """
 
 from __future__ import annotations
@@ -151,9 +151,9 @@ class Batch:
         self._insert(_WRITE_ITEMS, [_values(row, now_us) for row in self._changed.values()])
 
     def _read(self, ids: list[str]) -> None:
-        # Always as many, so that it is one statement, prepared once.
-        asked = ids + ids[-1:] * (_IDS_A_STATEMENT - len(ids))
-        places = _places(_IDS_A_STATEMENT)
+        # A power of two, so that there are few statements, each prepared once.
+        count = 1 << (len(ids) - 1).bit_length()
+        asked, places = ids + ids[-1:] * (count - len(ids)), _places(count)
         for id, ordinal, *versions, near, score, flagged, held, waiting in self._db.execute(
             _READ_ITEMS + places, asked
         ):

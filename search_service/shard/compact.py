@@ -16,6 +16,7 @@ from search_service.shard.parts import Part, found
 from search_service.shard.sealed import Sealed
 from search_service.shard.segment_api import I64
 
+# Rows re-ranked for each that is wanted, and besides.
 _OVERFETCH = 16
 _NEAR_OVERFETCH_MORE = 256
 # Past a filter a scan meets what is far from a query too, where many lie at about the
@@ -67,6 +68,8 @@ def scan_compact(
             counting &= allowed[sealed.ordinals]
         if len(nodes := np.flatnonzero(sealed.any_of(counting))):
             matching[sealed] = nodes
+    if not matching:
+        return
     step = max(1, _ROWS_AT_A_TIME // scan.count)
     for start in range(0, len(numbers), step):
         these = numbers[start : start + step]

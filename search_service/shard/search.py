@@ -158,11 +158,10 @@ def scan_flat(
     """Compare the rows of segments without a graph, and the head's."""
     flat = [sealed for sealed in snapshot.sealed if not sealed.segment.has_graph]
     coded = [sealed for sealed in flat if sealed.segment.has_codes]
+    bare = [sealed for sealed in flat if not sealed.segment.has_codes]
     every = np.arange(len(queries))
     scan_compact(snapshot, coded, queries, every, scan, allowed, lanes, into)
-    for sealed in flat:
-        if sealed.segment.has_codes:
-            continue
+    for sealed in bare:
         live = snapshot.alive(sealed.ordinals)
         if allowed is not None:
             live &= allowed[sealed.ordinals]

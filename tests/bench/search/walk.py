@@ -82,10 +82,7 @@ def _beside(path: Path, view: GraphView, queries: F32 | I8, expansion: int) -> d
             return view.search(part, _COUNT, expansion, side=_NO_SIDE)[0]
 
         def ours() -> I64:
-            found = pool.map(
-                lambda part: view.search(part, _COUNT, expansion, side=_NO_SIDE), parts
-            )
-            return np.concatenate([nodes for nodes, _ in found])
+            return np.concatenate(list(pool.map(search, parts)))
 
         def theirs() -> Any:
             return index.search(queries, _COUNT, threads=_THREADS)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.fitting import LEAST_CODED
 from search_service.segments.manifest import ENCODER, GRAPH
-from search_service.segments.planning import Action, Plan
+from search_service.segments.planning import LEAST_GRAPH_VECTORS, Action, Plan
 from search_service.segments.segment import Segment
 from search_service.shard.types import Dtype, IndexSettings
 from tests.unit.search_service.segments.support import (
@@ -115,11 +114,11 @@ def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
     store: SmallStore, dtype: Dtype
 ) -> None:
     settings = replace(SETTINGS, dtype=dtype)
-    store.add(unit_vectors(LEAST_CODED))
-    path = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED), settings=settings)
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS))
+    path = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
     segment = Segment.open(path, IDENTITY)
     assert (segment.has_graph, segment.has_codes) == (False, True)
-    nodes = np.arange(1, LEAST_CODED, 2)
+    nodes = np.arange(1, LEAST_GRAPH_VECTORS, 2)
     near = segment.nearest_of(nodes, QUERIES, 80)
     best = nodes[exact_nearest(segment.rows[nodes], QUERIES, 20)]
     pairs = zip(near.tolist(), best.tolist(), strict=True)
@@ -130,11 +129,11 @@ def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
 
 
 def test_a_seal_takes_the_encoder_of_its_base(store: SmallStore) -> None:
-    store.add(unit_vectors(LEAST_CODED))
-    base = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED))
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS))
+    base = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
     encoder = Segment.open(base, IDENTITY).encoder
-    store.add(unit_vectors(LEAST_CODED, seed=1))
-    plan = Plan(Action.SEAL, LEAST_CODED, 2 * LEAST_CODED, base.name)
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS, seed=1))
+    plan = Plan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
     alike = Segment.open(assemble(store, plan), IDENTITY)
     assert np.array_equal(alike.encoder.basis, encoder.basis)
     data = bytearray((base / ENCODER).read_bytes())
@@ -146,10 +145,10 @@ def test_a_seal_takes_the_encoder_of_its_base(store: SmallStore) -> None:
 
 
 def test_a_seal_that_a_known_encoder_does_not_fit_gets_its_own(store: SmallStore) -> None:
-    store.add(unit_vectors(LEAST_CODED))
-    base = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED))
-    store.add(unit_vectors(LEAST_CODED, seed=5, tilt=1.0))
-    plan = Plan(Action.SEAL, LEAST_CODED, 2 * LEAST_CODED, base.name)
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS))
+    base = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS, seed=5, tilt=1.0))
+    plan = Plan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
     drifted = Segment.open(assemble(store, plan), IDENTITY)
     assert not np.array_equal(drifted.encoder.basis, Segment.open(base, IDENTITY).encoder.basis)
 
@@ -162,8 +161,8 @@ def test_a_seal_has_a_compact_form_where_it_is_half_as_long(
     store: SmallStore, dtype: Dtype, graph_dimension: int, *, coded: bool
 ) -> None:
     settings = replace(SETTINGS, dtype=dtype, graph_dimension=graph_dimension)
-    store.add(unit_vectors(LEAST_CODED))
-    path = assemble(store, Plan(Action.SEAL, 0, LEAST_CODED), settings=settings)
+    store.add(unit_vectors(LEAST_GRAPH_VECTORS))
+    path = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
     assert Segment.open(path, IDENTITY).has_codes is coded
 
 
