@@ -35,6 +35,11 @@ _EMBED_TIMEOUT_S = 30.0
 _REFRESH_PAUSE_S = 1.0
 # Images of one request under way at once: enough to fill the embedder's batches.
 _MAX_IMAGES_UNDER_WAY = 32
+# What else a caller can do who wants a collection.
+_WITHOUT_MODEL = (
+    ", or give vectors of your own: external_vectors in the request, model=None in Python, "
+    "--external-vectors on the command line"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Embedders:
             NotFound: no embedder serves it.
             Unavailable: no embedder answers.
         """
-        self._check_configured()
+        self._check_configured(otherwise=_WITHOUT_MODEL)
         missing: LookalikeError | None = None
         failure: LookalikeError | None = None
         for peer in self._peers:
@@ -178,10 +183,11 @@ class Embedders:
         else:
             self._by_fingerprint.pop(fingerprint, None)
 
-    def _check_configured(self) -> None:
+    def _check_configured(self, otherwise: str = "") -> None:
         if not self._peers:
             raise Unavailable(
-                "the search service knows no embedder; start it with --embedder HOST:PORT",
+                "the search service knows no embedder; start it with --embedder HOST:PORT"
+                + otherwise,
                 reason=Reason.EMBEDDER_UNAVAILABLE,
             )
 

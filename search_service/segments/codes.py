@@ -6,6 +6,7 @@ them in a file of their own: to scan them reads a fraction of what its rows take
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,44 @@ def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:
 def metric_of(dtype: Dtype, width: int, *, reduced: bool) -> Metric:
     """Return what compares vectors of `width` components."""
     return Metric.of(dtype, width, inner_product=uses_inner_product(dtype, reduced=reduced))
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A segment's compact form, for rows that are not in it; a `CodecApi`."""
+
+    encoder: Encoder
+    dtype: Dtype
+    metric: Metric
+
+    @staticmethod
+    def of(encoder: Encoder, dtype: Dtype) -> Codec:
+        """Return the form that `encoder` and the type of a graph's scalars make."""
+        return Codec(encoder, dtype, metric_of(dtype, encoder.width, reduced=encoder.reduces))
+
+    @property
+    def width_bytes(self) -> int:
+        """See `CodecApi`."""
+        return self.metric.width_bytes
+
+    @property
+    def pays(self) -> bool:
+        """Whether it takes at most half of what rows take."""
+        return pays(self.metric, len(self.encoder.mean))
+
+    def encode(self, vectors: F32) -> U8:
+        """See `CodecApi`."""
+        return as_scalars(self.encoder.encode(vectors), self.dtype)
+
+    def nearest_of(self, codes: U8, nodes: I64, queries: F32, count: int) -> I64:
+        """See `CodecApi`."""
+        encoded = self.encoder.encode(queries)
+        return Codes(codes, self.metric, self.dtype).nearest_of(nodes, encoded, count)
+
+
+def pays(metric: Metric, dimension: int) -> bool:
+    """Say whether vectors of `dimension` take at most half of their float32 in that form."""
+    return 2 * metric.width_bytes <= 4 * dimension
 
 
 class Codes:

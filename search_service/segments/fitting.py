@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.segments.codes import metric_of
+from search_service.segments.codes import metric_of, pays
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
 from search_service.segments.planning import LEAST_GRAPH_VECTORS
 from search_service.shard.types import IndexSettings
@@ -45,8 +45,8 @@ def choose_for_scans(rows: F32, settings: IndexSettings, known: Encoder | None) 
     dimension = rows.shape[1]
     reduces = 0 < settings.graph_dimension < dimension
     width = settings.graph_dimension if reduces else dimension
-    coded = metric_of(settings.dtype, width, reduced=reduces).width_bytes
-    if len(rows) < LEAST_GRAPH_VECTORS or 2 * coded > 4 * dimension:
+    metric = metric_of(settings.dtype, width, reduced=reduces)
+    if len(rows) < LEAST_GRAPH_VECTORS or not pays(metric, dimension):
         return None
     fresh = _sample(rows, 0, _SEALED_SAMPLE_ROWS)
     if known is not None and known.energy_of(fresh) > known.captured_energy - ENERGY_DROP:

@@ -13,7 +13,7 @@ from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import I32, Flags
 from search_service.compiled.walk import Wanted
 from search_service.segments.checksums import check_file
-from search_service.segments.codes import Codes
+from search_service.segments.codes import Codec, Codes
 from search_service.segments.encoder import Encoder, read_encoder
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.graph_view import EVERY, UNBOUNDED, GraphView
@@ -62,6 +62,8 @@ class Segment:
         self._side = side
         self._codes = codes
         self._graph = graph
+        codec = Codec.of(encoder, manifest.settings.dtype)
+        self.codec = codec if manifest.has_codes and codec.pays else None
         self._damage: str | None = None
         self._stop_checking = threading.Event()
         self._checker: threading.Thread | None = None

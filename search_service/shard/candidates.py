@@ -112,6 +112,15 @@ class Candidates:
         query = chosen.query if numbers is None else numbers[chosen.query]
         self._keep(source, query, rows[chosen.query, chosen.column], chosen, exact=True)
 
+    def may_lack(self, scores: F32) -> bool:
+        """Say whether the least of exact scores, [B, n], is among the best of their query.
+
+        If so, what is not among them may be as good.
+        """
+        place = max(0, scores.shape[1] - self._count)
+        kth = np.partition(scores, place, axis=1)[:, place]
+        return bool(np.any(scores.min(axis=1) >= kth))
+
     def reach(self, radius: F32) -> None:
         """Say down to which score, float32 [B], a source gave all its rows."""
         self.radius = np.maximum(self.radius, radius)

@@ -1,4 +1,4 @@
-"""Compares rows in a segment's compact form, and the best of them exactly."""
+"""Compares rows in their compact form, and the best of them exactly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import Candidates
+from search_service.shard.exact import scores_each
+from search_service.shard.head import HeadView
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Snapshot
 from search_service.shard.parts import Part, found
@@ -24,6 +26,10 @@ _NEAR_OVERFETCH_MORE = 256
 # and tenth, recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
 _OVERFETCH_MORE = 1_024
 _FALLBACK_OVERFETCH_MORE = 4_096
+# Of so many rows in the head, those re-ranked are a small part; more queries than that
+# share a product in float32.
+_LEAST_HEAD_ROWS = 2_048
+_MOST_HEAD_QUERIES = 16
 # Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
 _ROWS_AT_A_TIME = 1 << 18
 
@@ -82,3 +88,40 @@ def scan_compact(
 
         for sealed, nodes, scores in found(list(matching), some, find, lanes, share_nodes=True):
             into.take_each(sealed, nodes, scores, these)
+
+
+def scan_head_compact(
+    snapshot: Snapshot,
+    queries: F32,
+    scan: Scan,
+    allowed: Flags | None,
+    lanes: Lanes,
+    into: Candidates,
+) -> tuple[HeadView, ...]:
+    """Compare the live, allowed rows of the head; return those views that it did not settle.
+
+    They have no compact form, or more rows at one score than were re-ranked.
+    """
+    if len(queries) > _MOST_HEAD_QUERIES:
+        return snapshot.head
+
+    def compare(view: HeadView) -> tuple[I64, F32] | None:
+        counting = snapshot.alive(view.ordinals)
+        if allowed is not None:
+            counting &= allowed[view.ordinals]
+        nodes = np.flatnonzero(counting)
+        if view.coded is None or len(nodes) < max(_LEAST_HEAD_ROWS, 2 * scan.count):
+            return None
+        best = view.coded.codec.nearest_of(view.coded.codes, nodes, queries, scan.count)
+        scores = scores_each(view.rows, best, queries)
+        return None if into.may_lack(scores) else (best, scores)
+
+    # What one query compares takes about as long as to hand it over.
+    spread = map if len(queries) == 1 else lanes.map
+    left: list[HeadView] = []
+    for view, done in zip(snapshot.head, spread(compare, snapshot.head), strict=True):
+        if done is None:
+            left.append(view)
+        else:
+            into.take_each(view, *done)
+    return tuple(left)

@@ -1,7 +1,8 @@
 """The newest vectors, in memory, searched exactly.
 
 Rows are only ever appended, by one thread; a reader's view ends where the head
-ended when the view was taken, so it needs no copy.
+ended when the view was taken, so it needs no copy. Once there is a segment with a
+compact form, new rows have that form too: all of a head are read for each query.
 """
 
 from __future__ import annotations
@@ -11,11 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.shard.segment_api import I64
+from search_service.compiled.arrays import U8
+from search_service.shard.segment_api import I64, CodecApi
 
 # 16 MiB at 512 dimensions, untouched pages of which cost nothing; large enough
 # for matrix products to run at full speed.
 BLOCK_ROWS = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Rows in a compact form: uint8 [n, width_bytes]."""
+
+    codec: CodecApi
+    codes: U8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +34,25 @@ class HeadView:
 
     ordinals: I64
     rows: F32
+    coded: Coded | None
 
 
 class _Block:
-    __slots__ = ("count", "ordinals", "rows", "start")
+    __slots__ = ("codec", "codes", "count", "ordinals", "rows", "start")
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, codec: CodecApi | None) -> None:
         self.ordinals: I64 = np.empty(BLOCK_ROWS, dtype=np.int64)
         self.rows: F32 = np.empty((BLOCK_ROWS, dimension), dtype=np.float32)
+        self.codec = codec
+        self.codes: U8 = np.empty((BLOCK_ROWS, codec.width_bytes if codec else 0), dtype=np.uint8)
         self.start = 0
         self.count = 0
+
+    def view(self) -> HeadView:
+        """Return what is there."""
+        span = slice(self.start, self.count)
+        coded = None if self.codec is None else Coded(self.codec, self.codes[span])
+        return HeadView(self.ordinals[span], self.rows[span], coded)
 
 
 class Head:
@@ -42,6 +61,8 @@ class Head:
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
         self._blocks: list[_Block] = []
+        # Makes the compact form of rows that come from now on.
+        self.codec: CodecApi | None = None
 
     def __len__(self) -> int:
         """Count rows, dead ones among them."""
@@ -50,17 +71,25 @@ class Head:
     @property
     def nbytes(self) -> int:
         """Memory that rows take."""
-        return len(self) * self._dimension * 4
+        width = self.codec.width_bytes if self.codec else 0
+        return len(self) * (self._dimension * 4 + width)
 
-    def extend(self, ordinals: I64, vectors: F32) -> None:
-        """Add rows: int64 [n] ascending, float32 [n, D]."""
+    def encode(self, vectors: F32) -> Coded | None:
+        """Return the compact form of rows that are to be added, float32 [n, D]."""
+        codec = self.codec
+        return None if codec is None else Coded(codec, codec.encode(vectors))
+
+    def extend(self, ordinals: I64, vectors: F32, coded: Coded | None) -> None:
+        """Add rows: int64 [n] ascending, float32 [n, D], and what `encode` made of them."""
         done = 0
         while done < len(ordinals):
-            block = self._room()
+            block = self._room(coded.codec if coded else None)
             take = min(BLOCK_ROWS - block.count, len(ordinals) - done)
             span = slice(block.count, block.count + take)
             block.ordinals[span] = ordinals[done : done + take]
             block.rows[span] = vectors[done : done + take]
+            if coded is not None:
+                block.codes[span] = coded.codes[done : done + take]
             block.count += take
             done += take
 
@@ -75,27 +104,26 @@ class Head:
 
     def with_rows(self, ordinals: I64, vectors: F32) -> Head:
         """Return a head with these rows too: int64 [n] ascending, float32 [n, D]."""
-        parts = [HeadView(ordinals, vectors), *self.views()]
+        parts = [HeadView(ordinals, vectors, self.encode(vectors)), *self.views()]
         every = np.concatenate([part.ordinals for part in parts])
         head = Head(self._dimension)
+        head.codec = self.codec
         if bool(np.all(every[1:] > every[:-1])):
             for part in parts:
-                head.extend(part.ordinals, part.rows)
+                head.extend(part.ordinals, part.rows, part.coded)
         else:
             order = np.argsort(every)
-            head.extend(every[order], np.concatenate([part.rows for part in parts])[order])
+            rows = np.concatenate([part.rows for part in parts])[order]
+            head.extend(every[order], rows, self.encode(rows))
         return head
 
     def views(self) -> tuple[HeadView, ...]:
         """Return what is there now; what is appended later does not show."""
-        return tuple(
-            HeadView(
-                block.ordinals[block.start : block.count], block.rows[block.start : block.count]
-            )
-            for block in self._blocks
-        )
+        return tuple(block.view() for block in self._blocks)
 
-    def _room(self) -> _Block:
-        if not self._blocks or self._blocks[-1].count == BLOCK_ROWS:
-            self._blocks.append(_Block(self._dimension))
-        return self._blocks[-1]
+    def _room(self, codec: CodecApi | None) -> _Block:
+        last = self._blocks[-1] if self._blocks else None
+        if last is None or last.count == BLOCK_ROWS or last.codec is not codec:
+            last = _Block(self._dimension, codec)
+            self._blocks.append(last)
+        return last

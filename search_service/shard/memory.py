@@ -18,8 +18,8 @@ import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.shard.effects import Added, Effect, Killed
-from search_service.shard.head import Head, HeadView
-from search_service.shard.sealed import Sealed
+from search_service.shard.head import Coded, Head, HeadView
+from search_service.shard.sealed import Sealed, newest_codec
 from search_service.shard.segment_api import I64
 
 ALIVE = np.iinfo(np.int64).max
@@ -94,10 +94,13 @@ class Memory:
         """Make a committed group visible."""
         added = [effect for effect in effects if isinstance(effect, Added)]
         killed = [effect.ordinal for effect in effects if isinstance(effect, Killed)]
+        if added:  # queries need not wait for that
+            vectors = np.stack([effect.vector for effect in added])
+            coded = self.head.encode(vectors)
         with self.lock:
             epoch = self._epoch + 1
             if added:
-                self._add(added)
+                self._add(added, vectors, coded)
             self._died_at[killed] = epoch
             self._graves.extend((epoch, ordinal) for ordinal in killed)
             self._items -= len(killed)
@@ -115,6 +118,7 @@ class Memory:
             self._retired += [(self._epoch, old) for old in self._sealed if id(old) not in kept]
             self._sealed = tuple(sealed)
             self.head.drop_upto(covered_upto)
+            self.head.codec = newest_codec(sealed)
 
     def readmit(self, damaged: Sealed, ordinals: I64, vectors: F32) -> None:
         """Drop a segment and search `vectors`, float32 [n, D], in the head instead."""
@@ -179,8 +183,8 @@ class Memory:
                 if not self._readers[view.epoch]:
                     del self._readers[view.epoch]
 
-    def _add(self, added: Sequence[Added]) -> None:
-        """Add vectors, ordinals ascending."""
+    def _add(self, added: Sequence[Added], vectors: F32, coded: Coded | None) -> None:
+        """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
         ordinals = np.array([effect.ordinal for effect in added], dtype=np.int64)
         upto = int(ordinals[-1]) + 1
         self._reserve(upto)
@@ -190,7 +194,7 @@ class Memory:
         self._died_at[ordinals] = ALIVE
         self._upto = upto
         self._items += len(added)
-        self.head.extend(ordinals, np.stack([effect.vector for effect in added]))
+        self.head.extend(ordinals, vectors, coded)
 
     def _reserve(self, size: int) -> None:
         # Snapshots keep the array they have: what dies later is live in them.

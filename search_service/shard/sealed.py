@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.compiled.walk import Wanted
-from search_service.shard.segment_api import I64, SegmentApi
+from search_service.shard.segment_api import I64, CodecApi, SegmentApi
 
 
 class Sealed:
@@ -63,9 +65,21 @@ class Sealed:
         folded: Flags = np.logical_or.reduceat(ordinal_flags, self.offsets[:-1])
         return folded
 
+    @property
+    def newest(self) -> int:
+        """The greatest ordinal here, 0 without any."""
+        return int(self._sorted[-1]) if len(self._sorted) else 0
+
     def _by_ordinal(self) -> tuple[I64, I64 | None]:
         if self.one_each and bool(np.all(self.ordinals[1:] > self.ordinals[:-1])):
             return self.ordinals, None
         order = np.argsort(self.ordinals, kind="stable")
         node_of = np.repeat(np.arange(self.nodes), np.diff(self.offsets))
         return self.ordinals[order], node_of[order]
+
+
+def newest_codec(segments: Sequence[Sealed]) -> CodecApi | None:
+    """Return the compact form of the newest of the segments that have one."""
+    coded = [one for one in segments if one.segment.codec is not None]
+    newest = max(coded, key=lambda one: one.newest, default=None)
+    return newest.segment.codec if newest else None

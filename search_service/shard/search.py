@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import Flags
 from search_service.shard.candidates import LEAST, Candidates, Chosen
-from search_service.shard.compact import Scan, scan_compact
+from search_service.shard.compact import Scan, scan_compact, scan_head_compact
 from search_service.shard.exact import scores_each
 from search_service.shard.head import HeadView
 from search_service.shard.lanes import Lanes
@@ -40,13 +42,18 @@ def scan_all(snapshot: Snapshot, queries: F32, lanes: Lanes, into: Candidates) -
     for sealed in snapshot.sealed:
         live = sealed.any_of(snapshot.alive(sealed.ordinals))
         _scan_dense(sealed, queries, live, lanes, into)
-    scan_head(snapshot, queries, None, lanes, into)
+    _scan_head(snapshot, snapshot.head, queries, None, lanes, into)
 
 
-def scan_head(
-    snapshot: Snapshot, queries: F32, allowed: Flags | None, lanes: Lanes, into: Candidates
+def _scan_head(
+    snapshot: Snapshot,
+    views: Sequence[HeadView],
+    queries: F32,
+    allowed: Flags | None,
+    lanes: Lanes,
+    into: Candidates,
 ) -> None:
-    """Compare every live, allowed row of the head with `queries`."""
+    """Compare every live, allowed row of views of the head with `queries`."""
 
     def compare(view: HeadView) -> Chosen:
         counts = snapshot.alive(view.ordinals)
@@ -56,7 +63,7 @@ def scan_head(
         scores[:, ~counts] = LEAST
         return into.choose(scores)
 
-    for view, chosen in zip(snapshot.head, lanes.map(compare, snapshot.head), strict=True):
+    for view, chosen in zip(views, lanes.map(compare, views), strict=True):
         into.take(view, np.arange(len(view.ordinals)), chosen)
 
 
@@ -83,7 +90,7 @@ def scan_matches(
             _scan_dense(sealed, queries, wanted, lanes, into)
         else:
             _scan_sparse(sealed, queries, np.flatnonzero(wanted), lanes, into)
-    scan_head(snapshot, queries, allowed, lanes, into)
+    _scan_head(snapshot, snapshot.head, queries, allowed, lanes, into)
 
 
 def _scan_dense(
@@ -166,7 +173,8 @@ def scan_flat(
         if allowed is not None:
             live &= allowed[sealed.ordinals]
         _scan_dense(sealed, queries, sealed.any_of(live), lanes, into)
-    scan_head(snapshot, queries, allowed, lanes, into)
+    left = scan_head_compact(snapshot, queries, scan, allowed, lanes, into)
+    _scan_head(snapshot, left, queries, allowed, lanes, into)
 
 
 def _alive(snapshot: Snapshot, sealed: Sealed, nodes: I64) -> Flags:

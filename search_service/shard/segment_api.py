@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.wire.vectors import F32
-from search_service.compiled.arrays import Flags
+from search_service.compiled.arrays import U8, Flags
 from search_service.compiled.walk import Wanted
 from search_service.shard.types import IndexSettings
 
@@ -27,6 +27,23 @@ I64 = npt.NDArray[np.int64]
 # searches for every node by itself, with somewhat less.
 LEAST_CANDIDATES = 16
 LEAST_EXPANSION = 64
+
+
+class CodecApi(Protocol):
+    """Makes the compact form of rows, and compares rows in it."""
+
+    @property
+    def width_bytes(self) -> int:
+        """What a row takes."""
+
+    def encode(self, vectors: F32) -> U8:
+        """Return uint8 [B, width_bytes] of float32 [B, D], unit L2."""
+
+    def nearest_of(self, codes: U8, nodes: I64, queries: F32, count: int) -> I64:
+        """Return int64 [B, count] of `nodes`, int64 [n], rows of `codes`, padded with -1.
+
+        Nearest first; `queries` is float32 [B, D], unit L2.
+        """
 
 
 class SegmentApi(Protocol):
@@ -55,6 +72,10 @@ class SegmentApi(Protocol):
     @property
     def has_codes(self) -> bool:
         """Whether there is a compact form of the rows; with a graph there always is."""
+
+    @property
+    def codec(self) -> CodecApi | None:
+        """What makes the compact form; None where that is not much less than the rows."""
 
     @property
     def side_nodes(self) -> int:

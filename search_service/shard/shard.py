@@ -277,7 +277,8 @@ class Shard:
             ):
                 places = np.minimum(np.searchsorted(missing, some), len(missing) - 1)
                 kept = missing[places] == some  # both ascend
-                self._memory.head.extend(some[kept], vectors[kept])
+                head = self._memory.head
+                head.extend(some[kept], vectors[kept], head.encode(vectors[kept]))
         return ordinals
 
     def _start(self, live: I64) -> None:

@@ -149,6 +149,7 @@ def test_without_an_embedder_it_says_so(tmp_path: Path) -> None:
             )
         assert errors[0].reason is Reason.EMBEDDER_UNAVAILABLE
         assert "--embedder" in errors[0].message
+        assert "model=None" in errors[0].message
 
 
 async def test_an_embedder_is_found_by_fingerprint_and_again_after_a_restart() -> None:

@@ -1,0 +1,104 @@
+"""Searches of a large head beside a segment: compared in that segment's compact form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search_service.filters.ast import Range
+from search_service.shard.shard import Shard
+from search_service.shard.types import Delete, QueryOutcome, QueryRequest, Upsert
+from tests.unit.search_service.shard.kit import (
+    SMALL,
+    build,
+    create,
+    fill,
+    make_spec,
+    random_units,
+    reopen,
+    seal,
+    search,
+)
+
+# Nothing is built by itself: the head stays as it is.
+STILL = replace(
+    SMALL, head_limit=10**6, idle_build_vectors=10**6, idle_build_s=10**6, max_dead_share=0.9
+)
+BEFORE = random_units(10_500, 24, seed=6)
+# More than a block of the head holds.
+VECTORS = random_units(12_000, 24, seed=5)
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Iterator[Shard]:
+    shard = create(tmp_path, make_spec(24, graph_dimension=12), STILL)
+    fill(shard, BEFORE, first=20_000)
+    shard = seal(shard, tmp_path, STILL)
+    fill(shard, VECTORS)
+    assert shard.stats().head_vectors == len(VECTORS)
+    yield shard
+    shard.close()
+
+
+def both(
+    shard: Shard, row: int, condition: Range | None = None
+) -> tuple[QueryOutcome, QueryOutcome]:
+    """Return the answer to a query for a row of the head, and the exact one."""
+    query = VECTORS[row : row + 1]
+    found = shard.query(QueryRequest(query, 10, condition)).result(60)[0]
+    return found, shard.query(QueryRequest(query, 10, condition, exact=True)).result(60)[0]
+
+
+def agreement(shard: Shard, condition: Range | None = None) -> float:
+    """Return the share of the exact ten nearest that are found without comparing all exactly."""
+    shared = []
+    for row in range(0, len(VECTORS), 400):
+        found, exact = both(shard, row, condition)
+        # Re-ranked are some of each block and of the segment.
+        assert found.plan.candidates < len(VECTORS) / 2 < exact.plan.candidates
+        shared.append(len({hit.id for hit in found.hits} & {hit.id for hit in exact.hits}))
+    return float(np.mean(shared)) / 10
+
+
+def test_the_nearest_are_found(shard: Shard) -> None:
+    assert agreement(shard) >= 0.97
+
+
+def test_the_nearest_that_meet_a_filter_are_found(shard: Shard) -> None:
+    assert agreement(shard, Range(("number",), at_least=1_000.0)) >= 0.97
+    found, _ = both(shard, 0, Range(("number",), at_least=1_000.0))
+    assert all(int(hit.id.removeprefix("item-")) >= 1_000 for hit in found.hits)
+
+
+def test_each_is_found_by_its_own_vector(shard: Shard) -> None:
+    for row in range(0, len(VECTORS), 97):
+        assert search(shard, VECTORS[row])[0].id == f"item-{row}"
+
+
+def test_what_is_deleted_or_replaced_is_not_found(shard: Shard) -> None:
+    shard.submit([Delete("item-3"), Upsert("item-4", -VECTORS[4], {"number": 4})]).result(60)
+    assert "item-3" not in [hit.id for hit in search(shard, VECTORS[3])]
+    assert "item-4" not in [hit.id for hit in search(shard, VECTORS[4])]
+    assert search(shard, -VECTORS[4])[0].id == "item-4"
+
+
+def test_more_equal_ones_than_are_reranked_are_ordered_by_id(shard: Shard) -> None:
+    same = [f"same-{number:04d}" for number in range(3_000)]
+    shard.submit([Upsert(id, VECTORS[9], {}) for id in reversed(same)]).result(60)
+    hits = search(shard, VECTORS[9], limit=10)
+    assert [hit.id for hit in hits] == ["item-9", *same[:9]]
+
+
+def test_it_is_so_after_a_restart_and_after_a_build(shard: Shard, tmp_path: Path) -> None:
+    shard.close()
+    again = reopen(tmp_path, STILL)
+    assert again.stats().head_vectors == len(VECTORS)
+    assert agreement(again) >= 0.97
+    build(again)
+    assert again.stats().head_vectors == 0
+    assert search(again, VECTORS[9])[0].id == "item-9"
+    again.close()
