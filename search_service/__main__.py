@@ -29,7 +29,7 @@ from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
 from search_service import settings as settings_module
 from search_service.catalog import Catalog
-from search_service.compiled.warm import warm_up
+from search_service.compiled.warm import warm_reader, warm_up
 from search_service.data_lock import DataDirectoryInUse
 from search_service.embedders import Embedders
 from search_service.handover import Handover
@@ -132,8 +132,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         port = await server.start()
         stack.push_async_callback(server.grpc.stop, 0)  # when the start fails half-way
         stack.push_async_callback(asyncio.to_thread, catalog.close)
-        await asyncio.to_thread(warm_up)
-        await asyncio.to_thread(catalog.open)
+        await asyncio.to_thread(warm_reader)
+        await _each(warm_up, catalog.open)
         await asyncio.to_thread(kept.open)
         stack.callback(kept.close)
         if door is not None:
@@ -149,6 +149,14 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
                 door.drain()
 
         yield server, drain, port
+
+
+async def _each(*calls: Callable[[], None]) -> None:
+    """Make calls beside each other; raise the first failure once all have ended."""
+    done = await asyncio.gather(*map(asyncio.to_thread, calls), return_exceptions=True)
+    for failure in done:
+        if isinstance(failure, BaseException):
+            raise failure
 
 
 def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,9 +28,18 @@ def warm_up() -> None:
     Takes some seconds on a machine where nothing is kept yet, and half of one after.
     What is kept and damaged is removed; a full disk keeps nothing.
     """
+    _until_kept(_call_all)
+
+
+def warm_reader() -> None:
+    """Do so for what reads graph files; the rest may be warmed up beside that."""
+    _until_kept(compile_reader)
+
+
+def _until_kept(call: Callable[[], None]) -> None:
     for left in reversed(range(_TRIES)):
         try:
-            _call_all()
+            call()
         except Exception as error:
             if not left:
                 raise

@@ -23,9 +23,10 @@ from search_service.shard.segment_api import BuildJob, BuildResult
 # The child runs below the server: with every core busy it gets about a tenth.
 DEFAULT_NICE = 10
 _LINES_KEPT = 20
-# A spawned interpreter that imports what this one can, whatever put it on the path.
+# A spawned interpreter that imports what this one can, whatever put it on the path. It
+# has its priority before: what it imports takes a second, half of what a seal does.
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
+    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); os.nice(int(sys.argv[2]));"
     "from search_service.segments.child import main; main()"
 )
 
@@ -63,7 +64,7 @@ class Builder:
                 raise BuildFailed("a build of this kind is running already")
             if not busy:
                 remove_unfinished(job.segments_path)
-            child = self._spawn()
+            child = self._spawn(0 if job.hurried else self._nice)
             future: Future[BuildResult] = Future()
             future.set_running_or_notify_cancel()
             thread = threading.Thread(
@@ -92,9 +93,9 @@ class Builder:
         for one in running:
             one.thread.join()
 
-    def _spawn(self) -> subprocess.Popen[str]:
+    def _spawn(self, nice: int) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(sys.path)],
+            [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(nice)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -135,7 +136,7 @@ class Builder:
             assert child.stdin is not None  # piped above
             assert child.stdout is not None  # piped above
             try:
-                child.stdin.write(json.dumps(self._job_fields(job)) + "\n")
+                child.stdin.write(json.dumps(_job_fields(job)) + "\n")
             except BrokenPipeError:
                 said.append("the child ended before it took its job")
             for line in child.stdout:
@@ -153,13 +154,10 @@ class Builder:
             raise BuildFailed(f"the builder ended with status {child.returncode}: {last}")
         return outcome
 
-    def _job_fields(self, job: BuildJob) -> dict[str, Any]:
-        return {
-            **asdict(job),
-            "store_path": str(job.store_path),
-            "segments_path": str(job.segments_path),
-            "nice": 0 if job.seal_only else self._nice,  # a seal is short and writers wait for it
-        }
+
+def _job_fields(job: BuildJob) -> dict[str, Any]:
+    paths = {"store_path": str(job.store_path), "segments_path": str(job.segments_path)}
+    return asdict(job) | paths
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -29,7 +29,6 @@ def main() -> None:
     """Run the job on standard input."""
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    os.nice(job["nice"])  # queries are to keep their share of the cores
     _say(run_job(job, lambda step: _say({"step": step})))
 
 

@@ -35,7 +35,7 @@ def metric_of(dtype: Dtype, width: int, *, reduced: bool) -> Metric:
     return Metric.of(dtype, width, inner_product=uses_inner_product(dtype, reduced=reduced))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Codec:
     """A segment's compact form, for rows that are not in it; a `CodecApi`."""
 
@@ -62,10 +62,9 @@ class Codec:
         """See `CodecApi`."""
         return as_scalars(self.encoder.encode(vectors), self.dtype)
 
-    def nearest_of(self, codes: U8, nodes: I64, queries: F32, count: int) -> I64:
+    def nearest_of(self, codes: U8, nodes: I64, encoded: U8, count: int) -> I64:
         """See `CodecApi`."""
-        encoded = self.encoder.encode(queries)
-        return Codes(codes, self.metric, self.dtype).nearest_of(nodes, encoded, count)
+        return _nearest(self.metric, address_of(codes), nodes, encoded, count)
 
 
 def pays(metric: Metric, dimension: int) -> bool:
@@ -106,7 +105,10 @@ class Codes:
 
     def nearest_of(self, nodes: I64, queries: F32 | I8, count: int) -> I64:
         """Return int64 [B, count] of `nodes`, int64 [n], nearest first, padded with -1."""
-        found = np.empty((len(queries), count), dtype=np.int64)
-        scalars = self.scalars(queries)
-        compare_some(self.metric, self.address, nodes, address_of(scalars), found)
-        return found
+        return _nearest(self.metric, self.address, nodes, self.scalars(queries), count)
+
+
+def _nearest(metric: Metric, address: int, nodes: I64, scalars: U8, count: int) -> I64:
+    found = np.empty((len(scalars), count), dtype=np.int64)
+    compare_some(metric, address, nodes, address_of(scalars), found)
+    return found

@@ -104,6 +104,8 @@ def scan_head_compact(
     """
     if len(queries) > _MOST_HEAD_QUERIES:
         return snapshot.head
+    codecs = {view.coded.codec for view in snapshot.head if view.coded is not None}
+    encoded = {codec: codec.encode(queries) for codec in codecs}
 
     def compare(view: HeadView) -> tuple[I64, F32] | None:
         counting = snapshot.alive(view.ordinals)
@@ -112,7 +114,8 @@ def scan_head_compact(
         nodes = np.flatnonzero(counting)
         if view.coded is None or len(nodes) < max(_LEAST_HEAD_ROWS, 2 * scan.count):
             return None
-        best = view.coded.codec.nearest_of(view.coded.codes, nodes, queries, scan.count)
+        codec, codes = view.coded.codec, view.coded.codes
+        best = codec.nearest_of(codes, nodes, encoded[codec], scan.count)
         scores = scores_each(view.rows, best, queries)
         return None if into.may_lack(scores) else (best, scores)
 

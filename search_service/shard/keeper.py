@@ -182,7 +182,7 @@ class Keeper:
         finally:
             self.building = False
 
-    def _run_job(self, upto_ordinal: int, *, seal_only: bool) -> None:
+    def _run_job(self, upto_ordinal: int, *, seal_only: bool, hurried: bool = False) -> None:
         spec = self._spec()
         job = BuildJob(
             store_path=self._store_path,
@@ -194,6 +194,7 @@ class Keeper:
             upto_ordinal=upto_ordinal,
             threads=self._options.build_threads,
             seal_only=seal_only,
+            hurried=hurried,
         )
         self._adopt(self._wait(self._source.build(job), may_seal=not seal_only))
 
@@ -209,7 +210,8 @@ class Keeper:
                 if any(sealed.segment.damage for sealed in self._memory.sealed):
                     self.heal()
                 if may_seal and len(self._memory.head) > 2 * self._options.head_limit:
-                    self._run_job(self._memory.newest_ordinal, seal_only=True)
+                    newest = self._memory.newest_ordinal
+                    self._run_job(newest, seal_only=True, hurried=True)
 
     def _adopt(self, result: BuildResult) -> None:
         open_now = {sealed.segment.path: sealed for sealed in self._memory.sealed}

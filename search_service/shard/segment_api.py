@@ -39,10 +39,10 @@ class CodecApi(Protocol):
     def encode(self, vectors: F32) -> U8:
         """Return uint8 [B, width_bytes] of float32 [B, D], unit L2."""
 
-    def nearest_of(self, codes: U8, nodes: I64, queries: F32, count: int) -> I64:
+    def nearest_of(self, codes: U8, nodes: I64, encoded: U8, count: int) -> I64:
         """Return int64 [B, count] of `nodes`, int64 [n], rows of `codes`, padded with -1.
 
-        Nearest first; `queries` is float32 [B, D], unit L2.
+        Nearest first; `encoded` is what `encode` makes of B queries.
         """
 
 
@@ -151,6 +151,8 @@ class BuildJob:
     # Quickly, without a graph, only what no segment covers yet: frees the head
     # while a long build runs beside it.
     seal_only: bool = False
+    # Not behind queries: the head grows faster than it can be sealed in their shadow.
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
