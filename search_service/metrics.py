@@ -143,7 +143,7 @@ def read_stats(
 
 _GAUGES = {
     "items": "Items that can be found",
-    "head_vectors": "Vectors in the exactly searched head",
+    "head_vectors": "Vectors in the head, which no segment holds yet",
     "unindexed_vectors": "Vectors sealed but not in a graph yet",
     "graph_vectors": "Vectors in graphs, replaced and deleted ones included",
     "side_list_vectors": "Vectors that their graph does not reach",

@@ -24,7 +24,7 @@ from search_service.shard.segment_api import BuildJob, BuildResult
 DEFAULT_NICE = 10
 _LINES_KEPT = 20
 # A spawned interpreter that imports what this one can, whatever put it on the path. It
-# has its priority before: what it imports takes a second, half of what a seal does.
+# has its priority before: to import what it needs is much of the work of a seal.
 _BOOT = (
     "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); os.nice(int(sys.argv[2]));"
     "from search_service.segments.child import main; main()"

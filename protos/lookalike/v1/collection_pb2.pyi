@@ -313,7 +313,7 @@ class CollectionStats(_message.Message):
     items: _builtins.int
     """Items that can be found."""
     head_vectors: _builtins.int
-    """Vectors in the exactly searched head."""
+    """Vectors in the head, which no segment holds yet."""
     unindexed_vectors: _builtins.int
     """Vectors sealed but not in a graph yet; scanned exactly."""
     graph_vectors: _builtins.int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ from search_service.shard.types import (
 )
 
 SMALL = ShardOptions(ballast_bytes=64 << 10, build_retry_s=0.1)
+# Nothing is built by itself: all stays as it is.
+STILL = replace(
+    SMALL, head_limit=10**6, idle_build_vectors=10**6, idle_build_s=10**6, max_dead_share=0.9
+)
 
 
 def make_spec(

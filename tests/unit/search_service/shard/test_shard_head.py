@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from search_service.filters.ast import Range
 from search_service.shard.shard import Shard
 from search_service.shard.types import Delete, QueryOutcome, QueryRequest, Upsert
 from tests.unit.search_service.shard.kit import (
-    SMALL,
+    STILL,
     build,
     create,
     fill,
@@ -24,10 +23,6 @@ from tests.unit.search_service.shard.kit import (
     search,
 )
 
-# Nothing is built by itself: the head stays as it is.
-STILL = replace(
-    SMALL, head_limit=10**6, idle_build_vectors=10**6, idle_build_s=10**6, max_dead_share=0.9
-)
 BEFORE = random_units(10_500, 24, seed=6)
 # More than a block of the head holds.
 VECTORS = random_units(12_000, 24, seed=5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from search_service.filters.ast import Range
 from search_service.shard.shard import Shard
 from search_service.shard.types import Delete, PlanKind, QueryRequest, Upsert
 from tests.unit.search_service.shard.kit import (
-    SMALL,
+    STILL,
     build,
     create,
     fill,
@@ -23,10 +22,6 @@ from tests.unit.search_service.shard.kit import (
     search,
 )
 
-# Nothing is built by itself: what waits for a graph goes on to wait.
-STILL = replace(
-    SMALL, head_limit=10**6, idle_build_vectors=10**6, idle_build_s=10**6, max_dead_share=0.9
-)
 VECTORS = random_units(14_000, 24, seed=5)
 QUERIES = VECTORS[:50]
 
