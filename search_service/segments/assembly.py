@@ -17,6 +17,7 @@ import numpy as np
 from lookalike.wire.vectors import F32
 from search_service.compiled.metric import as_scalars
 from search_service.compiled.usearch_file import add_links
+from search_service.segments.arranging import arranged
 from search_service.segments.audit import repair
 from search_service.segments.checksums import check_file, sum_file
 from search_service.segments.collector import Collector
@@ -165,7 +166,11 @@ class Assembly:
                 collector.adopt(base.path, base.manifest)
                 after = base.manifest.upto_ordinal
             self._report(Step.READ)
-            for ordinals, vectors in self._vectors(after, plan.upto_ordinal, BATCH_ROWS):
+            batches = self._vectors(after, plan.upto_ordinal, BATCH_ROWS)
+            if plan.action is not Action.SEAL:
+                started = base is not None
+                batches = arranged(batches, started=started, batch_rows=BATCH_ROWS)
+            for ordinals, vectors in batches:
                 collector.add(ordinals, vectors)
                 self._report(Step.READ)
             found = collector.finish()

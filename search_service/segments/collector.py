@@ -15,7 +15,7 @@ from search_service.segments.rows import I64, RowLayout
 
 
 class Collector:
-    """Takes (ordinals, vectors) in ascending order; writes rows as they come."""
+    """Takes (ordinals, vectors) in any order; writes rows as they come."""
 
     def __init__(self, directory: Path, layout: RowLayout) -> None:
         self._directory = directory
@@ -46,7 +46,7 @@ class Collector:
         self._nodes.append(pairs[1])
 
     def add(self, ordinals: I64, vectors: F32) -> None:
-        """Add int64 [n] ascending ordinals and their float32 [n, D] vectors.
+        """Add int64 [n] ordinals and their float32 [n, D] vectors.
 
         Raises:
             ValueError: the vectors have another dimension.

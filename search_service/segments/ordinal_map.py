@@ -27,10 +27,10 @@ class OrdinalMap:
 
     @staticmethod
     def from_pairs(ordinals: I64, nodes: I64, node_count: int) -> OrdinalMap:
-        """Build from ascending `ordinals`, int64 [M], and the node of each."""
+        """Build from `ordinals`, int64 [M], and the node of each."""
         offsets = np.zeros(node_count + 1, dtype=np.int64)
         np.cumsum(np.bincount(nodes, minlength=node_count), out=offsets[1:])
-        return OrdinalMap(offsets, ordinals[np.argsort(nodes, kind="stable")])
+        return OrdinalMap(offsets, ordinals[np.lexsort((ordinals, nodes))])
 
     def pairs(self) -> tuple[I64, I64]:
         """Return (ordinals ascending, the node of each), int64 [M] both."""

@@ -28,6 +28,9 @@ LOOK_EVERY_S = 0.5
 # A build leaves up to 10,000 vectors without a graph, where a scan is as fast;
 # more than that were sealed beside it. With nothing else to do, 10,000 are enough.
 MOST_WITHOUT_GRAPH = 2 * LEAST_GRAPH_VECTORS
+# A head in the compact form of the segments is read faster, so more of it may wait:
+# each vector that joins the base at once is inserted into one graph instead of two.
+CODED_HEAD_FACTOR = 2
 
 
 class Keeper:
@@ -137,7 +140,7 @@ class Keeper:
         return (
             self._wish.is_set()
             or self._needs_rebuild
-            or unindexed > self._options.head_limit
+            or unindexed > self._most_in_head()
             or flat > MOST_WITHOUT_GRAPH
             or (idle and flat >= LEAST_GRAPH_VECTORS)
             or (
@@ -145,6 +148,11 @@ class Keeper:
             )
             or self._dead_share() > self._options.max_dead_share
         )
+
+    def _most_in_head(self) -> int:
+        """Return how many vectors may wait in the head before a build starts."""
+        factor = CODED_HEAD_FACTOR if self._memory.head.codec else 1
+        return factor * self._options.head_limit
 
     def _flat(self) -> int:
         """Count live vectors in segments without a graph."""

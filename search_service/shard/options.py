@@ -11,8 +11,9 @@ from search_service.segments.planning import MOST_DEAD_SHARE
 class ShardOptions:
     """What an operator may change about every shard of a process.
 
-    `head_limit`: unindexed vectors that make the builder start; a collection
-    below it has no graph. An exact scan of 20,000 x 512 reads 40 MB: 4 ms.
+    `head_limit`: unindexed vectors that make the builder start, twice as many beside
+    segments with a compact form; a collection below it has no graph. An exact scan of
+    20,000 x 512 reads 40 MB: 4 ms.
     `unindexed_limit`: unindexed vectors past which writes are refused.
     `vfs`: name of the SQLite file layer; empty for the platform's own.
     """

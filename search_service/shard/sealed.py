@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.compiled.arrays import Flags
+from search_service.compiled.arrays import I32, Flags
 from search_service.compiled.walk import Wanted
 from search_service.shard.segment_api import I64, CodecApi, SegmentApi
 
@@ -41,7 +41,7 @@ class Sealed:
         places = np.minimum(np.searchsorted(self._sorted, ordinals), len(self._sorted) - 1)
         here = self._sorted[places] == ordinals
         places = places[here]
-        nodes = places if self._node_of is None else self._node_of[places]
+        nodes = places if self._node_of is None else self._node_of[places].astype(np.int64)
         return ordinals[here], nodes
 
     def expand(self, nodes: I64) -> tuple[I64, I64]:
@@ -70,11 +70,11 @@ class Sealed:
         """The greatest ordinal here, 0 without any."""
         return int(self._sorted[-1]) if len(self._sorted) else 0
 
-    def _by_ordinal(self) -> tuple[I64, I64 | None]:
+    def _by_ordinal(self) -> tuple[I64, I32 | None]:
         if self.one_each and bool(np.all(self.ordinals[1:] > self.ordinals[:-1])):
             return self.ordinals, None
         order = np.argsort(self.ordinals, kind="stable")
-        node_of = np.repeat(np.arange(self.nodes), np.diff(self.offsets))
+        node_of = np.repeat(np.arange(self.nodes, dtype=np.int32), np.diff(self.offsets))
         return self.ordinals[order], node_of[order]
 
 
