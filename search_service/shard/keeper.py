@@ -151,8 +151,11 @@ class Keeper:
 
     def _most_in_head(self) -> int:
         """Return how many vectors may wait in the head before a build starts."""
-        factor = CODED_HEAD_FACTOR if self._memory.head.codec else 1
-        return factor * self._options.head_limit
+        limit = self._options.head_limit
+        if self._memory.head.codec is None:
+            return limit
+        # Writes must not be refused before one has started.
+        return max(limit, min(CODED_HEAD_FACTOR * limit, self._options.unindexed_limit // 2))
 
     def _flat(self) -> int:
         """Count live vectors in segments without a graph."""

@@ -80,13 +80,13 @@ class Memory:
         """The greatest ordinal that was ever given out."""
         return self._upto - 1
 
-    def load(self, ordinals: Sequence[int], ids: Sequence[str], next_ordinal: int) -> None:
-        """Take over what the store holds, ordinals ascending, before any reader."""
+    def load(self, ordinals: I64, ids: Sequence[str], next_ordinal: int) -> None:
+        """Take over what the store holds, int64 [n] ascending, before any reader."""
         self._reserve(next_ordinal)
-        self._died_at[np.asarray(ordinals, dtype=np.int64)] = ALIVE
-        self._ids.extend([None] * (next_ordinal - len(self._ids)))
-        for ordinal, id in zip(ordinals, ids, strict=True):
-            self._ids[ordinal] = id
+        self._died_at[ordinals] = ALIVE
+        by_ordinal = np.full(next_ordinal, None, dtype=np.object_)
+        by_ordinal[ordinals] = ids
+        self._ids = by_ordinal.tolist()
         self._items = len(ordinals)
         self._upto = next_ordinal
 

@@ -15,12 +15,15 @@ from typing import Any
 import apsw
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from lookalike.wire.vectors import F32
 from search_service.shard.segment_api import I64
 
 # Ordinals are read ahead of vectors in blocks of this many: 8 bytes each.
 ORDINALS_PER_READ = 200_000
+# Ids of the greatest length fill 32 MiB so.
+IDS_PER_READ = 65_536
 
 
 def iter_live_vectors(
@@ -62,6 +65,30 @@ def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
             block = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
             blocks.append(block)
             after = int(block[-1])
+
+
+def live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
+    """Return the live ordinals, int64 [n] ascending, and the id of each.
+
+    SQLite writes them as JSON, without the interpreter and its lock: to make a tuple
+    for each row takes about twice as long, while other threads open segments.
+    """
+    blocks: list[I64] = [np.empty(0, dtype=np.int64)]
+    ids: list[str] = []
+    after = 0
+    while True:
+        row: Any = db.execute(
+            "SELECT json_group_array(ordinal), json_group_array(id) FROM (SELECT ordinal, id"
+            " FROM items WHERE ordinal > ? ORDER BY ordinal LIMIT ?)",
+            (after, IDS_PER_READ),
+        ).fetchone()
+        ordinals, some = row
+        block = np.array(orjson.loads(ordinals), dtype=np.int64)
+        if not len(block):
+            return np.concatenate(blocks), ids
+        blocks.append(block)
+        ids += orjson.loads(some)
+        after = int(block[-1])
 
 
 def _open_read_only(store_path: Path) -> apsw.Connection:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import apsw
 import numpy as np
@@ -27,7 +26,7 @@ from search_service.shard.keeper import Keeper, unindexed_ordinals
 from search_service.shard.lanes import Lanes
 from search_service.shard.memory import Memory
 from search_service.shard.options import ShardOptions
-from search_service.shard.reader import iter_live_vectors
+from search_service.shard.reader import iter_live_vectors, live_ids
 from search_service.shard.reads import ItemReader
 from search_service.shard.recall import measure_recall
 from search_service.shard.segment_api import I64, SegmentSource
@@ -262,13 +261,9 @@ class Shard:
         """Bring the memory up; return the live ordinals, int64 [n], ascending."""
         with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
             opened = pool.submit(self._keeper.open_segments)
-            found: list[Any] = db.execute(
-                "SELECT ordinal, id FROM items WHERE ordinal IS NOT NULL ORDER BY ordinal"
-            ).fetchall()
-            given = [row[0] for row in found]
-            ordinals = np.array(given, dtype=np.int64)
+            ordinals, ids = live_ids(db)
             next_ordinal = int(schema.read_meta(db, "next_ordinal"))
-            self._memory.load(given, [row[1] for row in found], next_ordinal)
+            self._memory.load(ordinals, ids, next_ordinal)
             opened.result()
         missing = unindexed_ordinals(ordinals, self._memory.sealed)
         if len(missing):

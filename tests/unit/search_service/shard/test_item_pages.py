@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
 from search_service.filters.text import parse_filter
 from search_service.shard import schema
 from search_service.shard.field_types import Order
@@ -15,6 +13,7 @@ from search_service.shard.filter_index import FilterIndex
 from search_service.shard.filter_log import FilterLog
 from search_service.shard.items import Items
 from search_service.shard.memory import Memory
+from search_service.shard.reader import live_ids
 from search_service.shard.reads import ItemReader
 from search_service.shard.shard import STORE
 from search_service.shard.types import Delete, Fields, StoredItem
@@ -45,14 +44,11 @@ def test_a_page_is_short_only_at_the_end(tmp_path: Path) -> None:
     fill(shard, random_units(30, 8))
     shard.close()
     db = schema.open_reader(tmp_path / STORE, "")
-    rows = [
-        (int(str(ordinal)), str(id))
-        for ordinal, id in db.execute("SELECT ordinal, id FROM items ORDER BY ordinal")
-    ]
+    ordinals, ids = live_ids(db)
     memory = Memory(8)
-    memory.load([row[0] for row in rows], [row[1] for row in rows], 31)
+    memory.load(ordinals, ids, 31)
     filters = FilterIndex(tmp_path, STORE, "uid-1", FilterLog(db), SMALL)
-    filters.start(np.array([row[0] for row in rows]), lambda _: _never())
+    filters.start(ordinals, lambda _: _never())
     reader = LateReader(tmp_path)
     items = Items(memory, filters, reader)
     try:

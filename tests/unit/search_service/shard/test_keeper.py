@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from lookalike.wire.vectors import F32
 from search_service.segments.source import DiskSegments
 from search_service.shard import schema
+from search_service.shard.keeper import LOOK_EVERY_S
 from search_service.shard.segment_api import BuildJob, BuildResult
 from search_service.shard.shard import SEGMENTS, STORE, Shard
 from search_service.shard.types import QueryRequest
 from tests.unit.search_service.shard.kit import (
     SMALL,
+    STILL,
+    build,
+    create,
     fill,
     make_spec,
     never,
     random_units,
+    reopen,
     wait_until,
 )
 
@@ -200,4 +208,24 @@ def test_a_seal_beside_a_build_of_a_head_that_was_not_full_is_not_in_its_way(
 
     assert source.sealed_beside.is_set()
     assert not source.failures
+    shard.close()
+
+
+@pytest.mark.parametrize(("unindexed_limit", "most"), [(400_000, 2_000), (3_000, 1_500)])
+def test_a_head_in_the_compact_form_may_grow_larger_but_writes_are_not_refused_for_it(
+    tmp_path: Path, unindexed_limit: int, most: int
+) -> None:
+    options = replace(STILL, head_limit=HEAD_LIMIT, unindexed_limit=unindexed_limit)
+    shard = create(tmp_path, make_spec(DIMENSION, graph_dimension=8), STILL)
+    fill(shard, VECTORS[:10_500])
+    build(shard)
+    shard.close()
+    shard = reopen(tmp_path, options)
+    fill(shard, VECTORS[10_500 : 10_500 + most], 10_500)
+    time.sleep(2 * LOOK_EVERY_S)
+    assert (shard.stats().builds, shard.stats().head_vectors) == (0, most)
+
+    fill(shard, VECTORS[15_000:15_100], 15_000)
+
+    wait_until(lambda: shard.stats().builds > 0 and shard.stats().head_vectors == 0)
     shard.close()

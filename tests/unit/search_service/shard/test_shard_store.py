@@ -17,7 +17,7 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
-from search_service.shard import schema
+from search_service.shard import reader, schema
 from search_service.shard.shard import STORE
 from search_service.shard.types import (
     Delete,
@@ -255,3 +255,23 @@ def test_a_head_vector_is_a_copy_that_senders_cannot_change(tmp_path: Path) -> N
     vector[:] = unit(1, 0, 0, 0, 0, 0, 0, 0)
     assert search(shard, VECTORS[0])[0].score == 1.0
     shard.close()
+
+
+def test_any_id_is_the_same_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "IDS_PER_READ", 3)
+    ids = ["plain", 'a"quote', "back\\slash", "new\nline", "nul\0", "\x7f\x1f", "émoji 🖼", "4", "x"]
+    vectors = random_units(len(ids), 8, seed=8)
+    shard = create(tmp_path)
+    shard.submit([Upsert(id, vectors[row], {}) for row, id in enumerate(ids)]).result(60)
+    shard.submit([Delete("new\nline"), Upsert("4", -vectors[7], {})]).result(60)
+    shard.close()
+
+    again = reopen(tmp_path)
+    for row, id in enumerate(ids):
+        if id not in ("new\nline", "4"):
+            assert search(again, vectors[row])[0].id == id
+    assert search(again, -vectors[7])[0].id == "4"
+    assert again.stats().items == len(ids) - 1
+    again.close()
