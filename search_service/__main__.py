@@ -29,7 +29,7 @@ from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
 from search_service import settings as settings_module
 from search_service.catalog import Catalog
-from search_service.compiled.warm import warm_reader, warm_up
+from search_service.compiled.warm import warm_up
 from search_service.data_lock import DataDirectoryInUse
 from search_service.embedders import Embedders
 from search_service.handover import Handover
@@ -132,7 +132,6 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         port = await server.start()
         stack.push_async_callback(server.grpc.stop, 0)  # when the start fails half-way
         stack.push_async_callback(asyncio.to_thread, catalog.close)
-        await asyncio.to_thread(warm_reader)
         await _each(warm_up, catalog.open)
         await asyncio.to_thread(kept.open)
         stack.callback(kept.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,8 @@ from search_service.shard.types import Dtype
 _TRIES = 12
 
 _log = logging.getLogger(__name__)
+_reader_lock = threading.Lock()
+_reader_is_warm = False
 
 
 def warm_up() -> None:
@@ -28,12 +31,20 @@ def warm_up() -> None:
     Takes some seconds on a machine where nothing is kept yet, and half of one after.
     What is kept and damaged is removed; a full disk keeps nothing.
     """
+    warm_reader()
     _until_kept(_call_all)
 
 
 def warm_reader() -> None:
-    """Do so for what reads graph files; the rest may be warmed up beside that."""
-    _until_kept(compile_reader)
+    """Do so for what reads graph files, once; whoever reads one calls it before.
+
+    Otherwise a kept loop that is damaged would look like a damaged graph.
+    """
+    global _reader_is_warm  # noqa: PLW0603 - what was loaded is the process's
+    with _reader_lock:
+        if not _reader_is_warm:
+            _until_kept(compile_reader)
+            _reader_is_warm = True
 
 
 def _until_kept(call: Callable[[], None]) -> None:
@@ -64,4 +75,3 @@ def _call_all() -> None:
     compare_some(metric, at, longs, at, found)
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])
-    compile_reader()

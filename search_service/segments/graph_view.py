@@ -15,6 +15,7 @@ from lookalike.wire.vectors import F32
 from search_service.compiled.arrays import I32, Flags, address_of
 from search_service.compiled.usearch_file import read_graph
 from search_service.compiled.walk import Links, Wanted, walk
+from search_service.compiled.warm import warm_reader
 from search_service.segments.codes import Codes, metric_of
 from search_service.segments.encoder import I8
 from search_service.segments.errors import SegmentDamaged
@@ -44,6 +45,7 @@ class GraphView:
             SegmentDamaged: it is no such graph.
         """
         metric = metric_of(dtype, width, reduced=reduced)
+        warm_reader()
         try:
             parts = read_graph(np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
         except (OSError, ValueError) as error:
