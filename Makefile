@@ -23,7 +23,10 @@ STAMP := $(VENV)/.installed
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
 
+# Bytecode is written here: where the environment forbids Python to write it, each process
+# would compile all sources again before it starts.
 setup: $(STAMP) ## Make .venv with pinned dependencies (TORCH_INDEX=… for a CPU-only torch)
+	@$(BIN)/python -m compileall -q protos embedder_service search_service client
 
 $(STAMP): pyproject.toml deploy/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=…")'
