@@ -166,7 +166,7 @@ _OPTIONS = (
     ("metrics-port", "N", "port of the Prometheus endpoint; 0 takes a free one (none)"),
     ("threads", "N", "threads that search one collection (2)"),
     ("build-threads", "N", "threads of a builder (2)"),
-    ("head-limit", "N", "new vectors that make the builder start (20000)"),
+    ("head-limit", "N", "new vectors that start the builder (20000; beside a graph 40000)"),
     ("unindexed-limit", "N", "vectors without a graph past which writes are refused (400000)"),
     ("max-concurrent-rpcs", "N", "calls under way at once, streams included (1024)"),
     ("grace-s", "SECONDS", "time for calls under way when the service stops (10)"),
