@@ -47,6 +47,8 @@ class RowWriter:
 
     def append(self, rows: F32) -> None:
         """Append float32 [n, D]."""
+        if not len(rows):
+            return  # a view of nothing cannot be cast
         data = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
         done = 0
         while done < len(rows):

@@ -68,6 +68,18 @@ def test_byte_equal_vectors_share_a_node_and_do_not_hide_others(store: SmallStor
     assert len(self_misses(segment)) == 0
 
 
+@pytest.mark.parametrize("action", [Action.BUILD, Action.SEAL])
+def test_whole_batches_of_one_vector_are_one_node(store: SmallStore, action: Action) -> None:
+    vectors = unit_vectors(10_000)
+    vectors[300:9_900] = vectors[7]  # in order of arrival and of likeness
+    store.add(vectors)
+    segment = Segment.open(assemble(store, Plan(action, 0, store.last_ordinal)), IDENTITY)
+    assert len(segment.rows) == 400
+    assert np.array_equal(np.sort(segment.ordinals), np.arange(1, 10_001))
+    nodes = np.repeat(np.arange(len(segment.rows)), np.diff(segment.offsets))
+    assert np.array_equal(segment.rows[nodes], vectors[segment.ordinals - 1])
+
+
 def test_adding_a_delta_equals_building_in_one_go(store: SmallStore) -> None:
     vectors = unit_vectors(6_000)
     store.add(vectors[:4_000])
