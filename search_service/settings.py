@@ -63,6 +63,13 @@ def load(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> S
     base = Settings(data=Path(read.text("data")))
     if not read.text("data"):
         raise SettingsInvalid(f"--data or {PREFIX}DATA is needed: the directory of the collections")
+    head_limit = read.whole("head_limit", base.head_limit, 1, 10_000_000)
+    unindexed_limit = read.whole("unindexed_limit", base.unindexed_limit, 1, 100_000_000)
+    if unindexed_limit <= head_limit:
+        raise SettingsInvalid(
+            f"unindexed_limit: must be above head_limit ({head_limit:,}), got {unindexed_limit:,}:"
+            " writes would be refused before a build starts"
+        )
     return Settings(
         data=base.data,
         host=read.text("host", base.host),
@@ -74,8 +81,8 @@ def load(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> S
         ),
         threads=read.whole("threads", base.threads, 1, 1_024),
         build_threads=read.whole("build_threads", base.build_threads, 1, 1_024),
-        head_limit=read.whole("head_limit", base.head_limit, 1, 10_000_000),
-        unindexed_limit=read.whole("unindexed_limit", base.unindexed_limit, 1, 100_000_000),
+        head_limit=head_limit,
+        unindexed_limit=unindexed_limit,
         max_concurrent_rpcs=read.whole("max_concurrent_rpcs", base.max_concurrent_rpcs, 1, 10**6),
         grace_s=read.number("grace_s", base.grace_s, 0.0, 3_600.0),
         recall_sample_share=read.number("recall_sample_share", base.recall_sample_share, 0.0, 1.0),
@@ -166,7 +173,7 @@ _OPTIONS = (
     ("metrics-port", "N", "port of the Prometheus endpoint; 0 takes a free one (none)"),
     ("threads", "N", "threads that search one collection (2)"),
     ("build-threads", "N", "threads of a builder (2)"),
-    ("head-limit", "N", "new vectors that start the builder (20000; beside a graph 40000)"),
+    ("head-limit", "N", "new vectors that start the builder, beside most graphs twice it (20000)"),
     ("unindexed-limit", "N", "vectors without a graph past which writes are refused (400000)"),
     ("max-concurrent-rpcs", "N", "calls under way at once, streams included (1024)"),
     ("grace-s", "SECONDS", "time for calls under way when the service stops (10)"),

@@ -36,7 +36,7 @@ def warm_up() -> None:
 
 
 def warm_reader() -> None:
-    """Do so for what reads graph files, once; whoever reads one calls it before.
+    """Have what reads graph files ready; whoever reads one calls it before, as often as that.
 
     Otherwise a kept loop that is damaged would look like a damaged graph.
     """

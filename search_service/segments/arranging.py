@@ -1,9 +1,9 @@
 """The order in which rows are inserted: those that are alike after one another.
 
 An insertion compares nodes all over the memory; the next one finds them in the cache
-if it is of a row that is alike. usearch inserts 1.3 to 1.5 times as many a second so
-(`python -m tests.bench.search.order`), with the same recall. A node's number says
-where it stands in memory and in files, so searches too come by what lies close.
+if it is of a row that is alike: usearch inserts more of them a second, at the same
+recall (`python -m tests.bench.search.order` prints both). A node's number says where
+it stands in memory and in files, so searches too come by what lies close.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
 def live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
     """Return the live ordinals, int64 [n] ascending, and the id of each.
 
-    SQLite writes them as JSON, without the interpreter and its lock: to make a tuple
-    for each row takes about twice as long, while other threads open segments.
+    SQLite writes them as JSON, without the interpreter and its lock, which others need
+    meanwhile: to make a tuple for each row takes longer, and keeps them waiting.
     """
     blocks: list[I64] = [np.empty(0, dtype=np.int64)]
     ids: list[str] = []

@@ -238,7 +238,8 @@ def _width(way: Way, dimension: int) -> int:
 
 
 def _process_bytes(needs: Needs) -> int:
-    head = 4 * needs.dimension * min(needs.count, tables.HEAD_VECTORS)
+    held = min(needs.count, tables.HEAD_VECTORS)
+    head = int(tables.HEAD_COMPONENT_BYTES * needs.dimension * held)
     per_item = tables.PROCESS_ITEM_BYTES + tables.FIELD_BYTES * needs.fields
     return tables.PROCESS_BYTES + head + needs.count * per_item
 

@@ -145,12 +145,13 @@ NODE_BYTES, LINK_BYTES = 20, 8
 # A row of SQLite with a vector of 2,048 bytes takes 2,359 (pages of 16 KiB).
 ROW_SHARE = 2_359 / 2_048
 SEGMENT_ITEM_BYTES = 24  # ordinal, digest, checksums: the files' own formats
-# Id of 20 characters, liveness, ordinals: object sizes of Python 3.11 and numpy.
-PROCESS_ITEM_BYTES = 120
+# Id of 20 characters, liveness, ordinals and back: object sizes of Python 3.11 and numpy.
+PROCESS_ITEM_BYTES = 132
 FIELD_BYTES = 29  # 291 bytes for ten fields, one of them a list: filter_eval.py, a million items
 DETAIL_BYTES = 300  # id, versions, image facts and short metadata: assumed, not measured
 PROCESS_BYTES = 74 * MIB  # resident memory of an idle search service
-HEAD_VECTORS = 20_000  # kept in memory as float32 (setting head_limit)
+HEAD_VECTORS = 40_000  # kept in memory (twice the setting head_limit, beside a graph)
+HEAD_COMPONENT_BYTES = 4.5  # float32, and a byte for every other one in the presets' form
 READS, READ_MS = 36, 0.1  # re-ranked rows a query of limit 10; a read of an SSD: assumed
 
 LEAST_MEASURED, MOST_MEASURED = 40_000, 1_000_000

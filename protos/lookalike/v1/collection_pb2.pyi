@@ -315,7 +315,7 @@ class CollectionStats(_message.Message):
     head_vectors: _builtins.int
     """Vectors in the head, which no segment holds yet."""
     unindexed_vectors: _builtins.int
-    """Vectors sealed but not in a graph yet; scanned exactly."""
+    """Vectors sealed but not in a graph yet; all are compared."""
     graph_vectors: _builtins.int
     """Vectors in graphs, those replaced or deleted since included."""
     side_list_vectors: _builtins.int

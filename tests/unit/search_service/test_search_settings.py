@@ -40,6 +40,7 @@ def test_a_password_is_not_in_the_repr() -> None:
         {"LOOKALIKE_SEARCH_DATA": "x", "LOOKALIKE_SEARCH_RECALL_SAMPLE_SHARE": "1.5"},
         {"LOOKALIKE_SEARCH_DATA": "x", "LOOKALIKE_SEARCH_LOG_JSON": "perhaps"},
         {"LOOKALIKE_SEARCH_DATA": "x", "LOOKALIKE_SEARCH_TLS_CA": "ca.pem"},
+        {"LOOKALIKE_SEARCH_DATA": "x", "LOOKALIKE_SEARCH_UNINDEXED_LIMIT": "20000"},
         {
             "LOOKALIKE_SEARCH_DATA": "x",
             "LOOKALIKE_SEARCH_REDIS": "redis://h",

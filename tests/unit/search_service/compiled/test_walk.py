@@ -65,12 +65,13 @@ def test_side_nodes_are_compared_in_any_case(tmp_path: Path) -> None:
 
 
 def test_a_walk_ends_at_its_goal(tmp_path: Path) -> None:
-    graph = built(tmp_path / "graph", Dtype.F32, reduced=True)
+    # How many two threads leave unreachable is another number each time.
+    graph = built(tmp_path / "graph", Dtype.F32, reduced=True, threads=1)
     goals = np.arange(200)
     found, ended = graph.search(VECTORS[:200], 10, 48, side=NO_SIDE, goals=goals)
     assert ended.all()
     reached = found[:, 0] == goals
-    assert reached.mean() >= 0.9, "all but what is not linked"
+    assert reached.mean() >= 0.97, "all but what is not linked"
     assert (found[reached, 1:] == -1).all()
     assert (found[~reached, 1:] >= 0).all()
 
