@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc
+from google.protobuf.descriptor_pb2 import MethodOptions
 
+from lookalike.v1 import collection_pb2, ingest_pb2, search_pb2, snapshot_pb2
 from lookalike.wire.channel import ChannelOptions, TlsFiles, service_config
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from lookalike.wire.status import from_rpc_error
@@ -30,25 +32,7 @@ PATIENCE_S = 300.0
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 5.0
 
-_PACKAGE = "lookalike.v1"
-# Calls that change nothing, or change the same whether they run once or twice.
-_IDEMPOTENT = (
-    ("SearchService", "Search"),
-    ("SearchService", "UpdateMetadata"),
-    ("SearchService", "DeleteItems"),
-    ("SearchService", "GetItems"),
-    ("SearchService", "ListItems"),
-    ("SearchService", "CountItems"),
-    ("CollectionService", "GetCollection"),
-    ("CollectionService", "UpdateCollection"),
-    ("CollectionService", "ListCollections"),
-    ("CollectionService", "SetAlias"),
-    ("CollectionService", "ListAliases"),
-    ("CollectionService", "MeasureRecall"),
-    ("SnapshotService", "ListSnapshots"),
-    ("IngestService", "GetIngestStatus"),
-    ("IngestService", "ListFailures"),
-)
+_CONTRACT = (collection_pb2, ingest_pb2, search_pb2, snapshot_pb2)
 _BROKEN = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -86,8 +70,24 @@ def same_length(results: list[T], asked: Sized) -> list[T]:
 
 def channel_options(tls: TlsFiles | None, timeout_s: float) -> ChannelOptions:
     """Return how to connect, with retries of idempotent calls."""
-    names = [(f"{_PACKAGE}.{service}", method) for service, method in _IDEMPOTENT]
-    return ChannelOptions(tls=tls, service_config=service_config(names, timeout_s=timeout_s))
+    config = service_config(idempotent_calls(), timeout_s=timeout_s)
+    return ChannelOptions(tls=tls, service_config=config)
+
+
+def idempotent_calls() -> list[tuple[str, str]]:
+    """Return (service, method) of each call that may be sent again without harm.
+
+    The contract says which ones, by `idempotency_level`. Streams are left out: they
+    are resumed by what drives them, and outlive the timeout of a call.
+    """
+    return [
+        (service.full_name, method.name)
+        for file in _CONTRACT
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+        and not (method.client_streaming or method.server_streaming)
+    ]
 
 
 class StreamBrokenError(Exception):
