@@ -10,15 +10,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, aio_channel
-from lookalike_client import aio_streams, calls, convert, listing_requests, requests, types
+from lookalike_client import aio_streams, calls, convert, requests, types
 from lookalike_client.aio_collections import AsyncCollections
 from lookalike_client.aio_snapshots import AsyncSnapshots
 from lookalike_client.aio_streams import Items
-from lookalike_client.ingest_types import IngestStatus
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, Metadata
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
 from lookalike_client.upsert_flow import UpsertFlow
 
 
@@ -191,7 +190,7 @@ class AsyncClient:
         """
         token = ""
         while True:
-            request = listing_requests.list_page(
+            request = requests.list_page(
                 collection,
                 filter=filter,
                 fields=fields,
@@ -221,7 +220,7 @@ class AsyncClient:
         self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
-        request = listing_requests.facets(collection, field, filter, limit)
+        request = requests.facets(collection, field, filter, limit)
         with calls.translated():
             response = await self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)

@@ -10,9 +10,9 @@ from typing import BinaryIO
 import grpc
 
 from lookalike.v1 import snapshot_pb2, snapshot_pb2_grpc
-from lookalike_client import archive_files, calls
-from lookalike_client.snapshot_types import RestoredCollection, Snapshot, from_message
+from lookalike_client import archive_files, calls, convert
 from lookalike_client.snapshots_client import LONG_TIMEOUT_S
+from lookalike_client.types import RestoredCollection, Snapshot
 
 
 class AsyncSnapshots:
@@ -27,7 +27,7 @@ class AsyncSnapshots:
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
         with calls.translated():
             response = await self._stub.CreateSnapshot(request, timeout=timeout_s)
-        return from_message(response.snapshot)
+        return convert.snapshot(response.snapshot)
 
     async def list(self, collection: str = "") -> AsyncIterator[Snapshot]:
         """Yield the snapshots of a collection's name, or all; newest first."""
@@ -37,7 +37,7 @@ class AsyncSnapshots:
             with calls.translated():
                 response = await self._stub.ListSnapshots(request, timeout=self._timeout_s)
             for each in response.snapshots:
-                yield from_message(each)
+                yield convert.snapshot(each)
             token = response.next_page_token
             if not token:
                 return
@@ -73,7 +73,7 @@ class AsyncSnapshots:
         file = await asyncio.to_thread(Path(path).open, "rb")
         with file, calls.translated():
             response = await self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
-        return from_message(response.snapshot)
+        return convert.snapshot(response.snapshot)
 
     async def restore(
         self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S

@@ -10,14 +10,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, sync_channel
-from lookalike_client import calls, convert, listing_requests, requests, streams, types
+from lookalike_client import calls, convert, requests, streams, types
 from lookalike_client.collections_client import Collections
-from lookalike_client.ingest_types import IngestStatus
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.snapshots_client import Snapshots
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, Metadata
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
 from lookalike_client.upsert_flow import UpsertFlow
 
 
@@ -189,7 +188,7 @@ class Client:
         """
         token = ""
         while True:
-            request = listing_requests.list_page(
+            request = requests.list_page(
                 collection,
                 filter=filter,
                 fields=fields,
@@ -217,7 +216,7 @@ class Client:
         self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
-        request = listing_requests.facets(collection, field, filter, limit)
+        request = requests.facets(collection, field, filter, limit)
         with calls.translated():
             response = self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)

@@ -8,8 +8,8 @@ from pathlib import Path
 import grpc
 
 from lookalike.v1 import snapshot_pb2, snapshot_pb2_grpc
-from lookalike_client import archive_files, calls
-from lookalike_client.snapshot_types import RestoredCollection, Snapshot, from_message
+from lookalike_client import archive_files, calls, convert
+from lookalike_client.types import RestoredCollection, Snapshot
 
 # Taking and restoring copy the store slowly on purpose, and archives may be large.
 LONG_TIMEOUT_S = 3_600.0
@@ -27,7 +27,7 @@ class Snapshots:
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
         with calls.translated():
             response = self._stub.CreateSnapshot(request, timeout=timeout_s)
-        return from_message(response.snapshot)
+        return convert.snapshot(response.snapshot)
 
     def list(self, collection: str = "") -> Iterator[Snapshot]:
         """Yield the snapshots of a collection's name, or all; newest first."""
@@ -36,7 +36,7 @@ class Snapshots:
             request = snapshot_pb2.ListSnapshotsRequest(collection=collection, page_token=token)
             with calls.translated():
                 response = self._stub.ListSnapshots(request, timeout=self._timeout_s)
-            yield from map(from_message, response.snapshots)
+            yield from map(convert.snapshot, response.snapshots)
             token = response.next_page_token
             if not token:
                 return
@@ -72,7 +72,7 @@ class Snapshots:
         with Path(path).open("rb") as file, calls.translated():
             requests = map(archive_files.upload_request, archive_files.pieces(file))
             response = self._stub.UploadSnapshot(requests, timeout=timeout_s)
-        return from_message(response.snapshot)
+        return convert.snapshot(response.snapshot)
 
     def restore(
         self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.snapshot_types import Snapshot
+from lookalike_client.types import Snapshot
 
 _file = click.Path(dir_okay=False, path_type=Path)
 

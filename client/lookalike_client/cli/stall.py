@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lookalike.wire.errors import LookalikeError
 from lookalike_client.indexing.ledger import Tally
-from lookalike_client.ingest_types import IngestStatus
+from lookalike_client.types import IngestStatus
 
 # Longer than a restart of any part takes, so that one is not worth a word.
 STILL_S = 15.0

@@ -9,8 +9,7 @@ import click
 from lookalike.wire.errors import Unavailable
 from lookalike_client.cli.session import Session, connected, printing
 from lookalike_client.client import Client
-from lookalike_client.ingest_types import IngestStatus
-from lookalike_client.types import Collection
+from lookalike_client.types import Collection, IngestStatus
 
 
 @click.command()

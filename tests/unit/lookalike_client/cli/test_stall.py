@@ -3,7 +3,7 @@
 from lookalike.wire.errors import Reason, Unavailable
 from lookalike_client.cli.stall import STILL_S, StallWatch
 from lookalike_client.indexing.ledger import Tally
-from lookalike_client.ingest_types import IngestStatus, WorkerStatus
+from lookalike_client.types import IngestStatus, WorkerStatus
 
 TALLY = Tally(unchanged=0, queued=5, done=1, failed=0)
 

@@ -1,0 +1,23 @@
+"""Messages of the contract into the SDK's results, by what they are about."""
+
+from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
+from lookalike_client.convert.items import item
+from lookalike_client.convert.mutations import mutation_result
+from lookalike_client.convert.queries import facets, search_result
+from lookalike_client.convert.snapshots import snapshot
+from lookalike_client.convert.values import seconds
+
+__all__ = [
+    "collection",
+    "facets",
+    "ingest_event",
+    "ingest_failure",
+    "ingest_status",
+    "item",
+    "mutation_result",
+    "recall",
+    "search_result",
+    "seconds",
+    "snapshot",
+]

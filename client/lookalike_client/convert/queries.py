@@ -1,0 +1,64 @@
+"""Answers to queries."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lookalike.v1 import search_pb2
+from lookalike_client import types
+from lookalike_client.convert.items import item
+from lookalike_client.convert.values import field_value, seconds
+
+
+def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
+    """Return the neighbours of one query."""
+    hits = [_hit(each) for each in message.hits]
+    plan = _plan(message.plan) if message.HasField("plan") else None
+    groups = [
+        types.HitGroup(field_value(each.value), [_hit(hit) for hit in each.hits])
+        for each in message.groups
+    ]
+    return types.SearchResult(hits, _plan_kind(message.plan_kind), plan, groups)
+
+
+def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
+    """Return the values of a field."""
+    return types.Facets(
+        counts=[(field_value(each.value), each.count) for each in message.facets],
+        items=message.items,
+        missing=message.missing,
+        other=message.other,
+        values=message.values,
+    )
+
+
+def _hit(message: search_pb2.Hit) -> types.Hit:
+    if not message.HasField("item"):
+        return types.Hit(message.id, message.score)
+    # The contract leaves the id out of a hit's item: it stands beside the score.
+    found = dataclasses.replace(item(message.item), id=message.id)
+    return types.Hit(message.id, message.score, found.metadata, found)
+
+
+def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
+    return types.QueryPlan(
+        kind=_plan_kind(message.kind),
+        items=message.items,
+        filter_matches=message.filter_matches,
+        candidates=message.candidates,
+        expansion_search=message.expansion_search,
+        gathered_queries=message.gathered_queries,
+        embed_s=seconds(message.embed_time),
+        filter_s=seconds(message.filter_time),
+        wait_s=seconds(message.wait_time),
+        search_s=seconds(message.search_time),
+    )
+
+
+def _plan_kind(number: search_pb2.PlanKind.ValueType) -> types.PlanKind:
+    return _PLAN.get(number, types.PlanKind.UNSPECIFIED)
+
+
+_PLAN: dict[int, types.PlanKind] = {
+    search_pb2.PlanKind.Value(f"PLAN_KIND_{kind.name}"): kind for kind in types.PlanKind
+}

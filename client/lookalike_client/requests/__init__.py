@@ -1,0 +1,41 @@
+"""Requests of the contract from what callers hand in, by what they are about."""
+
+from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.collections import (
+    create_collection,
+    duplicate_settings,
+    index_settings,
+)
+from lookalike_client.requests.filters import FilterLike, condition
+from lookalike_client.requests.ingest import retries, submission
+from lookalike_client.requests.items import (
+    deletions,
+    gets,
+    image_facts,
+    item_fields,
+    list_page,
+    metadata_updates,
+    vector_upsert,
+)
+from lookalike_client.requests.queries import SearchOptions, facets, search
+
+__all__ = [
+    "FilterLike",
+    "SearchOptions",
+    "condition",
+    "create_collection",
+    "deletions",
+    "duplicate_settings",
+    "facets",
+    "gets",
+    "image_facts",
+    "index_settings",
+    "item_fields",
+    "list_page",
+    "metadata_updates",
+    "not_negative",
+    "retries",
+    "search",
+    "submission",
+    "vector_upsert",
+]

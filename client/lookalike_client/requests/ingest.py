@@ -1,0 +1,45 @@
+"""Requests to the ingestion queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lookalike.v1 import ingest_pb2
+from lookalike_client import structs
+from lookalike_client.inputs import DeleteItem, ImageItem, MetadataItem, QueuedMutation, image_bytes
+from lookalike_client.requests.bounds import parts
+
+
+def submission(
+    mutation: QueuedMutation, *, request_id: int, collection: str, job_id: str
+) -> ingest_pb2.SubmitImagesRequest:
+    """Return one message of SubmitImages; reads the image if it is a path.
+
+    Raises:
+        OSError: the file cannot be read.
+        InvalidField: the image is empty or too large, or metadata is not JSON.
+    """
+    request = ingest_pb2.SubmitImagesRequest(
+        request_id=request_id, collection=collection, job_id=job_id
+    )
+    match mutation:
+        case ImageItem():
+            request.upload.id = mutation.id
+            if mutation.image_uri:
+                request.upload.image_uri = mutation.image_uri
+            else:
+                request.upload.image = image_bytes(mutation.image or b"")
+            if mutation.metadata:
+                request.upload.metadata.CopyFrom(structs.from_dict(mutation.metadata))
+        case MetadataItem():
+            request.metadata.id = mutation.id
+            request.metadata.metadata.CopyFrom(structs.from_dict(mutation.metadata))
+        case DeleteItem():
+            request.delete.id = mutation.id
+    return request
+
+
+def retries(failure_ids: Sequence[str]) -> Iterator[ingest_pb2.RetryFailuresRequest]:
+    """Yield requests of as many failures as one may hold."""
+    for part in parts(failure_ids):
+        yield ingest_pb2.RetryFailuresRequest(failure_ids=part)

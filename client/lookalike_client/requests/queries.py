@@ -1,0 +1,76 @@
+"""Requests that search and count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+from lookalike.v1 import search_pb2
+from lookalike.wire.errors import InvalidField
+from lookalike_client.inputs import Query
+from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.filters import FilterLike, condition
+from lookalike_client.requests.items import item_fields
+from lookalike_client.types import WITH_METADATA, Fields
+
+
+class SearchOptions(TypedDict, total=False):
+    """What queries of one request share.
+
+    `filter` is text such as `category = "shoes" and price < 50`, or a message.
+    `limit` is the most hits a query (default 10), `min_score` the least cosine.
+    `exact` scans everything; `expansion_search` overrides the collection's own.
+    `fields` says what a hit carries (default: metadata); `explain` asks for the
+    plan. `group_by` names a metadata field: results then hold up to `limit`
+    groups, of up to `hits_per_group` hits (default 1) that share its value.
+    """
+
+    limit: int
+    filter: FilterLike
+    min_score: float | None
+    exact: bool
+    expansion_search: int
+    fields: Fields
+    exclude_ids: Iterable[str]
+    explain: bool
+    group_by: str
+    hits_per_group: int
+
+
+def search(
+    collection: str, queries: Sequence[Query], options: SearchOptions
+) -> search_pb2.SearchRequest:
+    """Return a search request."""
+    return search_pb2.SearchRequest(
+        collection=collection,
+        queries=[query.message for query in queries],
+        limit=not_negative(options.get("limit", 0), "limit"),
+        filter=condition(options.get("filter")),
+        min_score=options.get("min_score"),
+        exact=options.get("exact", False),
+        expansion_search=not_negative(options.get("expansion_search", 0), "expansion_search"),
+        fields=item_fields(options.get("fields", WITH_METADATA)),
+        exclude_ids=options.get("exclude_ids", ()),
+        explain=options.get("explain", False),
+        group_by=_group_by(options),
+    )
+
+
+def facets(
+    collection: str, field: str, filter: FilterLike, limit: int
+) -> search_pb2.CountFacetsRequest:
+    """Return a request for the values of a field."""
+    return search_pb2.CountFacetsRequest(
+        collection=collection,
+        field=field,
+        filter=condition(filter),
+        limit=not_negative(limit, "limit"),
+    )
+
+
+def _group_by(options: SearchOptions) -> search_pb2.GroupBy | None:
+    field = options.get("group_by", "")
+    hits = not_negative(options.get("hits_per_group", 0), "hits_per_group")
+    if not field and hits:
+        raise InvalidField("hits_per_group", "name the field to group by: group_by")
+    return search_pb2.GroupBy(field=field, hits_per_group=hits) if field else None

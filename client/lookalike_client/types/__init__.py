@@ -1,0 +1,57 @@
+"""What the SDK returns: plain, frozen results, by what they are about."""
+
+from lookalike_client.types.collections import (
+    Alias,
+    Collection,
+    CollectionStats,
+    DuplicateSettings,
+    IndexSettings,
+    RecallMeasurement,
+)
+from lookalike_client.types.ingest import (
+    Acceptance,
+    IngestEvent,
+    IngestFailure,
+    IngestStatus,
+    RetryResult,
+    WorkerStatus,
+)
+from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
+from lookalike_client.types.metadata import FieldValue, JsonValue, Metadata
+from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
+from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.snapshots import RestoredCollection, Snapshot
+
+__all__ = [
+    "WITH_METADATA",
+    "Acceptance",
+    "Alias",
+    "Collection",
+    "CollectionStats",
+    "DuplicateSettings",
+    "Facets",
+    "FieldValue",
+    "Fields",
+    "Hit",
+    "HitGroup",
+    "ImageFacts",
+    "IndexSettings",
+    "IngestEvent",
+    "IngestFailure",
+    "IngestStatus",
+    "Item",
+    "ItemPage",
+    "JsonValue",
+    "Metadata",
+    "MutationResult",
+    "MutationStatus",
+    "NearDuplicate",
+    "PlanKind",
+    "QueryPlan",
+    "RecallMeasurement",
+    "RestoredCollection",
+    "RetryResult",
+    "SearchResult",
+    "Snapshot",
+    "WorkerStatus",
+]

@@ -1,0 +1,80 @@
+"""Collections, their settings and what is measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How the graph is built and searched; None takes the preset's value."""
+
+    preset: str = "balanced"
+    scalar_type: str | None = None
+    connectivity: int | None = None
+    expansion_add: int | None = None
+    expansion_search: int | None = None
+    graph_dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateSettings:
+    """The verdict at ingestion: "off", "accept", "flag" or "reject"."""
+
+    policy: str = "off"
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStats:
+    """What a collection holds at a moment."""
+
+    items: int
+    head_vectors: int
+    unindexed_vectors: int
+    graph_vectors: int
+    side_list_vectors: int
+    segments: int
+    disk_bytes: int
+    builds: int
+    last_build_error: str
+    building: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A set of items that are searched together."""
+
+    name: str
+    uid: str
+    dimension: int
+    model_fingerprint: str
+    index: IndexSettings
+    duplicates: DuplicateSettings
+    create_time: datetime | None
+    stats: CollectionStats
+    aliases: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A second name of a collection."""
+
+    alias: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecallMeasurement:
+    """Graph against exact scan for one search expansion; times in seconds."""
+
+    expansion_search: int
+    recall: float
+    least_recall: float
+    self_misses: int
+    queries: int
+    limit: int
+    median_s: float
+    median_exact_s: float

@@ -1,0 +1,62 @@
+"""Stored items and their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lookalike.wire.vectors import F32
+from lookalike_client.types.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which parts of an item come back besides id, version and time.
+
+    `metadata_fields` are paths such as "camera.model"; none stands for all.
+    """
+
+    metadata: bool = True
+    facts: bool = False
+    thumbnail: bool = False
+    vector: bool = False
+    metadata_fields: Sequence[str] = ()
+
+
+WITH_METADATA = Fields()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the embedder saw; `sha256` and `perceptual_hash` in hexadecimal."""
+
+    width_px: int
+    height_px: int
+    size_bytes: int
+    sha256: str
+    perceptual_hash: str
+    sharpness: float
+    format: str
+    thumbnail_webp: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A stored item; parts that were not asked for are None or empty."""
+
+    id: str
+    version: int
+    update_time: datetime | None
+    metadata: Metadata = field(default_factory=dict)
+    facts: ImageFacts | None = None
+    vector: F32 | None = None
+    near_duplicate_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Items by id, in the order asked for, and the ids that have none."""
+
+    items: Sequence[Item]
+    missing_ids: Sequence[str]
