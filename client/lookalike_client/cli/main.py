@@ -14,13 +14,10 @@ from lookalike_client import settings
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.exchange import export_items, import_items
-from lookalike_client.cli.facets import facets
-from lookalike_client.cli.failures import failures
-from lookalike_client.cli.index import index
+from lookalike_client.cli.ingest import failures, index
 from lookalike_client.cli.items import count, delete, get, list_items
 from lookalike_client.cli.output import Output, complain
-from lookalike_client.cli.recall import recall
-from lookalike_client.cli.search import search
+from lookalike_client.cli.queries import facets, recall, search
 from lookalike_client.cli.session import Session
 from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version

@@ -1,4 +1,4 @@
-"""`lookalike search`."""
+"""`lookalike search`, `facets` and `recall`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,85 @@ def search(
         _print_json(session, collection, result)
     else:
         _print_table(session, str(image or item_id), result)
+
+
+@click.command()
+@click.argument("field")
+@click.option("-n", "--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--filter", "condition", help="Only items that meet it, such as: price < 50")
+@click.option("-c", "--collection", default="images", show_default=True, help="Name or alias.")
+@connected
+def facets(
+    session: Session, field: str, limit: int, condition: str | None, collection: str
+) -> None:
+    """Count items by the values of the metadata field FIELD, such as camera.model."""
+    with session.client() as client:
+        found = client.facets(collection, field, filter=condition, limit=limit)
+    if session.output.as_json:
+        session.output.document(
+            {
+                "facets": [{"value": value, "count": count} for value, count in found.counts],
+                "items": found.items,
+                "missing": found.missing,
+                "other": found.other,
+                "values": found.values,
+            }
+        )
+        return
+    rows = [(json.dumps(value, ensure_ascii=False), f"{count:,}") for value, count in found.counts]
+    session.output.table(f"{field}, {found.values:,} values", ["value", "items>"], rows)
+    session.output.facts(
+        {
+            "items": f"{found.items:,}",
+            "with another value only": f"{found.other:,}",
+            "without a value": f"{found.missing:,}",
+        }
+    )
+
+
+@click.command()
+@click.argument("collection", default="images")
+@click.option("--sample", default=200, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("-k", "--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--expansion", multiple=True, type=click.IntRange(16, 4000), help="May be given again."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@connected
+def recall(
+    session: Session,
+    collection: str,
+    sample: int,
+    limit: int,
+    expansion: tuple[int, ...],
+    seed: int,
+) -> None:
+    """Measure what the graph misses: stored vectors as queries, against an exact scan."""
+    with session.client() as client:
+        measured = client.collections.measure_recall(
+            collection, sample_size=sample, limit=limit, expansion_search=expansion, seed=seed
+        )
+    if session.output.as_json:
+        session.output.document({"collection": collection, "measurements": measured})
+        return
+    session.output.table(
+        f"Recall of {collection}, {measured[0].queries if measured else 0} queries",
+        [
+            *("expansion>", f"recall@{limit}>", "least>", "self-misses>"),
+            *("median ms>", "exact ms>"),
+        ],
+        [
+            (
+                each.expansion_search or "exact",
+                f"{each.recall:.4f}",
+                f"{each.least_recall:.3f}",
+                each.self_misses,
+                f"{each.median_s * 1e3:.2f}",
+                f"{each.median_exact_s * 1e3:.2f}",
+            )
+            for each in measured
+        ],
+    )
 
 
 def _print_json(session: Session, collection: str, result: SearchResult) -> None:
