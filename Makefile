@@ -15,10 +15,10 @@ IMAGES ?=
 # What `make proto-check` compares the contract with: the last release, else the last commit.
 BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean
+.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check check bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -48,7 +48,7 @@ test: setup ## Run the tests
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
-check: lint type proto-check ## Run every static check
+check: lint type proto-check unasync-check ## Run every static check
 
 lint: setup ## Check style and import directions
 	$(BIN)/ruff check .
@@ -75,6 +75,12 @@ proto-check: setup ## Check the contract: style, compatibility, generated code u
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
 	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
 	done
+
+unasync: setup ## Make the blocking client from the asyncio one
+	$(BIN)/python client/unasync.py
+
+unasync-check: setup ## Check that the blocking client is what the asyncio one says
+	$(BIN)/python client/unasync.py --check
 
 bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 

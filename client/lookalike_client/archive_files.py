@@ -1,4 +1,4 @@
-"""Files of a client: written as a whole or not at all, read in pieces."""
+"""Files that are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lookalike.v1 import snapshot_pb2
-
+# Bytes of a file in one message.
 PIECE_BYTES = 1 << 20
 
 
@@ -29,14 +28,3 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # renamed by now if all went well
-
-
-def pieces(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file in pieces."""
-    while piece := file.read(PIECE_BYTES):
-        yield piece
-
-
-def upload_request(piece: bytes) -> snapshot_pb2.UploadSnapshotRequest:
-    """Return a message of an upload."""
-    return snapshot_pb2.UploadSnapshotRequest(chunk=piece)

@@ -118,6 +118,20 @@ def ended_early() -> StreamBrokenError:
     return StreamBrokenError(Unavailable(message, reason=Reason.NOT_READY))
 
 
+def answer_in(event: T | grpc.RpcError | None) -> T:
+    """Return the answer that a stream brought; None stands for its orderly end.
+
+    Raises:
+        StreamBrokenError: the stream ended before its answers.
+        LookalikeError: it was refused for good.
+    """
+    if event is None:
+        raise ended_early()
+    if isinstance(event, grpc.RpcError):
+        raise broken(event) from event
+    return event
+
+
 @dataclass(slots=True)
 class Patience:
     """Delays between attempts, and the moment to give up.

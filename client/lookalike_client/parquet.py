@@ -27,7 +27,7 @@ from lookalike_client import archive_files, types
 from lookalike_client.inputs import VectorItem
 
 if TYPE_CHECKING:
-    from lookalike_client.client import Client
+    from lookalike_client import Client
 
 FORMAT_VERSION = "1"
 DIMENSION = b"lookalike.dimension"

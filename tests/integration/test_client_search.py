@@ -204,7 +204,7 @@ def test_the_asyncio_client_does_the_same(server: SearchServer) -> None:
             page = await client.get("async", ["g1", "zz"])
             await client.delete("async", ["g2"])
             count = await client.count("async")
-            (measured,) = await client.measure_recall("async", sample_size=4, limit=2)
+            (measured,) = await client.collections.measure_recall("async", sample_size=4, limit=2)
             names = [each.name async for each in client.collections.list()]
             deleted = await client.collections.delete("async")
             with pytest.raises(NotFound):

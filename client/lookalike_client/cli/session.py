@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import click
 
+from lookalike_client import Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
 from lookalike_client.cli.output import Output
-from lookalike_client.client import Client
 from lookalike_client.settings import ClientSettings
 
 R = TypeVar("R")

@@ -7,8 +7,8 @@ from importlib import metadata
 import click
 
 from lookalike.wire.errors import Unavailable
+from lookalike_client import Client
 from lookalike_client.cli.session import Session, connected, printing
-from lookalike_client.client import Client
 from lookalike_client.types import Collection, IngestStatus
 
 

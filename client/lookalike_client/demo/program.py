@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lookalike.wire.errors import LookalikeError
+from lookalike_client import Client
 from lookalike_client.cli.progress import IndexProgress
-from lookalike_client.client import Client
 from lookalike_client.demo.contact_sheet import SheetHit, SheetRow, draw
 from lookalike_client.demo.photos import make_gallery, make_query, metadata_of
 from lookalike_client.indexing.run import IndexJob, ensure_collection, run

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike_client import structs
-from lookalike_client.client import Client
+from lookalike_client import Client, structs
 from lookalike_client.indexing.scan import FileEntry
 from lookalike_client.inputs import ImageItem, MetadataItem
 from lookalike_client.types import Fields, Item, Metadata

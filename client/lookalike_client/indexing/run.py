@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
-from lookalike_client.client import Client
+from lookalike_client import Client
 from lookalike_client.indexing import resume
 from lookalike_client.indexing.ledger import Ledger, Tally
 from lookalike_client.indexing.scan import FileEntry

@@ -82,7 +82,6 @@ def list_page(
     page_size: int,
     order_by: str,
     descending: bool,
-    token: str,
 ) -> search_pb2.ListItemsRequest:
     """Return a request for a page of items; `order_by` "" sorts by id."""
     order = search_pb2.ItemOrder(field=order_by, descending=descending) if order_by else None
@@ -93,7 +92,6 @@ def list_page(
         filter=condition(filter),
         fields=item_fields(fields),
         page_size=not_negative(page_size, "page_size"),
-        page_token=token,
         order=order,
     )
 

@@ -1,53 +1,51 @@
-"""Snapshots, blocking."""
+"""Snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 import grpc
 
 from lookalike.v1 import snapshot_pb2, snapshot_pb2_grpc
 from lookalike_client import archive_files, calls, convert
+from lookalike_client._async.paging import pages
+from lookalike_client.concurrency import tasks
 from lookalike_client.types import RestoredCollection, Snapshot
 
 # Taking and restoring copy the store slowly on purpose, and archives may be large.
 LONG_TIMEOUT_S = 3_600.0
 
 
-class Snapshots:
+class AsyncSnapshots:
     """Keeps the state of collections, carries it about, and restores it."""
 
-    def __init__(self, channel: grpc.Channel, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         self._timeout_s = timeout_s
 
-    def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
+    async def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Keep a collection as it is now; writes and searches go on meanwhile."""
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
         with calls.translated():
-            response = self._stub.CreateSnapshot(request, timeout=timeout_s)
+            response = await self._stub.CreateSnapshot(request, timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
-    def list(self, collection: str = "") -> Iterator[Snapshot]:
+    async def list(self, collection: str = "") -> AsyncIterator[Snapshot]:
         """Yield the snapshots of a collection's name, or all; newest first."""
-        token = ""
-        while True:
-            request = snapshot_pb2.ListSnapshotsRequest(collection=collection, page_token=token)
-            with calls.translated():
-                response = self._stub.ListSnapshots(request, timeout=self._timeout_s)
-            yield from map(convert.snapshot, response.snapshots)
-            token = response.next_page_token
-            if not token:
-                return
+        request = snapshot_pb2.ListSnapshotsRequest(collection=collection)
+        async for page in pages(self._stub.ListSnapshots, request, timeout_s=self._timeout_s):
+            for each in page.snapshots:
+                yield convert.snapshot(each)
 
-    def delete(self, snapshot_id: str) -> None:
+    async def delete(self, snapshot_id: str) -> None:
         """Remove a snapshot; collections that were restored from it stay."""
         request = snapshot_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id)
         with calls.translated():
-            self._stub.DeleteSnapshot(request, timeout=self._timeout_s)
+            await self._stub.DeleteSnapshot(request, timeout=self._timeout_s)
 
-    def download(
+    async def download(
         self, snapshot_id: str, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S
     ) -> int:
         """Write a snapshot's archive to a file; return its bytes.
@@ -59,22 +57,22 @@ class Snapshots:
         """
         request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
         with calls.translated(), archive_files.whole_file(Path(path)) as file:
-            for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
-                file.write(response.chunk)
+            async for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
+                await tasks.run_blocking(file.write, response.chunk)
             return file.tell()
 
-    def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
+    async def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Hand an archive to the service, which checks it as a whole.
 
         Raises:
             OSError: the file cannot be read.
         """
-        with Path(path).open("rb") as file, calls.translated():
-            requests = map(archive_files.upload_request, archive_files.pieces(file))
-            response = self._stub.UploadSnapshot(requests, timeout=timeout_s)
+        file = await tasks.run_blocking(Path(path).open, "rb")
+        with file, calls.translated():
+            response = await self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
-    def restore(
+    async def restore(
         self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S
     ) -> RestoredCollection:
         """Make a new collection from a snapshot."""
@@ -82,5 +80,10 @@ class Snapshots:
             snapshot_id=snapshot_id, collection=collection
         )
         with calls.translated():
-            response = self._stub.RestoreSnapshot(request, timeout=timeout_s)
+            response = await self._stub.RestoreSnapshot(request, timeout=timeout_s)
         return RestoredCollection(response.collection_uid, response.items)
+
+
+async def _requests(file: BinaryIO) -> AsyncIterator[snapshot_pb2.UploadSnapshotRequest]:
+    while piece := await tasks.run_blocking(file.read, archive_files.PIECE_BYTES):
+        yield snapshot_pb2.UploadSnapshotRequest(chunk=piece)

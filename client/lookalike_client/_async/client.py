@@ -1,30 +1,33 @@
-"""The blocking client."""
+"""The asyncio client."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
-from lookalike.wire.channel import TlsFiles, sync_channel
-from lookalike_client import calls, convert, requests, streams, types
-from lookalike_client.collections_client import Collections
+from lookalike.wire.channel import TlsFiles, aio_channel
+from lookalike_client import calls, convert, requests, types
+from lookalike_client._async import streams
+from lookalike_client._async.collections import AsyncCollections
+from lookalike_client._async.paging import pages
+from lookalike_client._async.snapshots import AsyncSnapshots
+from lookalike_client.concurrency import tasks
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
-from lookalike_client.snapshots_client import Snapshots
 from lookalike_client.submission_flow import SubmissionFlow
 from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
 from lookalike_client.upsert_flow import UpsertFlow
 
 
-class Client:
-    """Talks to a search service; safe to share between threads.
+class AsyncClient:
+    """Talks to a search service; to be used on one event loop.
 
-    Use it as a context manager, or call `close`. Every method raises a
-    `lookalike.wire.errors.LookalikeError`; idempotent calls are retried while the
+    Use it as an async context manager, or call `close`. Every method raises a
+    `LookalikeError`; calls that may run twice are retried while the
     service is away or overloaded, within `timeout_s`.
     """
 
@@ -43,29 +46,29 @@ class Client:
         """
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s))
+        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s))
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self.collections = Collections(self._channel, timeout_s)
-        self.snapshots = Snapshots(self._channel, timeout_s)
+        self.collections = AsyncCollections(self._channel, timeout_s)
+        self.snapshots = AsyncSnapshots(self._channel, timeout_s)
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection; calls under way are cancelled."""
-        self._channel.close()
+        await self._channel.close()
 
-    def ready(self) -> bool:
+    async def ready(self) -> bool:
         """Return whether the service answers and takes requests.
 
         Raises:
@@ -73,28 +76,10 @@ class Client:
         """
         request = health_pb2.HealthCheckRequest()
         with calls.translated():
-            response = self._health.Check(request, timeout=self._timeout_s)
+            response = await self._health.Check(request, timeout=self._timeout_s)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
-    def measure_recall(
-        self,
-        collection: str,
-        *,
-        sample_size: int = 0,
-        limit: int = 0,
-        expansion_search: Sequence[int] = (),
-        seed: int = 0,
-    ) -> Sequence[types.RecallMeasurement]:
-        """Compare the graph with an exact scan; see `Collections.measure_recall`."""
-        return self.collections.measure_recall(
-            collection,
-            sample_size=sample_size,
-            limit=limit,
-            expansion_search=expansion_search,
-            seed=seed,
-        )
-
-    def search(
+    async def search(
         self,
         collection: str,
         query: Query,
@@ -103,9 +88,10 @@ class Client:
         **options: Unpack[SearchOptions],
     ) -> types.SearchResult:
         """Find the items that look most like `query`, best first."""
-        return self.search_many(collection, [query], timeout_s=timeout_s, **options)[0]
+        results = await self.search_many(collection, [query], timeout_s=timeout_s, **options)
+        return results[0]
 
-    def search_many(
+    async def search_many(
         self,
         collection: str,
         queries: Sequence[Query],
@@ -119,13 +105,13 @@ class Client:
         """
         request = requests.search(collection, queries, options)
         with calls.translated():
-            response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
+            response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
 
     def upsert_vectors(
-        self, collection: str, items: Iterable[VectorItem], *, batch_items: int = 64
-    ) -> Iterator[types.MutationResult]:
+        self, collection: str, items: tasks.Items[VectorItem], *, batch_items: int = 64
+    ) -> AsyncIterator[types.MutationResult]:
         """Store vectors; yield each one's result when it is durable and searchable.
 
         Batches that are refused for lack of room are sent again, more slowly, so
@@ -134,31 +120,31 @@ class Client:
         return streams.drive(
             UpsertFlow(collection, batch_items=batch_items),
             items,
-            lambda outgoing: self._search.UpsertVectors(outgoing, timeout=calls.STREAM_LIMIT_S),
+            self._search.UpsertVectors,
             patience_s=self._patience_s,
         )
 
-    def update_metadata(
+    async def update_metadata(
         self, collection: str, updates: Mapping[str, Metadata]
     ) -> Sequence[types.MutationResult]:
         """Replace the metadata of items by id and leave their vectors alone."""
         results: list[types.MutationResult] = []
         for request in requests.metadata_updates(collection, updates):
             with calls.translated():
-                response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
+                response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, updates)
 
-    def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
+    async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
         """Delete items, in their order; durable on return."""
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
             with calls.translated():
-                response = self._search.DeleteItems(request, timeout=self._timeout_s)
+                response = await self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
 
-    def get(
+    async def get(
         self, collection: str, ids: Sequence[str], *, fields: Fields = WITH_METADATA
     ) -> types.ItemPage:
         """Read items by id."""
@@ -166,12 +152,12 @@ class Client:
         missing: list[str] = []
         for request in requests.gets(collection, ids, fields):
             with calls.translated():
-                response = self._search.GetItems(request, timeout=self._timeout_s)
+                response = await self._search.GetItems(request, timeout=self._timeout_s)
             found.extend(convert.item(each) for each in response.items)
             missing.extend(response.missing_ids)
         return types.ItemPage(found, missing)
 
-    def list(
+    async def list(
         self,
         collection: str,
         *,
@@ -180,50 +166,45 @@ class Client:
         page_size: int = 0,
         order_by: str = "",
         descending: bool = False,
-    ) -> Iterator[types.Item]:
+    ) -> AsyncIterator[types.Item]:
         """Yield all items that meet `filter`, reading page by page.
 
         Sorted by id, or by the metadata field `order_by`: items without a value
         come last, equal values by id.
         """
-        token = ""
-        while True:
-            request = requests.list_page(
-                collection,
-                filter=filter,
-                fields=fields,
-                page_size=page_size,
-                order_by=order_by,
-                descending=descending,
-                token=token,
-            )
-            with calls.translated():
-                response = self._search.ListItems(request, timeout=self._timeout_s)
-            yield from map(convert.item, response.items)
-            token = response.next_page_token
-            if not token:
-                return
+        request = requests.list_page(
+            collection,
+            filter=filter,
+            fields=fields,
+            page_size=page_size,
+            order_by=order_by,
+            descending=descending,
+        )
+        async for page in pages(self._search.ListItems, request, timeout_s=self._timeout_s):
+            for each in page.items:
+                yield convert.item(each)
 
-    def count(self, collection: str, *, filter: FilterLike = None) -> int:
+    async def count(self, collection: str, *, filter: FilterLike = None) -> int:
         """Count the items that meet `filter`."""
         request = search_pb2.CountItemsRequest(
             collection=collection, filter=requests.condition(filter)
         )
         with calls.translated():
-            return self._search.CountItems(request, timeout=self._timeout_s).count
+            response = await self._search.CountItems(request, timeout=self._timeout_s)
+        return response.count
 
-    def facets(
+    async def facets(
         self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
         request = requests.facets(collection, field, filter, limit)
         with calls.translated():
-            response = self._search.CountFacets(request, timeout=self._timeout_s)
+            response = await self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)
 
     def submit_images(
-        self, collection: str, mutations: Iterable[QueuedMutation], *, job_id: str = ""
-    ) -> Iterator[types.Acceptance]:
+        self, collection: str, mutations: tasks.Items[QueuedMutation], *, job_id: str = ""
+    ) -> AsyncIterator[types.Acceptance]:
         """Queue images, deletions and metadata; yield what became of each.
 
         An item is accepted when it is durably queued. When the queue is full, the
@@ -233,44 +214,39 @@ class Client:
         return streams.drive(
             SubmissionFlow(collection, job_id),
             mutations,
-            lambda outgoing: self._ingest.SubmitImages(outgoing, timeout=calls.STREAM_LIMIT_S),
+            self._ingest.SubmitImages,
             patience_s=self._patience_s,
         )
 
-    def watch_ingest(self, job_id: str, *, cursor: str = "") -> Iterator[types.IngestEvent]:
+    def watch_ingest(self, job_id: str, *, cursor: str = "") -> AsyncIterator[types.IngestEvent]:
         """Yield the outcome of each mutation of a job, from `cursor` on.
 
         Ends when all that were accepted so far have ended; resumes by itself when
         the stream breaks.
         """
-        return streams.watch(self._ingest, job_id, cursor, patience_s=self._patience_s)
+        return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
 
-    def ingest_status(self) -> IngestStatus:
+    async def ingest_status(self) -> IngestStatus:
         """Tell how much waits and how it goes."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():
-            response = self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
+            response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
         return convert.ingest_status(response)
 
-    def failures(self, collection: str = "") -> Iterator[types.IngestFailure]:
+    async def failures(self, collection: str = "") -> AsyncIterator[types.IngestFailure]:
         """Yield mutations that were given up, newest first, reading page by page."""
-        token = ""
-        while True:
-            request = ingest_pb2.ListFailuresRequest(collection=collection, page_token=token)
-            with calls.translated():
-                response = self._ingest.ListFailures(request, timeout=self._timeout_s)
-            yield from map(convert.ingest_failure, response.failures)
-            token = response.next_page_token
-            if not token:
-                return
+        request = ingest_pb2.ListFailuresRequest(collection=collection)
+        async for page in pages(self._ingest.ListFailures, request, timeout_s=self._timeout_s):
+            for each in page.failures:
+                yield convert.ingest_failure(each)
 
-    def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
+    async def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
         """Queue failed mutations again, under the versions they had."""
         retried = 0
         missing: list[str] = []
         for request in requests.retries(failure_ids):
             with calls.translated():
-                response = self._ingest.RetryFailures(request, timeout=self._timeout_s)
+                response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried
             missing.extend(response.missing_failure_ids)
         return types.RetryResult(retried, missing)

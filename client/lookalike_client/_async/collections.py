@@ -1,4 +1,4 @@
-"""Collections and aliases, asyncio."""
+"""Collections and aliases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import grpc
 
 from lookalike.v1 import collection_pb2, collection_pb2_grpc
 from lookalike_client import calls, convert, requests, types
+from lookalike_client._async.paging import pages
 from lookalike_client.types import DuplicateSettings, IndexSettings
 
 
@@ -48,16 +49,10 @@ class AsyncCollections:
 
     async def list(self) -> AsyncIterator[types.Collection]:
         """Yield all collections by name, reading page by page."""
-        token = ""
-        while True:
-            request = collection_pb2.ListCollectionsRequest(page_token=token)
-            with calls.translated():
-                response = await self._stub.ListCollections(request, timeout=self._timeout_s)
-            for each in response.collections:
+        request = collection_pb2.ListCollectionsRequest()
+        async for page in pages(self._stub.ListCollections, request, timeout_s=self._timeout_s):
+            for each in page.collections:
                 yield convert.collection(each)
-            token = response.next_page_token
-            if not token:
-                return
 
     async def update(
         self,
@@ -98,16 +93,10 @@ class AsyncCollections:
 
     async def aliases(self) -> AsyncIterator[types.Alias]:
         """Yield all aliases by name, reading page by page."""
-        token = ""
-        while True:
-            request = collection_pb2.ListAliasesRequest(page_token=token)
-            with calls.translated():
-                response = await self._stub.ListAliases(request, timeout=self._timeout_s)
-            for each in response.aliases:
+        request = collection_pb2.ListAliasesRequest()
+        async for page in pages(self._stub.ListAliases, request, timeout_s=self._timeout_s):
+            for each in page.aliases:
                 yield types.Alias(each.alias, each.collection)
-            token = response.next_page_token
-            if not token:
-                return
 
     async def measure_recall(
         self,

@@ -1,19 +1,22 @@
-"""The asyncio client: the same methods as `Client`, to be awaited or iterated."""
+# Made by client/unasync.py from _async/client.py: change that file, then `make unasync`.
+"""The blocking client."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
-from lookalike.wire.channel import TlsFiles, aio_channel
-from lookalike_client import aio_streams, calls, convert, requests, types
-from lookalike_client.aio_collections import AsyncCollections
-from lookalike_client.aio_snapshots import AsyncSnapshots
-from lookalike_client.aio_streams import Items
+from lookalike.wire.channel import TlsFiles, sync_channel
+from lookalike_client import calls, convert, requests, types
+from lookalike_client._sync import streams
+from lookalike_client._sync.collections import Collections
+from lookalike_client._sync.paging import pages
+from lookalike_client._sync.snapshots import Snapshots
+from lookalike_client.concurrency import threads
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
@@ -21,11 +24,11 @@ from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
 from lookalike_client.upsert_flow import UpsertFlow
 
 
-class AsyncClient:
-    """Talks to a search service; to be used on one event loop.
+class Client:
+    """Talks to a search service; safe to share between threads.
 
-    Use it as an async context manager, or call `close`. Every method raises a
-    `lookalike.wire.errors.LookalikeError`; idempotent calls are retried while the
+    Use it as a context manager, or call `close`. Every method raises a
+    `LookalikeError`; calls that may run twice are retried while the
     service is away or overloaded, within `timeout_s`.
     """
 
@@ -44,29 +47,29 @@ class AsyncClient:
         """
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s))
+        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s))
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self.collections = AsyncCollections(self._channel, timeout_s)
-        self.snapshots = AsyncSnapshots(self._channel, timeout_s)
+        self.collections = Collections(self._channel, timeout_s)
+        self.snapshots = Snapshots(self._channel, timeout_s)
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        self.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connection; calls under way are cancelled."""
-        await self._channel.close()
+        self._channel.close()
 
-    async def ready(self) -> bool:
+    def ready(self) -> bool:
         """Return whether the service answers and takes requests.
 
         Raises:
@@ -74,28 +77,10 @@ class AsyncClient:
         """
         request = health_pb2.HealthCheckRequest()
         with calls.translated():
-            response = await self._health.Check(request, timeout=self._timeout_s)
+            response = self._health.Check(request, timeout=self._timeout_s)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
-    async def measure_recall(
-        self,
-        collection: str,
-        *,
-        sample_size: int = 0,
-        limit: int = 0,
-        expansion_search: Sequence[int] = (),
-        seed: int = 0,
-    ) -> Sequence[types.RecallMeasurement]:
-        """Compare the graph with an exact scan; see `AsyncCollections.measure_recall`."""
-        return await self.collections.measure_recall(
-            collection,
-            sample_size=sample_size,
-            limit=limit,
-            expansion_search=expansion_search,
-            seed=seed,
-        )
-
-    async def search(
+    def search(
         self,
         collection: str,
         query: Query,
@@ -104,10 +89,10 @@ class AsyncClient:
         **options: Unpack[SearchOptions],
     ) -> types.SearchResult:
         """Find the items that look most like `query`, best first."""
-        results = await self.search_many(collection, [query], timeout_s=timeout_s, **options)
+        results = self.search_many(collection, [query], timeout_s=timeout_s, **options)
         return results[0]
 
-    async def search_many(
+    def search_many(
         self,
         collection: str,
         queries: Sequence[Query],
@@ -121,46 +106,46 @@ class AsyncClient:
         """
         request = requests.search(collection, queries, options)
         with calls.translated():
-            response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
+            response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
 
     def upsert_vectors(
-        self, collection: str, items: Items[VectorItem], *, batch_items: int = 64
-    ) -> AsyncIterator[types.MutationResult]:
+        self, collection: str, items: threads.Items[VectorItem], *, batch_items: int = 64
+    ) -> Iterator[types.MutationResult]:
         """Store vectors; yield each one's result when it is durable and searchable.
 
         Batches that are refused for lack of room are sent again, more slowly, so
         results may come in another order than `items`. Iterate to make it run.
         """
-        return aio_streams.drive(
+        return streams.drive(
             UpsertFlow(collection, batch_items=batch_items),
             items,
-            lambda: self._search.UpsertVectors(timeout=calls.STREAM_LIMIT_S),
+            self._search.UpsertVectors,
             patience_s=self._patience_s,
         )
 
-    async def update_metadata(
+    def update_metadata(
         self, collection: str, updates: Mapping[str, Metadata]
     ) -> Sequence[types.MutationResult]:
         """Replace the metadata of items by id and leave their vectors alone."""
         results: list[types.MutationResult] = []
         for request in requests.metadata_updates(collection, updates):
             with calls.translated():
-                response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
+                response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, updates)
 
-    async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
+    def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
         """Delete items, in their order; durable on return."""
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
             with calls.translated():
-                response = await self._search.DeleteItems(request, timeout=self._timeout_s)
+                response = self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
 
-    async def get(
+    def get(
         self, collection: str, ids: Sequence[str], *, fields: Fields = WITH_METADATA
     ) -> types.ItemPage:
         """Read items by id."""
@@ -168,12 +153,12 @@ class AsyncClient:
         missing: list[str] = []
         for request in requests.gets(collection, ids, fields):
             with calls.translated():
-                response = await self._search.GetItems(request, timeout=self._timeout_s)
+                response = self._search.GetItems(request, timeout=self._timeout_s)
             found.extend(convert.item(each) for each in response.items)
             missing.extend(response.missing_ids)
         return types.ItemPage(found, missing)
 
-    async def list(
+    def list(
         self,
         collection: str,
         *,
@@ -182,100 +167,87 @@ class AsyncClient:
         page_size: int = 0,
         order_by: str = "",
         descending: bool = False,
-    ) -> AsyncIterator[types.Item]:
+    ) -> Iterator[types.Item]:
         """Yield all items that meet `filter`, reading page by page.
 
         Sorted by id, or by the metadata field `order_by`: items without a value
         come last, equal values by id.
         """
-        token = ""
-        while True:
-            request = requests.list_page(
-                collection,
-                filter=filter,
-                fields=fields,
-                page_size=page_size,
-                order_by=order_by,
-                descending=descending,
-                token=token,
-            )
-            with calls.translated():
-                response = await self._search.ListItems(request, timeout=self._timeout_s)
-            for each in response.items:
+        request = requests.list_page(
+            collection,
+            filter=filter,
+            fields=fields,
+            page_size=page_size,
+            order_by=order_by,
+            descending=descending,
+        )
+        for page in pages(self._search.ListItems, request, timeout_s=self._timeout_s):
+            for each in page.items:
                 yield convert.item(each)
-            token = response.next_page_token
-            if not token:
-                return
 
-    async def count(self, collection: str, *, filter: FilterLike = None) -> int:
+    def count(self, collection: str, *, filter: FilterLike = None) -> int:
         """Count the items that meet `filter`."""
         request = search_pb2.CountItemsRequest(
             collection=collection, filter=requests.condition(filter)
         )
         with calls.translated():
-            response = await self._search.CountItems(request, timeout=self._timeout_s)
+            response = self._search.CountItems(request, timeout=self._timeout_s)
         return response.count
 
-    async def facets(
+    def facets(
         self, collection: str, field: str, *, filter: FilterLike = None, limit: int = 0
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
         request = requests.facets(collection, field, filter, limit)
         with calls.translated():
-            response = await self._search.CountFacets(request, timeout=self._timeout_s)
+            response = self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)
 
     def submit_images(
-        self, collection: str, mutations: Items[QueuedMutation], *, job_id: str = ""
-    ) -> AsyncIterator[types.Acceptance]:
+        self, collection: str, mutations: threads.Items[QueuedMutation], *, job_id: str = ""
+    ) -> Iterator[types.Acceptance]:
         """Queue images, deletions and metadata; yield what became of each.
 
         An item is accepted when it is durably queued. When the queue is full, the
         client waits and sends more slowly. A fault of one item is in its
         `Acceptance` and leaves the others alone. Iterate to make it run.
         """
-        return aio_streams.drive(
+        return streams.drive(
             SubmissionFlow(collection, job_id),
             mutations,
-            lambda: self._ingest.SubmitImages(timeout=calls.STREAM_LIMIT_S),
+            self._ingest.SubmitImages,
             patience_s=self._patience_s,
         )
 
-    def watch_ingest(self, job_id: str, *, cursor: str = "") -> AsyncIterator[types.IngestEvent]:
+    def watch_ingest(self, job_id: str, *, cursor: str = "") -> Iterator[types.IngestEvent]:
         """Yield the outcome of each mutation of a job, from `cursor` on.
 
         Ends when all that were accepted so far have ended; resumes by itself when
         the stream breaks.
         """
-        return aio_streams.watch(self._ingest, job_id, cursor, patience_s=self._patience_s)
+        return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
 
-    async def ingest_status(self) -> IngestStatus:
+    def ingest_status(self) -> IngestStatus:
         """Tell how much waits and how it goes."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():
-            response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
+            response = self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
         return convert.ingest_status(response)
 
-    async def failures(self, collection: str = "") -> AsyncIterator[types.IngestFailure]:
+    def failures(self, collection: str = "") -> Iterator[types.IngestFailure]:
         """Yield mutations that were given up, newest first, reading page by page."""
-        token = ""
-        while True:
-            request = ingest_pb2.ListFailuresRequest(collection=collection, page_token=token)
-            with calls.translated():
-                response = await self._ingest.ListFailures(request, timeout=self._timeout_s)
-            for each in response.failures:
+        request = ingest_pb2.ListFailuresRequest(collection=collection)
+        for page in pages(self._ingest.ListFailures, request, timeout_s=self._timeout_s):
+            for each in page.failures:
                 yield convert.ingest_failure(each)
-            token = response.next_page_token
-            if not token:
-                return
 
-    async def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
+    def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
         """Queue failed mutations again, under the versions they had."""
         retried = 0
         missing: list[str] = []
         for request in requests.retries(failure_ids):
             with calls.translated():
-                response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
+                response = self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried
             missing.extend(response.missing_failure_ids)
         return types.RetryResult(retried, missing)

@@ -1,4 +1,5 @@
-"""Collections and aliases, blocking."""
+# Made by client/unasync.py from _async/collections.py: change that file, then `make unasync`.
+"""Collections and aliases."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import grpc
 
 from lookalike.v1 import collection_pb2, collection_pb2_grpc
 from lookalike_client import calls, convert, requests, types
+from lookalike_client._sync.paging import pages
 from lookalike_client.types import DuplicateSettings, IndexSettings
 
 
@@ -48,15 +50,10 @@ class Collections:
 
     def list(self) -> Iterator[types.Collection]:
         """Yield all collections by name, reading page by page."""
-        token = ""
-        while True:
-            request = collection_pb2.ListCollectionsRequest(page_token=token)
-            with calls.translated():
-                response = self._stub.ListCollections(request, timeout=self._timeout_s)
-            yield from map(convert.collection, response.collections)
-            token = response.next_page_token
-            if not token:
-                return
+        request = collection_pb2.ListCollectionsRequest()
+        for page in pages(self._stub.ListCollections, request, timeout_s=self._timeout_s):
+            for each in page.collections:
+                yield convert.collection(each)
 
     def update(
         self,
@@ -97,16 +94,10 @@ class Collections:
 
     def aliases(self) -> Iterator[types.Alias]:
         """Yield all aliases by name, reading page by page."""
-        token = ""
-        while True:
-            request = collection_pb2.ListAliasesRequest(page_token=token)
-            with calls.translated():
-                response = self._stub.ListAliases(request, timeout=self._timeout_s)
-            for each in response.aliases:
+        request = collection_pb2.ListAliasesRequest()
+        for page in pages(self._stub.ListAliases, request, timeout_s=self._timeout_s):
+            for each in page.aliases:
                 yield types.Alias(each.alias, each.collection)
-            token = response.next_page_token
-            if not token:
-                return
 
     def measure_recall(
         self,

@@ -1,0 +1,47 @@
+# Made by client/unasync.py from _async/paging.py: change that file, then `make unasync`.
+"""Reads lists page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+import grpc
+
+from lookalike_client import calls
+
+
+class PageRequest(Protocol):
+    """A request for a page; an empty token asks for the first one."""
+
+    page_token: str
+
+
+class Page(Protocol):
+    """A page; an empty token says that it is the last one."""
+
+    next_page_token: str
+
+
+AnyRequest = TypeVar("AnyRequest", bound=PageRequest)
+AnyPage = TypeVar("AnyPage", bound=Page)
+
+
+def pages(
+    method: grpc.UnaryUnaryMultiCallable[AnyRequest, AnyPage],
+    request: AnyRequest,
+    *,
+    timeout_s: float,
+) -> Iterator[AnyPage]:
+    """Yield the pages that `request` asks for, from the first to the last.
+
+    Raises:
+        LookalikeError: a call failed.
+    """
+    while True:
+        with calls.translated():
+            page = method(request, timeout=timeout_s)
+        yield page
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return

@@ -1,0 +1,130 @@
+# Made by client/unasync.py from _async/streams.py: change that file, then `make unasync`.
+"""Drives a flow over bidirectional streams, and follows the outcomes of a job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import grpc
+
+from lookalike.v1 import ingest_pb2
+from lookalike_client import calls, convert
+from lookalike_client.concurrency import threads
+from lookalike_client.flow import Flow
+from lookalike_client.types import IngestEvent
+
+Item = TypeVar("Item")
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Result = TypeVar("Result")
+
+
+def drive(
+    flow: Flow[Item, Request, Response, Result],
+    items: threads.Items[Item],
+    method: grpc.StreamStreamMultiCallable[Request, Response],
+    *,
+    patience_s: float,
+) -> Iterator[Result]:
+    """Send `items` through `flow`, over as many streams as it takes.
+
+    Raises:
+        LookalikeError: the service refused the stream for good, or nothing went
+            through for `patience_s`.
+    """
+    source = _Source(items)
+    patience = calls.Patience(patience_s)
+    while not (source.ended and flow.idle):
+        stream = threads.Stream(method)
+        try:
+            for result in _pump(flow, source, stream, patience):
+                yield result
+        except calls.StreamBrokenError as broken:
+            threads.sleep(patience.delay_s(broken.error))
+        finally:
+            stream.close()
+            flow.broken()
+
+
+def watch(
+    method: grpc.UnaryStreamMultiCallable[
+        ingest_pb2.WatchIngestRequest, ingest_pb2.WatchIngestResponse
+    ],
+    job_id: str,
+    cursor: str,
+    *,
+    patience_s: float,
+) -> Iterator[IngestEvent]:
+    """Yield the outcomes of a job, resuming after the last one when a stream breaks."""
+    patience = calls.Patience(patience_s)
+    while True:
+        request = ingest_pb2.WatchIngestRequest(job_id=job_id, cursor=cursor)
+        call = method(request, timeout=calls.STREAM_S)
+        try:
+            for message in call:
+                patience.progress()
+                cursor = message.cursor or cursor
+                yield convert.ingest_event(message)
+            return
+        except grpc.RpcError as error:
+            broken = calls.broken(error)
+            if broken.expired:  # our own rotation: nothing is wrong
+                patience.progress()
+            threads.sleep(patience.delay_s(broken.error))
+        finally:
+            call.cancel()
+
+
+def _pump(
+    flow: Flow[Item, Request, Response, Result],
+    source: _Source[Item],
+    stream: threads.Stream[Request, Response],
+    patience: calls.Patience,
+) -> Iterator[Result]:
+    rotate_at_s = time.monotonic() + calls.STREAM_S
+    while True:
+        now_s = time.monotonic()
+        ageing = now_s >= rotate_at_s
+        while not ageing and (stream.proven or not flow.on_the_wire):
+            request = flow.next_request(now_s)
+            if request is None:
+                break
+            stream.send(request)
+        if (source.ended and flow.idle) or (ageing and not flow.on_the_wire):
+            return
+        pulled = False
+        if not ageing and not source.ended and flow.room():
+            pulled = True
+            taken = source.take()
+            for item in taken:
+                # Reads the item's file.
+                for result in threads.run_blocking(flow.add, item):
+                    yield result
+            if not taken:
+                flow.end_of_input()
+        wait_s = 0.0 if pulled else flow.wake_in_s(now_s)
+        for response in stream.receive(wait_s):
+            results = flow.answered(response, time.monotonic())
+            if results:
+                patience.progress()
+            elif flow.refusal is not None:
+                patience.strain(flow.refusal)
+            for result in results:
+                yield result
+
+
+class _Source(Generic[Item]):
+    """The caller's items, one at a time."""
+
+    def __init__(self, items: threads.Items[Item]) -> None:
+        self._items = threads.each_of(items)
+        self.ended = False
+
+    def take(self) -> list[Item]:
+        """Return the next item; none at the end."""
+        for item in self._items:
+            return [item]
+        self.ended = True
+        return []

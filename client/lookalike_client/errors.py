@@ -1,0 +1,43 @@
+"""The errors that the SDK raises, all of them a `LookalikeError`."""
+
+from lookalike.wire.errors import (
+    AlreadyExists,
+    DeadlineExceeded,
+    DimensionMismatch,
+    Exhausted,
+    FilterInvalid,
+    ImageTooLarge,
+    ImageUnreadable,
+    InvalidField,
+    LimitExceeded,
+    LookalikeError,
+    NotFound,
+    PageTokenInvalid,
+    Precondition,
+    Reason,
+    ReferenceInvalid,
+    SnapshotInvalid,
+    Unavailable,
+    VectorNotFinite,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "DeadlineExceeded",
+    "DimensionMismatch",
+    "Exhausted",
+    "FilterInvalid",
+    "ImageTooLarge",
+    "ImageUnreadable",
+    "InvalidField",
+    "LimitExceeded",
+    "LookalikeError",
+    "NotFound",
+    "PageTokenInvalid",
+    "Precondition",
+    "Reason",
+    "ReferenceInvalid",
+    "SnapshotInvalid",
+    "Unavailable",
+    "VectorNotFinite",
+]
