@@ -26,7 +26,7 @@ MOST_LINES = 11
 
 def signatures(kind: type) -> dict[str, list[tuple[str, Any, Any, str]]]:
     """Names, kinds, defaults and annotations of what is public, without Async."""
-    found = {}
+    found: dict[str, list[tuple[str, Any, Any, str]]] = {}
     for name, member in inspect.getmembers(kind, inspect.isfunction):
         if name.startswith("_") and name != "__init__":
             continue
@@ -51,12 +51,11 @@ def test_both_halves_have_the_same_methods(asyncio_kind: type, blocking_kind: ty
 
 
 def test_what_is_written_by_hand_for_both_is_short() -> None:
-    halves = []
-    for name in ("tasks", "threads"):
-        text = (PACKAGE / "concurrency" / f"{name}.py").read_text()
-        halves.append(re.sub(r"\b(async|await) ", "", text).splitlines())
-
-    matcher = SequenceMatcher(None, *halves, autojunk=False)
+    tasks, threads = (
+        re.sub(r"\b(async|await) ", "", path.read_text()).splitlines()
+        for path in (PACKAGE / "concurrency" / "tasks.py", PACKAGE / "concurrency" / "threads.py")
+    )
+    matcher = SequenceMatcher(None, tasks, threads, autojunk=False)
     longest = max(matcher.get_matching_blocks(), key=lambda block: block.size)
 
-    assert longest.size <= MOST_LINES, "\n".join(halves[0][longest.a : longest.a + longest.size])
+    assert longest.size <= MOST_LINES, "\n".join(tasks[longest.a : longest.a + longest.size])
