@@ -1,0 +1,217 @@
+"""What the fake service holds: collections, their items, and the outcomes of jobs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from lookalike.v1 import collection_pb2, image_pb2, ingest_pb2, search_pb2
+from lookalike.wire import vectors
+from lookalike.wire.errors import (
+    AlreadyExists,
+    InvalidField,
+    LookalikeError,
+    NotFound,
+    Precondition,
+    Reason,
+)
+from lookalike.wire.status import to_item_error
+from lookalike.wire.vectors import F32
+from lookalike_client import structs
+from lookalike_client.testing.answering import check_id, now
+from lookalike_client.testing.models import Model
+from lookalike_client.types import JsonValue
+
+
+@dataclass(slots=True)
+class StoredItem:
+    """An item; `vector` is float32 [D], unit L2."""
+
+    id: str
+    vector: F32
+    metadata: dict[str, JsonValue]
+    facts: image_pb2.ImageFacts | None
+    version: int
+    update_time: Timestamp
+    near_duplicate_of: str = ""
+
+
+@dataclass(slots=True)
+class FakeCollection:
+    """A collection: what it says of itself, and its items by id."""
+
+    message: collection_pb2.Collection
+    items: dict[str, StoredItem] = field(default_factory=dict)
+    version: int = 0
+
+    def next_version(self) -> int:
+        """Return the version of the next mutation."""
+        self.version += 1
+        return self.version
+
+    def unit_vector(self, data: bytes, where: str) -> F32:
+        """Return a vector of the collection's dimension, float32 [D], unit L2.
+
+        Raises:
+            InvalidField: it is none.
+        """
+        vector = vectors.decode(data, field=where, dimension=self.message.dimension)
+        return vectors.normalise(vector, field=where)
+
+    def upsert(
+        self,
+        item: search_pb2.VectorUpsert,
+        *,
+        vector: F32 | None = None,
+        version: int = 0,
+        where: str = "",
+    ) -> search_pb2.MutationResult:
+        """Store an item; `vector`, unit L2, goes before the item's own."""
+        try:
+            check_id(item.id, f"{where}id")
+            bound = self.message.model_fingerprint
+            if bound and item.model_fingerprint != bound:
+                raise Precondition(
+                    "the vector was made by another model than the collection's",
+                    reason=Reason.MODEL_MISMATCH,
+                    field=f"{where}model_fingerprint",
+                )
+            if vector is None:
+                vector = self.unit_vector(item.vector_f32_le, f"{where}vector_f32_le")
+        except LookalikeError as error:
+            return failed(item.id, error)
+        version = version or self.next_version()
+        result = search_pb2.MutationResult(
+            id=item.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
+        )
+        near = self._near_duplicate(item.id, vector)
+        policy = self.message.settings.duplicates.policy
+        if near is not None:
+            result.near_duplicate.CopyFrom(near)
+            if policy == collection_pb2.DUPLICATE_POLICY_REJECT:
+                result.status = search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE
+                return result
+        flagged = near is not None and policy == collection_pb2.DUPLICATE_POLICY_FLAG
+        self.items[item.id] = StoredItem(
+            id=item.id,
+            vector=vector,
+            metadata=structs.to_dict(item.metadata),
+            facts=item.facts if item.HasField("facts") else None,
+            version=version,
+            update_time=now(),
+            near_duplicate_of=result.near_duplicate.id if flagged else "",
+        )
+        return result
+
+    def update(
+        self, update: search_pb2.MetadataUpdate, *, version: int = 0, where: str = ""
+    ) -> search_pb2.MutationResult:
+        """Replace an item's metadata."""
+        try:
+            check_id(update.id, f"{where}id")
+        except LookalikeError as error:
+            return failed(update.id, error)
+        version = version or self.next_version()
+        stored = self.items.get(update.id)
+        if stored is None:
+            return _not_found(update.id, version)
+        stored.metadata = structs.to_dict(update.metadata)
+        stored.version, stored.update_time = version, now()
+        return search_pb2.MutationResult(
+            id=update.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
+        )
+
+    def delete(
+        self, item_id: str, *, version: int = 0, where: str = ""
+    ) -> search_pb2.MutationResult:
+        """Delete an item."""
+        try:
+            check_id(item_id, f"{where}id")
+        except LookalikeError as error:
+            return failed(item_id, error)
+        version = version or self.next_version()
+        if self.items.pop(item_id, None) is None:
+            return _not_found(item_id, version)
+        return search_pb2.MutationResult(
+            id=item_id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
+        )
+
+    def _near_duplicate(self, item_id: str, vector: F32) -> search_pb2.NearDuplicate | None:
+        settings = self.message.settings.duplicates
+        if settings.policy in _NO_VERDICT:
+            return None
+        others = (
+            (cosine(each.vector, vector), each.id)
+            for each in self.items.values()
+            if each.id != item_id
+        )
+        score, nearest = max(others, default=(-1.0, ""))
+        if score < settings.threshold:
+            return None
+        return search_pb2.NearDuplicate(id=nearest, score=score)
+
+
+_NO_VERDICT = (
+    collection_pb2.DUPLICATE_POLICY_UNSPECIFIED,
+    collection_pb2.DUPLICATE_POLICY_OFF,
+)
+
+
+@dataclass(slots=True)
+class State:
+    """All that the fake service holds; whoever touches it holds `lock`."""
+
+    model: Model
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    collections: dict[str, FakeCollection] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    events: dict[str, list[ingest_pb2.WatchIngestResponse]] = field(default_factory=dict)
+
+    def find(self, name: str, where: str = "collection") -> FakeCollection:
+        """Return the collection of a name, alias or UID.
+
+        Raises:
+            InvalidField: the name is empty.
+            NotFound: there is none.
+        """
+        if not name:
+            raise InvalidField(where, "name the collection")
+        found = self.collections.get(self.aliases.get(name, name))
+        for each in self.collections.values():
+            if found is None and each.message.uid == name:
+                found = each
+        if found is None:
+            raise NotFound(
+                f'there is no collection "{name}"',
+                reason=Reason.COLLECTION_NOT_FOUND,
+                field=where,
+            )
+        return found
+
+    def check_free(self, name: str, where: str) -> None:
+        """Check that neither a collection nor an alias has the name.
+
+        Raises:
+            AlreadyExists: one has.
+        """
+        if name in self.collections or name in self.aliases:
+            raise AlreadyExists(where, f'"{name}" is there already')
+
+
+def cosine(one: F32, other: F32) -> float:
+    """Return the cosine of two unit vectors, summed in float64 and rounded to float32."""
+    return float(np.float32(one.astype(np.float64) @ other.astype(np.float64)))
+
+
+def failed(item_id: str, error: LookalikeError) -> search_pb2.MutationResult:
+    """Return a mutation's failure."""
+    return search_pb2.MutationResult(id=item_id, error=to_item_error(error))
+
+
+def _not_found(item_id: str, version: int) -> search_pb2.MutationResult:
+    return search_pb2.MutationResult(
+        id=item_id, version=version, status=search_pb2.MUTATION_STATUS_NOT_FOUND
+    )

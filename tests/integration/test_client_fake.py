@@ -1,0 +1,54 @@
+"""The fake service of the test kit answers as the real one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lookalike.wire.errors import ImageUnreadable
+from lookalike_client import Client
+from lookalike_client.testing import FakeServer, vector_of_hash
+from tests.integration.client_scenarios import images_scenario, vectors_scenario
+from tests.integration.ingest.system import System
+from tests.integration.search_server import running
+
+Scenario = Callable[[Client], Iterator[tuple[str, Any]]]
+
+
+def answers(address: str, scenario: Scenario) -> dict[str, Any]:
+    with Client(address) as client:
+        told = list(scenario(client))
+    found = dict(told)
+    assert len(found) == len(told), "each step has a name of its own"
+    return found
+
+
+def differences(fake: dict[str, Any], real: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    assert real.keys() == fake.keys()
+    return {step: (fake[step], real[step]) for step in real if fake[step] != real[step]}
+
+
+def embed(image: bytes) -> Any:
+    """Fails as the embedder stub of the real system does."""
+    if image.startswith(b"poison"):
+        raise ImageUnreadable("the bytes are no image")
+    return vector_of_hash(image)
+
+
+def test_vectors_are_answered_alike(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        real = answers(f"127.0.0.1:{server.port}", vectors_scenario)
+    with FakeServer() as fake:
+        assert differences(answers(fake.address, vectors_scenario), real) == {}
+
+
+def test_images_are_answered_alike(tmp_path: Path) -> None:
+    system = System(tmp_path)
+    try:
+        system.start()
+        real = answers(system.search_address, images_scenario)
+    finally:
+        system.stop()
+    with FakeServer(embed=embed) as fake:
+        assert differences(answers(fake.address, images_scenario), real) == {}
