@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from bisect import bisect_right
 from typing import Any
 
 import grpc
@@ -20,7 +19,7 @@ from search_service.collection import Collection
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
-from search_service.servicers.paging import make_token, read_token, scope_of
+from search_service.servicers.paging import page_by_name, scope_of
 from search_service.servicers.specs import (
     collection_message,
     measurement_message,
@@ -98,22 +97,19 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         self, request: pb.ListCollectionsRequest, context: Context
     ) -> pb.ListCollectionsResponse:
         """List a page of collections; one that cannot be opened has its name only."""
-        page_size = limits.page_size(request.page_size)
-        scope = scope_of("collections")
-        after = read_token(scope, request.page_token)
-        everything = self._catalog.collections()
-        start = bisect_right(everything, after, key=lambda collection: collection.name)
-        page = everything[start : start + page_size]
+        page, token = page_by_name(
+            scope_of("collections"),
+            self._catalog.collections(),
+            lambda collection: collection.name,
+            request,
+        )
         messages = [
             await self._describe(collection)
             if collection.is_open
             else pb.Collection(name=collection.name, uid=collection.uid)
             for collection in page
         ]
-        more = start + page_size < len(everything)
-        return pb.ListCollectionsResponse(
-            collections=messages, next_page_token=make_token(scope, page[-1].name) if more else ""
-        )
+        return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: Context
@@ -139,16 +135,12 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         self, request: pb.ListAliasesRequest, context: Context
     ) -> pb.ListAliasesResponse:
         """List a page of aliases."""
-        page_size = limits.page_size(request.page_size)
-        scope = scope_of("aliases")
-        after = read_token(scope, request.page_token)
-        everything = self._catalog.aliases()
-        start = bisect_right(everything, after, key=lambda pair: pair[0])
-        page = everything[start : start + page_size]
-        more = start + page_size < len(everything)
+        page, token = page_by_name(
+            scope_of("aliases"), self._catalog.aliases(), lambda pair: pair[0], request
+        )
         return pb.ListAliasesResponse(
             aliases=[pb.Alias(alias=alias, collection=name) for alias, name in page],
-            next_page_token=make_token(scope, page[-1][0]) if more else "",
+            next_page_token=token,
         )
 
     async def MeasureRecall(

@@ -6,13 +6,39 @@ import base64
 import binascii
 import hashlib
 import json
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from lookalike.v1 import collection_pb2
 from lookalike.wire.errors import PageTokenInvalid
+from search_service import limits
 from search_service.shard.field_types import Place
 
+T = TypeVar("T")
+
 _DIGEST_BYTES = 12
+
+
+def page_by_name(
+    scope: bytes,
+    everything: Sequence[T],
+    name_of: Callable[[T], str],
+    request: collection_pb2.ListCollectionsRequest | collection_pb2.ListAliasesRequest,
+) -> tuple[Sequence[T], str]:
+    """Return the page of `everything`, sorted by name, and the token of the next one.
+
+    Raises:
+        InvalidField: no such page size.
+        PageTokenInvalid: the token is not one of this listing.
+    """
+    page_size = limits.page_size(request.page_size)
+    start = bisect_right(everything, read_token(scope, request.page_token), key=name_of)
+    page = everything[start : start + page_size]
+    more = start + page_size < len(everything)
+    return page, make_token(scope, name_of(page[-1])) if more else ""
 
 
 def scope_of(kind: str, uid: str = "", *conditions: Message) -> bytes:
