@@ -14,7 +14,7 @@ PIECE_BYTES = 1 << 20
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write, which takes its name when the block has ended well.
+    """Open a file to write; it takes its name when the block ends without an error.
 
     Raises:
         OSError: it cannot be written.

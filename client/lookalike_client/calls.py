@@ -148,7 +148,7 @@ class Patience:
         self._attempts, self._since_s = 0, None
 
     def strain(self, error: LookalikeError) -> None:
-        """Note that nothing goes forward.
+        """Note that there is no progress.
 
         Raises:
             LookalikeError: `error`, when patience has run out.

@@ -43,7 +43,7 @@ class Flow(Protocol[Item_contra, Request_co, Response_contra, Result_co]):
         """Whether another item may be added."""
 
     def add(self, item: Item_contra) -> Sequence[Result_co]:
-        """Take an item in; return results that are known without sending."""
+        """Add an item; return results that are known without sending."""
 
     def end_of_input(self) -> None:
         """Say that no item will follow."""
@@ -55,7 +55,7 @@ class Flow(Protocol[Item_contra, Request_co, Response_contra, Result_co]):
         """Return when `next_request` is worth asking again; None: after an answer."""
 
     def answered(self, response: Response_contra, now_s: float) -> Sequence[Result_co]:
-        """Take an answer in; return the results that are final."""
+        """Read an answer; return the results that are final."""
 
     def broken(self) -> None:
         """Say that the stream is gone: what was sent on it is to be sent again."""

@@ -129,7 +129,7 @@ def import_collection(
 def _fit(
     client: Client, collection: str, binding: _Binding, index: types.IndexSettings | None
 ) -> bool:
-    """Make the collection, or see that it takes such vectors; say whether it was made."""
+    """Create the collection or check its binding; return whether it was created."""
     dimension, fingerprint = binding.dimension, binding.fingerprint
     try:
         found = client.collections.get(collection)
@@ -192,16 +192,16 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
 
 def _binding(schema: Any) -> _Binding:
     """Return what a file is bound to; refuse one of another form."""
-    told = schema.metadata or {}
-    if told.get(FORMAT) != FORMAT_VERSION.encode():
+    stored = schema.metadata or {}
+    if stored.get(FORMAT) != FORMAT_VERSION.encode():
         raise InvalidField("file", "the file was not written by `lookalike export` of this format")
     try:
-        dimension, fingerprint = int(told[DIMENSION]), told[FINGERPRINT].decode()
+        dimension, fingerprint = int(stored[DIMENSION]), stored[FINGERPRINT].decode()
     except (KeyError, ValueError) as error:
         raise InvalidField("file", "the file does not say its dimension and model") from error
     if not schema.remove_metadata().equals(_schema(dimension, "").remove_metadata()):
         raise InvalidField("file", "the file has other columns than `lookalike export` writes")
-    index, duplicates = _settings(told.get(SETTINGS))
+    index, duplicates = _settings(stored.get(SETTINGS))
     return _Binding(dimension, fingerprint, index, duplicates)
 
 
@@ -211,8 +211,10 @@ def _settings(
     if text is None:
         return None, None
     try:
-        told = json.loads(text)
-        return types.IndexSettings(**told["index"]), types.DuplicateSettings(**told["duplicates"])
+        stored = json.loads(text)
+        return types.IndexSettings(**stored["index"]), types.DuplicateSettings(
+            **stored["duplicates"]
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidField(
             "file", "the file's settings of its collection cannot be read"

@@ -64,7 +64,7 @@ class SubmissionFlow:
         return len(self._mutations) < self._max_items and self._bytes < self._max_bytes
 
     def add(self, item: QueuedMutation) -> list[Acceptance]:
-        """Take a mutation in, reading its file; a fault of its own is final."""
+        """Add a mutation, reading its file; a fault of its own is final."""
         try:
             request = requests.submission(
                 item, request_id=0, collection=self._collection, job_id=self._job_id
@@ -82,7 +82,7 @@ class SubmissionFlow:
         return []
 
     def end_of_input(self) -> None:
-        """Nothing waits for company here."""
+        """Do nothing: mutations are sent one by one."""
 
     def next_request(self, now_s: float) -> ingest_pb2.SubmitImagesRequest | None:
         """Return the oldest mutation to send, unless a pause or the window forbids."""
@@ -101,7 +101,7 @@ class SubmissionFlow:
         return None
 
     def answered(self, response: ingest_pb2.SubmitImagesResponse, now_s: float) -> list[Acceptance]:
-        """Take an answer in; a retryable refusal waits and goes again."""
+        """Read an answer; what was refused for now waits and is sent again."""
         request_id = response.request_id
         if request_id not in self._sent:
             return []

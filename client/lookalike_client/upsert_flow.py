@@ -45,7 +45,7 @@ class UpsertFlow:
         return len(self._unsent) + len(self._sent) < self._max_batches
 
     def add(self, item: VectorItem) -> list[MutationResult]:
-        """Take a vector in; one that cannot be sent fails at once."""
+        """Add a vector; one that cannot be sent fails at once."""
         try:
             self._filling.append(requests.vector_upsert(item))
         except LookalikeError as error:
@@ -79,7 +79,7 @@ class UpsertFlow:
     def answered(
         self, response: search_pb2.UpsertVectorsResponse, now_s: float
     ) -> list[MutationResult]:
-        """Take a batch's answers in; items with a retryable error go again."""
+        """Read a batch's answers; items with a retryable error are sent again."""
         batch = self._sent.popleft()
         results = calls.same_length(
             [convert.mutation_result(each) for each in response.results], batch

@@ -27,8 +27,8 @@ class AsyncClient:
     """Talks to a search service; to be used on one event loop.
 
     Use it as an async context manager, or call `close`. Every method raises a
-    `LookalikeError`; calls that may run twice are retried while the
-    service is away or overloaded, within `timeout_s`.
+    `LookalikeError`; calls that may run twice are retried while the service is away
+    or overloaded, within `timeout_s`.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class AsyncClient:
         return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
 
     async def ingest_status(self) -> IngestStatus:
-        """Tell how much waits and how it goes."""
+        """Return the state of the queue and of its workers."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():
             response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)

@@ -19,14 +19,14 @@ LONG_TIMEOUT_S = 3_600.0
 
 
 class AsyncSnapshots:
-    """Keeps the state of collections, carries it about, and restores it."""
+    """Takes, lists, moves, removes and restores snapshots of collections."""
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         self._timeout_s = timeout_s
 
     async def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
-        """Keep a collection as it is now; writes and searches go on meanwhile."""
+        """Take a snapshot of a collection; writes and searches go on meanwhile."""
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
         with calls.translated():
             response = await self._stub.CreateSnapshot(request, timeout=timeout_s)
@@ -62,7 +62,7 @@ class AsyncSnapshots:
             return file.tell()
 
     async def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
-        """Hand an archive to the service, which checks it as a whole.
+        """Upload an archive; the service checks all of it before it takes it.
 
         Raises:
             OSError: the file cannot be read.

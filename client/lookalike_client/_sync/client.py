@@ -28,8 +28,8 @@ class Client:
     """Talks to a search service; safe to share between threads.
 
     Use it as a context manager, or call `close`. Every method raises a
-    `LookalikeError`; calls that may run twice are retried while the
-    service is away or overloaded, within `timeout_s`.
+    `LookalikeError`; calls that may run twice are retried while the service is away
+    or overloaded, within `timeout_s`.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class Client:
         return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
 
     def ingest_status(self) -> IngestStatus:
-        """Tell how much waits and how it goes."""
+        """Return the state of the queue and of its workers."""
         request = ingest_pb2.GetIngestStatusRequest()
         with calls.translated():
             response = self._ingest.GetIngestStatus(request, timeout=self._timeout_s)

@@ -38,7 +38,7 @@ async def sleep(delay_s: float) -> None:
 
 
 async def run_blocking(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-    """Return what a call gives that may block: it runs beside the event loop."""
+    """Return the result of a call that may block, made on another thread."""
     return await asyncio.to_thread(function, *args, **kwargs)
 
 

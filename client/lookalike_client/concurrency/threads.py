@@ -36,7 +36,7 @@ def sleep(delay_s: float) -> None:
 
 
 def run_blocking(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-    """Return what a call gives, on the caller's thread."""
+    """Return the result of a call, made on the caller's thread."""
     return function(*args, **kwargs)
 
 
@@ -47,7 +47,7 @@ class Answers(Protocol[Response_co]):
         """Yield answers; raises grpc.RpcError."""
 
     def cancel(self) -> bool:
-        """Give the call up."""
+        """Cancel the call."""
 
 
 class Stream(Generic[Request, Response]):

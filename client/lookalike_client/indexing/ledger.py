@@ -57,7 +57,7 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def leave_out(self) -> None:
-        """Note a file that is stored already."""
+        """Count a file that is stored already."""
         with self._lock:
             self.unchanged += 1
 

@@ -91,15 +91,15 @@ class _Follower:
         self._thread = threading.Thread(target=self._follow, name="lookalike-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more; the thread ends with its next outcome or with the client."""
+        """Stop watching; the thread ends with its next outcome or with the client."""
         self._stop.set()
 
     def check(self) -> None:
-        """Raise what the thread met.
+        """Raise the error that ended the thread.
 
         Raises:
             LookalikeError: the outcomes cannot be watched.

@@ -27,7 +27,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that is passed over, and why."""
+    """A file that is skipped, and why."""
 
     file: str
     reason: str

@@ -48,5 +48,5 @@ class ReservedPort:
         return f"{HOST}:{self.number}"
 
     def release(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._bound.close()

@@ -100,7 +100,7 @@ class Supervisor:
 
 
 class DataLock:
-    """Keeps a second supervisor off a data directory; the kernel drops it with us."""
+    """Locks a data directory against a second supervisor, until this process ends."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
