@@ -226,9 +226,9 @@ def images_scenario(client: Client) -> Iterator[tuple[str, Any]]:
     yield "found", (looked.id, round(looked.score, 5), looked.metadata)
     failures = list(client.failures("photos"))
     yield "failed", [(each.id, _reason(each.error), each.job_id) for each in failures]
-    yield "retried", client.retry_failures([failures[0].failure_id, "0-0"]).retried
     status = client.ingest_status()
     yield "idle", (status.queue_depth, status.pending)
+    yield "retried", client.retry_failures([failures[0].failure_id, "0-0"]).retried
     client.collections.create("own", model=None, dimension=2)
     refused = list(client.submit_images("own", [ImageItem("a", image=b"one")]))
     yield "refused", [_reason(each.error) for each in refused]
