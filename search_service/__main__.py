@@ -28,15 +28,17 @@ from lookalike.v1 import (
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
 from search_service import settings as settings_module
-from search_service.catalog import Catalog
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.data_lock import DataDirectoryInUse
+from search_service.catalog.names import NamesDamaged
+from search_service.catalog.shards import Shards
 from search_service.compiled.warm import warm_up
-from search_service.data_lock import DataDirectoryInUse
+from search_service.domain.collection import ShardStats
 from search_service.embedders import Embedders
 from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
-from search_service.names import NamesDamaged
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers import collections, ingest, search, snapshots
@@ -45,8 +47,6 @@ from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
 from search_service.settings import Settings, SettingsInvalid
 from search_service.shard.options import ShardOptions
-from search_service.shard.types import ShardStats
-from search_service.shards import Shards
 from search_service.snapshots.library import Snapshots
 
 _log = logging.getLogger("search_service")
@@ -71,7 +71,7 @@ def main() -> int:
     except OSError as error:
         return _refuse(f"the data directory cannot be used: {error}")
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    # A shard shares its scans among threads of its own (search_service/shard/lanes.py).
+    # A shard shares its scans among threads of its own (search_service/shard/search/scan_pool.py).
     threadpool_limits(limits=1, user_api="blas")
     try:
         asyncio.run(_serve(settings))

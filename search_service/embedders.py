@@ -22,7 +22,7 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from lookalike.wire.status import from_rpc_error
-from lookalike.wire.vectors import F32
+from search_service.domain.arrays import F32
 
 _log = logging.getLogger(__name__)
 

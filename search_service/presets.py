@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_service.shard.types import Dtype, IndexSettings, Preset
+from search_service.domain.collection import Dtype, IndexSettings, Preset
 
 
 @dataclass(frozen=True, slots=True)
