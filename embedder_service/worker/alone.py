@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from embedder_service.worker.ports import Entry, PeerLost, Queue
 from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.serving.queue.entries import EntryDamaged
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import EntryDamaged
 
 if TYPE_CHECKING:
     from embedder_service.worker.applying import Applier

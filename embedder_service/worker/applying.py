@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from embedder_service.worker.verdicts import Verdict, verdict_of
+from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError
-from lookalike.wire.queue import Kind, QueuedMutation
 from lookalike.wire.status import from_item_error
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from embedder_service.worker.lanes import Lanes
 from embedder_service.worker.ports import Embedder, Ended, Entry, Queue, Store
 from embedder_service.worker.verdicts import Verdict, verdict_of
 from lookalike.serving import tasks
+from lookalike.serving.queue.entries import EntryDamaged
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import EntryDamaged
 from lookalike.wire.status import to_item_error
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import QueuedMutation
 
 
 class PeerLost(Unavailable):

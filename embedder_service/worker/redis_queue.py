@@ -15,9 +15,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from embedder_service.worker import scripts
 from embedder_service.worker.ports import Claimed, Ended, Entry
-from lookalike.wire import queue
+from lookalike.serving.queue import scripts
+from lookalike.serving.queue.entries import (
+    GROUP,
+    URL_FORM,
+    EntryDamaged,
+    QueueKeys,
+    check_server,
+    counted_bytes,
+    decode,
+)
 from lookalike.wire.errors import InvalidField, Reason, Unavailable
 
 if TYPE_CHECKING:
@@ -61,7 +69,7 @@ def connect(settings: WorkerSettings) -> Redis:
         )
     except ValueError:
         # The library's text may quote the URL, and with it the password.
-        raise InvalidField("redis", queue.URL_FORM) from None
+        raise InvalidField("redis", URL_FORM) from None
     return client
 
 
@@ -72,7 +80,7 @@ class RedisQueue:
         self._client = client
         self._settings = settings
         self._name = settings.name
-        self._keys = queue.QueueKeys(settings.key_prefix)
+        self._keys = QueueKeys(settings.key_prefix)
         self._send: Callable[..., Awaitable[Any]] = client.execute_command
 
     async def wait_for_server(self, wait_s: float) -> None:
@@ -92,7 +100,7 @@ class RedisQueue:
                 if time.monotonic() >= deadline_s:
                     raise
             await asyncio.sleep(0.1)
-        queue.check_server(info)
+        check_server(info)
 
     async def read_new(self, count: int) -> list[Entry]:
         """See `Queue.read_new`."""
@@ -111,7 +119,7 @@ class RedisQueue:
         with _queue_errors():
             while len(entries) < count:
                 cursor, rows, gone = await self._send(
-                    "XAUTOCLAIM", self._keys.stream, queue.GROUP, self._name, idle_ms, cursor,
+                    "XAUTOCLAIM", self._keys.stream, GROUP, self._name, idle_ms, cursor,
                     "COUNT", count - len(entries),
                 )  # fmt: skip
                 entries += [_entry(entry_id, fields) for entry_id, fields in rows if fields]
@@ -126,7 +134,7 @@ class RedisQueue:
             return int(
                 await self._send(
                     "EVAL", scripts.BEGIN_ATTEMPT, 2, self._keys.stream, self._keys.attempts,
-                    queue.GROUP, self._name, entry_id,
+                    GROUP, self._name, entry_id,
                 )
             )  # fmt: skip
 
@@ -153,7 +161,7 @@ class RedisQueue:
         with _queue_errors():
             await self._send(
                 "EVAL", scripts.BEAT, 2, self._keys.stream, self._keys.worker(self._name),
-                queue.GROUP, self._name, ttl_ms, len(flat), *flat, *held,
+                GROUP, self._name, ttl_ms, len(flat), *flat, *held,
             )  # fmt: skip
 
     async def drop_dead_consumers(self) -> None:
@@ -164,13 +172,13 @@ class RedisQueue:
         """
         idle_ms = int(self._settings.claim_idle_s * 1000)
         with _queue_errors():
-            for consumer in await self._client.xinfo_consumers(self._keys.stream, queue.GROUP):
+            for consumer in await self._client.xinfo_consumers(self._keys.stream, GROUP):
                 name = consumer["name"].decode()
                 if name == self._name or consumer["pending"] or consumer["idle"] < idle_ms:
                     continue
                 await self._send(
                     "EVAL", scripts.DROP_CONSUMER, 2, self._keys.stream, self._keys.worker(name),
-                    queue.GROUP, name,
+                    GROUP, name,
                 )  # fmt: skip
 
     async def release(self, entry_ids: Sequence[str]) -> None:
@@ -180,7 +188,7 @@ class RedisQueue:
             if entry_ids:
                 await self._client.xclaim(
                     self._keys.stream,
-                    queue.GROUP,
+                    GROUP,
                     self._name,
                     0,
                     list(entry_ids),
@@ -198,7 +206,7 @@ class RedisQueue:
         with _queue_errors():
             try:
                 answer = await self._send(
-                    "XREADGROUP", "GROUP", queue.GROUP, self._name, "COUNT", count, *wait,
+                    "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *wait,
                     "STREAMS", self._keys.stream, after,
                 )  # fmt: skip
             except ResponseError as error:
@@ -223,7 +231,7 @@ class RedisQueue:
 
     async def _ensure_group(self) -> None:
         try:
-            await self._client.xgroup_create(self._keys.stream, queue.GROUP, id="0", mkstream=True)
+            await self._client.xgroup_create(self._keys.stream, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
@@ -244,7 +252,7 @@ class RedisQueue:
         mutation = one.entry.mutation
         has_job = mutation is not None and bool(mutation.job_id)
         return [
-            queue.GROUP,
+            GROUP,
             one.entry.entry_id,
             one.entry.counted_bytes,
             mutation.version if mutation else 0,
@@ -277,11 +285,11 @@ class RedisQueue:
 def _entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Entry:
     fields = fields or {}
     try:
-        mutation = queue.decode(fields)
-    except queue.EntryDamaged:
+        mutation = decode(fields)
+    except EntryDamaged:
         _log.error("unreadable queue entry", extra={"entry": entry_id.decode()})
         mutation = None
-    return Entry(entry_id.decode(), queue.counted_bytes(fields), mutation)
+    return Entry(entry_id.decode(), counted_bytes(fields), mutation)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries
 from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason, Unavailable
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def connect(settings: IngestSettings) -> Redis:
         )
     except ValueError:
         # The library's text may quote the URL, and with it the password.
-        raise InvalidField("redis", queue.URL_FORM) from None
+        raise InvalidField("redis", entries.URL_FORM) from None
     return client
 
 
@@ -140,7 +140,7 @@ async def check_server(client: Redis, wait_s: float) -> bool:
                 return False
             await asyncio.sleep(0.1)
             continue
-        queue.check_server(info)
+        entries.check_server(info)
         if not info.get("aof_enabled"):
             _log.warning(
                 "the queue's server keeps no append-only file: accepted images are lost when "
@@ -152,7 +152,7 @@ async def check_server(client: Redis, wait_s: float) -> bool:
 async def ensure_group(client: Redis, stream: str) -> None:
     """Create stream and group where they are missing, from the first entry on."""
     try:
-        await client.xgroup_create(stream, queue.GROUP, id="0", mkstream=True)
+        await client.xgroup_create(stream, entries.GROUP, id="0", mkstream=True)
     except ResponseError as error:
         if not str(error).startswith("BUSYGROUP"):
             raise

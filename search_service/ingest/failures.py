@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries, scripts
 from lookalike.wire.errors import PageTokenInvalid
-from search_service.ingest import scripts
 from search_service.ingest.connection import Rows, command, full, queue_errors
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Failures:
     """The dead-letter stream. What it lists stands, without pictures, in its
     entries; the mutations themselves stand aside, so that listing is cheap."""
 
-    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: entries.QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
@@ -83,7 +82,7 @@ class Failures:
             Unavailable: the queue cannot be reached.
         """
         for failure_id in failure_ids:
-            queue.check_stream_id(failure_id, field="failure_ids")
+            entries.check_stream_id(failure_id, field="failure_ids")
         retried = 0
         missing: list[str] = []
         for failure_id in failure_ids:
@@ -150,7 +149,7 @@ class Failures:
 
 def _page_start(collection_uid: str, page_token: str) -> str:
     start, separator, uid = page_token.partition("/")
-    if not separator or uid != collection_uid or not queue.is_stream_id(start):
+    if not separator or uid != collection_uid or not entries.is_stream_id(start):
         raise PageTokenInvalid
     return start
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.serving import tasks
-from lookalike.wire import queue
+from lookalike.serving.queue import entries
+from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.wire.errors import (
     ImageTooLarge,
     ImageUnreadable,
@@ -17,7 +18,6 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
-from lookalike.wire.queue import Kind, QueuedMutation
 from search_service import limits
 from search_service.ingest import connection
 from search_service.ingest.appender import Appender
@@ -78,7 +78,7 @@ class FrontDoor:
         self._settings = settings
         self._collections = collections
         self._metrics = metrics
-        self._keys = queue.QueueKeys(settings.key_prefix)
+        self._keys = entries.QueueKeys(settings.key_prefix)
         self._client = connection.connect(settings)
         self._appender = Appender(self._client, self._keys, settings)
         self._references = References(settings.references, settings.max_image_bytes)
@@ -166,7 +166,7 @@ class FrontDoor:
             raise Unavailable(
                 self._upkeep.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
             )
-        queue.check_job_id(submission.job_id)
+        entries.check_job_id(submission.job_id)
         collection = self._collections.find(submission.collection)
         shard = collection.shard
         field = f"{submission.kind.value}.id"

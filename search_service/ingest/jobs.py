@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries
 from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
 from search_service.ingest.connection import Rows, command, queue_errors
 
@@ -33,7 +33,7 @@ class JobEvent:
 class Jobs:
     """Reads the events of jobs, for a bounded number of watchers."""
 
-    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: entries.QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._max_watchers = settings.max_watchers
@@ -52,9 +52,9 @@ class Jobs:
             Unavailable: the queue cannot be reached, or the service drains; resume
                 from the last cursor.
         """
-        if not queue.check_job_id(job_id):
+        if not entries.check_job_id(job_id):
             raise InvalidField("job_id", "name a job")
-        after = queue.check_stream_id(cursor, field="cursor") if cursor else "0-0"
+        after = entries.check_stream_id(cursor, field="cursor") if cursor else "0-0"
         if self._watchers >= self._max_watchers:
             raise Exhausted("too many watch already; try again later")
         self._watchers += 1

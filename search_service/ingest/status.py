@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
-from search_service.ingest import scripts
+from lookalike.serving.queue import entries, scripts
 from search_service.ingest.connection import queue_errors
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class QueueState:
     now_ms: int
 
 
-async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
+async def read_queue(client: Redis, keys: entries.QueueKeys) -> QueueState:
     """Read the state of the queue.
 
     Raises:
@@ -53,7 +52,7 @@ async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
     """
     with queue_errors():
         answer = await client.eval(
-            scripts.STATUS, 3, keys.stream, keys.stream_bytes, keys.dead, queue.GROUP
+            scripts.STATUS, 3, keys.stream, keys.stream_bytes, keys.dead, entries.GROUP
         )
     depth, counted, failures, pending, now_ms, oldest = answer
     age_s = max(0, now_ms - int(oldest.split(b"-")[0])) / 1000 if oldest else None
@@ -69,14 +68,14 @@ async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
     )
 
 
-async def read_workers(client: Redis, keys: queue.QueueKeys, now_ms: int) -> list[WorkerState]:
+async def read_workers(client: Redis, keys: entries.QueueKeys, now_ms: int) -> list[WorkerState]:
     """Read the signs of life of the group's consumers, by name.
 
     Raises:
         Unavailable: the queue cannot be reached.
     """
     with queue_errors():
-        consumers = await client.xinfo_consumers(keys.stream, queue.GROUP)
+        consumers = await client.xinfo_consumers(keys.stream, entries.GROUP)
         names = sorted(consumer["name"].decode() for consumer in consumers)
         pipeline = client.pipeline(transaction=False)
         for name in names:

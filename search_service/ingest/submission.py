@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from lookalike.serving import tasks
+from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import Kind
 
 _log = logging.getLogger(__name__)
 

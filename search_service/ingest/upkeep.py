@@ -15,7 +15,7 @@ from search_service.ingest.status import QueueState, read_queue
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from lookalike.wire.queue import QueueKeys
+    from lookalike.serving.queue.entries import QueueKeys
     from search_service.ingest.appender import Appender
     from search_service.ingest.failures import Failures
     from search_service.ingest.front_door import CollectionRef, Collections

@@ -15,7 +15,7 @@ from embedder_service.worker.ports import Embedder, Store
 from embedder_service.worker.redis_queue import RedisQueue, connect
 from embedder_service.worker.settings import WorkerSettings
 from embedder_service.worker.stats import Stats
-from lookalike.wire.queue import Kind
+from lookalike.serving.queue.entries import Kind
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.ingest.settings import IngestSettings

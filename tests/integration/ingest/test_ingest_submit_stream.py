@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import ImageTooLarge, LookalikeError, ReferenceInvalid, Unavailable
-from lookalike.wire.queue import Kind
 from search_service.ingest.references import References
 from search_service.ingest.settings import ReferenceSettings
 from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries
+from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation, QueueKeys
 from lookalike.wire.errors import InvalidField, Unavailable
-from lookalike.wire.queue import EntryDamaged, Kind, QueuedMutation, QueueKeys
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _MUTATIONS = st.builds(
@@ -27,21 +27,21 @@ _MUTATIONS = st.builds(
 
 @given(_MUTATIONS)
 def test_what_is_encoded_is_decoded(mutation: QueuedMutation) -> None:
-    flat = queue.encode(mutation)
+    flat = entries.encode(mutation)
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    assert queue.decode(fields) == mutation
-    assert queue.counted_bytes(fields) == mutation.counted_bytes
+    assert entries.decode(fields) == mutation
+    assert entries.counted_bytes(fields) == mutation.counted_bytes
     assert mutation.counted_bytes >= len(mutation.image) + len(mutation.metadata)
 
 
 @given(st.dictionaries(st.sampled_from([b"u", b"i", b"k", b"v", b"t", b"n"]), st.binary()))
 def test_damaged_entries_are_told(fields: dict[bytes, bytes]) -> None:
     try:
-        mutation = queue.decode(fields)
+        mutation = entries.decode(fields)
     except EntryDamaged:
         return
     assert mutation.kind in Kind
-    assert queue.counted_bytes(fields) >= 0
+    assert entries.counted_bytes(fields) >= 0
 
 
 def test_all_keys_lie_in_one_slot() -> None:
@@ -57,19 +57,19 @@ def test_all_keys_lie_in_one_slot() -> None:
 
 @pytest.mark.parametrize("job_id", ["", "a", "A-1_b.c", "x" * 64])
 def test_job_ids(job_id: str) -> None:
-    assert queue.check_job_id(job_id) == job_id
+    assert entries.check_job_id(job_id) == job_id
 
 
 @pytest.mark.parametrize("job_id", ["a b", "{a}", "a:b", "x" * 65, "ä", "a\n"])
 def test_other_job_ids(job_id: str) -> None:
     with pytest.raises(InvalidField):
-        queue.check_job_id(job_id)
+        entries.check_job_id(job_id)
 
 
 @pytest.mark.parametrize("text", ["", "1", "1-", "-1", "a-1", "1-1-1", "18446744073709551616-0"])
 def test_other_stream_ids(text: str) -> None:
     with pytest.raises(InvalidField):
-        queue.check_stream_id(text, field="cursor")
+        entries.check_stream_id(text, field="cursor")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_other_stream_ids(text: str) -> None:
     ],
 )
 def test_servers_that_suit(info: dict[str, object]) -> None:
-    queue.check_server(info)
+    entries.check_server(info)
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_servers_that_suit(info: dict[str, object]) -> None:
 )
 def test_servers_that_do_not_suit(info: dict[str, object], told: str) -> None:
     with pytest.raises(Unavailable, match=told) as raised:
-        queue.check_server(info)
+        entries.check_server(info)
     assert "\n" not in raised.value.message

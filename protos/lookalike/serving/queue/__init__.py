@@ -1,0 +1,1 @@
+"""The ingestion queue in Redis, as its two ends share it."""
