@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from embedder_service.worker.ports import Claimed, Ended, Entry
-from lookalike.serving.queue import scripts
-from lookalike.serving.queue.entries import (
-    GROUP,
-    URL_FORM,
-    EntryDamaged,
-    QueueKeys,
-    check_server,
-    counted_bytes,
-    decode,
-)
-from lookalike.wire.errors import InvalidField, Reason, Unavailable
+from lookalike.serving.queue import connection, scripts
+from lookalike.serving.queue.connection import ConnectionOptions
+from lookalike.serving.queue.entries import EntryDamaged, counted_bytes, decode
+from lookalike.serving.queue.keys import GROUP, QueueKeys
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from embedder_service.worker.settings import WorkerSettings
 
 _log = logging.getLogger(__name__)
@@ -41,36 +32,17 @@ _BLOCK_MS = 500
 
 
 def connect(settings: WorkerSettings) -> Redis:
-    """Return a client; connects lazily, and again whenever the server was away.
-
-    Raises:
-        InvalidField: the URL is none.
-    """
-    tls: dict[str, Any] = {}
-    if settings.redis.startswith("rediss:"):
-        files = {
-            "ssl_ca_certs": settings.redis_ca_file,
-            "ssl_certfile": settings.redis_certificate_file,
-            "ssl_keyfile": settings.redis_key_file,
-        }
-        tls = {name: value for name, value in files.items() if value}
-    try:
-        client: Redis = Redis.from_url(
-            settings.redis,
-            protocol=2,
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_read_size=256 * 1024,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,  # looking its own version up takes 8 ms for each connection
+    """Return a client; see `connection.connect`, also for what it raises."""
+    return connection.connect(
+        ConnectionOptions(
+            url=settings.redis,
             client_name="lookalike-worker",
-            **tls,
+            timeout_s=settings.redis_timeout_s,
+            ca_file=settings.redis_ca_file,
+            certificate_file=settings.redis_certificate_file,
+            key_file=settings.redis_key_file,
         )
-    except ValueError:
-        # The library's text may quote the URL, and with it the password.
-        raise InvalidField("redis", URL_FORM) from None
-    return client
+    )
 
 
 class RedisQueue:
@@ -89,18 +61,8 @@ class RedisQueue:
         Raises:
             Unavailable: it cannot be reached in time, is too old, or evicts keys.
         """
-        deadline_s = time.monotonic() + wait_s
-        while True:
-            try:
-                with _queue_errors():
-                    info = await self._client.info()
-                    await self._ensure_group()
-                break
-            except Unavailable:
-                if time.monotonic() >= deadline_s:
-                    raise
-            await asyncio.sleep(0.1)
-        check_server(info)
+        if await connection.reach(self._client, self._keys.stream, wait_s) is None:
+            raise _away()
 
     async def read_new(self, count: int) -> list[Entry]:
         """See `Queue.read_new`."""
@@ -212,7 +174,8 @@ class RedisQueue:
             except ResponseError as error:
                 if not str(error).startswith("NOGROUP"):
                     raise
-                await self._ensure_group()  # the server came back empty
+                # The server came back empty.
+                await connection.ensure_group(self._client, self._keys.stream)
                 return []
         rows: _Rows = answer[0][1] if answer else []
         return [_entry(entry_id, fields) for entry_id, fields in rows]
@@ -228,13 +191,6 @@ class RedisQueue:
             replace(entry, attempts=int(count or 0))
             for entry, count in zip(entries, counts, strict=True)
         ]
-
-    async def _ensure_group(self) -> None:
-        try:
-            await self._client.xgroup_create(self._keys.stream, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
 
     def _end_keys(self, one: Ended) -> list[str]:
         keys, mutation = self._keys, one.entry.mutation
@@ -294,11 +250,14 @@ def _entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Entry:
 
 @contextlib.contextmanager
 def _queue_errors() -> Iterator[None]:
+    """Turn failures into Unavailable: a worker waits for a full server to drain as
+    it waits for one that is away."""
     try:
-        yield
-    except (RedisError, OSError) as error:
-        if isinstance(error, ResponseError):
-            _log.error("the queue's server refused", extra={"answer": str(error)[:200]})
-        raise Unavailable(
-            "the ingestion queue cannot be reached", reason=Reason.QUEUE_UNAVAILABLE
-        ) from error
+        with connection.queue_errors():
+            yield
+    except Exhausted as error:
+        raise _away() from error
+
+
+def _away() -> Unavailable:
+    return Unavailable("the ingestion queue cannot be reached", reason=Reason.QUEUE_UNAVAILABLE)

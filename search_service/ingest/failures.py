@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue.connection import Rows, command, full, queue_errors
 from lookalike.wire.errors import PageTokenInvalid
-from search_service.ingest.connection import Rows, command, full, queue_errors
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.settings import IngestSettings
 
 # A failure is listed in about 300 bytes: what one look at the list may cost.
@@ -41,7 +42,7 @@ class Failures:
     """The dead-letter stream. What it lists stands, without pictures, in its
     entries; the mutations themselves stand aside, so that listing is cheap."""
 
-    def __init__(self, client: Redis, keys: entries.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.serving import tasks
-from lookalike.serving.queue import entries
+from lookalike.serving.queue import connection, entries
+from lookalike.serving.queue.connection import ConnectionOptions
 from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.serving.queue.keys import QueueKeys
 from lookalike.wire.errors import (
     ImageTooLarge,
     ImageUnreadable,
@@ -19,7 +21,6 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from search_service import limits
-from search_service.ingest import connection
 from search_service.ingest.appender import Appender
 from search_service.ingest.failures import Failure, Failures
 from search_service.ingest.jobs import JobEvent, Jobs
@@ -29,9 +30,25 @@ from search_service.ingest.submission import Answer, Request, Submission, Submit
 from search_service.ingest.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
     from search_service.shard.api import ShardApi
+
+
+def connect(settings: IngestSettings) -> Redis:
+    """Return a client; see `connection.connect`, also for what it raises."""
+    return connection.connect(
+        ConnectionOptions(
+            url=settings.redis_url,
+            client_name="lookalike-search",
+            timeout_s=settings.redis_timeout_s,
+            ca_file=settings.redis_ca_file,
+            certificate_file=settings.redis_certificate_file,
+            key_file=settings.redis_key_file,
+        )
+    )
 
 
 class CollectionRef(Protocol):
@@ -78,8 +95,8 @@ class FrontDoor:
         self._settings = settings
         self._collections = collections
         self._metrics = metrics
-        self._keys = entries.QueueKeys(settings.key_prefix)
-        self._client = connection.connect(settings)
+        self._keys = QueueKeys(settings.key_prefix)
+        self._client = connect(settings)
         self._appender = Appender(self._client, self._keys, settings)
         self._references = References(settings.references, settings.max_image_bytes)
         self._failures = Failures(self._client, self._keys, settings)
@@ -97,10 +114,7 @@ class FrontDoor:
         Raises:
             Unavailable: the server is too old, or evicts keys.
         """
-        if await connection.check_server(self._client, self._settings.startup_wait_s):
-            with connection.queue_errors():
-                await connection.ensure_group(self._client, self._keys.stream)
-            self._upkeep.suits = True
+        await self._upkeep.open(self._settings.startup_wait_s)
         self._appender.start()
         self._upkeep_task = asyncio.create_task(
             self._upkeep.run(self._collections), name="ingest-upkeep"

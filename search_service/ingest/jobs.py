@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import entries
+from lookalike.serving.queue.connection import Rows, command, queue_errors
+from lookalike.serving.queue.keys import QueueKeys
 from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
-from search_service.ingest.connection import Rows, command, queue_errors
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -33,7 +34,7 @@ class JobEvent:
 class Jobs:
     """Reads the events of jobs, for a bounded number of watchers."""
 
-    def __init__(self, client: Redis, keys: entries.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._max_watchers = settings.max_watchers

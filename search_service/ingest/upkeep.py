@@ -8,14 +8,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from lookalike.serving.queue import connection
 from lookalike.wire.errors import LookalikeError, Unavailable
-from search_service.ingest import connection
 from search_service.ingest.status import QueueState, read_queue
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from lookalike.serving.queue.entries import QueueKeys
+    from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.appender import Appender
     from search_service.ingest.failures import Failures
     from search_service.ingest.front_door import CollectionRef, Collections
@@ -50,13 +50,29 @@ class Upkeep:
         self.suits = False
         self.unsuitable: str | None = None
 
+    async def open(self, wait_s: float) -> None:
+        """Wait for the server up to `wait_s`; note whether it is there and suits.
+
+        Raises:
+            Unavailable: it is too old, or evicts keys.
+        """
+        info = await connection.reach(self._client, self._keys.stream, wait_s)
+        if info is None:
+            return
+        self.suits, self.unsuitable = True, None
+        if not info.get("aof_enabled"):
+            _log.warning(
+                "the queue's server keeps no append-only file: accepted images are lost when "
+                "it dies. Set appendonly yes and appendfsync always"
+            )
+
     async def run(self, collections: Collections) -> None:
         """Run until cancelled."""
         forget_at = mark_at = time.monotonic()
         away = False
         while True:
             try:
-                await self._check()
+                await self._open_again()
                 state = await read_queue(self._client, self._keys)
                 self._show(state)
                 if time.monotonic() >= forget_at:
@@ -77,15 +93,12 @@ class Upkeep:
                 _log.exception("upkeep of the queue failed")
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _check(self) -> None:
+    async def _open_again(self) -> None:
         """Check a server that was away at the start, or was found unsuitable."""
         if self.suits:
             return
         try:
-            if await connection.check_server(self._client, 0.0):
-                with connection.queue_errors():
-                    await connection.ensure_group(self._client, self._keys.stream)
-                self.suits, self.unsuitable = True, None
+            await self.open(0.0)
         except Unavailable as error:
             self.unsuitable = error.message
             raise

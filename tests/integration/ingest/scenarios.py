@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from lookalike.serving.queue.entries import QueueKeys
+from lookalike.serving.queue.keys import QueueKeys
 from tests.integration.ingest.model import FakeEmbedder, FakeStore, expected, random_operations
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission
 

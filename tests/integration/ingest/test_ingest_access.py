@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from embedder_service.worker.redis_queue import connect as worker_connect
 from embedder_service.worker.settings import WorkerSettings
 from lookalike.wire.errors import InvalidField, Unavailable
-from search_service.ingest.connection import connect as front_door_connect
+from search_service.ingest.front_door import connect as front_door_connect
 from search_service.ingest.settings import IngestSettings
 from tests.integration.ingest.model import FakeEmbedder, FakeStore
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker

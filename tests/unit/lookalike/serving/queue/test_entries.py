@@ -1,4 +1,4 @@
-"""Keys, entries and checks of the queue."""
+"""Entries of the queue, and the forms of ids."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.serving.queue import entries
-from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation, QueueKeys
-from lookalike.wire.errors import InvalidField, Unavailable
+from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation
+from lookalike.wire.errors import InvalidField
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _MUTATIONS = st.builds(
@@ -44,17 +44,6 @@ def test_damaged_entries_are_told(fields: dict[bytes, bytes]) -> None:
     assert entries.counted_bytes(fields) >= 0
 
 
-def test_all_keys_lie_in_one_slot() -> None:
-    keys = QueueKeys("mine")
-    names = [
-        *(keys.stream, keys.stream_bytes, keys.attempts, keys.dead, keys.dead_bytes),
-        *(keys.dead_entry("1-0"), keys.versions("uid"), keys.worker("w{x}")),
-        *(keys.job("job"), keys.job_events("job")),
-    ]
-    assert {name[: name.index("}") + 1] for name in names} == {"{mine}"}
-    assert len(set(names)) == len(names)
-
-
 @pytest.mark.parametrize("job_id", ["", "a", "A-1_b.c", "x" * 64])
 def test_job_ids(job_id: str) -> None:
     assert entries.check_job_id(job_id) == job_id
@@ -70,27 +59,3 @@ def test_other_job_ids(job_id: str) -> None:
 def test_other_stream_ids(text: str) -> None:
     with pytest.raises(InvalidField):
         entries.check_stream_id(text, field="cursor")
-
-
-@pytest.mark.parametrize(
-    "info",
-    [
-        {"redis_version": "7.0.15", "maxmemory_policy": "noeviction"},
-        {"redis_version": "7.2.4", "valkey_version": "9.1.2"},
-    ],
-)
-def test_servers_that_suit(info: dict[str, object]) -> None:
-    entries.check_server(info)
-
-
-@pytest.mark.parametrize(
-    ("info", "told"),
-    [
-        ({"redis_version": "6.2.14"}, "use Redis 7"),
-        ({"redis_version": "7.0.0", "maxmemory_policy": "allkeys-lru"}, "to noeviction"),
-    ],
-)
-def test_servers_that_do_not_suit(info: dict[str, object], told: str) -> None:
-    with pytest.raises(Unavailable, match=told) as raised:
-        entries.check_server(info)
-    assert "\n" not in raised.value.message
