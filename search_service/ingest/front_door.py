@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lookalike.serving import tasks
 from lookalike.serving.queue import connection, entries
@@ -24,17 +24,18 @@ from search_service import limits
 from search_service.ingest.appender import Appender
 from search_service.ingest.failures import Failure, Failures
 from search_service.ingest.jobs import JobEvent, Jobs
+from search_service.ingest.queue_watch import QueueWatch
 from search_service.ingest.references import References
 from search_service.ingest.status import QueueState, WorkerState, read_queue, read_workers
-from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window
-from search_service.ingest.upkeep import Upkeep
+from search_service.ingest.submission import Answer, Request, Submission
+from search_service.ingest.submit_stream import SubmitStream, Window
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from search_service.ingest.collections import Collections
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
-    from search_service.shard.api import ShardApi
 
 
 def connect(settings: IngestSettings) -> Redis:
@@ -49,32 +50,6 @@ def connect(settings: IngestSettings) -> Redis:
             key_file=settings.redis_key_file,
         )
     )
-
-
-class CollectionRef(Protocol):
-    """A collection of the catalog."""
-
-    @property
-    def uid(self) -> str:
-        """Its identity."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has a shard."""
-
-    @property
-    def shard(self) -> ShardApi:
-        """The shard; raises Unavailable without one."""
-
-
-class Collections(Protocol):
-    """The catalog, as far as ingestion needs it."""
-
-    def find(self, name: str, field: str = ...) -> CollectionRef:
-        """Return the collection of a name, alias or UID; raises NotFound."""
-
-    def collections(self) -> Sequence[CollectionRef]:
-        """Return all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +76,10 @@ class FrontDoor:
         self._references = References(settings.references, settings.max_image_bytes)
         self._failures = Failures(self._client, self._keys, settings)
         self._jobs = Jobs(self._client, self._keys, settings)
-        self._upkeep = Upkeep(
+        self._queue_watch = QueueWatch(
             self._client, self._keys, settings, self._appender, self._failures, metrics
         )
-        self._upkeep_task: asyncio.Task[None] | None = None
+        self._watch_task: asyncio.Task[None] | None = None
         self._draining = asyncio.Event()
 
     async def start(self) -> None:
@@ -114,15 +89,15 @@ class FrontDoor:
         Raises:
             Unavailable: the server is too old, or evicts keys.
         """
-        await self._upkeep.open(self._settings.startup_wait_s)
+        await self._queue_watch.open(self._settings.startup_wait_s)
         self._appender.start()
-        self._upkeep_task = asyncio.create_task(
-            self._upkeep.run(self._collections), name="ingest-upkeep"
+        self._watch_task = asyncio.create_task(
+            self._queue_watch.run(self._collections), name="ingest-queue-watch"
         )
 
     async def close(self) -> None:
         """Refuse what waits, stop, disconnect."""
-        await tasks.end(self._upkeep_task)
+        await tasks.end(self._watch_task)
         await self._appender.close()
         await self._client.aclose()
 
@@ -176,9 +151,9 @@ class FrontDoor:
         return await self._failures.retry(failure_ids)
 
     async def _submit(self, submission: Submission) -> int:
-        if self._upkeep.unsuitable is not None:
+        if self._queue_watch.unsuitable is not None:
             raise Unavailable(
-                self._upkeep.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
+                self._queue_watch.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
             )
         entries.check_job_id(submission.job_id)
         collection = self._collections.find(submission.collection)
