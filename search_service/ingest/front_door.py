@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.serving import tasks
-from lookalike.serving.queue import connection, entries
+from lookalike.serving.queue import connection
 from lookalike.serving.queue.connection import ConnectionOptions
-from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.serving.queue.keys import QueueKeys
-from lookalike.wire.errors import (
-    ImageTooLarge,
-    ImageUnreadable,
-    InvalidField,
-    Precondition,
-    Reason,
-    Unavailable,
-)
 from search_service import limits
 from search_service.ingest.appender import Appender
 from search_service.ingest.failures import Failure, Failures
+from search_service.ingest.intake import Intake
 from search_service.ingest.jobs import JobEvent, Jobs
 from search_service.ingest.queue_watch import QueueWatch
 from search_service.ingest.references import References
@@ -69,15 +61,21 @@ class FrontDoor:
     ) -> None:
         self._settings = settings
         self._collections = collections
-        self._metrics = metrics
         self._keys = QueueKeys(settings.key_prefix)
         self._client = connect(settings)
         self._appender = Appender(self._client, self._keys, settings)
-        self._references = References(settings.references, settings.max_image_bytes)
         self._failures = Failures(self._client, self._keys, settings)
         self._jobs = Jobs(self._client, self._keys, settings)
         self._queue_watch = QueueWatch(
             self._client, self._keys, settings, self._appender, self._failures, metrics
+        )
+        self._intake = Intake(
+            collections,
+            References(settings.references, settings.max_image_bytes),
+            self._queue_watch,
+            self._appender,
+            metrics,
+            max_image_bytes=settings.max_image_bytes,
         )
         self._watch_task: asyncio.Task[None] | None = None
         self._draining = asyncio.Event()
@@ -104,21 +102,11 @@ class FrontDoor:
     def submit_all(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Submit a stream of mutations; see `SubmitStream.answers`."""
         window = Window(self._settings.window_items, self._settings.window_bytes)
-        return SubmitStream(self.submit, window, self._draining).answers(requests)
+        return SubmitStream(self._intake.submit, window, self._draining).answers(requests)
 
     async def submit(self, submission: Submission) -> int:
-        """Queue one mutation; return its version once it is durably queued.
-
-        Raises:
-            LookalikeError: it was not accepted; the error says why.
-        """
-        try:
-            version = await self._submit(submission)
-        except Exception:
-            self._metrics.submissions.labels(submission.kind.value, "refused").inc()
-            raise
-        self._metrics.submissions.labels(submission.kind.value, "accepted").inc()
-        return version
+        """Queue one mutation; see `Intake.submit`."""
+        return await self._intake.submit(submission)
 
     async def state(self) -> IngestState:
         """Read the state of ingestion.
@@ -149,52 +137,3 @@ class FrontDoor:
         """Queue failures again; see `Failures.retry`."""
         limits.check_count("failure_ids", len(failure_ids), limits.MAX_ITEMS_PER_MESSAGE)
         return await self._failures.retry(failure_ids)
-
-    async def _submit(self, submission: Submission) -> int:
-        if self._queue_watch.unsuitable is not None:
-            raise Unavailable(
-                self._queue_watch.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
-            )
-        entries.check_job_id(submission.job_id)
-        collection = self._collections.find(submission.collection)
-        shard = collection.shard
-        field = f"{submission.kind.value}.id"
-        limits.check_id(submission.id, field)
-        image = b""
-        fingerprint = ""
-        if submission.kind is Kind.UPLOAD:
-            fingerprint = shard.spec.model_fingerprint
-            image = await self._image(submission, bound=bool(fingerprint))
-        mutation = QueuedMutation(
-            collection_uid=collection.uid,
-            id=submission.id,
-            kind=submission.kind,
-            version=0,
-            submit_time_ms=0,
-            job_id=submission.job_id,
-            model_fingerprint=fingerprint,
-            image=image,
-            metadata=submission.metadata,
-        )
-        return await self._appender.append(shard, mutation)
-
-    async def _image(self, submission: Submission, *, bound: bool) -> bytes:
-        if not bound:
-            raise Precondition(
-                "the collection takes vectors that the caller makes; use UpsertVectors",
-                reason=Reason.MODEL_MISMATCH,
-                field="collection",
-            )
-        image = submission.image
-        if submission.image_uri:
-            image = await self._references.read(submission.image_uri, field="upload.image_uri")
-            if not image:
-                raise ImageUnreadable("the file is empty", field="upload.image_uri")
-            return image
-        if not image:
-            raise InvalidField("upload.image", "send an encoded image, or a reference to one")
-        if len(image) > self._settings.max_image_bytes:
-            raise ImageTooLarge(
-                f"has more than {self._settings.max_image_bytes:,} bytes", field="upload.image"
-            )
-        return image
