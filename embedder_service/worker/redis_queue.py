@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from redis.exceptions import ResponseError
 
-from embedder_service.worker.ports import Claimed, Ended, Entry
+from embedder_service.worker.protocols import Claimed, Ended, Entry
 from lookalike.serving.queue import connection, scripts
 from lookalike.serving.queue.connection import ConnectionOptions
 from lookalike.serving.queue.entries import EntryDamaged, counted_bytes, decode
@@ -46,7 +46,7 @@ def connect(settings: WorkerSettings) -> Redis:
 
 
 class RedisQueue:
-    """`embedder_service.worker.ports.Queue` for consumer `settings.name`."""
+    """`embedder_service.worker.protocols.Queue` for consumer `settings.name`."""
 
     def __init__(self, client: Redis, settings: WorkerSettings) -> None:
         self._client = client

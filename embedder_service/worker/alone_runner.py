@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from embedder_service.worker.ports import Entry, PeerLost, Queue
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.next_step import NextStep, next_step_after
+from embedder_service.worker.protocols import Entry, PeerLost, Queue
 from lookalike.serving.queue.entries import EntryDamaged
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 
 if TYPE_CHECKING:
-    from embedder_service.worker.applying import Applier
-    from embedder_service.worker.lanes import Lanes
+    from embedder_service.worker.applier import Applier
     from embedder_service.worker.metrics import WorkerMetrics
+    from embedder_service.worker.turnstile import Turnstile
 
 _log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ _GATHER_S = 0.25
 _RETRY_S = 0.5
 
 
-class Alone:
+class AloneRunner:
     """Tries entries one by one with nothing else under way, counts, gives up."""
 
     def __init__(
         self,
         queue: Queue,
         applier: Applier,
-        lanes: Lanes,
+        lanes: Turnstile,
         max_attempts: int,
         end: Callable[[Entry, search_pb2.MutationResult | LookalikeError, int], None],
         drop: Callable[[Entry], None],
@@ -44,7 +44,7 @@ class Alone:
     ) -> None:
         self._queue = queue
         self._applier = applier
-        self._lanes = lanes
+        self._turnstile = lanes
         self._max_attempts = max_attempts
         self._end = end
         self._drop = drop
@@ -63,10 +63,10 @@ class Alone:
         while True:
             first = await self._waiting.get()
             await wait_ready()
-            if self._lanes.busy:
+            if self._turnstile.busy:
                 await asyncio.sleep(_GATHER_S)
             self._waiting.put_nowait(first)
-            async with self._lanes.alone():
+            async with self._turnstile.alone():
                 for _ in range(min(_MAX_TURN, self._waiting.qsize())):
                     await self._try(self._waiting.get_nowait()[2])
 
@@ -100,7 +100,7 @@ class Alone:
             self._end(entry, result, attempts)
 
     def _judge(self, entry: Entry, error: LookalikeError, attempts: int) -> None:
-        if verdict_of(error) is Verdict.FINAL:
+        if next_step_after(error) is NextStep.GIVE_UP:
             self._end(entry, error, attempts)
         elif attempts < self._max_attempts:
             self._again(replace(entry, attempts=attempts), _RETRY_S * attempts)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Lanes:
+class Turnstile:
     """Many run together, or one runs alone; whoever wants to be alone goes first."""
 
     def __init__(self) -> None:

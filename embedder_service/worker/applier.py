@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.next_step import NextStep, next_step_after
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError
@@ -16,7 +16,7 @@ from lookalike.wire.status import from_item_error
 
 if TYPE_CHECKING:
     from embedder_service.worker.metrics import WorkerMetrics
-    from embedder_service.worker.ports import Embedder, Store
+    from embedder_service.worker.protocols import Embedder, Index
     from embedder_service.worker.stats import Stats
 
 _MAX_DELAY_S = 5.0
@@ -28,14 +28,14 @@ class Applier:
     def __init__(
         self,
         embedder: Embedder,
-        store: Store,
+        index: Index,
         *,
         max_embeds_in_flight: int,
         stats: Stats,
         metrics: WorkerMetrics,
     ) -> None:
         self._embedder = embedder
-        self._store = store
+        self._index = index
         self._places = asyncio.Semaphore(max_embeds_in_flight)
         self._stats = stats
         self._metrics = metrics
@@ -53,10 +53,10 @@ class Applier:
         uid = mutation.collection_uid
         if mutation.kind is Kind.DELETE:
             item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
-            return await self._stored(lambda: self._store.delete(uid, item))
+            return await self._stored(lambda: self._index.delete(uid, item))
         update = search_pb2.MetadataUpdate(id=mutation.id, version=mutation.version)
         update.metadata.MergeFromString(mutation.metadata)
-        return await self._stored(lambda: self._store.update_metadata(uid, update))
+        return await self._stored(lambda: self._index.update_metadata(uid, update))
 
     async def _upload(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
         async with self._places:
@@ -69,7 +69,7 @@ class Applier:
             version=mutation.version,
         )
         item.metadata.MergeFromString(mutation.metadata)
-        return await self._stored(lambda: self._store.upsert(mutation.collection_uid, item))
+        return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
     async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
         delay_s = 0.05
@@ -90,7 +90,7 @@ class Applier:
     ) -> search_pb2.MutationResult:
         delay_s = 0.05
         while True:
-            await self._store.wait_ready()
+            await self._index.wait_ready()
             start_s = time.monotonic()
             try:
                 result = await call()
@@ -105,7 +105,7 @@ class Applier:
 
     async def _wait_out(self, error: LookalikeError, delay_s: float, peer: str) -> float:
         """Wait if `error` is about the service, else raise it; return the next delay."""
-        if verdict_of(error) is not Verdict.LATER:
+        if next_step_after(error) is not NextStep.WAIT:
             raise error
         self.waiting_for = f"{peer}: {error.message}"
         # Spread, so that those who were refused together do not come back together.

@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import LookalikeError
 
 Item = TypeVar("Item")
 
 
-class Batcher(Generic[Item]):
+class CallGatherer(Generic[Item]):
     """Sends what waits as soon as a call is free: batches grow with the load.
 
     `send(collection_uid, items)` returns as many results, in the same order.

@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
-from embedder_service.worker.alone import Alone
-from embedder_service.worker.applying import Applier
-from embedder_service.worker.ending import Ender
-from embedder_service.worker.holding import Holding
-from embedder_service.worker.lanes import Lanes
-from embedder_service.worker.ports import Embedder, Ended, Entry, Queue, Store
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.acknowledger import Acknowledger
+from embedder_service.worker.alone_runner import AloneRunner
+from embedder_service.worker.applier import Applier
+from embedder_service.worker.in_hand import InHand
+from embedder_service.worker.next_step import NextStep, next_step_after
+from embedder_service.worker.protocols import Embedder, Ended, Entry, Index, Queue
+from embedder_service.worker.turnstile import Turnstile
 from lookalike.serving import tasks
 from lookalike.serving.queue.entries import EntryDamaged
 from lookalike.v1 import search_pb2
@@ -47,29 +47,35 @@ class Worker:
         self,
         queue: Queue,
         embedder: Embedder,
-        store: Store,
+        index: Index,
         settings: WorkerSettings,
         stats: Stats,
         metrics: WorkerMetrics,
     ) -> None:
         self._queue = queue
         self._embedder = embedder
-        self._store = store
+        self._index = index
         self._settings = settings
         self._stats = stats
         self._metrics = metrics
-        self._lanes = Lanes()
-        self._holding = Holding(settings.prefetch_items, settings.prefetch_bytes)
+        self._turnstile = Turnstile()
+        self._in_hand = InHand(settings.prefetch_items, settings.prefetch_bytes)
         self._applier = Applier(
             embedder,
-            store,
+            index,
             max_embeds_in_flight=settings.max_embeds_in_flight,
             stats=stats,
             metrics=metrics,
         )
-        self._ender = Ender(queue, self._on_ended)
-        self._alone = Alone(
-            queue, self._applier, self._lanes, settings.max_attempts, self._end, self._drop, metrics
+        self._acknowledger = Acknowledger(queue, self._on_ended)
+        self._alone = AloneRunner(
+            queue,
+            self._applier,
+            self._turnstile,
+            settings.max_attempts,
+            self._end,
+            self._drop,
+            metrics,
         )
         self._handlers: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -80,7 +86,7 @@ class Worker:
         Raises:
             Exception: a fault of ours ended one of the loops; nothing is lost.
         """
-        self._ender.start()
+        self._acknowledger.start()
         background = [
             asyncio.create_task(self._beat_loop(), name="worker-beat"),
             asyncio.create_task(self._claim_loop(), name="worker-claim"),
@@ -101,7 +107,7 @@ class Worker:
             self._stop.set()
             stopping.cancel()
             await tasks.end(*background, reading, *self._handlers)
-            await self._ender.close()
+            await self._acknowledger.close()
             await self._release()
 
     async def _read_loop(self) -> None:
@@ -109,7 +115,7 @@ class Worker:
         while not self._stop.is_set():
             if not await self._can_work():
                 continue
-            count = await self._holding.room()
+            count = await self._in_hand.room()
             for entry in await self._patiently(self._queue.read_new(count)) or ():
                 self._begin(entry)
 
@@ -131,26 +137,26 @@ class Worker:
         try:
             async with asyncio.timeout(_PAUSE_LOOK_S):
                 await self._wait_ready()
-                await self._holding.room()
+                await self._in_hand.room()
         except TimeoutError:
             return False
         return True
 
     async def _wait_ready(self) -> None:
-        while not (self._embedder.ready and self._store.ready):
+        while not (self._embedder.ready and self._index.ready):
             await self._embedder.wait_ready()
-            await self._store.wait_ready()
+            await self._index.wait_ready()
 
     def _begin(self, entry: Entry) -> None:
-        if not self._holding.add(entry):
+        if not self._in_hand.add(entry):
             return
-        self._metrics.held.set(self._holding.items)
+        self._metrics.held.set(self._in_hand.items)
         task = asyncio.create_task(self._handle(entry))
         self._handlers.add(task)
         task.add_done_callback(self._handlers.discard)
 
     def _take_over(self, entry: Entry) -> None:
-        if self._holding.add(entry):
+        if self._in_hand.add(entry):
             self._alone.put(entry)
 
     async def _handle(self, entry: Entry) -> None:
@@ -158,10 +164,10 @@ class Worker:
             self._end(entry, EntryDamaged(), 1)
             return
         try:
-            async with self._lanes.together():
+            async with self._turnstile.together():
                 result = await self._applier.apply(entry.mutation)
         except LookalikeError as error:
-            if verdict_of(error) is Verdict.FINAL:
+            if next_step_after(error) is NextStep.GIVE_UP:
                 self._end(entry, error, 1)
             else:
                 self._alone.put(entry)
@@ -176,7 +182,7 @@ class Worker:
         self, entry: Entry, outcome: search_pb2.MutationResult | LookalikeError, attempts: int
     ) -> None:
         if not isinstance(outcome, LookalikeError):
-            self._ender.put(Ended(entry, outcome))
+            self._acknowledger.put(Ended(entry, outcome))
             return
         mutation = entry.mutation
         result = search_pb2.MutationResult(
@@ -184,7 +190,7 @@ class Worker:
             version=mutation.version if mutation else 0,
             error=to_item_error(outcome),
         )
-        self._ender.put(Ended(entry, result, outcome, attempts))
+        self._acknowledger.put(Ended(entry, result, outcome, attempts))
 
     def _on_ended(self, ended: Ended) -> None:
         self._drop(ended.entry)
@@ -198,28 +204,28 @@ class Worker:
         self._metrics.finished.labels(kind, status.removeprefix("MUTATION_STATUS_")).inc()
 
     def _drop(self, entry: Entry) -> None:
-        self._holding.remove(entry.entry_id)
-        self._metrics.held.set(self._holding.items)
+        self._in_hand.remove(entry.entry_id)
+        self._metrics.held.set(self._in_hand.items)
 
     async def _beat_loop(self) -> None:
         while True:
             paused = self._paused_reason()
             self._metrics.paused.set(1 if paused else 0)
             state = {**self._stats.state(), "paused_reason": paused}
-            await self._patiently(self._queue.beat(self._holding.entry_ids(), state))
+            await self._patiently(self._queue.beat(self._in_hand.entry_ids(), state))
             await asyncio.sleep(self._settings.heartbeat_s)
 
     def _paused_reason(self) -> str:
         if not self._embedder.ready:
             return "the embedder is away"
-        if not self._store.ready:
+        if not self._index.ready:
             return "the search service is away"
         return self._applier.waiting_for
 
     async def _claim_loop(self) -> None:
         while True:
             await self._wait_ready()
-            count = min(_MAX_CLAIM, await self._holding.room())
+            count = min(_MAX_CLAIM, await self._in_hand.room())
             claimed = await self._patiently(self._queue.claim_idle(count))
             if claimed is not None:
                 for entry in claimed.entries:
@@ -250,14 +256,14 @@ class Worker:
         """Let what is under way end, as long as there is hope and time."""
         deadline_s = time.monotonic() + self._settings.grace_s
         await asyncio.wait([reading], timeout=self._settings.grace_s)
-        while self._holding.items and time.monotonic() < deadline_s:
-            if not (self._embedder.ready and self._store.ready):
+        while self._in_hand.items and time.monotonic() < deadline_s:
+            if not (self._embedder.ready and self._index.ready):
                 _log.warning("a service is away: leaving the rest to later")
                 return
-            await self._holding.wait_change(0.1)
+            await self._in_hand.wait_change(0.1)
 
     async def _release(self) -> None:
         try:
-            await self._queue.release(self._holding.entry_ids())
+            await self._queue.release(self._in_hand.entry_ids())
         except Unavailable:
             _log.warning("the queue is away: others take over when the sign of life ends")

@@ -99,7 +99,7 @@ class Embedder(Protocol):
         """
 
 
-class Store(Protocol):
+class Index(Protocol):
     """Applies mutations durably."""
 
     @property

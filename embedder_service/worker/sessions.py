@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.protocols import PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import Exhausted, LookalikeError
 from lookalike.wire.status import from_item_error, from_rpc_error
@@ -82,7 +82,7 @@ class EmbedSession(_Session):
         self._last_id = 0
 
     async def send(self, request: embedder_pb2.EmbedImagesRequest) -> embedder_pb2.Embedding:
-        """Return the embedding; raises as `ports.Embedder.embed`."""
+        """Return the embedding; raises as `protocols.Embedder.embed`."""
         self._last_id += 1
         number = request.request_id = self._last_id
         future: asyncio.Future[embedder_pb2.Embedding] = asyncio.get_running_loop().create_future()
@@ -121,7 +121,7 @@ class UpsertSession(_Session):
     async def send(
         self, request: search_pb2.UpsertVectorsRequest
     ) -> Sequence[search_pb2.MutationResult]:
-        """Return the results of a request; raises as `ports.Store.upsert`."""
+        """Return the results of a request; raises as `protocols.Index.upsert`."""
         future: asyncio.Future[Sequence[search_pb2.MutationResult]] = (
             asyncio.get_running_loop().create_future()
         )

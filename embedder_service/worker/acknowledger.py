@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from embedder_service.worker.ports import Ended, Queue
+from embedder_service.worker.protocols import Ended, Queue
 from lookalike.serving import tasks
 from lookalike.wire.errors import Unavailable
 
@@ -17,7 +17,7 @@ _FIRST_BACKOFF_S = 0.05
 _MAX_BACKOFF_S = 2.0
 
 
-class Ender:
+class Acknowledger:
     """One task that acknowledges. While the queue is away it keeps what it has:
     how much that can be is bounded by how much the worker holds."""
 
