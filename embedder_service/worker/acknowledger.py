@@ -1,14 +1,21 @@
-"""Records outcomes in the queue, many in a round trip."""
+"""Ends entries: records how, many in a round trip, and lets go of them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from embedder_service.worker.protocols import Ended, Queue
+from embedder_service.worker.protocols import Ended, Entry, Queue
 from lookalike.serving import tasks
-from lookalike.wire.errors import Unavailable
+from lookalike.v1 import search_pb2
+from lookalike.wire.errors import LookalikeError, Unavailable
+from lookalike.wire.status import to_item_error
+
+if TYPE_CHECKING:
+    from embedder_service.worker.in_hand import InHand
+    from embedder_service.worker.metrics import WorkerMetrics
+    from embedder_service.worker.stats import Stats
 
 _log = logging.getLogger(__name__)
 
@@ -19,21 +26,33 @@ _MAX_BACKOFF_S = 2.0
 
 class Acknowledger:
     """One task that acknowledges. While the queue is away it keeps what it has:
-    how much that can be is bounded by how much the worker holds."""
+    how much that can be is bounded by what the worker has in hand."""
 
-    def __init__(self, queue: Queue, on_ended: Callable[[Ended], None]) -> None:
+    def __init__(self, queue: Queue, in_hand: InHand, stats: Stats, metrics: WorkerMetrics) -> None:
         self._queue = queue
-        self._on_ended = on_ended
+        self._in_hand = in_hand
+        self._stats = stats
+        self._metrics = metrics
         self._waiting: asyncio.Queue[Ended] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the task."""
-        self._task = asyncio.create_task(self._run(), name="worker-ender")
+        self._task = asyncio.create_task(self._run(), name="worker-acknowledger")
 
-    def put(self, ended: Ended) -> None:
-        """Record an outcome soon."""
-        self._waiting.put_nowait(ended)
+    def finish(self, entry: Entry, result: search_pb2.MutationResult) -> None:
+        """Record soon that `entry` was applied."""
+        self._waiting.put_nowait(Ended(entry, result))
+
+    def give_up(self, entry: Entry, error: LookalikeError, attempts: int) -> None:
+        """Record soon that `entry` failed for good, after so many attempts."""
+        mutation = entry.mutation
+        result = search_pb2.MutationResult(
+            id=mutation.id if mutation else "",
+            version=mutation.version if mutation else 0,
+            error=to_item_error(error),
+        )
+        self._waiting.put_nowait(Ended(entry, result, error, attempts))
 
     async def close(self) -> None:
         """Stop; outcomes that are not recorded yet come again with their entries."""
@@ -46,7 +65,8 @@ class Acknowledger:
                 batch.append(self._waiting.get_nowait())
             await self._record(batch)
             for ended in batch:
-                self._on_ended(ended)
+                self._in_hand.remove(ended.entry.entry_id)
+                self._count(ended)
 
     async def _record(self, batch: list[Ended]) -> None:
         backoff_s = _FIRST_BACKOFF_S
@@ -57,3 +77,13 @@ class Acknowledger:
                 _log.warning("cannot acknowledge yet", extra={"count": len(batch)})
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _MAX_BACKOFF_S)
+
+    def _count(self, ended: Ended) -> None:
+        if ended.failure is not None:
+            self._stats.count_failed()
+            self._metrics.failed.labels(ended.failure.reason.name).inc()
+            return
+        self._stats.count_finished()
+        kind = ended.entry.mutation.kind.value if ended.entry.mutation else "unknown"
+        status = search_pb2.MutationStatus.Name(ended.result.status)
+        self._metrics.finished.labels(kind, status.removeprefix("MUTATION_STATUS_")).inc()

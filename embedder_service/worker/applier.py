@@ -39,13 +39,33 @@ class Applier:
         self._places = asyncio.Semaphore(max_embeds_in_flight)
         self._stats = stats
         self._metrics = metrics
-        self.waiting_for = ""
+        self._waiting_for = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether both services serve, as far as is known."""
+        return self._embedder.ready and self._index.ready
+
+    async def wait_ready(self) -> None:
+        """Wait until both services serve."""
+        while not self.ready:
+            await self._embedder.wait_ready()
+            await self._index.wait_ready()
+
+    @property
+    def paused_reason(self) -> str:
+        """What mutations wait for, empty while they go through."""
+        if not self._embedder.ready:
+            return "the embedder is away"
+        if not self._index.ready:
+            return "the search service is away"
+        return self._waiting_for
 
     async def apply(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
         """Return what became of it, once that is durable.
 
         Raises:
-            LookalikeError: of verdict FINAL or SUSPECT.
+            LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
         self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
         if mutation.kind is Kind.UPLOAD:
@@ -81,7 +101,7 @@ class Applier:
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "embedder")
                 continue
-            self.waiting_for = ""
+            self._waiting_for = ""
             self._time("embed", time.monotonic() - start_s)
             return embedding
 
@@ -99,7 +119,7 @@ class Applier:
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "search service")
                 continue
-            self.waiting_for = ""
+            self._waiting_for = ""
             self._time("store", time.monotonic() - start_s)
             return result
 
@@ -107,7 +127,7 @@ class Applier:
         """Wait if `error` is about the service, else raise it; return the next delay."""
         if next_step_after(error) is not NextStep.WAIT:
             raise error
-        self.waiting_for = f"{peer}: {error.message}"
+        self._waiting_for = f"{peer}: {error.message}"
         # Spread, so that those who were refused together do not come back together.
         await asyncio.sleep(max(delay_s, error.retry_delay_s or 0.0) * random.uniform(0.7, 1.3))  # noqa: S311 - not a secret
         return min(delay_s * 2, _MAX_DELAY_S)
