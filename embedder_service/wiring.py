@@ -17,6 +17,7 @@ from embedder_service.embedder import Embedder
 from embedder_service.encoder import Encoder
 from embedder_service.metrics import DecodeMetrics, EncoderMetrics
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
 from embedder_service.runtimes.protocol import Runtime
@@ -41,7 +42,7 @@ def build_embedder(
     device = resolve_device(settings.device)
     encoders = []
     for text in settings.models.split(","):
-        definition = spec.define(spec.parse(text), settings.precision)
+        definition = define(spec.parse(text), settings.precision)
         observer = metrics.of(definition.name, on_health)
         encoders.append(
             Encoder(
