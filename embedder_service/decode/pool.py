@@ -104,7 +104,7 @@ class DecodePool:
 
     @property
     def processes(self) -> int:
-        """How many processes the pool holds."""
+        """How many processes the pool has."""
         return self._options.processes
 
     @property
@@ -221,7 +221,7 @@ class PixelBudget:
 def _settle(
     ticket: Ticket[DecodeJob, Decoded], facts: asyncio.Future[ImageFacts], error: LookalikeError
 ) -> None:
-    """Give `error` to whoever waits: for the pixels, or already for the facts."""
+    """Fail the pixels, if they are not there yet, and the facts with `error`."""
     ticket.fail(error)
     facts.set_exception(error)
     facts.exception()  # its caller may have left, which is no fault

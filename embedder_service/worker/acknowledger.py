@@ -1,4 +1,4 @@
-"""Ends entries: records how, many in a round trip, and lets go of them."""
+"""Ends entries: records their outcomes, many in a round trip, and drops them."""
 
 from __future__ import annotations
 

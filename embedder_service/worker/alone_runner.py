@@ -49,7 +49,7 @@ class AloneRunner:
         self._acknowledger = acknowledger
         self._metrics = metrics
         self._max_attempts = max_attempts
-        # Bounded by what is in hand. Fewest attempts first: whoever is first in line is
+        # Bounded by what is in hand. Fewest attempts first: the first in line is
         # met by every service that happens to die, and would soon be given up for it.
         self._waiting: asyncio.PriorityQueue[tuple[int, int, Entry]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""Gathers single items into calls, without waiting for more to come."""
+"""Gathers single items into calls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CallGatherer(Generic[Item]):
         return await future
 
     async def close(self) -> None:
-        """Cancel the calls under way and whoever waits; nothing is sent any more."""
+        """Cancel the calls under way and all that waits; nothing is sent any more."""
         self._closed = True
         if self._gathering is not None:
             self._gathering.cancel()
@@ -98,7 +98,7 @@ class CallGatherer(Generic[Item]):
                     future.set_exception(error)
         finally:
             for _, future in batch:
-                future.cancel()  # does nothing to whoever has an answer
+                future.cancel()  # changes nothing for one that has its answer
             self._free_calls += 1
             if self._gathering is None:
                 self._pump()

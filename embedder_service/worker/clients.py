@@ -175,11 +175,11 @@ class SearchClient:
         return answer.results
 
     def _unary_error(self, error: grpc.aio.AioRpcError) -> LookalikeError:
-        told = from_rpc_error(error)
-        if isinstance(told, Unavailable):
+        answered = from_rpc_error(error)
+        if isinstance(answered, Unavailable):
             self._peer.suspect()
             return PeerLost("search service")
-        return told
+        return answered
 
     def _open_session(self) -> UpsertSession:
         if self._session is None or not self._session.accepting:

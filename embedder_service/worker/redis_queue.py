@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _Rows: TypeAlias = list[tuple[bytes, dict[bytes, bytes] | None]]
 
 # How long a read waits for an entry: it wakes when one comes, so that this only
-# bounds how long an idle worker takes to notice that it shall stop.
+# bounds how long an idle worker takes to notice that it must stop.
 _BLOCK_MS = 500
 
 
@@ -127,7 +127,7 @@ class RedisQueue:
             )  # fmt: skip
 
     async def drop_dead_consumers(self) -> None:
-        """Remove names from the group that show no sign of life and hold nothing.
+        """Remove names from the group that show no sign of life and have nothing in hand.
 
         Raises:
             Unavailable: the queue cannot be reached.

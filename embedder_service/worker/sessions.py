@@ -30,13 +30,13 @@ class _Session:
         self.broken = False
 
     def half_close(self) -> None:
-        """Send nothing more; answers that are due still come."""
+        """Send nothing more; answers to what was sent still come."""
         if self.accepting:
             self.accepting = False
             self._outgoing.put_nowait(None)
 
     async def run(self) -> None:
-        """Pump until the call ends, then resolve whoever still waits."""
+        """Pump until the call ends, then resolve all that still waits."""
         writer = asyncio.create_task(self._write())
         error: LookalikeError = PeerLost(self._peer)
         try:
@@ -44,10 +44,11 @@ class _Session:
                 self._receive(response)
         except grpc.aio.AioRpcError as failure:
             self.broken = True
-            told = from_rpc_error(failure)
+            answered = from_rpc_error(failure)
             # Only a refusal of the call as a whole is the same for all that wait.
-            if isinstance(told, Exhausted) or self._waiting_count() == 1:
-                error = told if not told.retryable or isinstance(told, Exhausted) else error
+            alone = self._waiting_count() == 1
+            if isinstance(answered, Exhausted) or (alone and not answered.retryable):
+                error = answered
         finally:
             self.accepting = False
             writer.cancel()

@@ -34,7 +34,7 @@ _PAUSE_LOOK_S = 0.5
 
 
 class Worker:
-    """Drains the queue until it is told to stop.
+    """Drains the queue until it is asked to stop.
 
     Entries of a first delivery run together. An entry that was delivered before,
     or under which a service broke, runs alone: when it breaks something again it

@@ -39,8 +39,8 @@ class Failure:
 
 
 class Failures:
-    """The dead-letter stream. What it lists stands, without pictures, in its
-    entries; the mutations themselves stand aside, so that listing is cheap."""
+    """The dead-letter stream. Its entries describe the mutations, without pictures;
+    the mutations themselves are kept in hashes beside it, so that listing is cheap."""
 
     def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
@@ -53,7 +53,7 @@ class Failures:
         """Return a page, newest first, and the next page's token ("" on the last).
 
         Raises:
-            PageTokenInvalid: `page_token` is none of ours.
+            PageTokenInvalid: `page_token` was not given out by this listing.
             Unavailable: the queue cannot be reached.
         """
         newest = f"({_page_start(collection_uid, page_token)}" if page_token else "+"

@@ -54,7 +54,7 @@ class IngestState:
 
 
 class FrontDoor:
-    """Takes mutations in, and tells how they fare."""
+    """Takes mutations in, and reports what became of them."""
 
     def __init__(
         self, settings: IngestSettings, collections: Collections, metrics: IngestMetrics

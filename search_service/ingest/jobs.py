@@ -48,7 +48,7 @@ class Jobs:
         A job of which nothing was accepted (yet) ends at once.
 
         Raises:
-            InvalidField: no job, or a cursor that is none of ours.
+            InvalidField: no job is named, or a cursor that was not given out here.
             Exhausted: too many watch already.
             Unavailable: the queue cannot be reached, or the service drains; resume
                 from the last cursor.
@@ -66,7 +66,7 @@ class Jobs:
                         "the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0
                     )
                 # Counted first: an outcome and its count are written in one step,
-                # so that whoever counts none remaining finds all outcomes after it.
+                # so that a reader who counts none remaining finds all outcomes after it.
                 remaining = await self._remaining(job_id)
                 events = await self._read(job_id, after, block=remaining > 0)
                 if not events and remaining == 0:

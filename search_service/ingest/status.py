@@ -33,8 +33,8 @@ class WorkerState:
 class QueueState:
     """The queue at a moment.
 
-    `lag` is None where it cannot be told. Entries leave the stream when they are
-    acknowledged, so what it holds is what is pending and what nobody has read;
+    `lag` is None where it is not known. Entries leave the stream when they are
+    acknowledged, so it has in it what is pending and what no worker has read;
     Redis' own `lag` is null once an entry was deleted.
     """
 

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 class Tombstones:
     """Lets shards forget deletions that nothing older can undo any more.
 
-    A version may still come as long as it stands in the queue or in the
+    A version may still come as long as it is in the queue or in the
     dead-letter list. A worker that was taken for dead may also deliver one that
     another worker has finished meanwhile: so a bound is acted on only after a
     grace, far longer than any delivery takes.

@@ -114,7 +114,7 @@ def to_status(error: LookalikeError) -> status_pb2.Status:
 
 
 def to_item_error(error: LookalikeError) -> errors_pb2.ItemError:
-    """Return `error` as it stands in a stream or batch."""
+    """Return `error` in its form for a stream or batch."""
     return errors_pb2.ItemError(
         reason=errors_pb2.ErrorReason.ValueType(int(error.reason)),
         message=error.message,
@@ -131,7 +131,7 @@ def from_item_error(message: errors_pb2.ItemError) -> LookalikeError:
 def from_rpc_error(error: grpc.RpcError) -> LookalikeError:
     """Return the error that a failed RPC carries.
 
-    A failure without our details (no server, a proxy's answer) is told by its
+    A failure without our details (no server, a proxy's answer) is judged by its
     code: UNAVAILABLE becomes `Unavailable(NOT_READY)`.
     """
     code: grpc.StatusCode = error.code()

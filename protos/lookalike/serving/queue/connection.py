@@ -67,8 +67,8 @@ class ConnectionOptions:
 def connect(options: ConnectionOptions) -> Redis:
     """Return a client; connects lazily, and again whenever the server was away.
 
-    A command is never repeated by the client library: whoever sends knows whether
-    sending twice is harmless.
+    A command is never repeated by the client library: its sender knows whether
+    sending it twice is harmless.
 
     Raises:
         InvalidField: the URL cannot be read.
@@ -159,7 +159,7 @@ async def ensure_group(client: Redis, stream: str) -> None:
 
 
 async def command(client: Redis, *arguments: str | bytes | int) -> Any:
-    """Send a command whose typed form in the library fits no one answer."""
+    """Send a command whose answer has another type than the library says."""
     send: Callable[..., Awaitable[Any]] = client.execute_command
     return await send(*arguments)
 
