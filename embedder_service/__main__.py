@@ -86,7 +86,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _started(embedder: Embedder, stop: asyncio.Event) -> bool:
-    """Start `embedder`; give up, returning False, when told to stop meanwhile."""
+    """Start `embedder`; give up, returning False, when asked to stop meanwhile."""
     starting = asyncio.create_task(embedder.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from embedder_service.admission import AdmissionOptions
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodePool, PoolOptions
-from embedder_service.decode.worker import WorkerOptions
+from embedder_service.decode.process import ProcessOptions
 from embedder_service.embedder import Embedder
 from embedder_service.encoder import Encoder
 from embedder_service.metrics import DecodeMetrics, EncoderMetrics
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
 from embedder_service.runtimes.protocol import Runtime
@@ -41,7 +42,7 @@ def build_embedder(
     device = resolve_device(settings.device)
     encoders = []
     for text in settings.models.split(","):
-        definition = spec.define(spec.parse(text), settings.precision)
+        definition = define(spec.parse(text), settings.precision)
         observer = metrics.of(definition.name, on_health)
         encoders.append(
             Encoder(
@@ -79,7 +80,7 @@ def pool_options(settings: Settings) -> PoolOptions:
     # Half of the budget is divided among the processes for good, so that usual
     # pictures need no leave; large ones share the other half.
     free_pixels = min(settings.max_image_pixels, settings.max_pixels_in_flight // (2 * processes))
-    worker = WorkerOptions(
+    process = ProcessOptions(
         limits=image_limits(settings),
         memory_bytes=settings.decode_memory_mib * _MIB,
         timeout_ms=settings.decode_timeout_ms,
@@ -90,7 +91,7 @@ def pool_options(settings: Settings) -> PoolOptions:
         processes=processes,
         max_pixels_in_flight=settings.max_pixels_in_flight,
         thumbnail_side_px=settings.thumbnail_side_px,
-        worker=worker,
+        process=process,
     )
 
 

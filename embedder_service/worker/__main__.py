@@ -10,12 +10,12 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from embedder_service.worker.core import Worker
-from embedder_service.worker.links import EmbedLink, StoreLink
+from embedder_service.worker.clients import EmbedderClient, SearchClient
 from embedder_service.worker.metrics import WorkerMetrics
 from embedder_service.worker.redis_queue import RedisQueue, connect
 from embedder_service.worker.settings import WorkerSettings, load
 from embedder_service.worker.stats import Stats
+from embedder_service.worker.worker import Worker
 from lookalike.serving import logs, metrics
 from lookalike.serving.signals import stop_event
 from lookalike.wire.channel import ChannelOptions, TlsFiles, aio_channel
@@ -46,12 +46,12 @@ async def _run(settings: WorkerSettings) -> int:
     queue = RedisQueue(connect(settings), settings)
     embedder_channel = aio_channel(settings.embedder, options)
     search_channel = aio_channel(settings.search, options)
-    embedder = EmbedLink(embedder_channel, settings.embed_timeout_s)
-    store = StoreLink(search_channel, settings.store_timeout_s)
+    embedder = EmbedderClient(embedder_channel, settings.embed_timeout_s)
+    index = SearchClient(search_channel, settings.store_timeout_s)
     try:
         embedder.start()
-        store.start()
-        serving = asyncio.create_task(_wait_serving(queue, embedder, store, settings))
+        index.start()
+        serving = asyncio.create_task(_wait_serving(queue, embedder, index, settings))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -60,14 +60,14 @@ async def _run(settings: WorkerSettings) -> int:
             await asyncio.gather(serving, return_exceptions=True)
             return 0
         serving.result()
-        worker = Worker(queue, embedder, store, settings, Stats(), WorkerMetrics(registry))
+        worker = Worker(queue, embedder, index, settings, Stats(), WorkerMetrics(registry))
         _say_serving(settings, endpoint.port if endpoint else None)
         await worker.run(stop)
         _log.info("stopped")
         return 0
     finally:
         await embedder.close()
-        await store.close()
+        await index.close()
         await queue.close()
         await embedder_channel.close()
         await search_channel.close()
@@ -76,7 +76,7 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 async def _wait_serving(
-    queue: RedisQueue, embedder: EmbedLink, store: StoreLink, settings: WorkerSettings
+    queue: RedisQueue, embedder: EmbedderClient, index: SearchClient, settings: WorkerSettings
 ) -> None:
     """Wait for all three; a queue that does not suit is final, one that is away is
     waited for.
@@ -86,7 +86,7 @@ async def _wait_serving(
     """
     await queue.wait_for_server(settings.startup_wait_s)
     await embedder.wait_ready()
-    await store.wait_ready()
+    await index.wait_ready()
 
 
 def _say_serving(settings: WorkerSettings, metrics_port: int | None) -> None:

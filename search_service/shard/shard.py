@@ -158,7 +158,7 @@ class Shard:
         done: Future[list[QueryOutcome]] = Future()
         if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
             done.set_exception(
-                DimensionMismatch(
+                DimensionMismatch.between(
                     "queries", got=request.vectors.shape[-1], want=self._spec.dimension
                 )
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,11 +81,6 @@ class Server:
         names = (service,) if service is not None else ("", *self._service_names)
         for name in names:
             await self._health.set(name, status)
-
-    async def run_until(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then drain: NOT_SERVING, no new calls, grace, end."""
-        await stop.wait()
-        await self.stop()
 
     async def stop(self) -> None:
         """Drain and end; calls still under way after the grace are cancelled."""

@@ -178,4 +178,4 @@ def check_vector(vector: F32, dimension: int) -> None:
         DimensionMismatch: it is not float32 [`dimension`].
     """
     if vector.shape != (dimension,):
-        raise DimensionMismatch("vector_f32_le", got=vector.size, want=dimension)
+        raise DimensionMismatch.between("vector_f32_le", got=vector.size, want=dimension)

@@ -18,9 +18,9 @@ from redis.asyncio import Redis
 from embedder_service.worker.redis_queue import connect as worker_connect
 from embedder_service.worker.settings import WorkerSettings
 from lookalike.wire.errors import InvalidField, Unavailable
-from search_service.ingest.connection import connect as front_door_connect
+from search_service.ingest.front_door import connect as front_door_connect
 from search_service.ingest.settings import IngestSettings
-from tests.integration.ingest.model import FakeEmbedder, FakeStore
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
@@ -32,7 +32,7 @@ async def test_an_acl_user_with_our_keys_is_enough(tmp_path: Path) -> None:
     server.start()
     url = f"redis://looky:hush@127.0.0.1:{server.port}"
     try:
-        async with front_door(url) as door, worker(url, FakeEmbedder(), FakeStore()):
+        async with front_door(url) as door, worker(url, FakeEmbedder(), FakeIndex()):
             await door.submit(submission("upload", "a", "picture", "job"))
             await drained(door)
             assert len([event async for event in door.watch("job", "")]) == 1
@@ -47,7 +47,7 @@ async def test_a_wrong_password_is_not_shown(
     server.start()
     url = f"redis://:hush@127.0.0.1:{server.port}"
     caplog.set_level(logging.DEBUG)
-    running = RunningWorker(url, FakeEmbedder(), FakeStore(), "w")
+    running = RunningWorker(url, FakeEmbedder(), FakeIndex(), "w")
     try:
         async with front_door(url, startup_wait_s=0.2) as door:
             with pytest.raises(Unavailable) as raised:
@@ -95,7 +95,7 @@ async def test_tls(tmp_path: Path, valkey_server: Valkey, client: Redis) -> None
         url = f"rediss://127.0.0.1:{port}"
         async with (
             front_door(url, redis_ca_file=str(certificate)) as door,
-            worker(url, FakeEmbedder(), FakeStore(), redis_ca_file=str(certificate)),
+            worker(url, FakeEmbedder(), FakeIndex(), redis_ca_file=str(certificate)),
         ):
             await door.submit(submission("upload", "a", "picture"))
             await drained(door)

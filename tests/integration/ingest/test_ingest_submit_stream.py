@@ -13,11 +13,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import ImageTooLarge, LookalikeError, ReferenceInvalid, Unavailable
-from lookalike.wire.queue import Kind
 from search_service.ingest.references import References
 from search_service.ingest.settings import ReferenceSettings
-from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window
+from search_service.ingest.submission import Answer, Request, Submission
+from search_service.ingest.submit_stream import SubmitStream, Window
 
 
 def _upload(item_id: str, image: bytes = b"x") -> Submission:

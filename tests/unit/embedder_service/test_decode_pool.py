@@ -38,7 +38,7 @@ class Seen:
     def decode_failed(self, cause: str) -> None:
         self.events[cause] += 1
 
-    def worker_restarted(self) -> None:
+    def process_restarted(self) -> None:
         self.events["restarted"] += 1
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.protocols import PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import Exhausted, LookalikeError
 from lookalike.wire.status import from_item_error, from_rpc_error
@@ -30,13 +30,13 @@ class _Session:
         self.broken = False
 
     def half_close(self) -> None:
-        """Send nothing more; answers that are due still come."""
+        """Send nothing more; answers to what was sent still come."""
         if self.accepting:
             self.accepting = False
             self._outgoing.put_nowait(None)
 
     async def run(self) -> None:
-        """Pump until the call ends, then resolve whoever still waits."""
+        """Pump until the call ends, then resolve all that still waits."""
         writer = asyncio.create_task(self._write())
         error: LookalikeError = PeerLost(self._peer)
         try:
@@ -44,10 +44,11 @@ class _Session:
                 self._receive(response)
         except grpc.aio.AioRpcError as failure:
             self.broken = True
-            told = from_rpc_error(failure)
+            answered = from_rpc_error(failure)
             # Only a refusal of the call as a whole is the same for all that wait.
-            if isinstance(told, Exhausted) or self._waiting_count() == 1:
-                error = told if not told.retryable or isinstance(told, Exhausted) else error
+            alone = self._waiting_count() == 1
+            if isinstance(answered, Exhausted) or (alone and not answered.retryable):
+                error = answered
         finally:
             self.accepting = False
             writer.cancel()
@@ -82,7 +83,7 @@ class EmbedSession(_Session):
         self._last_id = 0
 
     async def send(self, request: embedder_pb2.EmbedImagesRequest) -> embedder_pb2.Embedding:
-        """Return the embedding; raises as `ports.Embedder.embed`."""
+        """Return the embedding; raises as `protocols.Embedder.embed`."""
         self._last_id += 1
         number = request.request_id = self._last_id
         future: asyncio.Future[embedder_pb2.Embedding] = asyncio.get_running_loop().create_future()
@@ -121,7 +122,7 @@ class UpsertSession(_Session):
     async def send(
         self, request: search_pb2.UpsertVectorsRequest
     ) -> Sequence[search_pb2.MutationResult]:
-        """Return the results of a request; raises as `ports.Store.upsert`."""
+        """Return the results of a request; raises as `protocols.Index.upsert`."""
         future: asyncio.Future[Sequence[search_pb2.MutationResult]] = (
             asyncio.get_running_loop().create_future()
         )

@@ -8,15 +8,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.next_step import NextStep, next_step_after
+from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError
-from lookalike.wire.queue import Kind, QueuedMutation
 from lookalike.wire.status import from_item_error
 
 if TYPE_CHECKING:
     from embedder_service.worker.metrics import WorkerMetrics
-    from embedder_service.worker.ports import Embedder, Store
+    from embedder_service.worker.protocols import Embedder, Index
     from embedder_service.worker.stats import Stats
 
 _MAX_DELAY_S = 5.0
@@ -28,24 +28,44 @@ class Applier:
     def __init__(
         self,
         embedder: Embedder,
-        store: Store,
+        index: Index,
         *,
         max_embeds_in_flight: int,
         stats: Stats,
         metrics: WorkerMetrics,
     ) -> None:
         self._embedder = embedder
-        self._store = store
+        self._index = index
         self._places = asyncio.Semaphore(max_embeds_in_flight)
         self._stats = stats
         self._metrics = metrics
-        self.waiting_for = ""
+        self._waiting_for = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether both services serve, as far as is known."""
+        return self._embedder.ready and self._index.ready
+
+    async def wait_ready(self) -> None:
+        """Wait until both services serve."""
+        while not self.ready:
+            await self._embedder.wait_ready()
+            await self._index.wait_ready()
+
+    @property
+    def paused_reason(self) -> str:
+        """What mutations wait for, empty while they go through."""
+        if not self._embedder.ready:
+            return "the embedder is away"
+        if not self._index.ready:
+            return "the search service is away"
+        return self._waiting_for
 
     async def apply(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
         """Return what became of it, once that is durable.
 
         Raises:
-            LookalikeError: of verdict FINAL or SUSPECT.
+            LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
         self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
         if mutation.kind is Kind.UPLOAD:
@@ -53,10 +73,10 @@ class Applier:
         uid = mutation.collection_uid
         if mutation.kind is Kind.DELETE:
             item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
-            return await self._stored(lambda: self._store.delete(uid, item))
+            return await self._stored(lambda: self._index.delete(uid, item))
         update = search_pb2.MetadataUpdate(id=mutation.id, version=mutation.version)
         update.metadata.MergeFromString(mutation.metadata)
-        return await self._stored(lambda: self._store.update_metadata(uid, update))
+        return await self._stored(lambda: self._index.update_metadata(uid, update))
 
     async def _upload(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
         async with self._places:
@@ -69,7 +89,7 @@ class Applier:
             version=mutation.version,
         )
         item.metadata.MergeFromString(mutation.metadata)
-        return await self._stored(lambda: self._store.upsert(mutation.collection_uid, item))
+        return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
     async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
         delay_s = 0.05
@@ -81,7 +101,7 @@ class Applier:
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "embedder")
                 continue
-            self.waiting_for = ""
+            self._waiting_for = ""
             self._time("embed", time.monotonic() - start_s)
             return embedding
 
@@ -90,7 +110,7 @@ class Applier:
     ) -> search_pb2.MutationResult:
         delay_s = 0.05
         while True:
-            await self._store.wait_ready()
+            await self._index.wait_ready()
             start_s = time.monotonic()
             try:
                 result = await call()
@@ -99,15 +119,15 @@ class Applier:
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "search service")
                 continue
-            self.waiting_for = ""
+            self._waiting_for = ""
             self._time("store", time.monotonic() - start_s)
             return result
 
     async def _wait_out(self, error: LookalikeError, delay_s: float, peer: str) -> float:
         """Wait if `error` is about the service, else raise it; return the next delay."""
-        if verdict_of(error) is not Verdict.LATER:
+        if next_step_after(error) is not NextStep.WAIT:
             raise error
-        self.waiting_for = f"{peer}: {error.message}"
+        self._waiting_for = f"{peer}: {error.message}"
         # Spread, so that those who were refused together do not come back together.
         await asyncio.sleep(max(delay_s, error.retry_delay_s or 0.0) * random.uniform(0.7, 1.3))  # noqa: S311 - not a secret
         return min(delay_s * 2, _MAX_DELAY_S)

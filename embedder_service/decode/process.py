@@ -39,7 +39,7 @@ PixelLease = Callable[[int], AbstractAsyncContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerOptions:
+class ProcessOptions:
     """What one decode process may use.
 
     `free_pixels` is the size of a picture that needs no leave of the budget of
@@ -54,7 +54,7 @@ class WorkerOptions:
     nice: int
 
 
-class WorkerDied(Exception):
+class ProcessDied(Exception):
     """The process ended or had to be ended; `image_error` says so to the caller."""
 
     def __init__(self, image_error: LookalikeError, cause: str) -> None:
@@ -63,10 +63,10 @@ class WorkerDied(Exception):
         self.cause = cause
 
 
-class Worker:
+class DecodeProcess:
     """One decode process. Not shared: one task at a time."""
 
-    def __init__(self, options: WorkerOptions, lease: PixelLease) -> None:
+    def __init__(self, options: ProcessOptions, lease: PixelLease) -> None:
         self._options = options
         self._lease = lease
         # Room for the largest file, raw picture or square; pages that no image
@@ -110,7 +110,7 @@ class Worker:
 
         Raises:
             ImageUnreadable, ImageTooLarge: the image's own fault.
-            WorkerDied: so much its fault that the process is gone.
+            ProcessDied: so much its fault that the process is gone.
         """
         with self._deaths() as deaths:
             await self._write(data)
@@ -128,7 +128,7 @@ class Worker:
         """Return what else was learnt about the image whose pixels were returned last.
 
         Raises:
-            ImageUnreadable, ImageTooLarge, WorkerDied: as for `pixels`.
+            ImageUnreadable, ImageTooLarge, ProcessDied: as for `pixels`.
         """
         with self._deaths() as deaths:
             answer = await self._answer()
@@ -216,11 +216,11 @@ class Worker:
         except (OSError, EOFError, BrokenMessage, ValueError, TypeError, KeyError) as error:
             seen.append(error)
 
-    async def _death(self, seen: list[Exception]) -> WorkerDied:
+    async def _death(self, seen: list[Exception]) -> ProcessDied:
         """Return how the process died: by the clock, by its CPU timer, or otherwise."""
         slow = isinstance(seen[0], TimeoutError) or await self._was_timed_out()
         error = _too_slow(self._options.timeout_ms) if slow else _crashed()
-        died = WorkerDied(error, "timeout" if slow else "crash")
+        died = ProcessDied(error, "timeout" if slow else "crash")
         died.__cause__ = seen[0]
         return died
 
@@ -240,7 +240,7 @@ def _raise_refusal(answer: dict[str, Any]) -> None:
     if "reason" in answer:
         error = _image_error(str(answer["reason"]), str(answer["message"]))
         if answer["spent"]:
-            raise WorkerDied(error, "memory")
+            raise ProcessDied(error, "memory")
         raise error
 
 

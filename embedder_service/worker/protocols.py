@@ -1,4 +1,4 @@
-"""What the worker stands between, as far as its core needs to know."""
+"""The queue, the embedder and the index, as the worker uses them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import QueuedMutation
 
 
 class PeerLost(Unavailable):
@@ -53,7 +53,7 @@ class Queue(Protocol):
     """The queue. Every method raises Unavailable while it cannot be reached."""
 
     async def read_new(self, count: int) -> list[Entry]:
-        """Return up to `count` entries that nobody has read, waiting a moment for one."""
+        """Return up to `count` entries that no worker has read, waiting a moment for one."""
 
     async def read_own(self, after: str, count: int) -> list[Entry]:
         """Return entries that an earlier life of this worker left, after an id."""
@@ -62,7 +62,7 @@ class Queue(Protocol):
         """Take over up to `count` entries whose worker shows no sign of life."""
 
     async def begin_attempt(self, entry_id: str) -> int:
-        """Count one more attempt alone; return how many, or 0 if it is not ours."""
+        """Count one more attempt alone; return how many, or 0 if another worker has it."""
 
     async def take_back_attempt(self, entry_id: str) -> None:
         """Uncount an attempt that said nothing about the entry."""
@@ -71,10 +71,10 @@ class Queue(Protocol):
         """Record outcomes and acknowledge, each in one step; repeating is harmless."""
 
     async def beat(self, held: Sequence[str], state: Mapping[str, str]) -> None:
-        """Show a sign of life for this worker and the entries that it holds."""
+        """Show a sign of life for this worker and the entries that it has in hand."""
 
     async def drop_dead_consumers(self) -> None:
-        """Forget workers that show no sign of life and hold nothing."""
+        """Forget workers that show no sign of life and have nothing in hand."""
 
     async def release(self, entry_ids: Sequence[str]) -> None:
         """Let others take entries at once."""
@@ -99,7 +99,7 @@ class Embedder(Protocol):
         """
 
 
-class Store(Protocol):
+class Index(Protocol):
     """Applies mutations durably."""
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 
-from embedder_service.worker.ports import Entry
+from embedder_service.worker.protocols import Entry
 
 # A read is counted in entries, not in bytes. This many entries of the largest
 # size seen lately is what one read may pass the bound by.
@@ -14,7 +14,7 @@ MAX_READ_ITEMS = 16
 _RECENT = 64
 
 
-class Holding:
+class InHand:
     """Entries in hand, bounded by number and bytes."""
 
     def __init__(self, max_items: int, max_bytes: int) -> None:

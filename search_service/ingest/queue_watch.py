@@ -1,24 +1,24 @@
-"""What the front door does by itself: watch the queue, forget what is past."""
+"""Watches the queue and its server, and starts to forget what is past."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
+from lookalike.serving.queue import connection
 from lookalike.wire.errors import LookalikeError, Unavailable
-from search_service.ingest import connection
 from search_service.ingest.status import QueueState, read_queue
+from search_service.ingest.tombstones import Tombstones
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from lookalike.wire.queue import QueueKeys
+    from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.appender import Appender
+    from search_service.ingest.collections import Collections
     from search_service.ingest.failures import Failures
-    from search_service.ingest.front_door import CollectionRef, Collections
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
 
@@ -29,8 +29,8 @@ _FORGET_EVERY_S = 60.0
 _MARK_EVERY_S = 300.0
 
 
-class Upkeep:
-    """A loop that looks at the queue each second."""
+class QueueWatch:
+    """A loop that looks at the queue each second: its state, and what is past."""
 
     def __init__(
         self,
@@ -50,13 +50,29 @@ class Upkeep:
         self.suits = False
         self.unsuitable: str | None = None
 
+    async def open(self, wait_s: float) -> None:
+        """Wait for the server up to `wait_s`; note whether it is there and suits.
+
+        Raises:
+            Unavailable: it is too old, or evicts keys.
+        """
+        info = await connection.reach(self._client, self._keys.stream, wait_s)
+        if info is None:
+            return
+        self.suits, self.unsuitable = True, None
+        if not info.get("aof_enabled"):
+            _log.warning(
+                "the queue's server keeps no append-only file: accepted images are lost when "
+                "it dies. Set appendonly yes and appendfsync always"
+            )
+
     async def run(self, collections: Collections) -> None:
         """Run until cancelled."""
         forget_at = mark_at = time.monotonic()
         away = False
         while True:
             try:
-                await self._check()
+                await self._open_again()
                 state = await read_queue(self._client, self._keys)
                 self._show(state)
                 if time.monotonic() >= forget_at:
@@ -74,18 +90,15 @@ class Upkeep:
                     _log.warning("cannot look after the queue", extra={"reason": error.message})
                 away = True
             except Exception:  # noqa: BLE001 - one failed look must not end the loop
-                _log.exception("upkeep of the queue failed")
+                _log.exception("watching the queue failed")
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _check(self) -> None:
+    async def _open_again(self) -> None:
         """Check a server that was away at the start, or was found unsuitable."""
         if self.suits:
             return
         try:
-            if await connection.check_server(self._client, 0.0):
-                with connection.queue_errors():
-                    await connection.ensure_group(self._client, self._keys.stream)
-                self.suits, self.unsuitable = True, None
+            await self.open(0.0)
         except Unavailable as error:
             self.unsuitable = error.message
             raise
@@ -100,47 +113,3 @@ class Upkeep:
         metrics.lag.set(float("nan") if state.lag is None else state.lag)
         metrics.oldest_age.set(state.oldest_age_s or 0.0)
         metrics.failures.set(state.failures)
-
-
-class Tombstones:
-    """Lets shards forget deletions that nothing older can undo any more.
-
-    A version may still come as long as it stands in the queue or in the
-    dead-letter list. A worker that was taken for dead may also deliver one that
-    another worker has finished meanwhile: so a bound is acted on only after a
-    grace, far longer than any delivery takes.
-    """
-
-    def __init__(self, client: Redis, keys: QueueKeys, appender: Appender, grace_s: float) -> None:
-        self._client = client
-        self._keys = keys
-        self._appender = appender
-        self._grace_s = grace_s
-        self._marks: dict[str, deque[tuple[float, int]]] = {}
-
-    async def step(self, collections: Collections) -> None:
-        """Note each collection's bound, and act on what was noted long ago.
-
-        Raises:
-            Unavailable: the queue cannot be reached.
-        """
-        now = time.monotonic()
-        current = {ref.uid: ref for ref in collections.collections() if ref.is_open}
-        self._marks = {uid: marks for uid, marks in self._marks.items() if uid in current}
-        for uid, ref in current.items():
-            marks = self._marks.setdefault(uid, deque())
-            marks.append((now, await self._bound(ref.uid, ref)))
-            ripe = 0
-            while marks and marks[0][0] <= now - self._grace_s:
-                ripe = marks.popleft()[1]
-            if ripe:
-                forgotten = await asyncio.to_thread(ref.shard.prune_tombstones, ripe)
-                _log.debug("tombstones forgotten", extra={"uid": uid, "count": forgotten})
-
-    async def _bound(self, uid: str, ref: CollectionRef) -> int:
-        bound = await self._appender.version_bound(ref.shard)
-        with connection.queue_errors():
-            least: list[bytes] = await connection.command(
-                self._client, "ZRANGE", self._keys.versions(uid), 0, 0
-            )
-        return min(bound, int(least[0])) if least else bound

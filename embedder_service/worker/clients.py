@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import grpc
 
-from embedder_service.worker.batcher import Batcher
+from embedder_service.worker.call_gatherer import CallGatherer
 from embedder_service.worker.peer import Peer
-from embedder_service.worker.ports import PeerLost
-from embedder_service.worker.streams import EmbedSession, UpsertSession
+from embedder_service.worker.protocols import PeerLost
+from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
@@ -26,8 +26,8 @@ _MAX_CALLS = 4
 _GATHER_S = 0.008
 
 
-class EmbedLink:
-    """`ports.Embedder` over one stream, which is opened again when it breaks."""
+class EmbedderClient:
+    """`protocols.Embedder` over one stream, which is opened again when it breaks."""
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
@@ -39,7 +39,7 @@ class EmbedLink:
 
     @property
     def ready(self) -> bool:
-        """See `ports.Embedder`."""
+        """See `protocols.Embedder`."""
         return self._peer.ready
 
     def start(self) -> None:
@@ -52,11 +52,11 @@ class EmbedLink:
         await _cancel(self._tasks)
 
     async def wait_ready(self) -> None:
-        """See `ports.Embedder`."""
+        """See `protocols.Embedder`."""
         await self._peer.wait_ready()
 
     async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
-        """See `ports.Embedder`."""
+        """See `protocols.Embedder`."""
         request = embedder_pb2.EmbedImagesRequest(
             encoded=image,
             model=model,
@@ -88,8 +88,8 @@ class EmbedLink:
             self._session.half_close()
 
 
-class StoreLink:
-    """`ports.Store` over one stream for vectors and batched calls for the rest."""
+class SearchClient:
+    """`protocols.Index` over one stream for vectors and batched calls for the rest."""
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = search_pb2_grpc.SearchServiceStub(channel)
@@ -98,19 +98,19 @@ class StoreLink:
         self._timeout_s = timeout_s
         self._session: UpsertSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._upserts: Batcher[search_pb2.VectorUpsert] = Batcher(
+        self._upserts: CallGatherer[search_pb2.VectorUpsert] = CallGatherer(
             self._send_upserts, max_items=_MAX_UPSERTS, max_calls=_MAX_CALLS, gather_s=_GATHER_S
         )
-        self._updates: Batcher[search_pb2.MetadataUpdate] = Batcher(
+        self._updates: CallGatherer[search_pb2.MetadataUpdate] = CallGatherer(
             self._send_updates, max_items=_MAX_SMALL, max_calls=1
         )
-        self._deletes: Batcher[search_pb2.ItemDelete] = Batcher(
+        self._deletes: CallGatherer[search_pb2.ItemDelete] = CallGatherer(
             self._send_deletes, max_items=_MAX_SMALL, max_calls=1
         )
 
     @property
     def ready(self) -> bool:
-        """See `ports.Store`."""
+        """See `protocols.Index`."""
         return self._peer.ready
 
     def start(self) -> None:
@@ -125,21 +125,21 @@ class StoreLink:
             await batcher.close()
 
     async def wait_ready(self) -> None:
-        """See `ports.Store`."""
+        """See `protocols.Index`."""
         await self._peer.wait_ready()
 
     async def upsert(self, collection_uid: str, item: search_pb2.VectorUpsert) -> MutationResult:
-        """See `ports.Store`."""
+        """See `protocols.Index`."""
         return await self._upserts.submit(collection_uid, item)
 
     async def update_metadata(
         self, collection_uid: str, update: search_pb2.MetadataUpdate
     ) -> MutationResult:
-        """See `ports.Store`."""
+        """See `protocols.Index`."""
         return await self._updates.submit(collection_uid, update)
 
     async def delete(self, collection_uid: str, item: search_pb2.ItemDelete) -> MutationResult:
-        """See `ports.Store`."""
+        """See `protocols.Index`."""
         return await self._deletes.submit(collection_uid, item)
 
     async def _send_upserts(
@@ -175,11 +175,11 @@ class StoreLink:
         return answer.results
 
     def _unary_error(self, error: grpc.aio.AioRpcError) -> LookalikeError:
-        told = from_rpc_error(error)
-        if isinstance(told, Unavailable):
+        answered = from_rpc_error(error)
+        if isinstance(answered, Unavailable):
             self._peer.suspect()
             return PeerLost("search service")
-        return told
+        return answered
 
     def _open_session(self) -> UpsertSession:
         if self._session is None or not self._session.accepting:

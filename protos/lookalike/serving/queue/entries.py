@@ -1,21 +1,4 @@
-"""The ingestion queue as both of its ends see it: keys, entries, job outcomes.
-
-The queue is one Redis stream with one consumer group. This module knows the
-names and the bytes, and no Redis client. All keys share one hash tag, so that
-the scripts that touch several of them also run on a Redis Cluster.
-
-    {lookalike}:queue             stream of accepted mutations that have not ended
-    {lookalike}:queue-bytes       counted bytes in it
-    {lookalike}:attempts          hash: entry id -> times that it was tried alone
-    {lookalike}:versions:<uid>    sorted set of a collection's versions that are
-                                  queued or dead: tombstones above the least stay
-    {lookalike}:dead              stream that lists the mutations given up
-    {lookalike}:dead-bytes        counted bytes kept for trying them again
-    {lookalike}:dead:<entry id>   hash: the entry itself, as it stood in the queue
-    {lookalike}:job:<job>         hash: accepted, ended
-    {lookalike}:job:<job>:events  stream of outcomes
-    {lookalike}:worker:<name>     hash: a worker's sign of life, with a time to live
-"""
+"""Mutations as entries of the queue's stream. Knows names and bytes, no Redis client."""
 
 from __future__ import annotations
 
@@ -24,20 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lookalike.wire.errors import InvalidField, Reason, Unavailable
-
-GROUP = "workers"
-
-URL_FORM = 'must be of the form "redis://user:password@host:6379/0", or "rediss://…" for TLS'
+from lookalike.wire.errors import InvalidField
 
 # What an entry costs in Redis besides image and metadata: small fields, stream
 # node, pending entry, version. Measured on Valkey 9.1.2 with 20,000 deletions:
 # 131 bytes each when queued, 263 when delivered.
 ENTRY_OVERHEAD_BYTES = 264
-
-# Streams with entries_read and lag, XAUTOCLAIM with the third element, and
-# scripts with flags came with Redis 7.0; every Valkey has them.
-LEAST_MAJOR_VERSION = 7
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
@@ -136,66 +111,10 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
 def counted_bytes(fields: Mapping[bytes, bytes]) -> int:
     """Return the bytes that the entry was counted with when it was queued.
 
-    The number travels with the entry, so that both ends count the same even
-    when one of them is of another release.
+    It is 0 for an entry that does not say.
     """
     value = fields.get(b"n", b"0")
     return int(value) if value.isdigit() else 0
-
-
-@dataclass(frozen=True, slots=True)
-class QueueKeys:
-    """Names of the keys; `prefix` lets several systems share a server."""
-
-    prefix: str = "lookalike"
-
-    def _key(self, name: str) -> str:
-        return f"{{{self.prefix}}}:{name}"
-
-    @property
-    def stream(self) -> str:
-        """Stream of accepted mutations."""
-        return self._key("queue")
-
-    @property
-    def stream_bytes(self) -> str:
-        """Counter of bytes in the queue."""
-        return self._key("queue-bytes")
-
-    @property
-    def attempts(self) -> str:
-        """Hash of attempts by entry id."""
-        return self._key("attempts")
-
-    @property
-    def dead(self) -> str:
-        """Stream that lists the mutations given up."""
-        return self._key("dead")
-
-    @property
-    def dead_bytes(self) -> str:
-        """Counter of bytes kept for trying again."""
-        return self._key("dead-bytes")
-
-    def dead_entry(self, entry_id: str) -> str:
-        """Hash with the fields of an entry that was given up."""
-        return self._key(f"dead:{entry_id}")
-
-    def versions(self, collection_uid: str) -> str:
-        """Sorted set of a collection's versions that are queued or dead."""
-        return self._key(f"versions:{collection_uid}")
-
-    def job(self, job_id: str) -> str:
-        """Hash with the counters of a job."""
-        return self._key(f"job:{job_id}")
-
-    def job_events(self, job_id: str) -> str:
-        """Stream with the outcomes of a job."""
-        return self._key(f"job:{job_id}:events")
-
-    def worker(self, name: str) -> str:
-        """Hash with a worker's sign of life."""
-        return self._key(f"worker:{name}")
 
 
 def check_job_id(job_id: str) -> str:
@@ -223,23 +142,3 @@ def check_stream_id(text: str, *, field: str) -> str:
 def is_stream_id(text: str) -> bool:
     """Say whether `text` has the form of a stream id."""
     return _STREAM_ID.match(text) is not None and all(int(part) < 2**64 for part in text.split("-"))
-
-
-def check_server(info: Mapping[str, object]) -> None:
-    """Check what INFO says about the server.
-
-    Raises:
-        Unavailable: it is too old, or throws entries away when memory is short.
-    """
-    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
-    if int(version.split(".", maxsplit=1)[0]) < LEAST_MAJOR_VERSION:
-        raise _unsuitable(f"the queue's server is Redis {version}: use Redis 7 or Valkey")
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction":
-        raise _unsuitable(
-            f"the queue's server evicts keys ({policy}): set maxmemory-policy to noeviction"
-        )
-
-
-def _unsuitable(message: str) -> Unavailable:
-    return Unavailable(message, reason=Reason.QUEUE_UNAVAILABLE)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Lanes:
-    """Many run together, or one runs alone; whoever wants to be alone goes first."""
+class Turnstile:
+    """Many run together, or one runs alone; one that wants to run alone goes first."""
 
     def __init__(self) -> None:
         self._together = 0
@@ -25,7 +25,7 @@ class Lanes:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        """Run with others, when nobody is or wants to be alone."""
+        """Run with others, when none runs or waits to run alone."""
         while self._alone:
             await self._open.wait()
         self._together += 1

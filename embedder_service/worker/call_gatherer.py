@@ -1,4 +1,4 @@
-"""Gathers single items into calls, without waiting for more to come."""
+"""Gathers single items into calls."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import LookalikeError
 
 Item = TypeVar("Item")
 
 
-class Batcher(Generic[Item]):
+class CallGatherer(Generic[Item]):
     """Sends what waits as soon as a call is free: batches grow with the load.
 
     `send(collection_uid, items)` returns as many results, in the same order.
@@ -54,7 +54,7 @@ class Batcher(Generic[Item]):
         return await future
 
     async def close(self) -> None:
-        """Cancel the calls under way and whoever waits; nothing is sent any more."""
+        """Cancel the calls under way and all that waits; nothing is sent any more."""
         self._closed = True
         if self._gathering is not None:
             self._gathering.cancel()
@@ -98,7 +98,7 @@ class Batcher(Generic[Item]):
                     future.set_exception(error)
         finally:
             for _, future in batch:
-                future.cancel()  # does nothing to whoever has an answer
+                future.cancel()  # changes nothing for one that has its answer
             self._free_calls += 1
             if self._gathering is None:
                 self._pump()

@@ -1,4 +1,4 @@
-"""The worker: what it holds, what runs together, what runs alone, how it ends."""
+"""Drains the queue: what is read, what runs together, what runs alone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
-from embedder_service.worker.alone import Alone
-from embedder_service.worker.applying import Applier
-from embedder_service.worker.ending import Ender
-from embedder_service.worker.holding import Holding
-from embedder_service.worker.lanes import Lanes
-from embedder_service.worker.ports import Embedder, Ended, Entry, Queue, Store
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.acknowledger import Acknowledger
+from embedder_service.worker.alone_runner import AloneRunner
+from embedder_service.worker.applier import Applier
+from embedder_service.worker.in_hand import InHand
+from embedder_service.worker.next_step import NextStep, next_step_after
+from embedder_service.worker.protocols import Embedder, Entry, Index, Queue
+from embedder_service.worker.turnstile import Turnstile
 from lookalike.serving import tasks
-from lookalike.v1 import search_pb2
+from lookalike.serving.queue.entries import EntryDamaged
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import EntryDamaged
-from lookalike.wire.status import to_item_error
 
 if TYPE_CHECKING:
     from embedder_service.worker.metrics import WorkerMetrics
@@ -36,7 +34,7 @@ _PAUSE_LOOK_S = 0.5
 
 
 class Worker:
-    """Drains the queue until it is told to stop.
+    """Drains the queue until it is asked to stop.
 
     Entries of a first delivery run together. An entry that was delivered before,
     or under which a service broke, runs alone: when it breaks something again it
@@ -47,29 +45,34 @@ class Worker:
         self,
         queue: Queue,
         embedder: Embedder,
-        store: Store,
+        index: Index,
         settings: WorkerSettings,
         stats: Stats,
         metrics: WorkerMetrics,
     ) -> None:
         self._queue = queue
-        self._embedder = embedder
-        self._store = store
         self._settings = settings
         self._stats = stats
         self._metrics = metrics
-        self._lanes = Lanes()
-        self._holding = Holding(settings.prefetch_items, settings.prefetch_bytes)
+        self._turnstile = Turnstile()
+        self._in_hand = InHand(settings.prefetch_items, settings.prefetch_bytes)
+        metrics.held.set_function(lambda: self._in_hand.items)
         self._applier = Applier(
             embedder,
-            store,
+            index,
             max_embeds_in_flight=settings.max_embeds_in_flight,
             stats=stats,
             metrics=metrics,
         )
-        self._ender = Ender(queue, self._on_ended)
-        self._alone = Alone(
-            queue, self._applier, self._lanes, settings.max_attempts, self._end, self._drop, metrics
+        self._acknowledger = Acknowledger(queue, self._in_hand, stats, metrics)
+        self._alone = AloneRunner(
+            queue,
+            self._in_hand,
+            self._turnstile,
+            self._applier,
+            self._acknowledger,
+            metrics,
+            settings.max_attempts,
         )
         self._handlers: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -80,11 +83,11 @@ class Worker:
         Raises:
             Exception: a fault of ours ended one of the loops; nothing is lost.
         """
-        self._ender.start()
+        self._acknowledger.start()
         background = [
             asyncio.create_task(self._beat_loop(), name="worker-beat"),
             asyncio.create_task(self._claim_loop(), name="worker-claim"),
-            asyncio.create_task(self._alone.run(self._wait_ready), name="worker-alone"),
+            asyncio.create_task(self._alone.run(), name="worker-alone"),
         ]
         reading = asyncio.create_task(self._read_loop(), name="worker-read")
         stopping = asyncio.create_task(stop.wait(), name="worker-stop")
@@ -101,7 +104,7 @@ class Worker:
             self._stop.set()
             stopping.cancel()
             await tasks.end(*background, reading, *self._handlers)
-            await self._ender.close()
+            await self._acknowledger.close()
             await self._release()
 
     async def _read_loop(self) -> None:
@@ -109,7 +112,7 @@ class Worker:
         while not self._stop.is_set():
             if not await self._can_work():
                 continue
-            count = await self._holding.room()
+            count = await self._in_hand.room()
             for entry in await self._patiently(self._queue.read_new(count)) or ():
                 self._begin(entry)
 
@@ -130,39 +133,33 @@ class Worker:
         """Wait for both services, but not longer than a look at `stop` takes."""
         try:
             async with asyncio.timeout(_PAUSE_LOOK_S):
-                await self._wait_ready()
-                await self._holding.room()
+                await self._applier.wait_ready()
+                await self._in_hand.room()
         except TimeoutError:
             return False
         return True
 
-    async def _wait_ready(self) -> None:
-        while not (self._embedder.ready and self._store.ready):
-            await self._embedder.wait_ready()
-            await self._store.wait_ready()
-
     def _begin(self, entry: Entry) -> None:
-        if not self._holding.add(entry):
+        if not self._in_hand.add(entry):
             return
-        self._metrics.held.set(self._holding.items)
         task = asyncio.create_task(self._handle(entry))
         self._handlers.add(task)
         task.add_done_callback(self._handlers.discard)
 
     def _take_over(self, entry: Entry) -> None:
-        if self._holding.add(entry):
+        if self._in_hand.add(entry):
             self._alone.put(entry)
 
     async def _handle(self, entry: Entry) -> None:
         if entry.mutation is None:
-            self._end(entry, EntryDamaged(), 1)
+            self._acknowledger.give_up(entry, EntryDamaged(), 1)
             return
         try:
-            async with self._lanes.together():
+            async with self._turnstile.together():
                 result = await self._applier.apply(entry.mutation)
         except LookalikeError as error:
-            if verdict_of(error) is Verdict.FINAL:
-                self._end(entry, error, 1)
+            if next_step_after(error) is NextStep.GIVE_UP:
+                self._acknowledger.give_up(entry, error, 1)
             else:
                 self._alone.put(entry)
             return
@@ -170,56 +167,20 @@ class Worker:
             _log.exception("cannot work on an entry", extra={"entry": entry.entry_id})
             self._alone.put(entry)
             return
-        self._end(entry, result, 1)
-
-    def _end(
-        self, entry: Entry, outcome: search_pb2.MutationResult | LookalikeError, attempts: int
-    ) -> None:
-        if not isinstance(outcome, LookalikeError):
-            self._ender.put(Ended(entry, outcome))
-            return
-        mutation = entry.mutation
-        result = search_pb2.MutationResult(
-            id=mutation.id if mutation else "",
-            version=mutation.version if mutation else 0,
-            error=to_item_error(outcome),
-        )
-        self._ender.put(Ended(entry, result, outcome, attempts))
-
-    def _on_ended(self, ended: Ended) -> None:
-        self._drop(ended.entry)
-        if ended.failure is not None:
-            self._stats.count_failed()
-            self._metrics.failed.labels(ended.failure.reason.name).inc()
-            return
-        self._stats.count_finished()
-        kind = ended.entry.mutation.kind.value if ended.entry.mutation else "unknown"
-        status = search_pb2.MutationStatus.Name(ended.result.status)
-        self._metrics.finished.labels(kind, status.removeprefix("MUTATION_STATUS_")).inc()
-
-    def _drop(self, entry: Entry) -> None:
-        self._holding.remove(entry.entry_id)
-        self._metrics.held.set(self._holding.items)
+        self._acknowledger.finish(entry, result)
 
     async def _beat_loop(self) -> None:
         while True:
-            paused = self._paused_reason()
+            paused = self._applier.paused_reason
             self._metrics.paused.set(1 if paused else 0)
             state = {**self._stats.state(), "paused_reason": paused}
-            await self._patiently(self._queue.beat(self._holding.entry_ids(), state))
+            await self._patiently(self._queue.beat(self._in_hand.entry_ids(), state))
             await asyncio.sleep(self._settings.heartbeat_s)
-
-    def _paused_reason(self) -> str:
-        if not self._embedder.ready:
-            return "the embedder is away"
-        if not self._store.ready:
-            return "the search service is away"
-        return self._applier.waiting_for
 
     async def _claim_loop(self) -> None:
         while True:
-            await self._wait_ready()
-            count = min(_MAX_CLAIM, await self._holding.room())
+            await self._applier.wait_ready()
+            count = min(_MAX_CLAIM, await self._in_hand.room())
             claimed = await self._patiently(self._queue.claim_idle(count))
             if claimed is not None:
                 for entry in claimed.entries:
@@ -250,14 +211,14 @@ class Worker:
         """Let what is under way end, as long as there is hope and time."""
         deadline_s = time.monotonic() + self._settings.grace_s
         await asyncio.wait([reading], timeout=self._settings.grace_s)
-        while self._holding.items and time.monotonic() < deadline_s:
-            if not (self._embedder.ready and self._store.ready):
+        while self._in_hand.items and time.monotonic() < deadline_s:
+            if not self._applier.ready:
                 _log.warning("a service is away: leaving the rest to later")
                 return
-            await self._holding.wait_change(0.1)
+            await self._in_hand.wait_change(0.1)
 
     async def _release(self) -> None:
         try:
-            await self._queue.release(self._holding.entry_ids())
+            await self._queue.release(self._in_hand.entry_ids())
         except Unavailable:
             _log.warning("the queue is away: others take over when the sign of life ends")
