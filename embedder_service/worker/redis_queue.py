@@ -41,9 +41,9 @@ def connect(settings: WorkerSettings) -> Redis:
     tls: dict[str, Any] = {}
     if settings.redis.startswith("rediss:"):
         files = {
-            "ssl_ca_certs": settings.redis_ca_file,
-            "ssl_certfile": settings.redis_certificate_file,
-            "ssl_keyfile": settings.redis_key_file,
+            "ssl_ca_certs": settings.redis_tls_ca,
+            "ssl_certfile": settings.redis_tls_certificate,
+            "ssl_keyfile": settings.redis_tls_key,
         }
         tls = {name: value for name, value in files.items() if value}
     try:

@@ -52,19 +52,19 @@ def connect(settings: IngestSettings) -> Redis:
         InvalidField: the URL is none.
     """
     tls: dict[str, Any] = {}
-    if settings.redis_url.startswith("rediss:"):
+    if settings.redis.startswith("rediss:"):
         tls = {
             name: value
             for name, value in (
-                ("ssl_ca_certs", settings.redis_ca_file),
-                ("ssl_certfile", settings.redis_certificate_file),
-                ("ssl_keyfile", settings.redis_key_file),
+                ("ssl_ca_certs", settings.redis_tls_ca),
+                ("ssl_certfile", settings.redis_tls_certificate),
+                ("ssl_keyfile", settings.redis_tls_key),
             )
             if value
         }
     try:
         client: Redis = Redis.from_url(
-            settings.redis_url,
+            settings.redis,
             protocol=2,
             socket_timeout=settings.redis_timeout_s,
             socket_connect_timeout=settings.redis_timeout_s,

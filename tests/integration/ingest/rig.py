@@ -26,7 +26,7 @@ from tests.integration.ingest.model import FakeCatalog, struct
 @contextlib.asynccontextmanager
 async def front_door(url: str, catalog: Any = None, **options: Any) -> AsyncIterator[FrontDoor]:
     """Run a front door."""
-    settings = IngestSettings(redis_url=url, **options)
+    settings = IngestSettings(redis=url, **options)
     door = FrontDoor(settings, catalog or FakeCatalog(), IngestMetrics(CollectorRegistry()))
     try:
         await door.start()

@@ -57,7 +57,7 @@ async def test_a_wrong_password_is_not_shown(
     finally:
         await running.queue.close()
         server.stop()
-    shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis_url=url)!r} {caplog.text}"
+    shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis=url)!r} {caplog.text}"
     assert "hush" not in shown
 
 
@@ -65,7 +65,7 @@ async def test_a_wrong_password_is_not_shown(
 def test_a_wrong_url_is_not_shown(url: str) -> None:
     connects: list[Callable[[], object]] = [
         lambda: worker_connect(WorkerSettings(redis=url, name="w")),
-        lambda: front_door_connect(IngestSettings(redis_url=url)),
+        lambda: front_door_connect(IngestSettings(redis=url)),
     ]
     for connect in connects:
         with pytest.raises(InvalidField) as raised:
@@ -94,8 +94,8 @@ async def test_tls(tmp_path: Path, valkey_server: Valkey, client: Redis) -> None
     async with _tls_in_front_of(valkey_server.port, context) as port:
         url = f"rediss://127.0.0.1:{port}"
         async with (
-            front_door(url, redis_ca_file=str(certificate)) as door,
-            worker(url, FakeEmbedder(), FakeStore(), redis_ca_file=str(certificate)),
+            front_door(url, redis_tls_ca=certificate) as door,
+            worker(url, FakeEmbedder(), FakeStore(), redis_tls_ca=certificate),
         ):
             await door.submit(submission("upload", "a", "picture"))
             await drained(door)
