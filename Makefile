@@ -18,7 +18,7 @@ BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo H
 SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean
+.PHONY: help setup demo test chaos lint type format proto proto-check settings settings-check check bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -48,7 +48,7 @@ test: setup ## Run the tests
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
-check: lint type proto-check ## Run every static check
+check: lint type proto-check settings-check ## Run every static check
 
 lint: setup ## Check style and import directions
 	$(BIN)/ruff check .
@@ -56,7 +56,7 @@ lint: setup ## Check style and import directions
 	$(BIN)/lint-imports
 
 type: setup ## Check types
-	$(BIN)/mypy $(SOURCES) tests
+	$(BIN)/mypy $(SOURCES) deploy tests
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
@@ -75,6 +75,12 @@ proto-check: setup ## Check the contract: style, compatibility, generated code u
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
 	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
 	done
+
+settings: setup ## Write the tables of deploy/SETTINGS.md from the settings that are declared
+	$(BIN)/python deploy/settings_page.py
+
+settings-check: setup ## Check that deploy/SETTINGS.md says what is declared
+	$(BIN)/python deploy/settings_page.py --check
 
 bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -21,10 +20,9 @@ from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
 from embedder_service.runtimes.protocol import Runtime
-from embedder_service.settings import Settings, cache_path
+from embedder_service.settings import Settings
 from embedder_service.trials import BatcherOptions
 from lookalike.serving.server import ServerOptions
-from lookalike.wire.channel import TlsFiles
 
 _MIB = 1 << 20
 
@@ -41,7 +39,7 @@ def build_embedder(
     metrics = EncoderMetrics(registry)
     device = resolve_device(settings.device)
     encoders = []
-    for text in settings.models.split(","):
+    for text in settings.models:
         definition = define(spec.parse(text), settings.precision)
         observer = metrics.of(definition.name, on_health)
         encoders.append(
@@ -97,18 +95,11 @@ def pool_options(settings: Settings) -> PoolOptions:
 
 def server_options(settings: Settings) -> ServerOptions:
     """Return how to serve."""
-    tls = None
-    if settings.tls_certificate:
-        tls = TlsFiles(
-            ca=Path(settings.tls_client_ca) if settings.tls_client_ca else None,
-            certificate=Path(settings.tls_certificate),
-            key=Path(settings.tls_key),
-        )
     return ServerOptions(
         host=settings.host,
         port=settings.port,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
-        tls=tls,
+        tls=settings.tls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )
@@ -121,7 +112,7 @@ def _loader(definition: ModelDefinition, device: str, settings: Settings) -> Cal
             device,
             threads=settings.cpu_threads,
             max_batch_images=settings.max_batch_images,
-            cache_dir=cache_path(settings),
+            cache_dir=settings.cache_dir,
         )
 
     return load

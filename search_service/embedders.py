@@ -186,7 +186,7 @@ class Embedders:
     def _check_configured(self, otherwise: str = "") -> None:
         if not self._peers:
             raise Unavailable(
-                "the search service knows no embedder; start it with --embedder HOST:PORT"
+                "the search service knows no embedder; start it with --embedders HOST:PORT"
                 + otherwise,
                 reason=Reason.EMBEDDER_UNAVAILABLE,
             )

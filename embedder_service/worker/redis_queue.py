@@ -12,7 +12,6 @@ from redis.exceptions import ResponseError
 
 from embedder_service.worker.protocols import Claimed, Ended, Entry
 from lookalike.serving.queue import connection, scripts
-from lookalike.serving.queue.connection import ConnectionOptions
 from lookalike.serving.queue.entries import EntryDamaged, counted_bytes, decode
 from lookalike.serving.queue.keys import GROUP, QueueKeys
 from lookalike.wire.errors import Exhausted, Reason, Unavailable
@@ -29,20 +28,6 @@ _Rows: TypeAlias = list[tuple[bytes, dict[bytes, bytes] | None]]
 # How long a read waits for an entry: it wakes when one comes, so that this only
 # bounds how long an idle worker takes to notice that it must stop.
 _BLOCK_MS = 500
-
-
-def connect(settings: WorkerSettings) -> Redis:
-    """Return a client; see `connection.connect`, also for what it raises."""
-    return connection.connect(
-        ConnectionOptions(
-            url=settings.redis,
-            client_name="lookalike-worker",
-            timeout_s=settings.redis_timeout_s,
-            ca_file=settings.redis_ca_file,
-            certificate_file=settings.redis_certificate_file,
-            key_file=settings.redis_key_file,
-        )
-    )
 
 
 class RedisQueue:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.serving import tasks
-from lookalike.serving.queue import connection
-from lookalike.serving.queue.connection import ConnectionOptions
+from lookalike.serving.queue.connection import connect
 from lookalike.serving.queue.keys import QueueKeys
 from search_service import limits
 from search_service.ingest.appender import Appender
@@ -23,25 +22,9 @@ from search_service.ingest.submission import Answer, Request, Submission
 from search_service.ingest.submit_stream import SubmitStream, Window
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
     from search_service.ingest.collections import Collections
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
-
-
-def connect(settings: IngestSettings) -> Redis:
-    """Return a client; see `connection.connect`, also for what it raises."""
-    return connection.connect(
-        ConnectionOptions(
-            url=settings.redis_url,
-            client_name="lookalike-search",
-            timeout_s=settings.redis_timeout_s,
-            ca_file=settings.redis_ca_file,
-            certificate_file=settings.redis_certificate_file,
-            key_file=settings.redis_key_file,
-        )
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +45,7 @@ class FrontDoor:
         self._settings = settings
         self._collections = collections
         self._keys = QueueKeys(settings.key_prefix)
-        self._client = connect(settings)
+        self._client = connect(settings, "lookalike-search")
         self._appender = Appender(self._client, self._keys, settings)
         self._failures = Failures(self._client, self._keys, settings)
         self._jobs = Jobs(self._client, self._keys, settings)

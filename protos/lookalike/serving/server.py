@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
+from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
@@ -63,14 +64,16 @@ class Server:
         """Bind and start; every service is NOT_SERVING. Return the port.
 
         Raises:
-            OSError: the address cannot be bound.
+            SettingsInvalid: the address cannot be bound.
         """
         await self.set_serving(False)
         address = f"{self._options.host}:{self._options.port}"
         try:
             port = self._bind(address)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: is the port in use?") from error
+            raise SettingsInvalid(
+                f"cannot listen on {address}: is the port in use? Set another --host or --port"
+            ) from error
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
         return port

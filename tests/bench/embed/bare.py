@@ -13,7 +13,7 @@ from embedder_service.models import spec
 from embedder_service.models.choice import define
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.openvino import OpenVinoRuntime
-from embedder_service.settings import from_environment
+from embedder_service.settings import load
 from tests.bench.embed import images
 from tests.bench.embed.run import MODEL, WORK
 
@@ -97,4 +97,4 @@ def decode_square(data: bytes, size_px: int) -> U8:
 @cache
 def _limits() -> ImageLimits:
     """Made once: to build them takes as long as a decode."""
-    return wiring.image_limits(from_environment([], {}))
+    return wiring.image_limits(load([], {}))

@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from embedder_service.worker.metrics import WorkerMetrics
 from embedder_service.worker.protocols import Embedder, Index
-from embedder_service.worker.redis_queue import RedisQueue, connect
+from embedder_service.worker.redis_queue import RedisQueue
 from embedder_service.worker.settings import WorkerSettings
 from embedder_service.worker.stats import Stats
 from embedder_service.worker.worker import Worker
+from lookalike.serving.queue.connection import connect
 from lookalike.serving.queue.entries import Kind
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
@@ -26,7 +27,7 @@ from tests.integration.ingest.model import FakeCatalog, struct
 @contextlib.asynccontextmanager
 async def front_door(url: str, catalog: Any = None, **options: Any) -> AsyncIterator[FrontDoor]:
     """Run a front door."""
-    settings = IngestSettings(redis_url=url, **options)
+    settings = IngestSettings(redis=url, **options)
     door = FrontDoor(settings, catalog or FakeCatalog(), IngestMetrics(CollectorRegistry()))
     try:
         await door.start()
@@ -43,7 +44,7 @@ class RunningWorker:
     ) -> None:
         defaults: dict[str, Any] = {"claim_idle_s": 0.9, "heartbeat_s": 0.2, "grace_s": 5.0}
         self.settings = WorkerSettings(redis=url, name=name, **{**defaults, **options})
-        self.client = connect(self.settings)
+        self.client = connect(self.settings, "lookalike-worker")
         self.queue = RedisQueue(self.client, self.settings)
         self.stats = Stats()
         self.metrics = WorkerMetrics(CollectorRegistry())

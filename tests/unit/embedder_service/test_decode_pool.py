@@ -43,7 +43,7 @@ class Seen:
 
 
 def pool_options(**changes: Any) -> PoolOptions:
-    return wiring.pool_options(replace(settings.from_environment([], {}), **changes))
+    return wiring.pool_options(replace(settings.load([], {}), **changes))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
@@ -27,6 +26,7 @@ from redis.exceptions import (
 )
 
 from lookalike.serving.queue.keys import GROUP
+from lookalike.serving.settings.shared import QueueSettings
 from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -45,26 +45,10 @@ AWAY_RETRY_S = 1.0
 
 _LOOK_AGAIN_S = 0.1
 
-_URL_FORM = 'must be of the form "redis://user:password@host:6379/0", or "rediss://…" for TLS'
+URL_FORM = 'must be of the form "redis://user:password@host:6379/0", or "rediss://…" for TLS'
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionOptions:
-    """Where the server is. `url` may hold a password: not in the repr.
-
-    `timeout_s` bounds connecting and each answer, so a blocking read must block
-    for less. The files are used with a `rediss:` URL only.
-    """
-
-    url: str = field(repr=False)
-    client_name: str
-    timeout_s: float
-    ca_file: str = ""
-    certificate_file: str = ""
-    key_file: str = ""
-
-
-def connect(options: ConnectionOptions) -> Redis:
+def connect(settings: QueueSettings, client_name: str) -> Redis:
     """Return a client; connects lazily, and again whenever the server was away.
 
     A command is never repeated by the client library: its sender knows whether
@@ -74,32 +58,29 @@ def connect(options: ConnectionOptions) -> Redis:
         InvalidField: the URL cannot be read.
     """
     tls: dict[str, Any] = {}
-    if options.url.startswith("rediss:"):
+    if settings.redis.startswith("rediss:"):
         files = {
-            "ssl_ca_certs": options.ca_file,
-            "ssl_certfile": options.certificate_file,
-            "ssl_keyfile": options.key_file,
+            "ssl_ca_certs": settings.redis_tls_ca,
+            "ssl_certfile": settings.redis_tls_certificate,
+            "ssl_keyfile": settings.redis_tls_key,
         }
         tls = {name: value for name, value in files.items() if value}
     try:
         client: Redis = Redis.from_url(
-            options.url,
+            settings.redis,
             protocol=2,
-            socket_timeout=options.timeout_s,
-            socket_connect_timeout=options.timeout_s,
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
             socket_read_size=256 * 1024,
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
             driver_info=None,  # looking its own version up takes 8 ms for each connection
-            client_name=options.client_name,
+            client_name=client_name,
             **tls,
         )
     except ValueError:
         # The library's text may quote the URL, and with it the password.
-        raise InvalidField(
-            "redis",
-            'must be of the form "redis://user:password@host:6379/0", or "rediss://…" for TLS',
-        ) from None
+        raise InvalidField("redis", URL_FORM) from None
     return client
 
 

@@ -14,12 +14,12 @@ from embedder_service.worker.protocols import Entry, PeerLost
 from embedder_service.worker.settings import load
 from embedder_service.worker.stats import Stats
 from embedder_service.worker.turnstile import Turnstile
+from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import (
     DeadlineExceeded,
     Exhausted,
     ImageUnreadable,
-    InvalidField,
     LookalikeError,
     NotFound,
     Precondition,
@@ -189,5 +189,5 @@ def test_flags_win_over_the_environment() -> None:
     [["--max-attempts", "x"], ["--max-attempts", "0"], ["--claim-idle-s", "1"]],
 )
 def test_wrong_settings_are_told(arguments: list[str]) -> None:
-    with pytest.raises(InvalidField):
+    with pytest.raises(SettingsInvalid, match=arguments[0]):
         load(arguments, {})
