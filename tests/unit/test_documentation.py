@@ -4,16 +4,13 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-import click
 import pytest
 
 from embedder_service.settings import Settings as EmbedderSettings
 from embedder_service.worker.settings import WorkerSettings
-from lookalike_client.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (ROOT / "deploy" / "SETTINGS.md").read_text()
-README = (ROOT / "README.md").read_text()
 PARTS = ("search_service", "embedder_service", "protos/lookalike/serving")
 
 
@@ -48,10 +45,3 @@ def test_every_option_of_the_search_service_is_documented() -> None:
 
     assert options
     assert [option for option in sorted(options) if f"`{option}`" not in SETTINGS] == []
-
-
-def test_every_command_is_documented() -> None:
-    assert isinstance(cli, click.Group)
-    missing = [name for name in sorted(cli.commands) if f"`lookalike {name}" not in README]
-
-    assert missing == []
