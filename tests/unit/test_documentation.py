@@ -3,17 +3,14 @@
 import re
 from pathlib import Path
 
-import click
 import pytest
 
 from deploy import settings_page
 from lookalike.serving.settings.declared import options_of
-from lookalike_client.cli.main import cli
 from search_service.metrics import ShardCollector
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (ROOT / "deploy" / "SETTINGS.md").read_text()
-README = (ROOT / "README.md").read_text()
 PARTS = ("search_service", "embedder_service", "protos/lookalike/serving")
 
 
@@ -60,10 +57,3 @@ def test_a_stale_page_is_noticed() -> None:
     assert settings_page.updated(stale) == SETTINGS
     with pytest.raises(ValueError, match="begin search_service"):
         settings_page.updated(SETTINGS.replace("<!-- begin search_service -->", ""))
-
-
-def test_every_command_is_documented() -> None:
-    assert isinstance(cli, click.Group)
-    missing = [name for name in sorted(cli.commands) if f"`lookalike {name}" not in README]
-
-    assert missing == []
