@@ -8,17 +8,17 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Another package index for torch and torchvision, for their smaller CPU-only builds (README.md).
+# Another package index for torch and torchvision, for their smaller CPU-only builds (docs/getting-started.md).
 TORCH_INDEX ?=
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
 # What `make proto-check` compares the contract with: the last release, else the last commit.
 BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check check bench clean
+.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,embedder,timm,redis-server,demo,dev]'
+	  --editable '.[client,search,embedder,timm,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -48,7 +48,7 @@ test: setup ## Run the tests
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
-check: lint type proto-check unasync-check ## Run every static check
+check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
 lint: setup ## Check style and import directions
 	$(BIN)/ruff check .
@@ -56,7 +56,7 @@ lint: setup ## Check style and import directions
 	$(BIN)/lint-imports
 
 type: setup ## Check types
-	$(BIN)/mypy $(SOURCES) tests
+	$(BIN)/mypy $(SOURCES) deploy tests
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
@@ -81,6 +81,17 @@ unasync: setup ## Make the blocking client from the asyncio one
 
 unasync-check: setup ## Check that the blocking client is what the asyncio one says
 	$(BIN)/python client/unasync.py --check
+
+settings: setup ## Write the tables of deploy/SETTINGS.md from the settings that are declared
+	$(BIN)/python deploy/settings_page.py
+
+settings-check: setup ## Check that deploy/SETTINGS.md says what is declared
+	$(BIN)/python deploy/settings_page.py --check
+
+docs: setup ## Build the documentation into build/docs; a warning is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
+	  --jobs auto --doctree-dir build/doctrees docs build/docs
+	@echo 'build/docs/index.html'
 
 bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 

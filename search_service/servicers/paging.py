@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from lookalike.v1 import collection_pb2
 from lookalike.wire.errors import PageTokenInvalid
 from search_service import limits
-from search_service.shard.field_types import Place
+from search_service.domain.items import Place
 
 T = TypeVar("T")
 
