@@ -63,7 +63,10 @@ napoleon_numpy_docstring = False
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(typing|collections|datetime|pathlib|numpy|grpc|enum|types)\..*"),
-    ("py:class", r"(bool|bytes|dict|float|int|list|object|str|tuple|Path|None|optional)"),
+    (
+        "py:class",
+        r"(bool|bytes|dict|float|int|list|object|str|tuple|Path|None|optional|datetime|F32)",
+    ),
     ("py:exc", r"OSError"),
     ("py:class", r"lookalike\.v1\..*"),  # generated; the contract's pages describe them
 ]
