@@ -29,6 +29,12 @@ def reference(lite0: ModelDefinition, lite0_squares: U8) -> F32:
 
 
 @pytest.fixture(scope="module")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `openvino` keeps its conversion, and nothing else does."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
 def openvino(lite0: ModelDefinition, model_cache: Path) -> Runtime:
     return OpenVinoRuntime(lite0, threads=0, cache_dir=model_cache)
 
@@ -62,14 +68,14 @@ def test_bf16_on_torch_stays_near(
 
 
 def test_bf16_on_openvino_stays_near_or_is_refused(
-    lite0: ModelDefinition, reference: F32, lite0_squares: U8, model_cache: Path
+    lite0: ModelDefinition, reference: F32, lite0_squares: U8, tmp_path: Path
 ) -> None:
     definition = dataclasses.replace(lite0, precision="bf16")
     if "BF16" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(RuntimeUnsupported, match="precision"):
-            OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
+            OpenVinoRuntime(definition, threads=0, cache_dir=tmp_path)
         return
-    runtime = OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
+    runtime = OpenVinoRuntime(definition, threads=0, cache_dir=tmp_path)
     assert least_cosine(runtime, lite0_squares, reference) > 0.995
 
 
