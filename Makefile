@@ -12,13 +12,19 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
-# What `make proto-check` compares the contract with: the last release, else the last commit.
-BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
+# The version that pyproject.toml names, and what is kept of its contract.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+IMAGE := protos/released/lookalike-v$(VERSION).json
+HASH := \#
+# What `make proto-check` compares the contract with: the last release by its tag, or, in a source
+# archive or a clone without tags, by the image of its contract.
+BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
+  && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
 SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean
+.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean release-image
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -69,12 +75,18 @@ proto: setup ## Generate the Python code of the contract
 proto-check: setup ## Check the contract: style, compatibility, generated code up to date
 	$(BIN)/buf lint protos
 	$(BIN)/buf format -d --exit-code protos
-	$(BIN)/buf breaking protos --against '.git#ref=$(BREAKING_AGAINST),subdir=protos'
+	@test -n '$(BREAKING_AGAINST)' || { echo 'no released contract to compare with: protos/released is empty' >&2; exit 1; }
+	$(BIN)/buf breaking protos --against '$(BREAKING_AGAINST)'
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call generate,$$fresh); \
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
 	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
 	done
+
+release-image: setup ## Keep the contract of the version that is about to be released, for proto-check
+	@! git rev-parse --quiet --verify 'refs/tags/v$(VERSION)' >/dev/null 2>&1 \
+	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
+	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
 bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 
