@@ -1,35 +1,31 @@
 """Rules about the source that no linter knows."""
 
 import re
-import subprocess
 from pathlib import Path
 
-import pytest
+from tests.sources import ROOT, source_files
 
-ROOT = Path(__file__).parents[2]
 MOST_LINES = 300
 GENERATED = "protos/lookalike/v1/"
 
 
-def _tracked(*suffixes: str) -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    names = [name for name in listed.stdout.splitlines() if name.endswith(suffixes)]
-    return [ROOT / name for name in names if GENERATED not in name and (ROOT / name).is_file()]
+def _hand_written(*suffixes: str) -> list[Path]:
+    files = source_files(*suffixes)
+    return [path for path in files if GENERATED not in path.relative_to(ROOT).as_posix()]
+
+
+def test_the_source_is_found() -> None:
+    names = {str(path.relative_to(ROOT)) for path in _hand_written(".py")}
+
+    assert {"search_service/__main__.py", "tests/unit/test_house_rules.py"} <= names
+    assert not any(name.startswith((".venv", GENERATED)) for name in names)
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
-        for path in _tracked(".py", ".mjs")
-        if (lines := len(path.read_text().splitlines())) > MOST_LINES
+        for path in _hand_written(".py", ".mjs")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
     }
 
     assert long == {}
@@ -40,17 +36,19 @@ def test_only_settings_read_the_environment() -> None:
     allowed = {"settings.py"}
     found = [
         str(path.relative_to(ROOT))
-        for path in _tracked(".py")
+        for path in _hand_written(".py")
         if path.is_relative_to(ROOT / "search_service")
         or path.is_relative_to(ROOT / "embedder_service")
-        if path.name not in allowed and reads.search(path.read_text())
+        if path.name not in allowed and reads.search(path.read_text(encoding="utf-8"))
     ]
 
     assert found == []
 
 
 def test_there_is_no_drawer_for_odds_and_ends() -> None:
-    names = {path.stem for path in _tracked(".py")} | {path.parent.name for path in _tracked(".py")}
+    names = {path.stem for path in _hand_written(".py")} | {
+        path.parent.name for path in _hand_written(".py")
+    }
 
     assert names.isdisjoint({"utils", "util", "common", "helpers", "misc"})
 
@@ -58,4 +56,4 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
 def test_no_binary_is_committed() -> None:
     suffixes = (".pth", ".npy", ".onnx", ".safetensors", ".jpg", ".jpeg", ".usearch", ".so")
 
-    assert _tracked(*suffixes) == []
+    assert _hand_written(*suffixes) == []
