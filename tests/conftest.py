@@ -9,3 +9,6 @@ import os
 for _name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "no_proxy", "no_grpc_proxy"):
     os.environ.pop(_name, None)
     os.environ.pop(_name.upper(), None)
+# Nor may settings of an operator's shell reach the processes that tests start.
+for _name in [name for name in os.environ if name.startswith("LOOKALIKE_")]:
+    del os.environ[_name]
