@@ -41,7 +41,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,embedder,timm,redis-server,demo,dev]'
+	  --editable '.[client,search,embedder,worker,timm,redis-server,demo,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
