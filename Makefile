@@ -56,10 +56,11 @@ chaos: setup ## Run the long fault-injection tests
 
 check: lint type proto-check ## Run every static check
 
-lint: setup ## Check style and import directions
+lint: setup ## Check style, import directions, and that no code is dead
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 type: setup ## Check types
 	$(BIN)/mypy $(SOURCES) tests

@@ -1,5 +1,6 @@
 """Rules about the source that no linter knows."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -51,6 +52,37 @@ def test_there_is_no_drawer_for_odds_and_ends() -> None:
     }
 
     assert names.isdisjoint({"utils", "util", "common", "helpers", "misc"})
+
+
+def test_no_private_name_of_a_module_is_left_unused() -> None:
+    """`make lint` looks for dead public names; its tool leaves out private constants."""
+    unused = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in _hand_written(".py")
+        for name in sorted(_unused_private_names(path.read_text(encoding="utf-8")))
+    ]
+
+    assert _unused_private_names("_ONE = 1\n_TWO: int = 2\ndef _three(): ...\nprint(_ONE)") == {
+        "_TWO",
+        "_three",
+    }
+    assert unused == []
+
+
+def _unused_private_names(source: str) -> set[str]:
+    tree = ast.parse(source)
+    defined: set[str] = set()
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                defined.add(name)
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                defined.add(name)
+            case ast.Assign(targets=targets):
+                names = (one for target in targets for one in ast.walk(target))
+                defined |= {one.id for one in names if isinstance(one, ast.Name)}
+    private = {name for name in defined if name.startswith("_") and not name.startswith("__")}
+    return {name for name in private if len(re.findall(rf"\b{name}\b", source)) < 2}
 
 
 def test_no_binary_is_committed() -> None:
