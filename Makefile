@@ -24,7 +24,7 @@ BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=
 SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check check bench clean release-image
+.PHONY: help setup demo test chaos lint type format proto proto-check check bench release-check release-image update-deps clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -63,7 +63,7 @@ lint: setup ## Check style, import directions, and that no code is dead
 	$(BIN)/vulture
 
 type: setup ## Check types
-	$(BIN)/mypy $(SOURCES) tests
+	$(BIN)/mypy $(SOURCES) deploy tests
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
@@ -83,6 +83,12 @@ proto-check: setup ## Check the contract: style, compatibility, generated code u
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
 	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
 	done
+
+release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
+	$(BIN)/python deploy/release_check.py
+
+update-deps: setup ## Renew deploy/constraints.txt: the newest versions that pyproject.toml allows
+	$(BIN)/python deploy/update_constraints.py
 
 release-image: setup ## Keep the contract of the version that is about to be released, for proto-check
 	@! git rev-parse --quiet --verify 'refs/tags/v$(VERSION)' >/dev/null 2>&1 \
