@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Another package index for torch and torchvision, for their smaller CPU-only builds (README.md).
+# Another package index for torch and torchvision, for their smaller CPU-only builds (docs/getting-started.md).
 TORCH_INDEX ?=
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
@@ -21,10 +21,11 @@ HASH := \#
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client docs/extensions
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check check bench release-check release-image update-deps clean
+.PHONY: help setup demo test chaos lint type format proto proto-check settings settings-check check docs bench
+.PHONY: release-check release-image update-deps clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -41,7 +42,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,embedder,worker,timm,redis-server,demo,dev]'
+	  --editable '.[client,search,embedder,worker,timm,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -54,7 +55,7 @@ test: setup ## Run the tests
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
-check: lint type proto-check ## Run every static check
+check: lint type proto-check settings-check docs ## Run every static check
 
 lint: setup ## Check style, import directions, and that no code is dead
 	$(BIN)/ruff check .
@@ -83,6 +84,17 @@ proto-check: setup ## Check the contract: style, compatibility, generated code u
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
 	  cmp "$$file" "$$fresh/lookalike/v1/$$(basename $$file)" || { echo 'run make proto' >&2; exit 1; }; \
 	done
+
+settings: setup ## Write the tables of deploy/SETTINGS.md from the settings that are declared
+	$(BIN)/python deploy/settings_page.py
+
+settings-check: setup ## Check that deploy/SETTINGS.md says what is declared
+	$(BIN)/python deploy/settings_page.py --check
+
+docs: setup ## Build the documentation into build/docs; a warning is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
+	  --jobs auto --doctree-dir build/doctrees docs build/docs
+	@echo 'build/docs/index.html'
 
 release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
 	$(BIN)/python deploy/release_check.py

@@ -19,11 +19,12 @@ from embedder_service.embedder import Embedder
 from embedder_service.models.definition import ModelError
 from embedder_service.runtimes.protocol import RuntimeUnsupported
 from embedder_service.servicer import EmbedderServicer
-from embedder_service.settings import Settings, SettingsError, load
+from embedder_service.settings import PROCESS, Settings, load
 from embedder_service.wiring import build_embedder, server_options
 from lookalike.serving import metrics
 from lookalike.serving.logs import configure
 from lookalike.serving.server import Server
+from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
 
@@ -40,17 +41,18 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM; 2 for settings that cannot be used here, 1 for a failed start."""
     try:
         settings = load(arguments)
-    except SettingsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    except SettingsInvalid as error:
+        return refuse(PROCESS, error)
     configure(settings.log_level, json=settings.log_json)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     heap.bound_arenas()
     try:
         asyncio.run(_serve(settings))
-    except (ModelError, RuntimeUnsupported, OSError) as error:
+    except (SettingsInvalid, RuntimeUnsupported) as error:
+        return refuse(PROCESS, error)
+    except (ModelError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2 if isinstance(error, RuntimeUnsupported) else 1
+        return 1
     return 0
 
 
@@ -62,11 +64,11 @@ async def _serve(settings: Settings) -> None:
     server = Server(server_options(settings), [SERVICE], metrics.CallMetrics(registry))
     servicer = EmbedderServicer(embedder, max_stream_in_flight=settings.max_stream_in_flight)
     embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(servicer, server.grpc)
-    port = await server.start()
     endpoint = None
-    if settings.metrics_port >= 0:
-        endpoint = metrics.serve(registry, settings.host, settings.metrics_port)
+    if settings.metrics_port is not None:
+        endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
     try:
+        port = await server.start()
         if await _started(embedder, stop):
             # What is loaded by now stays: collections need not look through it again and again.
             gc.collect()
@@ -86,7 +88,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _started(embedder: Embedder, stop: asyncio.Event) -> bool:
-    """Start `embedder`; give up, returning False, when told to stop meanwhile."""
+    """Start `embedder`; give up, returning False, when asked to stop meanwhile."""
     starting = asyncio.create_task(embedder.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -55,7 +55,7 @@ class Batcher:
         observer: BatchObserver,
         memory_used: Callable[[], int],
     ) -> None:
-        """`memory_used` returns the bytes that the process holds on the device."""
+        """`memory_used` returns the bytes that the process uses on the device."""
         self._load = load
         self._options = options
         self._observer = observer
@@ -151,7 +151,7 @@ class Batcher:
         self._replace(runner)
 
     def _replace(self, runner: Runner) -> None:
-        """Take a runner that failed out of service, once, and tell everybody who waits."""
+        """Take a runner that failed out of service, once, and fail all that waits."""
         if self._runner is not runner or self._closed:
             return
         self._runner = None

@@ -35,7 +35,7 @@ class Embedder:
             await starting
 
     async def close(self) -> None:
-        """Resolve what waits, end the processes, let go of the devices."""
+        """Resolve what waits, end the processes, free the devices."""
         await asyncio.gather(*(encoder.close() for encoder in self.encoders))
         await self._pool.close()
 
@@ -73,5 +73,5 @@ class Embedder:
 
 
 def _short(model: str) -> str:
-    """Return a name as it is, a fingerprint cut to what tells it from others."""
+    """Return a name as it is, a fingerprint cut to its first digits."""
     return model if len(model) <= _LONGEST_NAME else f"{model[:12]}…"

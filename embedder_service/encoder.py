@@ -83,7 +83,7 @@ class Encoder:
         self._ahead = {lane: asyncio.Semaphore(places) for lane in Lane}
 
     async def close(self) -> None:
-        """Resolve what waits and let go of the device."""
+        """Resolve what waits and free the device."""
         await self._batcher.close()
 
     @property

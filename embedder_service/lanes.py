@@ -1,4 +1,4 @@
-"""The two lanes: a bounded queue that serves queries first and starves nobody."""
+"""The two lanes: a bounded queue that serves queries first and starves neither lane."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class DecodeMetrics:
         """Count one failure."""
         self._failures.labels(cause).inc()
 
-    def worker_restarted(self) -> None:
+    def process_restarted(self) -> None:
         """Count one replaced process."""
         self._restarts.inc()
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from embedder_service.admission import AdmissionOptions
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodePool, PoolOptions
-from embedder_service.decode.worker import WorkerOptions
+from embedder_service.decode.process import ProcessOptions
 from embedder_service.embedder import Embedder
 from embedder_service.encoder import Encoder
 from embedder_service.metrics import DecodeMetrics, EncoderMetrics
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
 from embedder_service.runtimes.protocol import Runtime
-from embedder_service.settings import Settings, cache_path
+from embedder_service.settings import Settings
 from embedder_service.trials import BatcherOptions
 from lookalike.serving.server import ServerOptions
-from lookalike.wire.channel import TlsFiles
 
 _MIB = 1 << 20
 
@@ -40,8 +39,8 @@ def build_embedder(
     metrics = EncoderMetrics(registry)
     device = resolve_device(settings.device)
     encoders = []
-    for text in settings.models.split(","):
-        definition = spec.define(spec.parse(text), settings.precision)
+    for text in settings.models:
+        definition = define(spec.parse(text), settings.precision)
         observer = metrics.of(definition.name, on_health)
         encoders.append(
             Encoder(
@@ -79,7 +78,7 @@ def pool_options(settings: Settings) -> PoolOptions:
     # Half of the budget is divided among the processes for good, so that usual
     # pictures need no leave; large ones share the other half.
     free_pixels = min(settings.max_image_pixels, settings.max_pixels_in_flight // (2 * processes))
-    worker = WorkerOptions(
+    process = ProcessOptions(
         limits=image_limits(settings),
         memory_bytes=settings.decode_memory_mib * _MIB,
         timeout_ms=settings.decode_timeout_ms,
@@ -90,24 +89,17 @@ def pool_options(settings: Settings) -> PoolOptions:
         processes=processes,
         max_pixels_in_flight=settings.max_pixels_in_flight,
         thumbnail_side_px=settings.thumbnail_side_px,
-        worker=worker,
+        process=process,
     )
 
 
 def server_options(settings: Settings) -> ServerOptions:
     """Return how to serve."""
-    tls = None
-    if settings.tls_certificate:
-        tls = TlsFiles(
-            ca=Path(settings.tls_client_ca) if settings.tls_client_ca else None,
-            certificate=Path(settings.tls_certificate),
-            key=Path(settings.tls_key),
-        )
     return ServerOptions(
         host=settings.host,
         port=settings.port,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
-        tls=tls,
+        tls=settings.tls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )
@@ -120,7 +112,7 @@ def _loader(definition: ModelDefinition, device: str, settings: Settings) -> Cal
             device,
             threads=settings.cpu_threads,
             max_batch_images=settings.max_batch_images,
-            cache_dir=cache_path(settings),
+            cache_dir=settings.cache_dir,
         )
 
     return load

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from lookalike.serving import logs, metrics, signals
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
+from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
     collection_pb2_grpc,
     ingest_pb2_grpc,
@@ -27,31 +28,29 @@ from lookalike.v1 import (
 )
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
-from search_service import settings as settings_module
-from search_service.catalog import Catalog
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.data_lock import DataDirectoryInUse
+from search_service.catalog.names import NamesDamaged
+from search_service.catalog.shards import Shards
 from search_service.compiled.warm import warm_up
-from search_service.data_lock import DataDirectoryInUse
+from search_service.domain.collection import ShardStats
 from search_service.embedders import Embedders
 from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
-from search_service.names import NamesDamaged
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers import collections, ingest, search, snapshots
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
-from search_service.settings import Settings, SettingsInvalid
+from search_service.settings import PROCESS, Settings, load
 from search_service.shard.options import ShardOptions
-from search_service.shard.types import ShardStats
-from search_service.shards import Shards
 from search_service.snapshots.library import Snapshots
 
 _log = logging.getLogger("search_service")
 
-_EXIT_SETTINGS = 2
 _EXIT_STORE_FAILED = 3
 # How long a thread may keep the interpreter while others wait for it. The default of
 # 5 ms is what a search may lose whenever it comes back from an index call to a busy loop.
@@ -63,20 +62,21 @@ _FATAL_DELAY_S = 0.2
 def main() -> int:
     """Run the service; return the exit code."""
     try:
-        settings = settings_module.load(sys.argv[1:])
+        settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
         settings.data.mkdir(parents=True, exist_ok=True)
-    except (SettingsInvalid, ValueError) as error:
-        return _refuse(str(error))
+    except SettingsInvalid as error:
+        return refuse(PROCESS, error)
     except OSError as error:
-        return _refuse(f"the data directory cannot be used: {error}")
+        why = f"--data: the data directory cannot be used: {error.strerror}"
+        return refuse(PROCESS, SettingsInvalid(why))
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    # A shard shares its scans among threads of its own (search_service/shard/lanes.py).
+    # A shard shares its scans among threads of its own (search_service/shard/search/scan_pool.py).
     threadpool_limits(limits=1, user_api="blas")
     try:
         asyncio.run(_serve(settings))
-    except (DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:
-        return _refuse(str(error))
+    except (SettingsInvalid, DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:
+        return refuse(PROCESS, error)
     return 0
 
 
@@ -126,7 +126,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         )
         if settings.metrics_port is not None:
             registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
-            endpoint = metrics.serve(registry, settings.host, settings.metrics_port)
+            endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
             _log.info("metrics", extra={"port": endpoint.port})
         port = await server.start()
@@ -221,11 +221,6 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-def _refuse(message: str) -> int:
-    print(f"search_service: {message}", file=sys.stderr)  # noqa: T201 - before there is a log
-    return _EXIT_SETTINGS
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from lookalike.wire.status import from_rpc_error
-from lookalike.wire.vectors import F32
+from search_service.domain.arrays import F32
 
 _log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class Embedders:
     def _check_configured(self, otherwise: str = "") -> None:
         if not self._peers:
             raise Unavailable(
-                "the search service knows no embedder; start it with --embedder HOST:PORT"
+                "the search service knows no embedder; start it with --embedders HOST:PORT"
                 + otherwise,
                 reason=Reason.EMBEDDER_UNAVAILABLE,
             )

@@ -10,7 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from lookalike.wire.errors import LookalikeError
-from search_service.shard.types import PlanKind, QueryOutcome, ShardStats
+from search_service.domain.collection import ShardStats
+from search_service.domain.queries import PlanKind, QueryOutcome
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _GATHERED = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -1,9 +1,10 @@
 """What `fast`, `balanced` and `accurate` mean, with all values filled in.
 
 `make bench-search ONLY=10` measures them beside the other forms of a graph: recall
-after exact re-ranking, bytes an item, time a query, time to build; README.md states
-what it printed. All presets use i8 over half the dimension, rotated (`encoder.py`):
-the recall and the reachability of bf16 at half the bytes and about half the time.
+after exact re-ranking, bytes an item, time a query, time to build;
+docs/guide/models.md states what it printed. All presets use i8 over half the
+dimension, rotated (`encoder.py`): the recall and the reachability of bf16 at half the
+bytes and about half the time.
 
 More links and a larger expansion at build cost time once; a larger expansion at
 search costs it with each query, and cannot make up for a poor graph.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_service.shard.types import Dtype, IndexSettings, Preset
+from search_service.domain.collection import Dtype, IndexSettings, Preset
 
 
 @dataclass(frozen=True, slots=True)

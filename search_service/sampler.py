@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lookalike.wire.errors import LookalikeError
-from search_service.collection import Collection
+from search_service.catalog.collection import Collection
+from search_service.domain.items import Fields
+from search_service.domain.queries import Hit, PlanKind, QueryOutcome, QueryPlan, QueryRequest
 from search_service.metrics import SearchMetrics
-from search_service.shard.types import Fields, Hit, Plan, PlanKind, QueryOutcome, QueryRequest
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class _Sample:
     collection: Collection
     request: QueryRequest
     hits: Sequence[Hit]
-    plan: Plan
+    plan: QueryPlan
     taken_s: float
 
 
@@ -109,7 +110,7 @@ def recall_of(found: Sequence[Hit], exact: Sequence[Hit]) -> float:
     return min(1.0, good / len(exact))
 
 
-def selectivity_of(plan: Plan, *, filtered: bool) -> str:
+def selectivity_of(plan: QueryPlan, *, filtered: bool) -> str:
     """Return the class of the share of items that meets the filter."""
     if not filtered or not plan.items:
         return "none"

@@ -57,7 +57,7 @@ class Line:
         return unpack(body)
 
     def close(self) -> None:
-        """Stop reading; whoever waits is told that the process is gone."""
+        """Stop reading; a receiver that waits gets EOFError."""
         self._loop.remove_reader(self._connection)
         self._connection.close()
         self._arrived.append(b"")

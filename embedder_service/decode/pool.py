@@ -11,7 +11,7 @@ from typing import Protocol
 
 from embedder_service.decode.exchange import Task
 from embedder_service.decode.facts import ImageFacts
-from embedder_service.decode.worker import PixelLease, Worker, WorkerDied, WorkerOptions
+from embedder_service.decode.process import DecodeProcess, PixelLease, ProcessDied, ProcessOptions
 from embedder_service.lanes import Lane, Lanes, Ticket
 from embedder_service.preprocess import U8, Preprocess
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
@@ -53,7 +53,7 @@ class DecodeObserver(Protocol):
     def decode_failed(self, cause: str) -> None:
         """One image failed: a reason in lower case, or timeout, crash, memory."""
 
-    def worker_restarted(self) -> None:
+    def process_restarted(self) -> None:
         """A process was replaced."""
 
 
@@ -72,7 +72,7 @@ class PoolOptions:
     processes: int
     max_pixels_in_flight: int
     thumbnail_side_px: int
-    worker: WorkerOptions
+    process: ProcessOptions
 
 
 class DecodePool:
@@ -83,10 +83,10 @@ class DecodePool:
         self._observer = observer
         self._lanes: Lanes[DecodeJob, Decoded] = Lanes()
         self._budget = PixelBudget(
-            options.max_pixels_in_flight - options.processes * options.worker.free_pixels
+            options.max_pixels_in_flight - options.processes * options.process.free_pixels
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._workers: list[Worker] = []
+        self._processes: list[DecodeProcess] = []
         self._closed = False
 
     async def start(self) -> None:
@@ -96,21 +96,21 @@ class DecodePool:
             OSError: one cannot be started.
         """
         lease: PixelLease = self._budget.lease
-        self._workers = [
-            Worker(self._options.worker, lease) for _ in range(self._options.processes)
+        self._processes = [
+            DecodeProcess(self._options.process, lease) for _ in range(self._options.processes)
         ]
-        await asyncio.gather(*(worker.start() for worker in self._workers))
-        self._tasks = [asyncio.create_task(self._serve(worker)) for worker in self._workers]
+        await asyncio.gather(*(process.start() for process in self._processes))
+        self._tasks = [asyncio.create_task(self._serve(process)) for process in self._processes]
 
     @property
     def processes(self) -> int:
-        """How many processes the pool holds."""
+        """How many processes the pool has."""
         return self._options.processes
 
     @property
     def process_ids(self) -> list[int]:
         """The ids of the processes that are running."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
+        return [process.pid for process in self._processes if process.pid is not None]
 
     def depth(self, lane: Lane) -> int:
         """Return how many images wait for a process."""
@@ -138,28 +138,28 @@ class DecodePool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for ticket in self._lanes.drain():
             ticket.fail(_closing())
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        await asyncio.gather(*(process.stop() for process in self._processes))
 
-    async def _serve(self, worker: Worker) -> None:
+    async def _serve(self, process: DecodeProcess) -> None:
         while True:
             await self._lanes.wait()
             for ticket in self._lanes.take(1):
-                await self._run(worker, ticket)
+                await self._run(process, ticket)
 
-    async def _run(self, worker: Worker, ticket: Ticket[DecodeJob, Decoded]) -> None:
+    async def _run(self, process: DecodeProcess, ticket: Ticket[DecodeJob, Decoded]) -> None:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         job = ticket.work
         facts: asyncio.Future[ImageFacts] = loop.create_future()
         try:
-            pixels = await worker.pixels(self._task_for(job), job.source.data)
+            pixels = await process.pixels(self._task_for(job), job.source.data)
             ticket.resolve(Decoded(pixels, facts))
-            facts.set_result(await worker.facts(len(job.source.data)))
-        except WorkerDied as error:
+            facts.set_result(await process.facts(len(job.source.data)))
+        except ProcessDied as error:
             _settle(ticket, facts, error.image_error)
             self._observer.decode_failed(error.cause)
             _log.warning("a decode process ended", extra={"cause": error.cause})
-            await self._restart(worker)
+            await self._restart(process)
         except LookalikeError as error:
             _settle(ticket, facts, error)
             self._observer.decode_failed(error.reason.name.lower())
@@ -169,12 +169,12 @@ class DecodePool:
         else:
             self._observer.decoded(loop.time() - started_s)
 
-    async def _restart(self, worker: Worker) -> None:
-        self._observer.worker_restarted()
+    async def _restart(self, process: DecodeProcess) -> None:
+        self._observer.process_restarted()
         while True:
-            await worker.stop()
+            await process.stop()
             try:
-                await worker.start()
+                await process.start()
             except OSError:
                 _log.exception("cannot start a decode process")
                 await asyncio.sleep(_RESTART_DELAY_S)
@@ -191,7 +191,7 @@ class DecodePool:
             crop_fraction=preprocess.crop_fraction,
             resize_filter=preprocess.resize_filter,
             thumbnail_side_px=self._options.thumbnail_side_px,
-            time_ms=self._options.worker.timeout_ms,
+            time_ms=self._options.process.timeout_ms,
         )
 
 
@@ -221,7 +221,7 @@ class PixelBudget:
 def _settle(
     ticket: Ticket[DecodeJob, Decoded], facts: asyncio.Future[ImageFacts], error: LookalikeError
 ) -> None:
-    """Give `error` to whoever waits: for the pixels, or already for the facts."""
+    """Fail the pixels, if they are not there yet, and the facts with `error`."""
     ticket.fail(error)
     facts.set_exception(error)
     facts.exception()  # its caller may have left, which is no fault

@@ -17,7 +17,6 @@ from embedder_service.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import nn
 
-PRECISIONS = ("f32", "bf16")
 POOLINGS = ("avg", "max", "gem")
 
 

@@ -79,6 +79,7 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = nn.Conv2d(channels, FEATURE_CHANNELS, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(FEATURE_CHANNELS, eps=BN_EPS)
+        # Not run: the weight files hold it, and loading is strict.
         self._fc = nn.Linear(FEATURE_CHANNELS, CLASSES)
         self._act = nn.ReLU6(inplace=True)
 
@@ -89,11 +90,6 @@ class EfficientNetLite(nn.Module):
             x = block(x)
         features: Tensor = self._act(self._bn1(self._conv_head(x)))
         return features
-
-    def classify(self, x: Tensor) -> Tensor:
-        """Return ImageNet logits [B, 1000]: what proves that weights are loaded."""
-        logits: Tensor = self._fc(self.forward(x).mean(dim=(2, 3)))
-        return logits
 
 
 class _MBConv(nn.Module):

@@ -21,8 +21,6 @@ from embedder_service.models.network import EmbeddingNetwork
 from embedder_service.models.spec import ModelSpec
 from embedder_service.preprocess import FILTERS, Preprocess
 
-_DEFAULT_CROP_FRACTION = 0.875
-
 
 def define_library_model(spec: ModelSpec, precision: str) -> ModelDefinition:
     """Return the definition of a library model.

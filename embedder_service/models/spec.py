@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedder_service.models import lite
-from embedder_service.models.definition import POOLINGS, ModelDefinition, ModelError
+from embedder_service.models.definition import POOLINGS, ModelError
 
 LIBRARIES = ("torchvision", "timm")
 
@@ -62,16 +62,3 @@ def parse(text: str) -> ModelSpec:
     elif weights:
         raise ModelError(f"model {text!r}: {architecture} comes with its own weights")
     return ModelSpec(library, architecture, pooling or "avg", Path(weights) if weights else None)
-
-
-def define(spec: ModelSpec, precision: str) -> ModelDefinition:
-    """Return the definition of `spec`; weights are read but not yet loaded.
-
-    Raises:
-        ModelError: it cannot be served, and what to change.
-    """
-    if not spec.library:
-        return lite.define(spec.architecture, spec.text, pooling=spec.pooling, precision=precision)
-    from embedder_service.models.library import define_library_model
-
-    return define_library_model(spec, precision)

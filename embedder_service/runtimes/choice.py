@@ -50,7 +50,7 @@ def load_runtime(
 
 
 def memory_used_bytes(device: str) -> int:
-    """Return what this process holds of the memory of a resolved `device`."""
+    """Return the bytes that this process uses of the memory of a resolved `device`."""
     if device == "torch-cuda":
         import torch
 

@@ -17,6 +17,7 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition, ModelError
 
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """Convert the model of a spec, at a precision, into a file."""
     text, precision, file = arguments
     try:
-        definition = spec.define(spec.parse(text), precision)
+        definition = define(spec.parse(text), precision)
         convert(definition, file)
     except ModelError as error:
         sys.stderr.write(f"{error}\n")

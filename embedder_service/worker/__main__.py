@@ -6,33 +6,35 @@ import asyncio
 import json
 import logging
 import sys
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from embedder_service.worker.core import Worker
-from embedder_service.worker.links import EmbedLink, StoreLink
+from embedder_service.worker.clients import EmbedderClient, SearchClient
 from embedder_service.worker.metrics import WorkerMetrics
-from embedder_service.worker.redis_queue import RedisQueue, connect
-from embedder_service.worker.settings import WorkerSettings, load
+from embedder_service.worker.redis_queue import RedisQueue
+from embedder_service.worker.settings import PROCESS, WorkerSettings, load
 from embedder_service.worker.stats import Stats
+from embedder_service.worker.worker import Worker
 from lookalike.serving import logs, metrics
+from lookalike.serving.queue.connection import connect
+from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
-from lookalike.wire.channel import ChannelOptions, TlsFiles, aio_channel
-from lookalike.wire.errors import LookalikeError
+from lookalike.wire.channel import ChannelOptions, aio_channel
+from lookalike.wire.errors import InvalidField, LookalikeError
 
 _log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; return the exit code."""
+    """Run until SIGTERM or SIGINT; 2 for settings that cannot be used, 1 for another failure."""
     try:
         settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
         return asyncio.run(_run(settings))
-    except (LookalikeError, ValueError, OSError) as error:
-        where = f"{error.field}: " if isinstance(error, LookalikeError) and error.field else ""
-        sys.stderr.write(f"cannot run the worker: {where}{error}\n")
+    except (SettingsInvalid, InvalidField) as error:
+        return refuse(PROCESS, error)
+    except (LookalikeError, OSError) as error:
+        sys.stderr.write(f"cannot run the worker: {error}\n")
         return 1
 
 
@@ -40,18 +42,18 @@ async def _run(settings: WorkerSettings) -> int:
     stop = stop_event()
     registry = CollectorRegistry()
     endpoint = None
-    if settings.metrics_port >= 0:
+    if settings.metrics_port is not None:
         endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
-    options = ChannelOptions(tls=_tls(settings))
-    queue = RedisQueue(connect(settings), settings)
+    options = ChannelOptions(tls=settings.tls)
+    queue = RedisQueue(connect(settings, "lookalike-worker"), settings)
     embedder_channel = aio_channel(settings.embedder, options)
     search_channel = aio_channel(settings.search, options)
-    embedder = EmbedLink(embedder_channel, settings.embed_timeout_s)
-    store = StoreLink(search_channel, settings.store_timeout_s)
+    embedder = EmbedderClient(embedder_channel, settings.embed_timeout_s)
+    index = SearchClient(search_channel, settings.store_timeout_s)
     try:
         embedder.start()
-        store.start()
-        serving = asyncio.create_task(_wait_serving(queue, embedder, store, settings))
+        index.start()
+        serving = asyncio.create_task(_wait_serving(queue, embedder, index, settings))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -60,14 +62,14 @@ async def _run(settings: WorkerSettings) -> int:
             await asyncio.gather(serving, return_exceptions=True)
             return 0
         serving.result()
-        worker = Worker(queue, embedder, store, settings, Stats(), WorkerMetrics(registry))
+        worker = Worker(queue, embedder, index, settings, Stats(), WorkerMetrics(registry))
         _say_serving(settings, endpoint.port if endpoint else None)
         await worker.run(stop)
         _log.info("stopped")
         return 0
     finally:
         await embedder.close()
-        await store.close()
+        await index.close()
         await queue.close()
         await embedder_channel.close()
         await search_channel.close()
@@ -76,7 +78,7 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 async def _wait_serving(
-    queue: RedisQueue, embedder: EmbedLink, store: StoreLink, settings: WorkerSettings
+    queue: RedisQueue, embedder: EmbedderClient, index: SearchClient, settings: WorkerSettings
 ) -> None:
     """Wait for all three; a queue that does not suit is final, one that is away is
     waited for.
@@ -86,7 +88,7 @@ async def _wait_serving(
     """
     await queue.wait_for_server(settings.startup_wait_s)
     await embedder.wait_ready()
-    await store.wait_ready()
+    await index.wait_ready()
 
 
 def _say_serving(settings: WorkerSettings, metrics_port: int | None) -> None:
@@ -95,14 +97,6 @@ def _say_serving(settings: WorkerSettings, metrics_port: int | None) -> None:
         event["metrics_port"] = metrics_port
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-
-
-def _tls(settings: WorkerSettings) -> TlsFiles | None:
-    names = (settings.tls_ca_file, settings.tls_certificate_file, settings.tls_key_file)
-    if not any(names):
-        return None
-    ca, certificate, key = (Path(name) if name else None for name in names)
-    return TlsFiles(ca=ca, certificate=certificate, key=key)
 
 
 if __name__ == "__main__":

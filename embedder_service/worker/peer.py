@@ -22,7 +22,7 @@ class Peer:
     """The health of one service behind a channel.
 
     The watch is left as soon as the service says that it stops: a server waits
-    for its open calls, and ours shall not be what it waits for.
+    for its open calls, and must not wait for ours.
     """
 
     def __init__(self, channel: grpc.aio.Channel, service: str, name: str) -> None:

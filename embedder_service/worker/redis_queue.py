@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from embedder_service.worker import scripts
-from embedder_service.worker.ports import Claimed, Ended, Entry
-from lookalike.wire import queue
-from lookalike.wire.errors import InvalidField, Reason, Unavailable
+from embedder_service.worker.protocols import Claimed, Ended, Entry
+from lookalike.serving.queue import connection, scripts
+from lookalike.serving.queue.entries import EntryDamaged, counted_bytes, decode
+from lookalike.serving.queue.keys import GROUP, QueueKeys
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from embedder_service.worker.settings import WorkerSettings
 
 _log = logging.getLogger(__name__)
@@ -28,51 +26,18 @@ _log = logging.getLogger(__name__)
 _Rows: TypeAlias = list[tuple[bytes, dict[bytes, bytes] | None]]
 
 # How long a read waits for an entry: it wakes when one comes, so that this only
-# bounds how long an idle worker takes to notice that it shall stop.
+# bounds how long an idle worker takes to notice that it must stop.
 _BLOCK_MS = 500
 
 
-def connect(settings: WorkerSettings) -> Redis:
-    """Return a client; connects lazily, and again whenever the server was away.
-
-    Raises:
-        InvalidField: the URL is none.
-    """
-    tls: dict[str, Any] = {}
-    if settings.redis.startswith("rediss:"):
-        files = {
-            "ssl_ca_certs": settings.redis_ca_file,
-            "ssl_certfile": settings.redis_certificate_file,
-            "ssl_keyfile": settings.redis_key_file,
-        }
-        tls = {name: value for name, value in files.items() if value}
-    try:
-        client: Redis = Redis.from_url(
-            settings.redis,
-            protocol=2,
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_read_size=256 * 1024,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,  # looking its own version up takes 8 ms for each connection
-            client_name="lookalike-worker",
-            **tls,
-        )
-    except ValueError:
-        # The library's text may quote the URL, and with it the password.
-        raise InvalidField("redis", queue.URL_FORM) from None
-    return client
-
-
 class RedisQueue:
-    """`embedder_service.worker.ports.Queue` for consumer `settings.name`."""
+    """`embedder_service.worker.protocols.Queue` for consumer `settings.name`."""
 
     def __init__(self, client: Redis, settings: WorkerSettings) -> None:
         self._client = client
         self._settings = settings
         self._name = settings.name
-        self._keys = queue.QueueKeys(settings.key_prefix)
+        self._keys = QueueKeys(settings.key_prefix)
         self._send: Callable[..., Awaitable[Any]] = client.execute_command
 
     async def wait_for_server(self, wait_s: float) -> None:
@@ -81,18 +46,8 @@ class RedisQueue:
         Raises:
             Unavailable: it cannot be reached in time, is too old, or evicts keys.
         """
-        deadline_s = time.monotonic() + wait_s
-        while True:
-            try:
-                with _queue_errors():
-                    info = await self._client.info()
-                    await self._ensure_group()
-                break
-            except Unavailable:
-                if time.monotonic() >= deadline_s:
-                    raise
-            await asyncio.sleep(0.1)
-        queue.check_server(info)
+        if await connection.reach(self._client, self._keys.stream, wait_s) is None:
+            raise _away()
 
     async def read_new(self, count: int) -> list[Entry]:
         """See `Queue.read_new`."""
@@ -111,7 +66,7 @@ class RedisQueue:
         with _queue_errors():
             while len(entries) < count:
                 cursor, rows, gone = await self._send(
-                    "XAUTOCLAIM", self._keys.stream, queue.GROUP, self._name, idle_ms, cursor,
+                    "XAUTOCLAIM", self._keys.stream, GROUP, self._name, idle_ms, cursor,
                     "COUNT", count - len(entries),
                 )  # fmt: skip
                 entries += [_entry(entry_id, fields) for entry_id, fields in rows if fields]
@@ -126,7 +81,7 @@ class RedisQueue:
             return int(
                 await self._send(
                     "EVAL", scripts.BEGIN_ATTEMPT, 2, self._keys.stream, self._keys.attempts,
-                    queue.GROUP, self._name, entry_id,
+                    GROUP, self._name, entry_id,
                 )
             )  # fmt: skip
 
@@ -153,24 +108,24 @@ class RedisQueue:
         with _queue_errors():
             await self._send(
                 "EVAL", scripts.BEAT, 2, self._keys.stream, self._keys.worker(self._name),
-                queue.GROUP, self._name, ttl_ms, len(flat), *flat, *held,
+                GROUP, self._name, ttl_ms, len(flat), *flat, *held,
             )  # fmt: skip
 
     async def drop_dead_consumers(self) -> None:
-        """Remove names from the group that show no sign of life and hold nothing.
+        """Remove names from the group that show no sign of life and have nothing in hand.
 
         Raises:
             Unavailable: the queue cannot be reached.
         """
         idle_ms = int(self._settings.claim_idle_s * 1000)
         with _queue_errors():
-            for consumer in await self._client.xinfo_consumers(self._keys.stream, queue.GROUP):
+            for consumer in await self._client.xinfo_consumers(self._keys.stream, GROUP):
                 name = consumer["name"].decode()
                 if name == self._name or consumer["pending"] or consumer["idle"] < idle_ms:
                     continue
                 await self._send(
                     "EVAL", scripts.DROP_CONSUMER, 2, self._keys.stream, self._keys.worker(name),
-                    queue.GROUP, name,
+                    GROUP, name,
                 )  # fmt: skip
 
     async def release(self, entry_ids: Sequence[str]) -> None:
@@ -180,7 +135,7 @@ class RedisQueue:
             if entry_ids:
                 await self._client.xclaim(
                     self._keys.stream,
-                    queue.GROUP,
+                    GROUP,
                     self._name,
                     0,
                     list(entry_ids),
@@ -198,13 +153,14 @@ class RedisQueue:
         with _queue_errors():
             try:
                 answer = await self._send(
-                    "XREADGROUP", "GROUP", queue.GROUP, self._name, "COUNT", count, *wait,
+                    "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *wait,
                     "STREAMS", self._keys.stream, after,
                 )  # fmt: skip
             except ResponseError as error:
                 if not str(error).startswith("NOGROUP"):
                     raise
-                await self._ensure_group()  # the server came back empty
+                # The server came back empty.
+                await connection.ensure_group(self._client, self._keys.stream)
                 return []
         rows: _Rows = answer[0][1] if answer else []
         return [_entry(entry_id, fields) for entry_id, fields in rows]
@@ -220,13 +176,6 @@ class RedisQueue:
             replace(entry, attempts=int(count or 0))
             for entry, count in zip(entries, counts, strict=True)
         ]
-
-    async def _ensure_group(self) -> None:
-        try:
-            await self._client.xgroup_create(self._keys.stream, queue.GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
 
     def _end_keys(self, one: Ended) -> list[str]:
         keys, mutation = self._keys, one.entry.mutation
@@ -244,7 +193,7 @@ class RedisQueue:
         mutation = one.entry.mutation
         has_job = mutation is not None and bool(mutation.job_id)
         return [
-            queue.GROUP,
+            GROUP,
             one.entry.entry_id,
             one.entry.counted_bytes,
             mutation.version if mutation else 0,
@@ -277,20 +226,23 @@ class RedisQueue:
 def _entry(entry_id: bytes, fields: Mapping[bytes, bytes] | None) -> Entry:
     fields = fields or {}
     try:
-        mutation = queue.decode(fields)
-    except queue.EntryDamaged:
+        mutation = decode(fields)
+    except EntryDamaged:
         _log.error("unreadable queue entry", extra={"entry": entry_id.decode()})
         mutation = None
-    return Entry(entry_id.decode(), queue.counted_bytes(fields), mutation)
+    return Entry(entry_id.decode(), counted_bytes(fields), mutation)
 
 
 @contextlib.contextmanager
 def _queue_errors() -> Iterator[None]:
+    """Turn failures into Unavailable: a worker waits for a full server to drain as
+    it waits for one that is away."""
     try:
-        yield
-    except (RedisError, OSError) as error:
-        if isinstance(error, ResponseError):
-            _log.error("the queue's server refused", extra={"answer": str(error)[:200]})
-        raise Unavailable(
-            "the ingestion queue cannot be reached", reason=Reason.QUEUE_UNAVAILABLE
-        ) from error
+        with connection.queue_errors():
+            yield
+    except Exhausted as error:
+        raise _away() from error
+
+
+def _away() -> Unavailable:
+    return Unavailable("the ingestion queue cannot be reached", reason=Reason.QUEUE_UNAVAILABLE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from search_service.compiled.arrays import I64
 from search_service.compiled.jit import inlined
+from search_service.domain.arrays import I64
 
 
 @inlined

@@ -13,10 +13,10 @@ import numkong
 import numpy as np
 import numpy.typing as npt
 
-from search_service.compiled.arrays import F32, F64, I8, I32, U8
 from search_service.compiled.intrinsics import call_metric
 from search_service.compiled.jit import inlined
-from search_service.shard.types import Dtype
+from search_service.domain.arrays import F32, F64, I8, I32, U8
+from search_service.domain.collection import Dtype
 
 # What a kernel leaves: a squared distance as uint32 (of int8), float32 (of float16 and
 # bfloat16) or float64 (of float32); an inner product as float32 or float64. NumKong

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from search_service.compiled.arrays import F32, I64
 from search_service.compiled.intrinsics import call_metric, prefetch
 from search_service.compiled.jit import compiled, inlined
+from search_service.domain.arrays import F32, I64
 
 # Of a row of 2 KiB the processor asks for the rest itself, once it sees the direction.
 _FIRST_BYTES = 512

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search_service.compiled.arrays import I32, I64, U8, aligned
+from search_service.compiled.addresses import aligned
 from search_service.compiled.jit import compiled
 from search_service.compiled.walk import Links
+from search_service.domain.arrays import I32, I64, U8
 
 _MAGIC = b"usearch\x02\x00\x1a\x00"  # major, minor: 2.26
 _HEAD_BYTES = 64

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search_service.compiled.arrays import F32, F64, I32, I64, Flags
 from search_service.compiled.heap import push, sink
 from search_service.compiled.intrinsics import prefetch
 from search_service.compiled.jit import compiled, inlined
 from search_service.compiled.metric import Metric, rank_of
+from search_service.domain.arrays import F32, F64, I32, I64, Flags
 
 # Vectors asked for ahead of the one that is compared; fewer come late, and more than
 # the processor keeps track of wait for each other.

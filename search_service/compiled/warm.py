@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search_service.compiled.arrays import address_of
+from search_service.compiled.addresses import address_of
 from search_service.compiled.jit import forget_kept
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
-from search_service.shard.types import Dtype
+from search_service.domain.collection import Dtype
 
 # A loop whose result cannot be kept is there all the same when it is called again, so
 # each of them may fail once.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-Ordinals: TypeAlias = NDArray[np.uint32]
+from search_service.domain.arrays import U32
 
 
 def bitmap_of(ordinals: NDArray[Any]) -> BitMap:
@@ -23,6 +23,6 @@ def bitmap_of(ordinals: NDArray[Any]) -> BitMap:
     return BitMap(array("I", np.sort(ordinals).astype(np.uint32, copy=False).tobytes()))
 
 
-def ordinals_of(bitmap: BitMap) -> Ordinals:
+def ordinals_of(bitmap: BitMap) -> U32:
     """List a bitmap's ordinals, ascending."""
     return np.asarray(bitmap.to_array(), dtype=np.uint32)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from search_service.filters.ast import Instant, Range, Scalar
+from search_service.domain.conditions import Instant, Range, Scalar
 
 # Keys of a column: UTF-8 text (whose order is that of code points), float64, or
 # microseconds since 1970.

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from search_service.filters.ast import Instant, Prefix, Range, Scalar
+from search_service.domain.conditions import Instant, Prefix, Range, Scalar
 from search_service.filters.bounds import (
     encode,
     instant_bounds,

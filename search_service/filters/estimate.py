@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     NoneOf,
-    Path,
     Prefix,
 )
 from search_service.filters.column import Column
 
 
-def estimate_share(filter: Filter, columns: Mapping[Path, Column], items: int) -> float:
+def estimate_share(filter: Filter, columns: Mapping[FieldPath, Column], items: int) -> float:
     """Estimate the share of items that meet `filter`, 0 to 1.
 
     Exact for one condition on a field without lists; conditions that are joined

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 
 from pyroaring import BitMap
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     NoneOf,
-    Path,
     Prefix,
 )
 from search_service.filters.column import Column
 from search_service.filters.estimate import estimate_share
 
 
-def evaluate(filter: Filter, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
+def evaluate(filter: Filter, columns: Mapping[FieldPath, Column], everything: BitMap) -> BitMap:
     """Find the ordinals that meet `filter`, as a new bitmap.
 
     Recurses as deep as the filter: `check_limits` comes first.
@@ -47,7 +47,7 @@ def evaluate(filter: Filter, columns: Mapping[Path, Column], everything: BitMap)
     return column.in_range(filter)
 
 
-def _all_of(filter: AllOf, columns: Mapping[Path, Column], everything: BitMap) -> BitMap:
+def _all_of(filter: AllOf, columns: Mapping[FieldPath, Column], everything: BitMap) -> BitMap:
     """The rarest condition first, so that the others work on little, or not at all."""
     kept = [child for child in filter.filters if not isinstance(child, NoneOf)]
     if len(kept) > 1:

@@ -12,32 +12,34 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from search_service.filters.ast import Path
+from search_service.domain.conditions import FieldPath
 
 if TYPE_CHECKING:
-    from search_service.shard.types import JsonValue, Metadata
+    from search_service.domain.metadata import JsonValue, Metadata
 
 FieldValues: TypeAlias = "list[str | float | bool]"
 
 
-def flatten(metadata: Metadata) -> dict[Path, FieldValues]:
+def flatten(metadata: Metadata) -> dict[FieldPath, FieldValues]:
     """List the values under each path that is there.
 
     Numbers become float64, as JSON's are; NaN, which equals nothing, is left
     out. Metadata is at most 8 levels deep (search.proto), so recursion is too.
     """
-    fields: dict[Path, FieldValues] = {}
+    fields: dict[FieldPath, FieldValues] = {}
     _visit_object(metadata, (), fields)
     return fields
 
 
-def _visit_object(members: Metadata, prefix: Path, fields: dict[Path, FieldValues]) -> None:
+def _visit_object(
+    members: Metadata, prefix: FieldPath, fields: dict[FieldPath, FieldValues]
+) -> None:
     for key, value in members.items():
         if value is not None:
             _visit(value, (*prefix, key), fields)
 
 
-def _visit(value: JsonValue, path: Path, fields: dict[Path, FieldValues]) -> None:
+def _visit(value: JsonValue, path: FieldPath, fields: dict[FieldPath, FieldValues]) -> None:
     values = fields.setdefault(path, [])
     if isinstance(value, str | bool):
         values.append(value)

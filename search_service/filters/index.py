@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pyroaring import BitMap
 
 from lookalike.wire.errors import LimitExceeded
-from search_service.filters.ast import Filter, Path
+from search_service.domain.conditions import FieldPath, Filter
 from search_service.filters.column import Column
 from search_service.filters.estimate import estimate_share
 from search_service.filters.evaluate import evaluate
@@ -18,7 +18,7 @@ from search_service.filters.limits import check_limits
 from search_service.filters.spread import Gathered, Spread, gather, spread_of
 
 if TYPE_CHECKING:
-    from search_service.shard.types import Metadata
+    from search_service.domain.metadata import Metadata
 
 # Bitmaps hold uint32. An ordinal is one version of one vector: at 100 upserts a
 # second, day and night, this lasts for 496 days; then the collection must be
@@ -29,7 +29,7 @@ MAX_PATHS = 4_096
 _SETTLE_EVERY = 256  # mutations between two looks at all columns
 
 # All ordinals, and the columns by path: copies that later changes leave alone.
-Frozen: TypeAlias = "tuple[BitMap, list[tuple[Path, Column]]]"
+Frozen: TypeAlias = "tuple[BitMap, list[tuple[FieldPath, Column]]]"
 
 
 class MetadataIndex:
@@ -42,11 +42,11 @@ class MetadataIndex:
     """
 
     def __init__(
-        self, everything: BitMap | None = None, columns: dict[Path, Column] | None = None
+        self, everything: BitMap | None = None, columns: dict[FieldPath, Column] | None = None
     ) -> None:
         """Start empty, or from what a snapshot held."""
         self._lock = threading.Lock()
-        self._columns: dict[Path, Column] = columns or {}
+        self._columns: dict[FieldPath, Column] = columns or {}
         self._everything = everything or BitMap()
         self._mutations = 0
 
@@ -82,13 +82,13 @@ class MetadataIndex:
         with self._lock:
             return estimate_share(filter, self._columns, len(self._everything))
 
-    def present(self, field: Path) -> BitMap:
+    def present(self, field: FieldPath) -> BitMap:
         """Find the ordinals of items where `field` is there, as a new bitmap."""
         with self._lock:
             column = self._columns.get(field)
             return BitMap() if column is None else column.present.copy()
 
-    def spread(self, field: Path, among: BitMap) -> Spread:
+    def spread(self, field: FieldPath, among: BitMap) -> Spread:
         """Say which values of `field` the items `among` hold."""
         with self._lock:
             column = self._columns.get(field)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search_service.domain.arrays import I64, Flags
 from search_service.filters.bounds import K
 
 _SAMPLE_STEP = 32  # 2 bytes a distinct text
 
-Positions: TypeAlias = NDArray[np.int64]
-Mask: TypeAlias = NDArray[np.bool_]
 N = TypeVar("N", float, int)
 
 
@@ -37,16 +36,16 @@ class Keys(Protocol[K]):
     def right(self, key: K) -> int:
         """Position after the entries with `key`."""
 
-    def spans(self, keys: Sequence[K]) -> tuple[Positions, Positions]:
+    def spans(self, keys: Sequence[K]) -> tuple[I64, I64]:
         """`left` and `right` of each of `keys`."""
 
-    def picked(self, entries: Positions) -> tuple[list[K], Positions]:
+    def picked(self, entries: I64) -> tuple[list[K], I64]:
         """The distinct keys of `entries`, ascending, and which one each entry has."""
 
-    def kept(self, mask: Mask) -> Keys[K]:
+    def kept(self, mask: Flags) -> Keys[K]:
         """Only the entries for which `mask`, bool [entries], is true."""
 
-    def merged(self, added: Sequence[K]) -> tuple[Keys[K], Positions]:
+    def merged(self, added: Sequence[K]) -> tuple[Keys[K], I64]:
         """With `added`, which is sorted; and the positions, in the old entries,
         before which the added ones went."""
 
@@ -80,21 +79,21 @@ class NumberKeys(Generic[N]):
     def right(self, key: N) -> int:
         return int(np.searchsorted(self.array, self.array.dtype.type(key), "right"))
 
-    def spans(self, keys: Sequence[N]) -> tuple[Positions, Positions]:
+    def spans(self, keys: Sequence[N]) -> tuple[I64, I64]:
         wanted = np.array(keys, dtype=self.array.dtype)
         return (
             np.searchsorted(self.array, wanted, "left"),
             np.searchsorted(self.array, wanted, "right"),
         )
 
-    def picked(self, entries: Positions) -> tuple[list[N], Positions]:
+    def picked(self, entries: I64) -> tuple[list[N], I64]:
         distinct, codes = np.unique(self.array[entries], return_inverse=True)
         return distinct.tolist(), codes.astype(np.int64)
 
-    def kept(self, mask: Mask) -> NumberKeys[N]:
+    def kept(self, mask: Flags) -> NumberKeys[N]:
         return NumberKeys(self.array[mask])
 
-    def merged(self, added: Sequence[N]) -> tuple[NumberKeys[N], Positions]:
+    def merged(self, added: Sequence[N]) -> tuple[NumberKeys[N], I64]:
         new = np.array(added, dtype=self.array.dtype)
         positions = np.searchsorted(self.array, new, "right")
         return NumberKeys(np.insert(self.array, positions, new)), positions
@@ -108,7 +107,7 @@ class TextKeys:
     distinct text costs its bytes and 16 more, an entry nothing.
     """
 
-    def __init__(self, blob: bytes, offsets: Positions, starts: Positions) -> None:
+    def __init__(self, blob: bytes, offsets: I64, starts: I64) -> None:
         self.blob = blob
         self.offsets = offsets
         self.starts = starts
@@ -137,16 +136,16 @@ class TextKeys:
         at = self._find(key)
         return int(self.starts[at + (at < len(self._texts) and self._text(at) == key)])
 
-    def spans(self, keys: Sequence[bytes]) -> tuple[Positions, Positions]:
+    def spans(self, keys: Sequence[bytes]) -> tuple[I64, I64]:
         index, found = self._locate(sorted(keys))
         return self.starts[index], self.starts[index + found]
 
-    def picked(self, entries: Positions) -> tuple[list[bytes], Positions]:
+    def picked(self, entries: I64) -> tuple[list[bytes], I64]:
         texts = np.searchsorted(self.starts, entries, "right") - 1
         distinct, codes = np.unique(texts, return_inverse=True)
         return [self._text(i) for i in distinct.tolist()], codes.astype(np.int64)
 
-    def kept(self, mask: Mask) -> TextKeys:
+    def kept(self, mask: Flags) -> TextKeys:
         if len(mask) == 0:
             return self
         counts = np.add.reduceat(mask, self.starts[:-1], dtype=np.int64)
@@ -155,7 +154,7 @@ class TextKeys:
         octets = np.frombuffer(self.blob, np.uint8)[np.repeat(keep, lengths)]
         return TextKeys(octets.tobytes(), _summed(lengths[keep]), _summed(counts[keep]))
 
-    def merged(self, added: Sequence[bytes]) -> tuple[TextKeys, Positions]:
+    def merged(self, added: Sequence[bytes]) -> tuple[TextKeys, I64]:
         """As of the protocol: about 5 us for each of `added`, and one copy of the rest."""
         index, found = self._locate(added)
         positions = self.starts[index + found]
@@ -181,7 +180,7 @@ class TextKeys:
             _summed(np.insert(counts, places, np.array(list(new.values()), np.int64))),
         ), positions
 
-    def _locate(self, keys: Sequence[bytes]) -> tuple[Positions, Mask]:
+    def _locate(self, keys: Sequence[bytes]) -> tuple[I64, Flags]:
         """Where each of `keys`, sorted, stands or would stand among the distinct texts."""
         index = np.empty(len(keys), np.int64)
         found = np.zeros(len(keys), np.bool_)
@@ -202,5 +201,5 @@ class TextKeys:
         return self.blob[self._offset_view[index] : self._offset_view[index + 1]]
 
 
-def _summed(counts: NDArray[np.int64]) -> Positions:
+def _summed(counts: I64) -> I64:
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)))

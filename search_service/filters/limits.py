@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lookalike.wire.errors import FilterInvalid
-from search_service.filters.ast import AllOf, AnyOf, Equals, Filter, In, NoneOf, Prefix, Range
+from search_service.domain.conditions import AllOf, AnyOf, Equals, Filter, In, NoneOf, Prefix, Range
 
 MAX_DEPTH = 16
 MAX_NODES = 256

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from search_service.filters.ast import Path
+from search_service.domain.conditions import FieldPath
 
 MAX_PATH_KEYS = 8  # metadata has at most 8 levels (search.proto, Item.metadata)
 MAX_PATH_CHARACTERS = 1_024
@@ -19,7 +19,7 @@ _BARE = re.compile(r"[^\W\d][\w-]*")
 RESERVED = frozenset({"and", "or", "not", "in", "exists", "startswith", "true", "false"})
 
 
-def parse_path(text: str) -> Path:
+def parse_path(text: str) -> FieldPath:
     """Split a path into its keys.
 
     Raises:
@@ -47,7 +47,7 @@ def parse_path(text: str) -> Path:
     return tuple(keys)
 
 
-def format_path(path: Path) -> str:
+def format_path(path: FieldPath) -> str:
     """Write a path so that `parse_path` and the text syntax read it back."""
     return ".".join(_format_key(key) for key in path)
 

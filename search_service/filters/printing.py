@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,

@@ -18,9 +18,10 @@ from typing import Generic
 import numpy as np
 from pyroaring import BitMap
 
-from search_service.filters.bitmaps import Ordinals, bitmap_of, ordinals_of
+from search_service.domain.arrays import I64, U32
+from search_service.filters.bitmaps import bitmap_of, ordinals_of
 from search_service.filters.bounds import Bounds, K
-from search_service.filters.keys import Keys, Positions
+from search_service.filters.keys import Keys
 
 _LEAST_BLOCK = 8_192  # ordinals that become a bitmap in 0.1 ms
 _MOST_BLOCKS = 128  # 2 bytes an entry for the blocks, 1 for the groups
@@ -39,7 +40,7 @@ class Settled(Generic[K]):
         ordinals: uint32 [entries], in the order of `keys`.
     """
 
-    def __init__(self, keys: Keys[K], ordinals: Ordinals) -> None:
+    def __init__(self, keys: Keys[K], ordinals: U32) -> None:
         self.keys: Keys[K] = keys
         self.ordinals = ordinals
         self._block = step = max(_LEAST_BLOCK, -(-len(ordinals) // _MOST_BLOCKS))
@@ -49,7 +50,7 @@ class Settled(Generic[K]):
         self._groups = [BitMap.union(*self._blocks[at : at + _GROUP]) for at in groups]
 
     def between(self, low: int, high: int) -> BitMap:
-        """Ordinals of the entries low:high, as a new bitmap."""
+        """U32 of the entries low:high, as a new bitmap."""
         first, last = -(-low // self._block), high // self._block
         if first >= last:
             return bitmap_of(self.ordinals[low:high])
@@ -64,8 +65,8 @@ class Settled(Generic[K]):
             parts += self._blocks[first:last]
         return BitMap.union(*parts)
 
-    def at(self, lefts: Positions, rights: Positions) -> BitMap:
-        """Ordinals of many spans of entries, as a new bitmap."""
+    def at(self, lefts: I64, rights: I64) -> BitMap:
+        """U32 of many spans of entries, as a new bitmap."""
         lengths = rights - lefts
         long = lengths > self._block
         parts = [
@@ -124,7 +125,7 @@ class SortedValues(Generic[K]):
         self.tail_ordinals = array("I", (ordinal for _, ordinal in kept))
 
     def equal(self, keys: Sequence[K]) -> BitMap:
-        """Ordinals that hold one of `keys`, as a new bitmap."""
+        """U32 that hold one of `keys`, as a new bitmap."""
         found: BitMap = self.settled.at(*self.settled.keys.spans(keys)) - self.stale
         new = array("I")
         for key in keys:
@@ -134,7 +135,7 @@ class SortedValues(Generic[K]):
         return found
 
     def between(self, bounds: Bounds[K]) -> BitMap:
-        """Ordinals that hold a key in the range, as a new bitmap."""
+        """U32 that hold a key in the range, as a new bitmap."""
         found: BitMap = self.settled.between(*self._settled_span(bounds)) - self.stale
         found |= bitmap_of(np.frombuffer(self._tail_slice(bounds), np.uint32))
         return found

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 
-from search_service.filters.ast import Scalar
+from search_service.domain.arrays import I64
+from search_service.domain.conditions import Scalar
 from search_service.filters.bitmaps import ordinals_of
 from search_service.filters.column import Column
 from search_service.filters.sorted_values import SortedValues
-
-_I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +26,8 @@ class Spread:
     """
 
     values: Sequence[Scalar]
-    codes: _I64
-    ordinals: _I64
+    codes: I64
+    ordinals: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def spread_of(gathered: Gathered) -> Spread:
     return _in_order(values, np.concatenate([none, *codes]), np.concatenate([none, *held]))
 
 
-def _picked(form: SortedValues[Any], among: BitMap) -> tuple[list[Scalar], _I64, _I64]:
+def _picked(form: SortedValues[Any], among: BitMap) -> tuple[list[Scalar], I64, I64]:
     settled = form.resettled().settled
     flags = np.zeros(int(settled.ordinals.max(initial=0)) + 1, dtype=np.bool_)
     wanted = ordinals_of(among)
@@ -81,7 +79,7 @@ def _picked(form: SortedValues[Any], among: BitMap) -> tuple[list[Scalar], _I64,
     return [_scalar(key) for key in keys], codes, settled.ordinals[entries].astype(np.int64)
 
 
-def _in_order(values: list[Scalar], codes: _I64, ordinals: _I64) -> Spread:
+def _in_order(values: list[Scalar], codes: I64, ordinals: I64) -> Spread:
     """Sort pairs by value, and drop those that a list holds more than once."""
     order = sorted(range(len(values)), key=lambda code: _rank(values[code]))  # stable
     place = np.empty(len(values), dtype=np.int64)

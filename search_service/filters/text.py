@@ -26,7 +26,7 @@ from typing import cast
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
-from search_service.filters.ast import Filter
+from search_service.domain.conditions import Filter
 from search_service.filters.limits import MAX_EXPRESSION_CHARACTERS
 from search_service.filters.text_errors import explain, invalid_at
 from search_service.filters.text_parts import Part, PartBuilder

@@ -9,16 +9,16 @@ from typing import Any
 
 from lark import Token, Transformer
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     Instant,
     NoneOf,
-    Path,
     Prefix,
     Range,
     Scalar,
@@ -129,7 +129,7 @@ class PartBuilder(Transformer[Token, Any]):
             raise self.Mistake(token.start_pos, "the prefix must not be empty")
         return _leaf(Prefix(path, prefix))
 
-    def field(self, children: list[Token]) -> Path:
+    def field(self, children: list[Token]) -> FieldPath:
         if len(children) > MAX_PATH_KEYS:
             raise self.Mistake(
                 children[MAX_PATH_KEYS].start_pos or 0,

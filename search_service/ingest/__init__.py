@@ -1,1 +1,1 @@
-"""The front door of ingestion: takes mutations into the queue and tells how they fare."""
+"""The front door of ingestion: takes mutations into the queue and reports what became of them."""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from lookalike.serving import tasks
-from lookalike.wire import queue
+from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue.connection import full, queue_errors, to_error
+from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
-from lookalike.wire.queue import QueuedMutation
-from search_service.ingest import scripts
-from search_service.ingest.connection import full, queue_errors, to_error
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.settings import IngestSettings
     from search_service.shard.api import ShardApi
 
@@ -47,7 +47,7 @@ class Appender:
     may be queued all the same: its version is older than the next attempt's.
     """
 
-    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
@@ -165,7 +165,7 @@ class Appender:
             mutation.counted_bytes,
             mutation.version,
             int(self._settings.job_retention_s * 1000) if job else 0,
-            *queue.encode(mutation),
+            *entries.encode(mutation),
         ]
 
 

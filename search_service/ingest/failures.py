@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue.connection import Rows, command, full, queue_errors
 from lookalike.wire.errors import PageTokenInvalid
-from search_service.ingest import scripts
-from search_service.ingest.connection import Rows, command, full, queue_errors
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.settings import IngestSettings
 
 # A failure is listed in about 300 bytes: what one look at the list may cost.
@@ -39,10 +39,10 @@ class Failure:
 
 
 class Failures:
-    """The dead-letter stream. What it lists stands, without pictures, in its
-    entries; the mutations themselves stand aside, so that listing is cheap."""
+    """The dead-letter stream. Its entries describe the mutations, without pictures;
+    the mutations themselves are kept in hashes beside it, so that listing is cheap."""
 
-    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
@@ -53,7 +53,7 @@ class Failures:
         """Return a page, newest first, and the next page's token ("" on the last).
 
         Raises:
-            PageTokenInvalid: `page_token` is none of ours.
+            PageTokenInvalid: `page_token` was not given out by this listing.
             Unavailable: the queue cannot be reached.
         """
         newest = f"({_page_start(collection_uid, page_token)}" if page_token else "+"
@@ -83,7 +83,7 @@ class Failures:
             Unavailable: the queue cannot be reached.
         """
         for failure_id in failure_ids:
-            queue.check_stream_id(failure_id, field="failure_ids")
+            entries.check_stream_id(failure_id, field="failure_ids")
         retried = 0
         missing: list[str] = []
         for failure_id in failure_ids:
@@ -150,7 +150,7 @@ class Failures:
 
 def _page_start(collection_uid: str, page_token: str) -> str:
     start, separator, uid = page_token.partition("/")
-    if not separator or uid != collection_uid or not queue.is_stream_id(start):
+    if not separator or uid != collection_uid or not entries.is_stream_id(start):
         raise PageTokenInvalid
     return start
 

@@ -5,59 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lookalike.serving import tasks
-from lookalike.wire import queue
-from lookalike.wire.errors import (
-    ImageTooLarge,
-    ImageUnreadable,
-    InvalidField,
-    Precondition,
-    Reason,
-    Unavailable,
-)
-from lookalike.wire.queue import Kind, QueuedMutation
+from lookalike.serving.queue.connection import connect
+from lookalike.serving.queue.keys import QueueKeys
 from search_service import limits
-from search_service.ingest import connection
 from search_service.ingest.appender import Appender
 from search_service.ingest.failures import Failure, Failures
+from search_service.ingest.intake import Intake
 from search_service.ingest.jobs import JobEvent, Jobs
+from search_service.ingest.queue_watch import QueueWatch
 from search_service.ingest.references import References
 from search_service.ingest.status import QueueState, WorkerState, read_queue, read_workers
-from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window
-from search_service.ingest.upkeep import Upkeep
+from search_service.ingest.submission import Answer, Request, Submission
+from search_service.ingest.submit_stream import SubmitStream, Window
 
 if TYPE_CHECKING:
+    from search_service.ingest.collections import Collections
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
-    from search_service.shard.api import ShardApi
-
-
-class CollectionRef(Protocol):
-    """A collection of the catalog."""
-
-    @property
-    def uid(self) -> str:
-        """Its identity."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it has a shard."""
-
-    @property
-    def shard(self) -> ShardApi:
-        """The shard; raises Unavailable without one."""
-
-
-class Collections(Protocol):
-    """The catalog, as far as ingestion needs it."""
-
-    def find(self, name: str, field: str = ...) -> CollectionRef:
-        """Return the collection of a name, alias or UID; raises NotFound."""
-
-    def collections(self) -> Sequence[CollectionRef]:
-        """Return all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +37,30 @@ class IngestState:
 
 
 class FrontDoor:
-    """Takes mutations in, and tells how they fare."""
+    """Takes mutations in, and reports what became of them."""
 
     def __init__(
         self, settings: IngestSettings, collections: Collections, metrics: IngestMetrics
     ) -> None:
         self._settings = settings
         self._collections = collections
-        self._metrics = metrics
-        self._keys = queue.QueueKeys(settings.key_prefix)
-        self._client = connection.connect(settings)
+        self._keys = QueueKeys(settings.key_prefix)
+        self._client = connect(settings, "lookalike-search")
         self._appender = Appender(self._client, self._keys, settings)
-        self._references = References(settings.references, settings.max_image_bytes)
         self._failures = Failures(self._client, self._keys, settings)
         self._jobs = Jobs(self._client, self._keys, settings)
-        self._upkeep = Upkeep(
+        self._queue_watch = QueueWatch(
             self._client, self._keys, settings, self._appender, self._failures, metrics
         )
-        self._upkeep_task: asyncio.Task[None] | None = None
+        self._intake = Intake(
+            collections,
+            References(settings.references, settings.max_image_bytes),
+            self._queue_watch,
+            self._appender,
+            metrics,
+            max_image_bytes=settings.max_image_bytes,
+        )
+        self._watch_task: asyncio.Task[None] | None = None
         self._draining = asyncio.Event()
 
     async def start(self) -> None:
@@ -97,39 +70,26 @@ class FrontDoor:
         Raises:
             Unavailable: the server is too old, or evicts keys.
         """
-        if await connection.check_server(self._client, self._settings.startup_wait_s):
-            with connection.queue_errors():
-                await connection.ensure_group(self._client, self._keys.stream)
-            self._upkeep.suits = True
+        await self._queue_watch.open(self._settings.startup_wait_s)
         self._appender.start()
-        self._upkeep_task = asyncio.create_task(
-            self._upkeep.run(self._collections), name="ingest-upkeep"
+        self._watch_task = asyncio.create_task(
+            self._queue_watch.run(self._collections), name="ingest-queue-watch"
         )
 
     async def close(self) -> None:
         """Refuse what waits, stop, disconnect."""
-        await tasks.end(self._upkeep_task)
+        await tasks.end(self._watch_task)
         await self._appender.close()
         await self._client.aclose()
 
     def submit_all(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Submit a stream of mutations; see `SubmitStream.answers`."""
         window = Window(self._settings.window_items, self._settings.window_bytes)
-        return SubmitStream(self.submit, window, self._draining).answers(requests)
+        return SubmitStream(self._intake.submit, window, self._draining).answers(requests)
 
     async def submit(self, submission: Submission) -> int:
-        """Queue one mutation; return its version once it is durably queued.
-
-        Raises:
-            LookalikeError: it was not accepted; the error says why.
-        """
-        try:
-            version = await self._submit(submission)
-        except Exception:
-            self._metrics.submissions.labels(submission.kind.value, "refused").inc()
-            raise
-        self._metrics.submissions.labels(submission.kind.value, "accepted").inc()
-        return version
+        """Queue one mutation; see `Intake.submit`."""
+        return await self._intake.submit(submission)
 
     async def state(self) -> IngestState:
         """Read the state of ingestion.
@@ -160,52 +120,3 @@ class FrontDoor:
         """Queue failures again; see `Failures.retry`."""
         limits.check_count("failure_ids", len(failure_ids), limits.MAX_ITEMS_PER_MESSAGE)
         return await self._failures.retry(failure_ids)
-
-    async def _submit(self, submission: Submission) -> int:
-        if self._upkeep.unsuitable is not None:
-            raise Unavailable(
-                self._upkeep.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
-            )
-        queue.check_job_id(submission.job_id)
-        collection = self._collections.find(submission.collection)
-        shard = collection.shard
-        field = f"{submission.kind.value}.id"
-        limits.check_id(submission.id, field)
-        image = b""
-        fingerprint = ""
-        if submission.kind is Kind.UPLOAD:
-            fingerprint = shard.spec.model_fingerprint
-            image = await self._image(submission, bound=bool(fingerprint))
-        mutation = QueuedMutation(
-            collection_uid=collection.uid,
-            id=submission.id,
-            kind=submission.kind,
-            version=0,
-            submit_time_ms=0,
-            job_id=submission.job_id,
-            model_fingerprint=fingerprint,
-            image=image,
-            metadata=submission.metadata,
-        )
-        return await self._appender.append(shard, mutation)
-
-    async def _image(self, submission: Submission, *, bound: bool) -> bytes:
-        if not bound:
-            raise Precondition(
-                "the collection takes vectors that the caller makes; use UpsertVectors",
-                reason=Reason.MODEL_MISMATCH,
-                field="collection",
-            )
-        image = submission.image
-        if submission.image_uri:
-            image = await self._references.read(submission.image_uri, field="upload.image_uri")
-            if not image:
-                raise ImageUnreadable("the file is empty", field="upload.image_uri")
-            return image
-        if not image:
-            raise InvalidField("upload.image", "send an encoded image, or a reference to one")
-        if len(image) > self._settings.max_image_bytes:
-            raise ImageTooLarge(
-                f"has more than {self._settings.max_image_bytes:,} bytes", field="upload.image"
-            )
-        return image

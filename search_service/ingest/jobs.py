@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
+from lookalike.serving.queue import entries
+from lookalike.serving.queue.connection import Rows, command, queue_errors
+from lookalike.serving.queue.keys import QueueKeys
 from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
-from search_service.ingest.connection import Rows, command, queue_errors
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -33,7 +34,7 @@ class JobEvent:
 class Jobs:
     """Reads the events of jobs, for a bounded number of watchers."""
 
-    def __init__(self, client: Redis, keys: queue.QueueKeys, settings: IngestSettings) -> None:
+    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
         self._client = client
         self._keys = keys
         self._max_watchers = settings.max_watchers
@@ -47,14 +48,14 @@ class Jobs:
         A job of which nothing was accepted (yet) ends at once.
 
         Raises:
-            InvalidField: no job, or a cursor that is none of ours.
+            InvalidField: no job is named, or a cursor that was not given out here.
             Exhausted: too many watch already.
             Unavailable: the queue cannot be reached, or the service drains; resume
                 from the last cursor.
         """
-        if not queue.check_job_id(job_id):
+        if not entries.check_job_id(job_id):
             raise InvalidField("job_id", "name a job")
-        after = queue.check_stream_id(cursor, field="cursor") if cursor else "0-0"
+        after = entries.check_stream_id(cursor, field="cursor") if cursor else "0-0"
         if self._watchers >= self._max_watchers:
             raise Exhausted("too many watch already; try again later")
         self._watchers += 1
@@ -65,7 +66,7 @@ class Jobs:
                         "the service is stopping", reason=Reason.NOT_READY, retry_delay_s=1.0
                     )
                 # Counted first: an outcome and its count are written in one step,
-                # so that whoever counts none remaining finds all outcomes after it.
+                # so that a reader who counts none remaining finds all outcomes after it.
                 remaining = await self._remaining(job_id)
                 events = await self._read(job_id, after, block=remaining > 0)
                 if not events and remaining == 0:

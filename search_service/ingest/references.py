@@ -41,8 +41,8 @@ class References:
     def __init__(self, settings: ReferenceSettings, max_image_bytes: int) -> None:
         self._settings = settings
         self._max_image_bytes = max_image_bytes
-        self._roots = tuple(Path(os.path.realpath(root)) for root in settings.file_roots)
-        self._places = asyncio.Semaphore(settings.max_concurrent)
+        self._roots = tuple(Path(os.path.realpath(root)) for root in settings.image_roots)
+        self._places = asyncio.Semaphore(settings.max_concurrent_references)
         self._stores: dict[str, S3Store | GCSStore] = {}
 
     async def read(self, uri: str, *, field: str) -> bytes:
@@ -93,14 +93,14 @@ class References:
         return data
 
     async def _read_object(self, scheme: str, bucket: str, key: str, field: str) -> bytes:
-        if f"{scheme}:{bucket}" not in self._settings.buckets:
+        if f"{scheme}:{bucket}" not in self._settings.image_buckets:
             raise ReferenceInvalid("lies in a bucket that is not allowed", field=field)
         import obstore
         from obstore.exceptions import BaseError, GenericError
 
         store = self._store(scheme, bucket)
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._settings.reference_timeout_s):
                 answer = await obstore.get_async(store, key)
                 self._check_size(int(answer.meta["size"]), field)
                 data = bytearray()

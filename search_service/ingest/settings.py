@@ -1,115 +1,93 @@
-"""Settings of the front door, read from the environment once."""
+"""Settings of the front door: a part of those of the search service."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.wire.errors import InvalidField
+from lookalike.serving.settings.declared import group, setting
+from lookalike.serving.settings.shared import DAY_S, MOST_BYTES, MOST_S, QueueSettings
 
 _MIB = 1024 * 1024
-_PREFIX = "LOOKALIKE_INGEST_"
+# An image travels in a message of at most 64 MiB, beside its metadata.
+_MOST_IMAGE_BYTES = 60 * _MIB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ReferenceSettings:
     """Where referenced images may lie; by default nowhere.
 
-    `buckets` holds names such as "s3:photos" or "gs:scans". `gs_endpoint_url` is for
-    an emulator: nothing is signed there.
+    `image_buckets` holds names such as "s3:photos" or "gs:scans". Nothing is signed
+    for `gs_endpoint_url`.
     """
 
-    file_roots: tuple[Path, ...] = ()
-    buckets: frozenset[str] = frozenset()
-    s3_endpoint_url: str = ""
-    gs_endpoint_url: str = ""
-    timeout_s: float = 30.0
-    max_concurrent: int = 16
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSettings:
-    """The queue and its bounds. `redis_url` may hold a password: not in the repr."""
-
-    redis_url: str = field(repr=False)
-    redis_ca_file: str = ""
-    redis_certificate_file: str = ""
-    redis_key_file: str = ""
-    key_prefix: str = "lookalike"
-    max_queue_bytes: int = 1024 * _MIB
-    max_queue_age_s: float = 3600.0
-    max_image_bytes: int = 20 * _MIB
-    window_items: int = 256
-    window_bytes: int = 32 * _MIB
-    job_retention_s: float = 24 * 3600.0
-    failure_retention_s: float = 7 * 24 * 3600.0
-    max_failures: int = 100_000
-    max_watchers: int = 64
-    redis_timeout_s: float = 5.0
-    startup_wait_s: float = 5.0
-    tombstone_grace_s: float = 3600.0
-    references: ReferenceSettings = ReferenceSettings()
-
-    def __post_init__(self) -> None:
-        for name in ("max_queue_bytes", "max_image_bytes", "window_items", "window_bytes"):
-            if getattr(self, name) < 1:
-                raise InvalidField(name, "must be at least 1")
-        if self.max_image_bytes > 60 * _MIB:
-            raise InvalidField("max_image_bytes", "must fit a message of 64 MiB: at most 60 MiB")
-
-
-def load(environ: Mapping[str, str], *, redis_url: str) -> IngestSettings:
-    """Read the settings named LOOKALIKE_INGEST_*.
-
-    LOOKALIKE_INGEST_FILE_ROOTS and LOOKALIKE_INGEST_BUCKETS are comma-separated.
-
-    Raises:
-        InvalidField: a value cannot be read or is out of range.
-    """
-    base = IngestSettings(redis_url=redis_url)
-
-    def text(name: str, default: str) -> str:
-        return environ.get(_PREFIX + name, default)
-
-    def number(name: str, default: float) -> float:
-        raw = environ.get(_PREFIX + name)
-        if raw is None:
-            return default
-        try:
-            value = float(raw)
-        except ValueError as error:
-            raise InvalidField(_PREFIX + name, "must be a number") from error
-        if not 0 <= value < 1e15:
-            raise InvalidField(_PREFIX + name, "must not be negative")
-        return value
-
-    def items(name: str) -> list[str]:
-        return [part.strip() for part in text(name, "").split(",") if part.strip()]
-
-    references = ReferenceSettings(
-        file_roots=tuple(Path(root) for root in items("FILE_ROOTS")),
-        buckets=frozenset(items("BUCKETS")),
-        s3_endpoint_url=text("S3_ENDPOINT_URL", ""),
-        gs_endpoint_url=text("GS_ENDPOINT_URL", ""),
-        timeout_s=number("REFERENCE_TIMEOUT_S", base.references.timeout_s),
-        max_concurrent=int(number("REFERENCE_MAX_CONCURRENT", base.references.max_concurrent)),
+    image_roots: tuple[Path, ...] = setting(
+        "folders in which `file:` references may lie", (), unit="folder"
     )
-    return IngestSettings(
-        redis_url=redis_url,
-        redis_ca_file=text("REDIS_CA_FILE", ""),
-        redis_certificate_file=text("REDIS_CERTIFICATE_FILE", ""),
-        redis_key_file=text("REDIS_KEY_FILE", ""),
-        key_prefix=text("KEY_PREFIX", base.key_prefix),
-        max_queue_bytes=int(number("MAX_QUEUE_BYTES", base.max_queue_bytes)),
-        max_queue_age_s=number("MAX_QUEUE_AGE_S", base.max_queue_age_s),
-        max_image_bytes=int(number("MAX_IMAGE_BYTES", base.max_image_bytes)),
-        window_items=int(number("WINDOW_ITEMS", base.window_items)),
-        window_bytes=int(number("WINDOW_BYTES", base.window_bytes)),
-        job_retention_s=number("JOB_RETENTION_S", base.job_retention_s),
-        failure_retention_s=number("FAILURE_RETENTION_S", base.failure_retention_s),
-        max_failures=int(number("MAX_FAILURES", base.max_failures)),
-        max_watchers=int(number("MAX_WATCHERS", base.max_watchers)),
-        tombstone_grace_s=number("TOMBSTONE_GRACE_S", base.tombstone_grace_s),
-        references=references,
+    image_buckets: tuple[str, ...] = setting(
+        "buckets that `s3:` and `gs:` references may name, such as s3:photos,gs:scans", ()
     )
+    s3_endpoint_url: str = setting("another S3 endpoint", "", unit="URL")
+    gs_endpoint_url: str = setting(
+        "an emulator in the place of Google's storage, without credentials", "", unit="URL"
+    )
+    reference_timeout_s: float = setting(
+        "time to read a referenced image", 30.0, unit="seconds", least=0.01, most=3600
+    )
+    max_concurrent_references: int = setting(
+        "most referenced images read at one time", 16, least=1, most=10_000
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSettings(QueueSettings):
+    """The queue and its bounds."""
+
+    redis: str = setting(
+        "URL of Redis, such as redis://user:password@host:6379/0, rediss: for TLS; without it "
+        "images cannot be submitted",
+        unit="URL",
+        secret=True,
+    )
+    max_queue_bytes: int = setting(
+        "bytes in the queue past which images are refused",
+        1024 * _MIB,
+        unit="bytes",
+        least=1,
+        most=MOST_BYTES,
+    )
+    max_queue_age_s: float = setting(
+        "age of the oldest entry past which images are refused",
+        3600.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
+    max_image_bytes: int = setting(
+        "most bytes of one image that is submitted",
+        20 * _MIB,
+        unit="bytes",
+        least=1,
+        most=_MOST_IMAGE_BYTES,
+    )
+    window_items: int = setting(
+        "most unanswered mutations of one stream", 256, least=1, most=100_000
+    )
+    window_bytes: int = setting(
+        "most unanswered bytes of one stream", 32 * _MIB, unit="bytes", least=1, most=MOST_BYTES
+    )
+    failure_retention_s: float = setting(
+        "how long given-up mutations are kept", 7 * DAY_S, unit="seconds", least=0, most=MOST_S
+    )
+    max_failures: int = setting(
+        "most given-up mutations kept", 100_000, least=0, most=1_000_000_000
+    )
+    max_watchers: int = setting("most WatchIngest calls at one time", 64, least=0, most=100_000)
+    tombstone_grace_s: float = setting(
+        "how long a deletion is remembered past the last entry that it could outrank",
+        3600.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
+    references: ReferenceSettings = group(ReferenceSettings())

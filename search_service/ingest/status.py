@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.wire import queue
-from search_service.ingest import scripts
-from search_service.ingest.connection import queue_errors
+from lookalike.serving.queue import scripts
+from lookalike.serving.queue.connection import queue_errors
+from lookalike.serving.queue.keys import GROUP
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from lookalike.serving.queue.keys import QueueKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class WorkerState:
 class QueueState:
     """The queue at a moment.
 
-    `lag` is None where it cannot be told. Entries leave the stream when they are
-    acknowledged, so what it holds is what is pending and what nobody has read;
+    `lag` is None where it is not known. Entries leave the stream when they are
+    acknowledged, so it has in it what is pending and what no worker has read;
     Redis' own `lag` is null once an entry was deleted.
     """
 
@@ -45,7 +47,7 @@ class QueueState:
     now_ms: int
 
 
-async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
+async def read_queue(client: Redis, keys: QueueKeys) -> QueueState:
     """Read the state of the queue.
 
     Raises:
@@ -53,7 +55,7 @@ async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
     """
     with queue_errors():
         answer = await client.eval(
-            scripts.STATUS, 3, keys.stream, keys.stream_bytes, keys.dead, queue.GROUP
+            scripts.STATUS, 3, keys.stream, keys.stream_bytes, keys.dead, GROUP
         )
     depth, counted, failures, pending, now_ms, oldest = answer
     age_s = max(0, now_ms - int(oldest.split(b"-")[0])) / 1000 if oldest else None
@@ -69,14 +71,14 @@ async def read_queue(client: Redis, keys: queue.QueueKeys) -> QueueState:
     )
 
 
-async def read_workers(client: Redis, keys: queue.QueueKeys, now_ms: int) -> list[WorkerState]:
+async def read_workers(client: Redis, keys: QueueKeys, now_ms: int) -> list[WorkerState]:
     """Read the signs of life of the group's consumers, by name.
 
     Raises:
         Unavailable: the queue cannot be reached.
     """
     with queue_errors():
-        consumers = await client.xinfo_consumers(keys.stream, queue.GROUP)
+        consumers = await client.xinfo_consumers(keys.stream, GROUP)
         names = sorted(consumer["name"].decode() for consumer in consumers)
         pipeline = client.pipeline(transaction=False)
         for name in names:

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.current import read_current, remove_unfinished, write_current
 from search_service.segments.errors import BuildFailed, SegmentDamaged
 from search_service.segments.files import remove_tree
 from search_service.segments.manifest import Identity, Manifest, read_manifest
-from search_service.shard.segment_api import BuildJob, BuildResult
 
 # The child runs below the server: with every core busy it gets about a tenth.
 DEFAULT_NICE = 10
@@ -27,7 +27,7 @@ _LINES_KEPT = 20
 # has its priority before: to import what it needs is much of the work of a seal.
 _BOOT = (
     "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); os.nice(int(sys.argv[2]));"
-    "from search_service.segments.child import main; main()"
+    "from search_service.segments.building.child import main; main()"
 )
 
 

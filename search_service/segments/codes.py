@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.wire.vectors import F32
-from search_service.compiled.arrays import U8, address_of, aligned
+from search_service.compiled.addresses import address_of, aligned
 from search_service.compiled.metric import Metric, as_scalars
 from search_service.compiled.walk import compare_some
-from search_service.segments.encoder import I8, Encoder
+from search_service.domain.arrays import F32, I8, I64, U8
+from search_service.domain.collection import Dtype
+from search_service.segments.encoder import Encoder
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.rows import I64
-from search_service.shard.types import Dtype
 
 
 def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:

@@ -20,14 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from lookalike.wire.vectors import F32
+from search_service.domain.arrays import F32, I8
+from search_service.domain.collection import Dtype
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import ENCODER, Manifest
-from search_service.shard.types import Dtype
-
-I8 = npt.NDArray[np.int8]
 
 # 16 times the largest dimension (4,096): the leading directions are stable, and
 # the covariance of 512 dimensions costs half a second.

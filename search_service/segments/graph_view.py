@@ -11,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.wire.vectors import F32
-from search_service.compiled.arrays import I32, Flags, address_of
+from search_service.compiled.addresses import address_of
 from search_service.compiled.usearch_file import read_graph
 from search_service.compiled.walk import Links, Wanted, walk
 from search_service.compiled.warm import warm_reader
+from search_service.domain.arrays import F32, I8, I32, I64, Flags
+from search_service.domain.collection import Dtype
 from search_service.segments.codes import Codes, metric_of
-from search_service.segments.encoder import I8
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.rows import I64
-from search_service.shard.types import Dtype
 
 _NONE = np.empty(0, dtype=np.int64)
 # Every node may be found.

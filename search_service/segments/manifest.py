@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search_service.domain.collection import Dtype, IndexSettings, Preset
 from search_service.segments.checksums import FileSum
 from search_service.segments.errors import SegmentDamaged
-from search_service.shard.types import Dtype, IndexSettings, Preset
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

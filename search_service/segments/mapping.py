@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.wire.vectors import F32
+from search_service.domain.arrays import F32
 
 _MAP_FIXED = 0x10  # the same on Linux and macOS; Python's mmap does not name it
 _PROT_NONE = 0  # so of this

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from search_service.domain.arrays import I64
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.rows import I64
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from lookalike.wire.vectors import F32
+from search_service.domain.arrays import F32, I64, U32
 from search_service.segments.checksums import check_size
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.mapping import map_rows
-
-I64 = npt.NDArray[np.int64]
-U32 = npt.NDArray[np.uint32]
 
 _BLOCK_BYTES = 64 << 10
 _CHUNK_BYTES = 64 << 20  # what an extension copies at most, when the last chunk is not full

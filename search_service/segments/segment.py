@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from lookalike.wire.vectors import F32
-from search_service.compiled.arrays import I32, Flags
 from search_service.compiled.walk import Wanted
+from search_service.domain.arrays import F32, I32, I64, Flags
+from search_service.segments.api import LEAST_CANDIDATES, LEAST_EXPANSION
 from search_service.segments.checksums import check_file
 from search_service.segments.codes import Codec, Codes
 from search_service.segments.encoder import Encoder, read_encoder
@@ -28,8 +28,7 @@ from search_service.segments.manifest import (
     read_manifest,
 )
 from search_service.segments.ordinal_map import OrdinalMap
-from search_service.segments.rows import I64, RowLayout, RowMatrix
-from search_service.shard.segment_api import LEAST_CANDIDATES, LEAST_EXPANSION
+from search_service.segments.rows import RowLayout, RowMatrix
 
 Part = TypeVar("Part")
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.builder import DEFAULT_NICE, Builder
 from search_service.segments.current import read_current, remove_leftovers, write_current
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.files import remove_tree
 from search_service.segments.manifest import Identity
 from search_service.segments.segment import Segment
-from search_service.shard.segment_api import BuildJob, BuildResult
 
 
 class DiskSegments:

@@ -15,8 +15,9 @@ from lookalike.v1 import collection_pb2 as pb
 from lookalike.v1 import collection_pb2_grpc
 from lookalike.wire.errors import InvalidField
 from search_service import limits
-from search_service.catalog import Catalog
-from search_service.collection import Collection
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.collection import Collection
+from search_service.domain.collection import CollectionSpec
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
@@ -27,7 +28,6 @@ from search_service.servicers.specs import (
     read_duplicates,
     read_index,
 )
-from search_service.shard.types import CollectionSpec
 
 SERVICE_NAME = "lookalike.v1.CollectionService"
 

@@ -1,4 +1,4 @@
-"""`lookalike.v1.Filter` to `search_service.filters.ast`."""
+"""`lookalike.v1.Filter` to `search_service.domain.conditions`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     Instant,
     NoneOf,
-    Path,
     Prefix,
     Range,
     Scalar,
@@ -156,7 +156,7 @@ _TRANSLATIONS: dict[str, _Translate] = {
 }
 
 
-def _path(text: str, field: str) -> Path:
+def _path(text: str, field: str) -> FieldPath:
     try:
         return parse_path(text)
     except ValueError as error:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from lookalike.serving.queue.entries import Kind
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError
-from lookalike.wire.queue import Kind
 from lookalike.wire.status import to_item_error
 from search_service.ingest.submission import Answer, Request, Submission
 from search_service.servicers.structs import read_metadata

@@ -10,7 +10,7 @@ import json
 from google.protobuf.message import Message
 
 from lookalike.wire.errors import PageTokenInvalid
-from search_service.shard.field_types import Place
+from search_service.domain.items import Place
 
 _DIGEST_BYTES = 12
 

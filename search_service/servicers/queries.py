@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
 from search_service import limits
-from search_service.catalog import Catalog
+from search_service.catalog.catalog import Catalog
+from search_service.domain.conditions import Filter
+from search_service.domain.items import Fields
+from search_service.domain.queries import GroupBy, QueryRequest
 from search_service.embedders import Embedders
-from search_service.filters.ast import Filter
 from search_service.handover import Handover
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
@@ -19,8 +21,6 @@ from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.response_size import ResponseSize
 from search_service.servicers.targets import Targets, resolve_targets
 from search_service.servicers.translate import fill_result, read_fields, read_path
-from search_service.shard.field_types import GroupBy
-from search_service.shard.types import Fields, QueryRequest
 
 _NO_FIELDS = Fields()
 

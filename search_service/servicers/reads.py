@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from lookalike.v1 import search_pb2
 from search_service import limits
-from search_service.catalog import Catalog
-from search_service.collection import Collection
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.collection import Collection
+from search_service.domain.items import Fields, Order, Place, StoredItem
 from search_service.offload import Offload
 from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.paging import (
@@ -20,8 +21,6 @@ from search_service.servicers.paging import (
 )
 from search_service.servicers.response_size import ResponseSize
 from search_service.servicers.translate import fill_item, read_fields, read_path, value_message
-from search_service.shard.field_types import Order, Place
-from search_service.shard.types import Fields, StoredItem
 
 # Where a page begins: an id, or a place in an order.
 K = TypeVar("K")

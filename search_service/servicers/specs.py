@@ -5,9 +5,7 @@ from __future__ import annotations
 from lookalike.v1 import collection_pb2 as pb
 from lookalike.wire.errors import InvalidField
 from search_service import limits
-from search_service.presets import index_settings
-from search_service.servicers.translate import duration_of, timestamp_of
-from search_service.shard.types import (
+from search_service.domain.collection import (
     CollectionSpec,
     Dtype,
     DuplicatePolicy,
@@ -17,6 +15,8 @@ from search_service.shard.types import (
     RecallMeasurement,
     ShardStats,
 )
+from search_service.presets import index_settings
+from search_service.servicers.translate import duration_of, timestamp_of
 
 _PRESETS = {
     pb.INDEX_PRESET_UNSPECIFIED: Preset.BALANCED,

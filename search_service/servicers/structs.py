@@ -13,8 +13,8 @@ import orjson
 from google.protobuf import struct_pb2
 
 from lookalike.wire.errors import InvalidField, LimitExceeded
+from search_service.domain.metadata import JsonValue, Metadata
 from search_service.limits import MAX_METADATA_BYTES, MAX_METADATA_LEVELS
-from search_service.shard.types import JsonValue, Metadata
 
 # Every JSON element takes less than 8 times its compact size as a Struct (the
 # worst is a one-digit number: 2 bytes against 11): what is larger is refused

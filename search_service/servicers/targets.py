@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
-from lookalike.wire.vectors import F32
 from search_service import limits
+from search_service.domain.arrays import F32, F64
+from search_service.domain.collection import CollectionSpec
+from search_service.domain.items import Fields
 from search_service.embedders import Embedders
 from search_service.offload import Offload
 from search_service.servicers.vectors import unit_matrix, unit_vector
 from search_service.shard.api import ShardApi
-from search_service.shard.types import CollectionSpec, Fields
 
 _VECTOR_ONLY = Fields(vector=True)
 # Of the negatives' mean: v = norm(2 mean(positives) - mean(negatives)).
@@ -202,7 +202,7 @@ def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _
     raise InvalidField(field, "set an example: id, vector_f32_le or image")
 
 
-def _mean(parts: Sequence[_Part], wanted: _Wanted) -> npt.NDArray[np.float64]:
+def _mean(parts: Sequence[_Part], wanted: _Wanted) -> F64:
     rows = np.stack([part.vector(wanted) for part in parts])
-    mean: npt.NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64)
+    mean: F64 = rows.mean(axis=0, dtype=np.float64)
     return mean

@@ -11,7 +11,10 @@ from lookalike.v1 import filter_pb2, image_pb2, search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
-from search_service.filters.ast import Instant, Path, Scalar
+from search_service.domain.conditions import FieldPath, Instant, Scalar
+from search_service.domain.items import Fields, StoredItem
+from search_service.domain.mutations import MutationOutcome
+from search_service.domain.queries import Hit, QueryOutcome, QueryPlan
 from search_service.filters.paths import parse_path
 from search_service.limits import (
     MAX_FACTS_BYTES,
@@ -20,14 +23,6 @@ from search_service.limits import (
     check_count,
 )
 from search_service.servicers.structs import write_metadata
-from search_service.shard.types import (
-    Fields,
-    Hit,
-    MutationOutcome,
-    Plan,
-    QueryOutcome,
-    StoredItem,
-)
 
 
 def read_fields(message: search_pb2.ItemFields) -> Fields:
@@ -113,7 +108,7 @@ def value_message(value: Scalar) -> filter_pb2.FilterValue:
     return filter_pb2.FilterValue(number_value=value)
 
 
-def read_path(text: str, field: str) -> Path:
+def read_path(text: str, field: str) -> FieldPath:
     """Return the path of a metadata field.
 
     Raises:
@@ -125,7 +120,7 @@ def read_path(text: str, field: str) -> Path:
         raise InvalidField(field, str(error)) from error
 
 
-def fill_plan(plan: Plan, message: search_pb2.QueryPlan, embed_s: float) -> None:
+def fill_plan(plan: QueryPlan, message: search_pb2.QueryPlan, embed_s: float) -> None:
     """Fill an empty `message` with what was done for a query."""
     message.kind = search_pb2.PlanKind.ValueType(plan.kind.value)
     message.items = plan.items
@@ -139,7 +134,7 @@ def fill_plan(plan: Plan, message: search_pb2.QueryPlan, embed_s: float) -> None
     message.search_time.CopyFrom(duration_of(plan.search_s))
 
 
-def _read_paths(texts: Sequence[str]) -> Sequence[Path]:
+def _read_paths(texts: Sequence[str]) -> Sequence[FieldPath]:
     check_count("fields.metadata_fields", len(texts), MAX_METADATA_FIELDS, least=0)
     return tuple(
         read_path(text, f"fields.metadata_fields[{index}]") for index, text in enumerate(texts)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.wire.vectors import F32, LEAST_NORM, decode, normalise
+from lookalike.wire.vectors import LEAST_NORM, decode, normalise
+from search_service.domain.arrays import F32
 
 # As in `lookalike.wire.vectors.normalise`: what is this near to 1 is a unit norm.
 _UNIT = 1e-6

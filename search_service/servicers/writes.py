@@ -16,22 +16,22 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
-from lookalike.wire.vectors import F32
 from search_service import limits
-from search_service.catalog import Catalog
-from search_service.metrics import SearchMetrics
-from search_service.servicers.structs import read_metadata
-from search_service.servicers.translate import error_message, outcome_message, split_facts
-from search_service.servicers.vectors import unit_matrix, unit_vector
-from search_service.shard.api import ShardApi
-from search_service.shard.types import (
-    CollectionSpec,
+from search_service.catalog.catalog import Catalog
+from search_service.domain.arrays import F32
+from search_service.domain.collection import CollectionSpec
+from search_service.domain.mutations import (
     Delete,
     Mutation,
     MutationOutcome,
     UpdateMetadata,
     Upsert,
 )
+from search_service.metrics import SearchMetrics
+from search_service.servicers.structs import read_metadata
+from search_service.servicers.translate import error_message, outcome_message, split_facts
+from search_service.servicers.vectors import unit_matrix, unit_vector
+from search_service.shard.api import ShardApi
 
 # Messages of one stream whose items are being committed while the next is read:
 # enough that the store's group commit always has work, and a bound on memory.

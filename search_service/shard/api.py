@@ -6,22 +6,18 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
-from search_service.shard.field_types import Facets, Order, OrderedItem, Place
-from search_service.shard.types import (
+from search_service.domain.collection import (
     CollectionSpec,
     DuplicateSettings,
-    Fields,
-    Mutation,
-    MutationOutcome,
-    QueryOutcome,
-    QueryRequest,
     RecallMeasurement,
     ShardStats,
-    StoredItem,
 )
+from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.mutations import Mutation, MutationOutcome
+from search_service.domain.queries import QueryOutcome, QueryRequest
 
 if TYPE_CHECKING:
-    from search_service.filters.ast import Filter, Path
+    from search_service.domain.conditions import FieldPath, Filter
 
 
 class ShardApi(Protocol):
@@ -84,7 +80,7 @@ class ShardApi(Protocol):
         meanwhile is left out.
         """
 
-    def facets(self, field: Path, filter: Filter | None, limit: int) -> Facets:
+    def facets(self, field: FieldPath, filter: Filter | None, limit: int) -> Facets:
         """Count the values of `field`; the `limit` most frequent are listed."""
 
     def count(self, filter: Filter | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search_service.segments.planning import MOST_DEAD_SHARE
+from search_service.segments.building.planning import MOST_DEAD_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
-from search_service.shard.types import MutationOutcome
+from search_service.domain.mutations import MutationOutcome
 
 
 def closed() -> LookalikeError:

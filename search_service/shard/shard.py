@@ -11,41 +11,37 @@ import apsw
 import numpy as np
 
 from lookalike.wire.errors import DimensionMismatch, Exhausted
-from search_service.filters.ast import Filter
-from search_service.filters.ast import Path as FieldPath
-from search_service.segments.source import DiskSegments
-from search_service.shard import rows, schema
-from search_service.shard.answering import Answering
-from search_service.shard.ballast import Ballast
-from search_service.shard.engine import Engine
-from search_service.shard.field_types import Facets, Order, OrderedItem, Place
-from search_service.shard.filter_index import FilterIndex
-from search_service.shard.filter_log import FilterLog
-from search_service.shard.items import Items
-from search_service.shard.keeper import Keeper, unindexed_ordinals
-from search_service.shard.lanes import Lanes
-from search_service.shard.memory import Memory
-from search_service.shard.options import ShardOptions
-from search_service.shard.reader import iter_live_vectors, live_ids
-from search_service.shard.reads import ItemReader
-from search_service.shard.recall import measure_recall
-from search_service.shard.segment_api import I64, SegmentSource
-from search_service.shard.sequencer import Sequencer
-from search_service.shard.stats import read_stats
-from search_service.shard.types import (
+from search_service.domain.arrays import I64
+from search_service.domain.collection import (
     CollectionSpec,
     DuplicateSettings,
-    Fields,
-    Mutation,
-    MutationOutcome,
-    QueryOutcome,
-    QueryRequest,
     RecallMeasurement,
     ShardStats,
-    StoredItem,
 )
-from search_service.shard.write_queue import only_deletes
-from search_service.shard.writer import Writer
+from search_service.domain.conditions import FieldPath, Filter
+from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.mutations import Mutation, MutationOutcome
+from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.segments.api import SegmentSource
+from search_service.segments.source import DiskSegments
+from search_service.shard.live.memory import Memory
+from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.metadata.filter_log import FilterLog
+from search_service.shard.metadata.listing import Listing
+from search_service.shard.options import ShardOptions
+from search_service.shard.search.answerer import Answerer
+from search_service.shard.search.line import QueryLine
+from search_service.shard.search.recall import measure_recall
+from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.stats import read_stats
+from search_service.shard.upkeep import SegmentUpkeep, unindexed_ordinals
+from search_service.shard.writing.write_queue import only_deletes
+from search_service.shard.writing.writer import Writer
+from search_service.store import schema, upkeep
+from search_service.store.ballast import Ballast
+from search_service.store.items import ItemReader
+from search_service.store.sequencer import Sequencer
+from search_service.store.vectors import iter_live_vectors, live_ids
 
 STORE = "store.db"
 BALLAST = "ballast"
@@ -75,10 +71,10 @@ class Shard:
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
-        self._lanes = Lanes(options.threads)
+        self._lanes = ScanPool(options.threads)
         self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
-        self._items = Items(self._memory, self._filters, self._reader)
-        self._keeper = Keeper(
+        self._items = Listing(self._memory, self._filters, self._reader)
+        self._keeper = SegmentUpkeep(
             self._memory,
             source,
             self._reader,
@@ -99,7 +95,7 @@ class Shard:
             heal=self._keeper.heal,
             on_fatal=on_fatal,
         )
-        answering = Answering(
+        answering = Answerer(
             self._memory,
             self._filters,
             self._reader,
@@ -108,7 +104,7 @@ class Shard:
             lanes=self._lanes,
         )
         self._engine, self._exact_engine = (
-            Engine(answering, when_filters_ready=self._filters.when_ready, options=options)
+            QueryLine(answering, when_filters_ready=self._filters.when_ready, options=options)
             for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
         self._start(self._load(db))
@@ -162,7 +158,7 @@ class Shard:
         done: Future[list[QueryOutcome]] = Future()
         if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
             done.set_exception(
-                DimensionMismatch(
+                DimensionMismatch.between(
                     "queries", got=request.vectors.shape[-1], want=self._spec.dimension
                 )
             )
@@ -240,7 +236,7 @@ class Shard:
 
     def prune_tombstones(self, below_version: int) -> int:
         """See `ShardApi`."""
-        return self._writer.run(lambda db: rows.prune(db, below_version)).result()
+        return self._writer.run(lambda db: upkeep.prune(db, below_version)).result()
 
     def build_now(self) -> None:
         """Have what is not indexed indexed soon, whatever its size."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from search_service.shard.keeper import Keeper
-from search_service.shard.memory import Memory
-from search_service.shard.types import ShardStats
+from search_service.domain.collection import ShardStats
+from search_service.shard.live.memory import Memory
+from search_service.shard.upkeep import SegmentUpkeep
 
 
-def read_stats(memory: Memory, keeper: Keeper, directory: Path) -> ShardStats:
+def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
     with memory.snapshot() as snapshot:
         items = snapshot.items

@@ -25,9 +25,9 @@ import apsw
 from search_service.segments.current import read_current
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.files import sync_directory
-from search_service.shard import schema
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry
 from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
+from search_service.store import schema
 
 _log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from lookalike.wire.errors import (
     SnapshotInvalid,
     Unavailable,
 )
-from search_service.catalog import Catalog
-from search_service.collection import Collection
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.collection import Collection
 from search_service.priority import lower_priority
 from search_service.segments.files import remove_tree, sync_directory, sync_file
 from search_service.snapshots import archive

@@ -25,10 +25,10 @@ from search_service.segments.current import write_current
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.files import sync_directory, sync_file
 from search_service.segments.manifest import Identity
-from search_service.shard import schema
 from search_service.snapshots.capture import link_files
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry, Manifest
 from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
+from search_service.store import schema
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 import apsw
 
 from lookalike.wire.errors import SnapshotInvalid
-from search_service.shard import schema
 from search_service.snapshots.manifest import Manifest
+from search_service.store import schema
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 

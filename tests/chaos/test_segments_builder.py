@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from search_service.segments.assembly import Step
+from search_service.domain.collection import IndexSettings
+from search_service.segments.building.assembly import Step
 from search_service.segments.current import CURRENT
 from search_service.segments.errors import BuildFailed
 from search_service.segments.segment import Segment
 from search_service.segments.source import DiskSegments
-from search_service.shard.types import IndexSettings
 from tests.unit.search_service.segments.support import (
     IDENTITY,
     SETTINGS,

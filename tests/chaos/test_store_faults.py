@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from lookalike.wire.errors import Exhausted, Reason
-from search_service.shard.types import Delete, Fields, MutationStatus, Upsert
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, MutationStatus, Upsert
 from tests.unit.search_service.shard.faulty_disk import faulty_disk
 from tests.unit.search_service.shard.kit import SMALL, create, fill, random_units, reopen, search
 from tests.unit.search_service.shard.test_shard_stateful import AgainstADictionary

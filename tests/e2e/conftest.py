@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +17,13 @@ from lookalike_client import Client
 from lookalike_client.cli import main
 from lookalike_client.supervisor.launch import RunningSystem
 
+ROOT = Path(__file__).parents[2]
 # The small network: it starts in half the time, and these tests are not about quality.
 MODEL = "efficientnet-lite0"
 # Converted once for all systems that these tests start, also in later runs.
 UP_OPTIONS = (
     *("--model", MODEL),
-    *("--model-cache", str(Path(__file__).parents[2] / "build" / "test-model-cache")),
+    *("--model-cache", str(ROOT / "build" / "test-model-cache")),
 )
 
 
@@ -111,3 +113,24 @@ def photos() -> Path:
 def photo(photos: Path) -> Path:
     """A real photograph."""
     return photos / "chelsea.png"
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> Path | None:
+    """A folder with the packages of a client in Node; None where there is no Node."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return None
+    folder = ROOT / "build" / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = (ROOT / "tests" / "e2e" / "node" / "package.json").read_text()
+    installed = folder / "installed.json"
+    if not installed.exists() or installed.read_text() != manifest:
+        (folder / "package.json").write_text(manifest)
+        subprocess.run(
+            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
+            cwd=folder,
+            check=True,
+            timeout=240,
+        )
+        installed.write_text(manifest)
+    return folder

@@ -122,7 +122,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 
 
 def test_a_part_that_never_starts_is_given_up(tmp_path: Path) -> None:
-    ran = run_cli("up", "--data", tmp_path, "--model", "no-such-model", *FREE_PORTS)
+    ran = run_cli("up", "--data", tmp_path, "--model", "torchvision:no-such-model", *FREE_PORTS)
 
     assert (ran.code, ran.out) == (1, "")
     last = ran.err.splitlines()[-1]

@@ -9,29 +9,16 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "tests" / "e2e" / "node"
-BUILD = ROOT / "build" / "node"
+SOURCE = ROOT / "tests" / "e2e" / "node" / "client.mjs"
 
 
 @pytest.fixture(scope="module")
-def node_client() -> Path:
+def node_client(node_packages: Path | None) -> Path:
     """The script beside its installed packages."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
+    if node_packages is None:
         pytest.skip("node and npm are not installed")
-    BUILD.mkdir(parents=True, exist_ok=True)
-    manifest = (SOURCE / "package.json").read_text()
-    installed = BUILD / "installed.json"
-    if not installed.exists() or installed.read_text() != manifest:
-        (BUILD / "package.json").write_text(manifest)
-        subprocess.run(
-            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"],
-            cwd=BUILD,
-            check=True,
-            timeout=240,
-        )
-        installed.write_text(manifest)
-    shutil.copy(SOURCE / "client.mjs", BUILD)
-    return BUILD / "client.mjs"
+    shutil.copy(SOURCE, node_packages)
+    return node_packages / SOURCE.name
 
 
 @pytest.fixture(scope="module")

@@ -232,7 +232,7 @@ def test_a_full_queue_refuses_with_a_delay_and_sigterm_drains(cache: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["--models", "nothing"], 1, b"nothing"),
+        (["--models", "nothing"], 2, b"nothing"),
         (["--precision", "f8"], 2, b"precision"),
     ],
 )

@@ -132,7 +132,7 @@ def refuse_bindings(server: SearchServer) -> None:
 async def test_images_are_searched_through_an_embedder(tmp_path: Path) -> None:
     servicer = ByteEmbedder()
     async with embedding(servicer) as port:
-        with running(tmp_path, "--embedder", f"127.0.0.1:{port}") as server:
+        with running(tmp_path, "--embedders", f"127.0.0.1:{port}") as server:
             await asyncio.to_thread(exercise, server)
             await asyncio.to_thread(refuse_bindings, server)
     assert {request.lane for request in servicer.asked} == {epb.LANE_QUERY}
@@ -148,7 +148,7 @@ def test_without_an_embedder_it_says_so(tmp_path: Path) -> None:
                 cpb.CreateCollectionRequest(name="photos", model="")
             )
         assert errors[0].reason is Reason.EMBEDDER_UNAVAILABLE
-        assert "--embedder" in errors[0].message
+        assert "--embedders" in errors[0].message
         assert "model=None" in errors[0].message
 
 

@@ -43,7 +43,7 @@ def make_gallery(folder: Path) -> Path:
     """
     for photograph in _find_photographs():
         target = folder / photograph.stem
-        if (target / "complete").exists():
+        if (target / ".complete").exists():
             continue
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(photograph, target / f"original{photograph.suffix}")
@@ -51,7 +51,7 @@ def make_gallery(folder: Path) -> Path:
             picture = opened.convert("RGB")
         for kind, (copy, quality) in _COPIES.items():
             copy(picture).save(target / f"{kind}.jpg", quality=quality)
-        (target / "complete").touch()
+        (target / ".complete").touch()
     return folder
 
 

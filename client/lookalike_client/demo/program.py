@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 import time
 import uuid
@@ -73,6 +74,7 @@ def demo(images: Path | None, out: Path, model: str) -> None:
     subtitle = f"{len(found.files):,} pictures, {model}; scores are exact cosines"
     draw(rows, "Lookalike: what looks like this?", subtitle, sheet)
     console.print(f"Contact sheet: {sheet}")
+    _print_next_steps(console, folder)
 
 
 def main() -> int:
@@ -173,6 +175,25 @@ def _print_hits(console: Console, title: str, hits: Sequence[Hit]) -> None:
     for rank, hit in enumerate(hits, 1):
         table.add_row(str(rank), f"{hit.score:.4f}", Text(hit.id))
     console.print(table)
+
+
+def _print_next_steps(console: Console, folder: Path) -> None:
+    commands = Path(sys.executable).parent
+    console.print()
+    console.print("Next, a system that stays; in a second terminal, index and search:")
+    for step in (
+        "lookalike up --data ./lookalike-data",
+        f"lookalike index {shlex.quote(str(folder))} --wait",
+        "lookalike search IMAGE",
+    ):
+        # Whole lines, so that they can be copied.
+        console.print(f"  {_shown(commands)}/{step}", markup=False, highlight=False, soft_wrap=True)
+    console.print("README.md goes on from here.")
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as a person would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _collection_name(folder: Path, model: str) -> str:

@@ -108,7 +108,7 @@ def _search(
         *(sys.executable, "-m", "search_service"),
         *("--port", str(port.number)),
         *("--data", str(options.data / "search")),
-        *("--embedder", embedder),
+        *("--embedders", embedder),
     ]
     return ChildSpec(
         name="search",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from lookalike.serving.settings.reading import SettingsInvalid
+
 # From a fifth of a millisecond (an empty call) to half a minute.
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -50,6 +52,12 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> Endpoint:
     """Serve `registry` at http://host:port/metrics; port 0 takes a free one.
 
     Raises:
-        OSError: the port cannot be bound.
+        SettingsInvalid: the port cannot be bound.
     """
-    return Endpoint(registry, host, port)
+    try:
+        return Endpoint(registry, host, port)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"cannot serve metrics on {host}:{port} ({error.strerror}): "
+            "set another --metrics-host or --metrics-port"
+        ) from error

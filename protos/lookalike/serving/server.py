@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
+from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
@@ -64,14 +64,16 @@ class Server:
         """Bind and start; every service is NOT_SERVING. Return the port.
 
         Raises:
-            OSError: the address cannot be bound.
+            SettingsInvalid: the address cannot be bound.
         """
         await self.set_serving(False)
         address = f"{self._options.host}:{self._options.port}"
         try:
             port = self._bind(address)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: is the port in use?") from error
+            raise SettingsInvalid(
+                f"cannot listen on {address}: is the port in use? Set another --host or --port"
+            ) from error
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
         return port
@@ -82,11 +84,6 @@ class Server:
         names = (service,) if service is not None else ("", *self._service_names)
         for name in names:
             await self._health.set(name, status)
-
-    async def run_until(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then drain: NOT_SERVING, no new calls, grace, end."""
-        await stop.wait()
-        await self.stop()
 
     async def stop(self) -> None:
         """Drain and end; calls still under way after the grace are cancelled."""

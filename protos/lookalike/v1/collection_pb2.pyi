@@ -69,8 +69,8 @@ class _IndexPresetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexPres
     """Most recall."""
 
 class IndexPreset(_IndexPreset, metaclass=_IndexPresetEnumTypeWrapper):
-    """A point on the trade of recall against time and memory; README.md has the
-    measurements.
+    """A point on the trade of recall against time and memory; docs/guide/models.md
+    has the measurements.
     """
 
 INDEX_PRESET_UNSPECIFIED: IndexPreset.ValueType  # 0

@@ -38,7 +38,7 @@ class Filter(_message.Message):
     PREFIX_FIELD_NUMBER: _builtins.int
     EXPRESSION_FIELD_NUMBER: _builtins.int
     expression: _builtins.str
-    """A condition in the text syntax of README.md, such as
+    """A condition in the text syntax of docs/guide/filters.md, such as
     `category = "shoes" and price < 50`: at most 4,096 characters. A mistake
     is answered with its position.
     """

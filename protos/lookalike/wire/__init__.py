@@ -1,4 +1,4 @@
-"""What stands directly on the contract: errors, vectors, channels.
+"""What is built directly on the contract: errors, vectors, channels.
 
 No service code is imported here; `errors` and `vectors` know no gRPC either.
 """

@@ -62,7 +62,7 @@ def service_config(
 ) -> str:
     """Return a gRPC service config that retries idempotent calls.
 
-    `idempotent` holds pairs of (service, method); an empty method stands for the
+    `idempotent` holds pairs of (service, method); an empty method means the
     whole service. gRPC caps `max_attempts` at 5. A server's
     `grpc-retry-pushback-ms` trailer is honoured by the library.
     """

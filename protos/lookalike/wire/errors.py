@@ -64,6 +64,8 @@ class LookalikeError(Exception):
     `message` is shown to callers: it holds no path, address or internal state.
     """
 
+    reason: Reason
+
     def __init__(
         self,
         message: str,
@@ -85,81 +87,94 @@ class LookalikeError(Exception):
 
 
 class InvalidField(LookalikeError):
-    """A field has a value that no later attempt can make good."""
+    """A field has a value that no later attempt can make good.
 
-    def __init__(self, field: str, message: str, *, reason: Reason = Reason.INVALID_FIELD) -> None:
-        super().__init__(message, reason=reason, field=field)
+    Each subclass has a `reason` of its own, and can be made of `field` and
+    `message` by name: so `lookalike.wire.status` makes it again from an answer.
+    """
+
+    reason = Reason.INVALID_FIELD
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, reason=self.reason, field=field)
 
 
 class LimitExceeded(InvalidField):
     """A message, batch or object passes a documented size limit."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(field, message, reason=Reason.LIMIT_EXCEEDED)
+    reason = Reason.LIMIT_EXCEEDED
 
 
 class DimensionMismatch(InvalidField):
     """A vector has another length than the collection's dimension."""
 
-    def __init__(self, field: str, *, got: int, want: int) -> None:
-        super().__init__(
-            field,
-            f"the vector has {got} dimensions; the collection has {want}",
-            reason=Reason.DIMENSION_MISMATCH,
-        )
+    reason = Reason.DIMENSION_MISMATCH
+
+    @classmethod
+    def between(cls, field: str, *, got: int, want: int) -> DimensionMismatch:
+        """Return the error for a vector of `got` components where `want` are due."""
+        return cls(field, f"the vector has {got} dimensions; the collection has {want}")
 
 
 class VectorNotFinite(InvalidField):
     """A vector holds NaN or infinity, or is all zeros."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(field, message, reason=Reason.VECTOR_NOT_FINITE)
+    reason = Reason.VECTOR_NOT_FINITE
 
 
 class FilterInvalid(InvalidField):
     """A filter cannot be parsed or passes a limit."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(field, message, reason=Reason.FILTER_INVALID)
+    reason = Reason.FILTER_INVALID
 
 
 class PageTokenInvalid(InvalidField):
     """A page token was not issued here, or for another request."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "page_token",
-            "the page token is not one of this listing; start again without it",
-            reason=Reason.PAGE_TOKEN_INVALID,
-        )
+    reason = Reason.PAGE_TOKEN_INVALID
+
+    def __init__(
+        self,
+        field: str = "page_token",
+        message: str = "the page token is not one of this listing; start again without it",
+    ) -> None:
+        super().__init__(field, message)
 
 
 class ImageUnreadable(InvalidField):
     """The bytes are not a picture in a supported format, or are damaged."""
 
+    reason = Reason.IMAGE_UNREADABLE
+
     def __init__(self, message: str, *, field: str = "image") -> None:
-        super().__init__(field, message, reason=Reason.IMAGE_UNREADABLE)
+        super().__init__(field, message)
 
 
 class ImageTooLarge(InvalidField):
     """A picture passes a limit on bytes, pixels or aspect ratio."""
 
+    reason = Reason.IMAGE_TOO_LARGE
+
     def __init__(self, message: str, *, field: str = "image") -> None:
-        super().__init__(field, message, reason=Reason.IMAGE_TOO_LARGE)
+        super().__init__(field, message)
 
 
 class ReferenceInvalid(InvalidField):
     """A referenced image is not allowed or cannot be read."""
 
+    reason = Reason.REFERENCE_INVALID
+
     def __init__(self, message: str, *, field: str = "image_uri") -> None:
-        super().__init__(field, message, reason=Reason.REFERENCE_INVALID)
+        super().__init__(field, message)
 
 
 class SnapshotInvalid(InvalidField):
     """A snapshot is damaged, not one of ours, or of another format."""
 
+    reason = Reason.SNAPSHOT_INVALID
+
     def __init__(self, message: str, *, field: str = "chunk") -> None:
-        super().__init__(field, message, reason=Reason.SNAPSHOT_INVALID)
+        super().__init__(field, message)
 
 
 class NotFound(LookalikeError):

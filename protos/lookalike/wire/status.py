@@ -6,7 +6,7 @@ where a field is to blame, and `RetryInfo` where a later attempt can succeed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 import grpc
@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from lookalike.v1 import errors_pb2
 from lookalike.wire import errors
-from lookalike.wire.errors import LookalikeError, Reason
+from lookalike.wire.errors import InvalidField, LookalikeError, Reason
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -56,7 +56,20 @@ _CODES: dict[Reason, grpc.StatusCode] = {
 # while a message is being sent. It says nothing: the stream broke.
 LOST_STATUS = "Internal error from Core"
 
-_RETRYABLE_CODES = frozenset({grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE})
+_INVALID: dict[Reason, Callable[..., InvalidField]] = {
+    kind.reason: kind
+    for kind in (
+        errors.LimitExceeded,
+        errors.DimensionMismatch,
+        errors.VectorNotFinite,
+        errors.FilterInvalid,
+        errors.PageTokenInvalid,
+        errors.ImageUnreadable,
+        errors.ImageTooLarge,
+        errors.ReferenceInvalid,
+        errors.SnapshotInvalid,
+    )
+}
 
 
 def code_of(reason: Reason) -> grpc.StatusCode:
@@ -101,7 +114,7 @@ def to_status(error: LookalikeError) -> status_pb2.Status:
 
 
 def to_item_error(error: LookalikeError) -> errors_pb2.ItemError:
-    """Return `error` as it stands in a stream or batch."""
+    """Return `error` in its form for a stream or batch."""
     return errors_pb2.ItemError(
         reason=errors_pb2.ErrorReason.ValueType(int(error.reason)),
         message=error.message,
@@ -118,7 +131,7 @@ def from_item_error(message: errors_pb2.ItemError) -> LookalikeError:
 def from_rpc_error(error: grpc.RpcError) -> LookalikeError:
     """Return the error that a failed RPC carries.
 
-    A failure without our details (no server, a proxy's answer) is told by its
+    A failure without our details (no server, a proxy's answer) is judged by its
     code: UNAVAILABLE becomes `Unavailable(NOT_READY)`.
     """
     code: grpc.StatusCode = error.code()
@@ -177,7 +190,7 @@ def _from_code(code: grpc.StatusCode, text: str) -> LookalikeError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return errors.Exhausted(text)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
-        return errors.InvalidField("", text)
+        return InvalidField("", text)
     return LookalikeError(f"{code.name}: {text}", reason=Reason.INTERNAL)
 
 
@@ -186,7 +199,7 @@ def _build(reason: Reason, message: str, field: str, delay_s: float | None) -> L
     error: LookalikeError
     match code:
         case grpc.StatusCode.INVALID_ARGUMENT:
-            error = _INVALID.get(reason, errors.InvalidField)("", message)
+            error = _INVALID.get(reason, InvalidField)(field=field, message=message)
         case grpc.StatusCode.NOT_FOUND:
             error = errors.NotFound(message, reason=reason)
         case grpc.StatusCode.ALREADY_EXISTS:
@@ -205,28 +218,3 @@ def _build(reason: Reason, message: str, field: str, delay_s: float | None) -> L
     if delay_s is not None:
         error.retry_delay_s = delay_s
     return error
-
-
-class _Invalid:
-    """Makes an `InvalidField` subclass from a field and a message."""
-
-    def __init__(self, kind: type[errors.InvalidField]) -> None:
-        self._kind = kind
-
-    def __call__(self, field: str, message: str) -> errors.InvalidField:
-        error = self._kind.__new__(self._kind)
-        errors.InvalidField.__init__(error, field, message)
-        return error
-
-
-_INVALID: dict[Reason, _Invalid] = {
-    Reason.IMAGE_UNREADABLE: _Invalid(errors.ImageUnreadable),
-    Reason.IMAGE_TOO_LARGE: _Invalid(errors.ImageTooLarge),
-    Reason.DIMENSION_MISMATCH: _Invalid(errors.DimensionMismatch),
-    Reason.VECTOR_NOT_FINITE: _Invalid(errors.VectorNotFinite),
-    Reason.FILTER_INVALID: _Invalid(errors.FilterInvalid),
-    Reason.PAGE_TOKEN_INVALID: _Invalid(errors.PageTokenInvalid),
-    Reason.LIMIT_EXCEEDED: _Invalid(errors.LimitExceeded),
-    Reason.REFERENCE_INVALID: _Invalid(errors.ReferenceInvalid),
-    Reason.SNAPSHOT_INVALID: _Invalid(errors.SnapshotInvalid),
-}

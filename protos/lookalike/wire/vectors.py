@@ -36,7 +36,7 @@ def decode(data: bytes, *, field: str, dimension: int | None = None) -> F32:
         )
     vector: F32 = np.frombuffer(data, dtype="<f4")
     if dimension is not None and vector.shape[0] != dimension:
-        raise DimensionMismatch(field, got=vector.shape[0], want=dimension)
+        raise DimensionMismatch.between(field, got=vector.shape[0], want=dimension)
     return vector
 
 

@@ -10,9 +10,10 @@ from embedder_service import preprocess, wiring
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import decode_file
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.openvino import OpenVinoRuntime
-from embedder_service.settings import from_environment
+from embedder_service.settings import load
 from tests.bench.embed import images
 from tests.bench.embed.run import MODEL, WORK
 
@@ -23,7 +24,7 @@ class BareLoop:
     """The OpenVINO network in a plain loop, and the decoder in another."""
 
     def __init__(self, precision: str) -> None:
-        self._definition = spec.define(spec.parse(MODEL), precision)
+        self._definition = define(spec.parse(MODEL), precision)
         cache = WORK / "models"
         self.runtime = OpenVinoRuntime(self._definition, threads=0, cache_dir=cache)
         self._squares = images.squares()
@@ -96,4 +97,4 @@ def decode_square(data: bytes, size_px: int) -> U8:
 @cache
 def _limits() -> ImageLimits:
     """Made once: to build them takes as long as a decode."""
-    return wiring.image_limits(from_environment([], {}))
+    return wiring.image_limits(load([], {}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runner import unit_vectors
 from embedder_service.runtimes.choice import load_runtime
@@ -46,7 +47,7 @@ def _measure_one(
     rows = rows[: max(int(len(rows) * run.scale), 50)]
     row_id = f"embed.7{model[-1]}{precision[0]}{name[0]}"
     what = f"{name}, {model} {precision}: P@1, P@10, mAP"
-    definition = spec.define(spec.parse(model), precision)
+    definition = define(spec.parse(model), precision)
     runtime = _load(definition)
     prepare = definition.preprocess
     vectors = _embed(runtime, [row[0] for row in rows], prepare.size_px)

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.segments.audit import repair
+from search_service.domain.arrays import I64
+from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.segments.building.audit import repair
+from search_service.segments.building.graph import Graph
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
-from search_service.segments.graph import Graph
 from search_service.segments.graph_view import GraphView
-from search_service.segments.rows import I64
-from search_service.shard.plan import OVERFETCH, OVERFETCH_MORE
-from search_service.shard.types import Dtype, IndexSettings, Preset
+from search_service.shard.search.plan import OVERFETCH, OVERFETCH_MORE
 from tests.bench.report import median, percentile
 from tests.bench.search.dataset import HardVectors
 from tests.bench.search.vectors import nearest, recall

@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from search_service.filters.index import MetadataIndex
-from search_service.filters.snapshot import load_snapshot, save_snapshot
+from search_service.filters.index_file import load_index, save_index
 from tests.bench.query.filter_items import make_filters, make_items
 from tests.bench.report import Report, median_seconds, percentile
 
@@ -47,9 +47,9 @@ def _save_and_load(report: Report, index: MetadataIndex, items: int) -> None:
         path = Path(directory) / "filters.idx"
         frozen = index.frozen_copy()
         saved_s = median_seconds(
-            lambda: save_snapshot(frozen, path, collection_uid="bench", token="bench"), repeats=3
+            lambda: save_index(frozen, path, collection_uid="bench", token="bench"), repeats=3
         )
-        loaded_s = median_seconds(lambda: load_snapshot(path, collection_uid="bench"), repeats=3)
+        loaded_s = median_seconds(lambda: load_index(path, collection_uid="bench"), repeats=3)
         per_item = path.stat().st_size / items
     report.stated("query.5d", "copying the index for a save, while writes wait", copied_ms, "ms")
     report.stated("query.5e", "writing the copy to a file, beside all else", saved_s, "s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
@@ -17,8 +17,8 @@ from search_service.filters.ast import (
     Prefix,
     Range,
 )
+from search_service.domain.metadata import JsonValue, Metadata
 from search_service.filters.timestamps import format_rfc3339
-from search_service.shard.types import JsonValue, Metadata
 
 _FIRST_US = 1_577_836_800_000_000  # 2020-01-01
 _YEAR_US = 365 * 86_400 * 1_000_000

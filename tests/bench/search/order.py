@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.domain.arrays import I8, I64
+from search_service.domain.collection import Preset
 from search_service.presets import index_settings
-from search_service.segments.arranging import arranged
-from search_service.segments.assembly import BATCH_ROWS
-from search_service.segments.encoder import I8, SAMPLE_ROWS, fit_encoder
-from search_service.segments.graph import Graph
+from search_service.segments.building.arranging import arranged
+from search_service.segments.building.assembly import BATCH_ROWS
+from search_service.segments.building.graph import Graph
+from search_service.segments.encoder import SAMPLE_ROWS, fit_encoder
 from search_service.segments.graph_view import GraphView
-from search_service.segments.rows import I64
-from search_service.shard.types import Preset
 from tests.bench.search.dataset import HardVectors
 
 _THREADS = 2

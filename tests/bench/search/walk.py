@@ -20,13 +20,13 @@ from usearch import index as usearch
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.usearch_file import add_links
+from search_service.domain.arrays import I8, I64
+from search_service.domain.collection import Preset
 from search_service.presets import index_settings
-from search_service.segments.audit import repair
-from search_service.segments.encoder import I8, SAMPLE_ROWS, fit_encoder
-from search_service.segments.graph import Graph
+from search_service.segments.building.audit import repair
+from search_service.segments.building.graph import Graph
+from search_service.segments.encoder import SAMPLE_ROWS, fit_encoder
 from search_service.segments.graph_view import GraphView
-from search_service.segments.rows import I64
-from search_service.shard.types import Preset
 from tests.bench.report import median
 from tests.bench.search.dataset import HardVectors
 

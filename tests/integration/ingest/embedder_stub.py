@@ -93,7 +93,8 @@ async def _main() -> None:
     port = await server.start()
     await server.set_serving(True)
     print(json.dumps({"event": "serving", "port": port}), flush=True)
-    await server.run_until(stop)
+    await stop.wait()
+    await server.stop()
 
 
 if __name__ == "__main__":

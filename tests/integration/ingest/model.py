@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from google.protobuf import struct_pb2
 
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.protocols import PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import ImageUnreadable, LookalikeError, Reason
 from search_service.shard.api import ShardApi
@@ -153,7 +153,7 @@ class FakeEmbedder:
                 future.set_result(None)
 
 
-class FakeStore:
+class FakeIndex:
     """Keeps rows by the rule of versions that the contract states."""
 
     def __init__(self, delay_s: Callable[[], float] = lambda: 0.0) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from embedder_service.worker.core import Worker
 from embedder_service.worker.metrics import WorkerMetrics
-from embedder_service.worker.ports import Embedder, Store
-from embedder_service.worker.redis_queue import RedisQueue, connect
+from embedder_service.worker.protocols import Embedder, Index
+from embedder_service.worker.redis_queue import RedisQueue
 from embedder_service.worker.settings import WorkerSettings
 from embedder_service.worker.stats import Stats
-from lookalike.wire.queue import Kind
+from embedder_service.worker.worker import Worker
+from lookalike.serving.queue.connection import connect
+from lookalike.serving.queue.entries import Kind
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.metrics import IngestMetrics
 from search_service.ingest.settings import IngestSettings
@@ -26,7 +27,7 @@ from tests.integration.ingest.model import FakeCatalog, struct
 @contextlib.asynccontextmanager
 async def front_door(url: str, catalog: Any = None, **options: Any) -> AsyncIterator[FrontDoor]:
     """Run a front door."""
-    settings = IngestSettings(redis_url=url, **options)
+    settings = IngestSettings(redis=url, **options)
     door = FrontDoor(settings, catalog or FakeCatalog(), IngestMetrics(CollectorRegistry()))
     try:
         await door.start()
@@ -39,15 +40,15 @@ class RunningWorker:
     """A worker in this process; it can be stopped, or die without a word."""
 
     def __init__(
-        self, url: str, embedder: Embedder, store: Store, name: str, **options: Any
+        self, url: str, embedder: Embedder, index: Index, name: str, **options: Any
     ) -> None:
         defaults: dict[str, Any] = {"claim_idle_s": 0.9, "heartbeat_s": 0.2, "grace_s": 5.0}
         self.settings = WorkerSettings(redis=url, name=name, **{**defaults, **options})
-        self.client = connect(self.settings)
+        self.client = connect(self.settings, "lookalike-worker")
         self.queue = RedisQueue(self.client, self.settings)
         self.stats = Stats()
         self.metrics = WorkerMetrics(CollectorRegistry())
-        self.worker = Worker(self.queue, embedder, store, self.settings, self.stats, self.metrics)
+        self.worker = Worker(self.queue, embedder, index, self.settings, self.stats, self.metrics)
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -76,10 +77,10 @@ class RunningWorker:
 
 @contextlib.asynccontextmanager
 async def worker(
-    url: str, embedder: Embedder, store: Store, name: str = "w", **options: Any
+    url: str, embedder: Embedder, index: Index, name: str = "w", **options: Any
 ) -> AsyncIterator[RunningWorker]:
     """Run a worker, and stop it in order."""
-    running = RunningWorker(url, embedder, store, name, **options)
+    running = RunningWorker(url, embedder, index, name, **options)
     try:
         await running.start()
         yield running

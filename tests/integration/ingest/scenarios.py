@@ -9,8 +9,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from lookalike.wire.queue import QueueKeys
-from tests.integration.ingest.model import FakeEmbedder, FakeStore, expected, random_operations
+from lookalike.serving.queue.keys import QueueKeys
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex, expected, random_operations
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission
 
 # More at once keep one core no busier; they only wait longer, and polls cost most.
@@ -45,11 +45,11 @@ async def interleaving(url: str, seed: int, *, operations: int = 60) -> None:
     planned = random_operations(source, operations, 50)
     prefix = f"seed-{seed}"
     embedder = FakeEmbedder(lambda: source.choice([0.0, 0.0, 0.003, 0.01]))
-    store = FakeStore(lambda: source.choice([0.0, 0.0, 0.002, 0.008]))
+    index = FakeIndex(lambda: source.choice([0.0, 0.0, 0.002, 0.008]))
 
     def new_worker(number: int) -> RunningWorker:
         return RunningWorker(
-            url, embedder, store, f"w{number}", key_prefix=prefix, prefetch_items=8, **_HASTY
+            url, embedder, index, f"w{number}", key_prefix=prefix, prefetch_items=8, **_HASTY
         )
 
     workers = [new_worker(number) for number in range(4)]
@@ -75,7 +75,7 @@ async def interleaving(url: str, seed: int, *, operations: int = 60) -> None:
         # Not in order: each would wait for its read to end, and poll meanwhile.
         await asyncio.gather(*(running.die() for running in workers))
     assert failures == [], f"seed {seed}"
-    assert store.state() == expected(planned), f"seed {seed}"
+    assert index.state() == expected(planned), f"seed {seed}"
 
 
 async def thrice_shuffled(url: str, client: Redis, seed: int, *, operations: int) -> None:
@@ -83,7 +83,7 @@ async def thrice_shuffled(url: str, client: Redis, seed: int, *, operations: int
     source = random.Random(seed)
     planned = random_operations(source, operations, max(10, operations // 20))
     keys = QueueKeys(f"thrice-{seed}")
-    store = FakeStore(lambda: source.choice([0.0, 0.001]))
+    index = FakeIndex(lambda: source.choice([0.0, 0.001]))
     async with front_door(url, key_prefix=keys.prefix) as door:
         await asyncio.gather(*(door.submit(submission(*one)) for one in planned))
         rows: Any = await client.xrange(keys.stream)
@@ -94,12 +94,12 @@ async def thrice_shuffled(url: str, client: Redis, seed: int, *, operations: int
         for fields in copies:
             await client.xadd(keys.stream, fields)
         workers = [
-            RunningWorker(url, FakeEmbedder(), store, f"w{n}", key_prefix=keys.prefix)
+            RunningWorker(url, FakeEmbedder(), index, f"w{n}", key_prefix=keys.prefix)
             for n in range(2)
         ]
         for running in workers:
             await running.start()
         await drained(door, 120.0)
         await asyncio.gather(*(running.stop() for running in workers))
-    assert store.state() == expected(planned), f"seed {seed}"
+    assert index.state() == expected(planned), f"seed {seed}"
     assert sum(running.stats.finished for running in workers) == 3 * operations

@@ -117,7 +117,7 @@ class System:
             "search",
             [
                 *("search_service", "--data", str(directory / "data"), "--port", str(ports[1])),
-                *("--redis", self.valkey.url, "--embedder", self.embedder_address),
+                *("--redis", self.valkey.url, "--embedders", self.embedder_address),
             ],
         )
         self.worker = Program(

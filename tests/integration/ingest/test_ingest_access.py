@@ -9,18 +9,17 @@ import shutil
 import ssl
 import subprocess
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from embedder_service.worker.redis_queue import connect as worker_connect
 from embedder_service.worker.settings import WorkerSettings
+from lookalike.serving.queue.connection import connect
 from lookalike.wire.errors import InvalidField, Unavailable
-from search_service.ingest.connection import connect as front_door_connect
 from search_service.ingest.settings import IngestSettings
-from tests.integration.ingest.model import FakeEmbedder, FakeStore
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
@@ -32,7 +31,7 @@ async def test_an_acl_user_with_our_keys_is_enough(tmp_path: Path) -> None:
     server.start()
     url = f"redis://looky:hush@127.0.0.1:{server.port}"
     try:
-        async with front_door(url) as door, worker(url, FakeEmbedder(), FakeStore()):
+        async with front_door(url) as door, worker(url, FakeEmbedder(), FakeIndex()):
             await door.submit(submission("upload", "a", "picture", "job"))
             await drained(door)
             assert len([event async for event in door.watch("job", "")]) == 1
@@ -47,7 +46,7 @@ async def test_a_wrong_password_is_not_shown(
     server.start()
     url = f"redis://:hush@127.0.0.1:{server.port}"
     caplog.set_level(logging.DEBUG)
-    running = RunningWorker(url, FakeEmbedder(), FakeStore(), "w")
+    running = RunningWorker(url, FakeEmbedder(), FakeIndex(), "w")
     try:
         async with front_door(url, startup_wait_s=0.2) as door:
             with pytest.raises(Unavailable) as raised:
@@ -57,19 +56,15 @@ async def test_a_wrong_password_is_not_shown(
     finally:
         await running.queue.close()
         server.stop()
-    shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis_url=url)!r} {caplog.text}"
+    shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis=url)!r} {caplog.text}"
     assert "hush" not in shown
 
 
 @pytest.mark.parametrize("url", ["redis://:hush/x@host", "hush", "http://:hush@host"])
 def test_a_wrong_url_is_not_shown(url: str) -> None:
-    connects: list[Callable[[], object]] = [
-        lambda: worker_connect(WorkerSettings(redis=url, name="w")),
-        lambda: front_door_connect(IngestSettings(redis_url=url)),
-    ]
-    for connect in connects:
+    for settings in (WorkerSettings(redis=url, name="w"), IngestSettings(redis=url)):
         with pytest.raises(InvalidField) as raised:
-            connect()
+            connect(settings, "test")
         shown = "".join(traceback.format_exception(raised.value))
         assert "redis://user" in raised.value.message
         assert "hush" not in shown.replace(url, "")
@@ -94,8 +89,8 @@ async def test_tls(tmp_path: Path, valkey_server: Valkey, client: Redis) -> None
     async with _tls_in_front_of(valkey_server.port, context) as port:
         url = f"rediss://127.0.0.1:{port}"
         async with (
-            front_door(url, redis_ca_file=str(certificate)) as door,
-            worker(url, FakeEmbedder(), FakeStore(), redis_ca_file=str(certificate)),
+            front_door(url, redis_tls_ca=certificate) as door,
+            worker(url, FakeEmbedder(), FakeIndex(), redis_tls_ca=certificate),
         ):
             await door.submit(submission("upload", "a", "picture"))
             await drained(door)

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from lookalike.v1 import errors_pb2
 from lookalike.wire.errors import InvalidField, NotFound, PageTokenInvalid, Reason
-from tests.integration.ingest.model import FakeEmbedder, FakeStore
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
@@ -16,18 +16,18 @@ async def test_poison_is_listed_with_its_reason_and_blocks_nobody(
     valkey_server: Valkey, client: Redis
 ) -> None:
     """Unreadable at once; a fault and a crash after three tries alone."""
-    embedder, store = FakeEmbedder(lambda: 0.002), FakeStore()
+    embedder, index = FakeEmbedder(lambda: 0.002), FakeIndex()
     async with front_door(valkey_server.url) as door:
         for number in range(60):
             await door.submit(submission("upload", f"good-{number}", f"picture-{number}"))
             if number % 20 == 10:
                 for kind in ("poison", "fault", "crash"):
                     await door.submit(submission("upload", f"{kind}-{number}", f"{kind}-{number}"))
-        async with worker(valkey_server.url, embedder, store):
+        async with worker(valkey_server.url, embedder, index):
             await drained(door, 60.0)
         failures, token = await door.list_failures("", 100, "")
     assert token == ""
-    assert sorted(store.state()) == sorted(f"good-{number}" for number in range(60))
+    assert sorted(index.state()) == sorted(f"good-{number}" for number in range(60))
     by_id = {failure.id: failure for failure in failures}
     assert len(by_id) == 9
     for number in (10, 30, 50):
@@ -47,7 +47,7 @@ async def test_poison_is_listed_with_its_reason_and_blocks_nobody(
 async def test_failures_are_paged_newest_first_and_tried_again(
     valkey_server: Valkey, client: Redis
 ) -> None:
-    embedder, store = FakeEmbedder(), FakeStore()
+    embedder, index = FakeEmbedder(), FakeIndex()
     async with front_door(valkey_server.url) as door:
         versions = {}
         for number in range(7):
@@ -55,7 +55,7 @@ async def test_failures_are_paged_newest_first_and_tried_again(
             versions[item_id] = await door.submit(
                 submission("upload", item_id, f"poison-{number}", "job")
             )
-        async with worker(valkey_server.url, embedder, store):
+        async with worker(valkey_server.url, embedder, index):
             await drained(door)
             page, token = await door.list_failures("c", 3, "")
             rest, last = await door.list_failures("c", 4, token)
@@ -74,7 +74,7 @@ async def test_failures_are_paged_newest_first_and_tried_again(
             assert await door.retry_failures([*ids, "1-1"]) == (7, ["1-1"])
             await drained(door)
             assert await door.retry_failures(ids[:1]) == (0, ids[:1])
-        assert sorted(store.state()) == sorted(versions)
+        assert sorted(index.state()) == sorted(versions)
         assert (await door.state()).queue.failures == 0
         events = [event async for event in door.watch("job", "")]
         assert len(events) == 14
@@ -86,7 +86,7 @@ async def test_failures_are_paged_newest_first_and_tried_again(
 async def test_old_failures_are_forgotten(valkey_server: Valkey, client: Redis) -> None:
     async with front_door(valkey_server.url, failure_retention_s=0.2) as door:
         await door.submit(submission("upload", "a", "poison"))
-        async with worker(valkey_server.url, FakeEmbedder(), FakeStore()):
+        async with worker(valkey_server.url, FakeEmbedder(), FakeIndex()):
             await drained(door)
         state = await door.state()
         assert state.queue.failures == 1
@@ -103,7 +103,7 @@ async def test_past_the_bound_a_failure_is_listed_without_its_image(
     async with front_door(valkey_server.url) as door:
         for number in range(3):
             await door.submit(submission("upload", f"id-{number}", "poison" * 500))
-        async with worker(valkey_server.url, FakeEmbedder(), FakeStore(), max_dead_bytes=2 * 6_500):
+        async with worker(valkey_server.url, FakeEmbedder(), FakeIndex(), max_dead_bytes=2 * 6_500):
             await drained(door)
         failures, _ = await door.list_failures("", 10, "")
         assert len(failures) == 3
@@ -116,14 +116,14 @@ async def test_an_unreadable_entry_is_listed(valkey_server: Valkey, client: Redi
     async with front_door(valkey_server.url) as door:
         await client.xadd("{lookalike}:queue", {"k": "what", "n": "7"})
         await door.submit(submission("upload", "a", "picture"))
-        store = FakeStore()
-        async with worker(valkey_server.url, FakeEmbedder(), store):
+        index = FakeIndex()
+        async with worker(valkey_server.url, FakeEmbedder(), index):
             await drained(door)
         failures, _ = await door.list_failures("", 10, "")
         assert [one.message for one in failures] == [
             "the queue entry cannot be read: submit the image again"
         ]
-        assert sorted(store.state()) == ["a"]
+        assert sorted(index.state()) == ["a"]
 
 
 async def test_listing_an_unknown_collection_says_so(valkey_server: Valkey, client: Redis) -> None:

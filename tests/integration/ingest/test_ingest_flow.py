@@ -12,7 +12,7 @@ from lookalike.v1 import errors_pb2, search_pb2
 from lookalike.wire.errors import InvalidField
 from tests.integration.ingest.model import (
     FakeEmbedder,
-    FakeStore,
+    FakeIndex,
     expected,
     random_operations,
 )
@@ -23,17 +23,17 @@ from tests.integration.ingest.valkey import Valkey
 async def test_mutations_become_state_and_leave_nothing_behind(
     valkey_server: Valkey, client: Redis
 ) -> None:
-    store = FakeStore()
+    index = FakeIndex()
     operations = random_operations(random.Random(1), 300, 40)
     async with (
         front_door(valkey_server.url) as door,
-        worker(valkey_server.url, FakeEmbedder(), store),
+        worker(valkey_server.url, FakeEmbedder(), index),
     ):
         for kind, item_id, value in operations:
             await door.submit(submission(kind, item_id, value))
         await drained(door)
         state = await door.state()
-    assert store.state() == expected(operations)
+    assert index.state() == expected(operations)
     assert (state.queue.counted_bytes, state.queue.pending, state.queue.lag) == (0, 0, 0)
     assert state.queue.oldest_age_s is None
     left = set(await client.keys("*"))
@@ -51,7 +51,7 @@ async def test_a_job_tells_every_outcome_and_ends(valkey_server: Valkey, client:
         seen: dict[str, search_pb2.MutationResult] = {}
         cursors = []
         remaining = 99
-        async with worker(valkey_server.url, FakeEmbedder(), FakeStore()):
+        async with worker(valkey_server.url, FakeEmbedder(), FakeIndex()):
             async for event in door.watch("job-1", ""):
                 result = search_pb2.MutationResult.FromString(event.result)
                 seen[result.id] = result
@@ -72,7 +72,7 @@ async def test_an_idle_system_is_woken_by_a_submission(
     """Nothing on the way polls: the outcome comes within one blocked read."""
     async with (
         front_door(valkey_server.url) as door,
-        worker(valkey_server.url, FakeEmbedder(), FakeStore()),
+        worker(valkey_server.url, FakeEmbedder(), FakeIndex()),
     ):
         for number in range(5):
             await door.submit(submission("upload", "x", f"v{number}", f"job-{number}"))
@@ -91,7 +91,7 @@ async def test_status_tells_of_what_waits_and_who_works(
         before = (await door.state()).queue
         assert (before.depth, before.lag, before.pending) == (30, 30, 0)
         assert before.counted_bytes > 30 * 250
-        async with worker(valkey_server.url, embedder, FakeStore(), grace_s=0.0) as running:
+        async with worker(valkey_server.url, embedder, FakeIndex(), grace_s=0.0) as running:
             while len(embedder.calls) < 30:
                 await asyncio.sleep(0.01)
             during = await door.state()

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from embedder_service.worker.links import EmbedLink, StoreLink
-from embedder_service.worker.ports import PeerLost
+from embedder_service.worker.clients import EmbedderClient, SearchClient
+from embedder_service.worker.protocols import PeerLost
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, errors_pb2, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import ChannelOptions, aio_channel
@@ -103,11 +103,11 @@ async def _serve_search(servicer: Search) -> tuple[Server, int]:
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[tuple[StoreLink, Search]]:
+async def index() -> AsyncIterator[tuple[SearchClient, Search]]:
     servicer = Search()  # type: ignore[abstract]  # has what the worker calls
     server, port = await _serve_search(servicer)
     channel = aio_channel(f"127.0.0.1:{port}", ChannelOptions())
-    link = StoreLink(channel, timeout_s=5.0)
+    link = SearchClient(channel, timeout_s=5.0)
     link.start()
     await link.wait_ready()
     yield link, servicer
@@ -119,7 +119,7 @@ async def store() -> AsyncIterator[tuple[StoreLink, Search]]:
 async def test_an_image_is_answered_by_its_own_number() -> None:
     server, port = await _serve_embedder(_new_embedder())
     channel = aio_channel(f"127.0.0.1:{port}", ChannelOptions())
-    link = EmbedLink(channel, timeout_s=5.0)
+    link = EmbedderClient(channel, timeout_s=5.0)
     link.start()
     await link.wait_ready()
     images = [b"%d" % number for number in range(50)]
@@ -137,7 +137,7 @@ async def test_a_killed_embedder_fails_what_was_under_way_and_is_found_again() -
     servicer = _new_embedder()
     server, port = await _serve_embedder(servicer)
     channel = aio_channel(f"127.0.0.1:{port}", ChannelOptions())
-    link = EmbedLink(channel, timeout_s=30.0)
+    link = EmbedderClient(channel, timeout_s=30.0)
     link.start()
     await link.wait_ready()
     waiting = [asyncio.create_task(link.embed(b"slow", "")) for _ in range(3)]
@@ -161,7 +161,7 @@ async def test_a_draining_embedder_need_not_wait_for_its_grace() -> None:
     """The worker leaves stream and watch as soon as it hears NOT_SERVING."""
     server, port = await _serve_embedder(_new_embedder())
     channel = aio_channel(f"127.0.0.1:{port}", ChannelOptions())
-    link = EmbedLink(channel, timeout_s=5.0)
+    link = EmbedderClient(channel, timeout_s=5.0)
     link.start()
     await link.wait_ready()
     await link.embed(b"one", "")
@@ -172,8 +172,8 @@ async def test_a_draining_embedder_need_not_wait_for_its_grace() -> None:
     await channel.close()
 
 
-async def test_mutations_are_gathered_and_answered(store: tuple[StoreLink, Search]) -> None:
-    link, servicer = store
+async def test_mutations_are_gathered_and_answered(index: tuple[SearchClient, Search]) -> None:
+    link, servicer = index
     servicer.hold.clear()
     upserts = [
         asyncio.create_task(link.upsert("c", search_pb2.VectorUpsert(id=f"{n}", version=n)))
@@ -190,8 +190,8 @@ async def test_mutations_are_gathered_and_answered(store: tuple[StoreLink, Searc
     assert (deleted.version, updated.version) == (7, 8)
 
 
-async def test_a_refusal_of_the_call_reaches_its_items(store: tuple[StoreLink, Search]) -> None:
-    link, _ = store
+async def test_a_refusal_of_the_call_reaches_its_items(index: tuple[SearchClient, Search]) -> None:
+    link, _ = index
     for uid, kind in (("gone", NotFound), ("full", Exhausted)):
         with pytest.raises(kind):
             await link.upsert(uid, search_pb2.VectorUpsert(id="a"))

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
-from tests.integration.ingest.model import FakeEmbedder, FakeStore
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
@@ -17,11 +17,11 @@ from tests.integration.ingest.valkey import Valkey
 async def test_embedder_away_pauses_and_counts_nothing(
     valkey_server: Valkey, client: Redis
 ) -> None:
-    embedder, store = FakeEmbedder(lambda: 0.05), FakeStore()
-    async with front_door(valkey_server.url) as door, worker(valkey_server.url, embedder, store):
+    embedder, index = FakeEmbedder(lambda: 0.05), FakeIndex()
+    async with front_door(valkey_server.url) as door, worker(valkey_server.url, embedder, index):
         for number in range(40):
             await door.submit(submission("upload", f"id-{number}", f"picture-{number}"))
-        while not store.rows:
+        while not index.rows:
             await asyncio.sleep(0.005)
         embedder.set_ready(False)
         await asyncio.sleep(2.5)  # longer than claim_idle_s: nobody takes them from their holder
@@ -34,8 +34,8 @@ async def test_embedder_away_pauses_and_counts_nothing(
         await drained(door)
         failures, _ = await door.list_failures("", 10, "")
     assert failures == []
-    assert len(store.state()) == 40
-    assert set(store.applied.values()) == {1}
+    assert len(index.state()) == 40
+    assert set(index.applied.values()) == {1}
 
 
 async def test_full_memory_refuses_producers_while_the_worker_drains(own_valkey: Valkey) -> None:
@@ -44,7 +44,7 @@ async def test_full_memory_refuses_producers_while_the_worker_drains(own_valkey:
     used = (await client.info("memory"))["used_memory"]
     await client.config_set("maxmemory", used + 3_000_000)
     accepted: set[str] = set()
-    embedder, store = FakeEmbedder(), FakeStore()
+    embedder, index = FakeEmbedder(), FakeIndex()
     async with front_door(own_valkey.url) as door:
         refusal: LookalikeError | None = None
         for number in range(200):
@@ -57,12 +57,12 @@ async def test_full_memory_refuses_producers_while_the_worker_drains(own_valkey:
         assert refusal is not None
         assert refusal.retry_delay_s
         assert len(accepted) > 10
-        async with worker(own_valkey.url, embedder, store):
+        async with worker(own_valkey.url, embedder, index):
             await drained(door)
             await door.submit(submission("upload", "after", "picture"))
             await drained(door)
     await client.aclose()
-    assert set(store.state()) == accepted | {"after"}
+    assert set(index.state()) == accepted | {"after"}
 
 
 async def test_bytes_and_age_are_bounded(valkey_server: Valkey, client: Redis) -> None:
@@ -74,7 +74,7 @@ async def test_bytes_and_age_are_bounded(valkey_server: Valkey, client: Redis) -
                 accepted += 1
         assert accepted == 2  # picture and metadata are the same text here
         assert (await door.state()).queue.counted_bytes <= 5_000
-        async with worker(valkey_server.url, FakeEmbedder(), FakeStore()):
+        async with worker(valkey_server.url, FakeEmbedder(), FakeIndex()):
             await drained(door)
         # One that is larger than the bound passes when it is alone.
         await door.submit(submission("upload", "large", "x" * 9_000))
@@ -87,12 +87,12 @@ async def test_bytes_and_age_are_bounded(valkey_server: Valkey, client: Redis) -
 
 async def test_killed_queue_comes_back_with_all_that_was_accepted(own_valkey: Valkey) -> None:
     own_valkey.start()
-    store = FakeStore(lambda: 0.005)
+    index = FakeIndex(lambda: 0.005)
     accepted: dict[str, int] = {}
     reasons: set[Reason] = set()
     async with (
         front_door(own_valkey.url) as door,
-        worker(own_valkey.url, FakeEmbedder(lambda: 0.01), store),
+        worker(own_valkey.url, FakeEmbedder(lambda: 0.01), index),
     ):
 
         async def submit() -> None:
@@ -120,8 +120,8 @@ async def test_killed_queue_comes_back_with_all_that_was_accepted(own_valkey: Va
         state = await door.state()
     assert failures == []
     assert reasons <= {Reason.QUEUE_UNAVAILABLE}
-    assert sorted(store.state()) == sorted(accepted)
-    assert {item: row.vector_version for item, row in store.rows.items()} == accepted
+    assert sorted(index.state()) == sorted(accepted)
+    assert {item: row.vector_version for item, row in index.rows.items()} == accepted
     assert state.queue.counted_bytes == 0
 
 
@@ -143,5 +143,5 @@ async def test_a_server_that_evicts_is_refused_in_one_line(own_valkey: Valkey) -
         async with front_door(own_valkey.url):
             pass
     with pytest.raises(Unavailable, match="set maxmemory-policy to noeviction"):
-        async with worker(own_valkey.url, FakeEmbedder(), FakeStore()):
+        async with worker(own_valkey.url, FakeEmbedder(), FakeIndex()):
             pass

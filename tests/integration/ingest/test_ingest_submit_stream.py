@@ -13,11 +13,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import ImageTooLarge, LookalikeError, ReferenceInvalid, Unavailable
-from lookalike.wire.queue import Kind
 from search_service.ingest.references import References
 from search_service.ingest.settings import ReferenceSettings
-from search_service.ingest.submission import Answer, Request, Submission, SubmitStream, Window
+from search_service.ingest.submission import Answer, Request, Submission
+from search_service.ingest.submit_stream import SubmitStream, Window
 
 
 def _upload(item_id: str, image: bytes = b"x") -> Submission:
@@ -136,7 +137,7 @@ def root(tmp_path: Path) -> Path:
 
 
 async def test_files_are_read_under_allowed_roots_only(root: Path) -> None:
-    references = References(ReferenceSettings(file_roots=(root,)), max_image_bytes=1_000)
+    references = References(ReferenceSettings(image_roots=(root,)), max_image_bytes=1_000)
     read = references.read
     assert await read(f"file://{root}/a%20b.png", field="f") == b"picture"
     assert await read(f"file:{root}/a%20b.png", field="f") == b"picture"
@@ -157,7 +158,7 @@ async def test_files_are_read_under_allowed_roots_only(root: Path) -> None:
      "s3://other/key", "gs://photos/key", "file://[/x"],
 )  # fmt: skip
 async def test_other_references_are_refused(uri: str, root: Path) -> None:
-    settings = ReferenceSettings(file_roots=(root,), buckets=frozenset({"s3:photos"}))
+    settings = ReferenceSettings(image_roots=(root,), image_buckets=("s3:photos",))
     with pytest.raises(ReferenceInvalid):
         await References(settings, 1_000).read(uri, field="f")
 
@@ -199,7 +200,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 async def test_objects_are_read_from_allowed_buckets(scheme: str, endpoint: str) -> None:
     settings = ReferenceSettings(
-        buckets=frozenset({f"{scheme}:photos"}), s3_endpoint_url=endpoint, gs_endpoint_url=endpoint
+        image_buckets=(f"{scheme}:photos",), s3_endpoint_url=endpoint, gs_endpoint_url=endpoint
     )
     references = References(settings, max_image_bytes=1_000)
     assert await references.read(f"{scheme}://photos/in/a.png", field="f") == b"picture"
@@ -217,10 +218,10 @@ async def test_an_object_store_that_is_away_may_be_asked_again(scheme: str) -> N
         probe.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
         settings = ReferenceSettings(
-            buckets=frozenset({f"{scheme}:photos"}),
+            image_buckets=(f"{scheme}:photos",),
             s3_endpoint_url=nowhere,
             gs_endpoint_url=nowhere,
-            timeout_s=1.0,
+            reference_timeout_s=1.0,
         )
         with pytest.raises(LookalikeError) as raised:
             await References(settings, max_image_bytes=1_000).read(

@@ -7,23 +7,23 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from tests.integration.ingest.model import FakeEmbedder, FakeStore
+from tests.integration.ingest.model import FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
 
 async def test_the_living_take_over_from_the_dead(valkey_server: Valkey, client: Redis) -> None:
-    embedder, store = FakeEmbedder(lambda: 30.0), FakeStore()
+    embedder, index = FakeEmbedder(lambda: 30.0), FakeIndex()
     async with front_door(valkey_server.url) as door:
         for number in range(30):
             await door.submit(submission("upload", f"id-{number}", f"picture-{number}"))
-        dead = RunningWorker(valkey_server.url, embedder, store, "dead")
+        dead = RunningWorker(valkey_server.url, embedder, index, "dead")
         await dead.start()
         while len(embedder.calls) < 30:
             await asyncio.sleep(0.01)
         await dead.die()
         heir = FakeEmbedder()
-        async with worker(valkey_server.url, heir, store, "heir"):
+        async with worker(valkey_server.url, heir, index, "heir"):
             await drained(door)
             # What may have killed its worker runs alone.
             assert max(len(pictures) for pictures in heir.together) == 1
@@ -31,37 +31,37 @@ async def test_the_living_take_over_from_the_dead(valkey_server: Valkey, client:
                 while len(await client.xinfo_consumers("{lookalike}:queue", "workers")) > 1:
                     await asyncio.sleep(0.05)
         assert (await door.state()).queue.failures == 0
-    assert len(store.state()) == 30
+    assert len(index.state()) == 30
 
 
 async def test_a_worker_that_returns_takes_up_its_own_at_once(
     valkey_server: Valkey, client: Redis
 ) -> None:
     """Under its old name it need not wait until it is taken for dead."""
-    store = FakeStore()
+    index = FakeIndex()
     async with front_door(valkey_server.url) as door:
         for number in range(20):
             await door.submit(submission("upload", f"id-{number}", f"picture-{number}"))
         embedder = FakeEmbedder(lambda: 30.0)
         first = RunningWorker(
-            valkey_server.url, embedder, store, "w", claim_idle_s=600.0, heartbeat_s=0.2
+            valkey_server.url, embedder, index, "w", claim_idle_s=600.0, heartbeat_s=0.2
         )
         await first.start()
         while len(embedder.calls) < 20:
             await asyncio.sleep(0.01)
         await first.die()
         async with worker(
-            valkey_server.url, FakeEmbedder(), store, "w", claim_idle_s=600.0, heartbeat_s=0.2
+            valkey_server.url, FakeEmbedder(), index, "w", claim_idle_s=600.0, heartbeat_s=0.2
         ):
             await drained(door)
-    assert len(store.state()) == 20
+    assert len(index.state()) == 20
 
 
 async def test_several_workers_share_the_work(valkey_server: Valkey, client: Redis) -> None:
-    store = FakeStore()
+    index = FakeIndex()
     running = [
         RunningWorker(
-            valkey_server.url, FakeEmbedder(lambda: 0.01), store, f"w{n}", prefetch_items=4
+            valkey_server.url, FakeEmbedder(lambda: 0.01), index, f"w{n}", prefetch_items=4
         )
         for n in range(3)
     ]
@@ -73,16 +73,16 @@ async def test_several_workers_share_the_work(valkey_server: Valkey, client: Red
         await drained(door)
         for one in running:
             await one.stop()
-    assert len(store.state()) == 120
-    assert set(store.applied.values()) == {1}
+    assert len(index.state()) == 120
+    assert set(index.applied.values()) == {1}
     assert all(one.stats.finished > 0 for one in running)
     assert sum(one.stats.finished for one in running) == 120
 
 
 async def test_stopping_finishes_what_is_under_way(valkey_server: Valkey, client: Redis) -> None:
-    embedder, store = FakeEmbedder(lambda: 0.3), FakeStore()
+    embedder, index = FakeEmbedder(lambda: 0.3), FakeIndex()
     async with front_door(valkey_server.url) as door:
-        running = RunningWorker(valkey_server.url, embedder, store, "w")
+        running = RunningWorker(valkey_server.url, embedder, index, "w")
         await running.start()
         for number in range(20):
             await door.submit(submission("upload", f"id-{number}", f"picture-{number}"))
@@ -91,14 +91,14 @@ async def test_stopping_finishes_what_is_under_way(valkey_server: Valkey, client
         await running.stop()
         state = await door.state()
         assert state.queue.pending == 0
-        assert len(store.state()) + state.queue.depth == 20
-        assert store.state()
+        assert len(index.state()) + state.queue.depth == 20
+        assert index.state()
 
 
 async def test_what_the_grace_cuts_short_is_free_for_others_at_once(
     valkey_server: Valkey, client: Redis
 ) -> None:
-    store = FakeStore()
+    index = FakeIndex()
     async with front_door(valkey_server.url) as door:
         for number in range(5):
             await door.submit(submission("upload", f"id-{number}", f"picture-{number}"))
@@ -106,7 +106,7 @@ async def test_what_the_grace_cuts_short_is_free_for_others_at_once(
         slow = RunningWorker(
             valkey_server.url,
             embedder,
-            store,
+            index,
             "slow",
             grace_s=0.1,
             claim_idle_s=600.0,
@@ -117,27 +117,27 @@ async def test_what_the_grace_cuts_short_is_free_for_others_at_once(
             await asyncio.sleep(0.01)
         await slow.stop()
         async with worker(
-            valkey_server.url, FakeEmbedder(), store, "next", claim_idle_s=600.0, heartbeat_s=0.2
+            valkey_server.url, FakeEmbedder(), index, "next", claim_idle_s=600.0, heartbeat_s=0.2
         ):
             await drained(door)
-    assert len(store.state()) == 5
+    assert len(index.state()) == 5
 
 
 async def test_entries_that_someone_trimmed_away_are_reported(
     valkey_server: Valkey, client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    embedder, store = FakeEmbedder(lambda: 30.0), FakeStore()
+    embedder, index = FakeEmbedder(lambda: 30.0), FakeIndex()
     async with front_door(valkey_server.url) as door:
         for number in range(3):
             await door.submit(submission("upload", f"id-{number}", "picture"))
-        dead = RunningWorker(valkey_server.url, embedder, store, "dead")
+        dead = RunningWorker(valkey_server.url, embedder, index, "dead")
         await dead.start()
         while len(embedder.calls) < 3:
             await asyncio.sleep(0.01)
         await dead.die()
         await client.xtrim("{lookalike}:queue", 0, approximate=False)
         assert (await door.state()).queue.lag is None
-        async with worker(valkey_server.url, FakeEmbedder(), store, "heir") as heir:
+        async with worker(valkey_server.url, FakeEmbedder(), index, "heir") as heir:
             async with asyncio.timeout(10):
                 while (await door.state()).queue.pending:
                     await asyncio.sleep(0.05)
@@ -152,7 +152,7 @@ async def test_prefetch_is_bounded_by_bytes(valkey_server: Valkey, client: Redis
         for number in range(30):
             await door.submit(submission("upload", f"id-{number}", "x" * 10_000))
         async with worker(
-            valkey_server.url, embedder, FakeStore(), prefetch_bytes=100_000, grace_s=0.0
+            valkey_server.url, embedder, FakeIndex(), prefetch_bytes=100_000, grace_s=0.0
         ):
             await asyncio.sleep(0.6)
             pending = (await door.state()).queue.pending

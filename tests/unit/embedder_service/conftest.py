@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.preprocess import U8, square
 
@@ -19,7 +20,7 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def lite0() -> ModelDefinition:
-    return spec.define(spec.parse("efficientnet-lite0"), "f32")
+    return define(spec.parse("efficientnet-lite0"), "f32")
 
 
 @pytest.fixture(scope="session")

@@ -38,12 +38,12 @@ class Seen:
     def decode_failed(self, cause: str) -> None:
         self.events[cause] += 1
 
-    def worker_restarted(self) -> None:
+    def process_restarted(self) -> None:
         self.events["restarted"] += 1
 
 
 def pool_options(**changes: Any) -> PoolOptions:
-    return wiring.pool_options(replace(settings.from_environment([], {}), **changes))
+    return wiring.pool_options(replace(settings.load([], {}), **changes))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelError
 
 
@@ -26,7 +27,7 @@ def resnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 @pytest.mark.parametrize("pooling", ["avg", "max", "gem"])
 def test_both_libraries_read_one_file_alike(library: str, pooling: str, resnet_file: Path) -> None:
-    definition = spec.define(spec.parse(f"{library}:resnet18@{pooling}={resnet_file}"), "f32")
+    definition = define(spec.parse(f"{library}:resnet18@{pooling}={resnet_file}"), "f32")
     assert definition.dimension == 512
     size = definition.preprocess.size_px
     pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
@@ -74,12 +75,12 @@ def test_the_last_map_is_found_in_other_families(
 
     path = tmp_path / "weights.pth"
     torch.save(get_model(architecture, weights=None).state_dict(), path)
-    definition = spec.define(spec.parse(f"torchvision:{architecture}={path}"), "f32")
+    definition = define(spec.parse(f"torchvision:{architecture}={path}"), "f32")
     assert definition.dimension == dimension
 
 
 def test_weights_of_another_network_are_refused(resnet_file: Path) -> None:
-    definition = spec.define(spec.parse(f"torchvision:resnet34={resnet_file}"), "f32")
+    definition = define(spec.parse(f"torchvision:resnet34={resnet_file}"), "f32")
     with pytest.raises(ModelError, match="resnet34"):
         definition.build()
 
@@ -92,4 +93,4 @@ def test_weights_of_another_network_are_refused(resnet_file: Path) -> None:
 def test_what_cannot_be_loaded_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(b"")
     with pytest.raises(ModelError):
-        spec.define(spec.parse(text.replace("=w", f"={tmp_path}/w")), "f32")
+        define(spec.parse(text.replace("=w", f"={tmp_path}/w")), "f32")

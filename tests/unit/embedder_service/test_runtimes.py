@@ -12,7 +12,7 @@ import pytest
 import torch
 from openvino import Core
 
-from embedder_service.models import lite, spec
+from embedder_service.models import choice, lite, spec
 from embedder_service.models.definition import ModelDefinition, ModelError
 from embedder_service.preprocess import U8
 from embedder_service.runner import unit_vectors
@@ -141,7 +141,7 @@ def test_weights_that_were_changed_are_refused(
     (copy.parents[1] / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ModelError, match="reinstall"):
-        spec.define(spec.parse(name), "f32")
+        choice.define(spec.parse(name), "f32")
 
 
 def least_cosine(runtime: Runtime, squares: U8, wanted: F32) -> float:

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from lookalike.wire.errors import AlreadyExists, Exhausted, InvalidField, NotFound, Unavailable
-from search_service.catalog import Catalog
-from search_service.data_lock import DataDirectoryInUse
-from search_service.names import NamesDamaged
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.data_lock import DataDirectoryInUse
+from search_service.catalog.names import NamesDamaged
+from search_service.catalog.shards import Shards
+from search_service.domain.collection import CollectionSpec, DuplicateSettings, Preset
+from search_service.domain.mutations import Delete
 from search_service.presets import index_settings
 from search_service.shard.api import ShardApi
 from search_service.shard.options import ShardOptions
-from search_service.shard.types import CollectionSpec, Delete, DuplicateSettings, Preset
-from search_service.shards import Shards
 
 
 def make_shards() -> Shards:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from search_service.domain.collection import Preset
 from search_service.presets import index_settings
-from search_service.shard.types import Preset
 
 
 @pytest.mark.parametrize("preset", list(Preset))

@@ -12,12 +12,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lookalike.wire.errors import Exhausted
-from search_service.collection import Collection
+from search_service.catalog.collection import Collection
+from search_service.domain.items import Fields
+from search_service.domain.queries import Hit, PlanKind, QueryOutcome, QueryPlan, QueryRequest
 from search_service.metrics import SearchMetrics
 from search_service.sampler import RecallSampler, recall_of, selectivity_of
-from search_service.shard.types import Fields, Hit, Plan, PlanKind, QueryOutcome, QueryRequest
 
-PLAN = Plan(PlanKind.GRAPH, 1_000, 1_000, 64, 64, 1, 0.0, 0.0, 0.001)
+PLAN = QueryPlan(PlanKind.GRAPH, 1_000, 1_000, 64, 64, 1, 0.0, 0.0, 0.001)
 EXACT = [Hit("a", 0.9), Hit("b", 0.8), Hit("c", 0.7), Hit("d", 0.6)]
 
 
@@ -42,7 +43,7 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
     return registry.get_sample_value(name, labels)
 
 
-async def sampled(shard: Any, found: list[Hit], plan: Plan = PLAN, share: float = 1.0) -> Any:
+async def sampled(shard: Any, found: list[Hit], plan: QueryPlan = PLAN, share: float = 1.0) -> Any:
     registry = CollectorRegistry()
     sampler = RecallSampler(share, SearchMetrics(registry), seed=1)
     request = QueryRequest(

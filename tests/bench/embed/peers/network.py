@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.preprocess import U8, square
 from embedder_service.runtimes.openvino import OpenVinoRuntime
@@ -43,7 +44,7 @@ class OpenVinoNetwork:
 
 
 def _definition() -> ModelDefinition:
-    return spec.define(spec.parse(MODEL), "f32")
+    return define(spec.parse(MODEL), "f32")
 
 
 def _embed(runtime: Runtime, definition: ModelDefinition, files: Sequence[bytes]) -> F32:

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from embedder_service.worker.batcher import Batcher
-from embedder_service.worker.holding import MAX_READ_ITEMS, Holding
-from embedder_service.worker.lanes import Lanes
-from embedder_service.worker.ports import Entry, PeerLost
+from embedder_service.worker.call_gatherer import CallGatherer
+from embedder_service.worker.in_hand import MAX_READ_ITEMS, InHand
+from embedder_service.worker.next_step import NextStep, next_step_after
+from embedder_service.worker.protocols import Entry, PeerLost
 from embedder_service.worker.settings import load
 from embedder_service.worker.stats import Stats
-from embedder_service.worker.verdicts import Verdict, verdict_of
+from embedder_service.worker.turnstile import Turnstile
+from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import (
     DeadlineExceeded,
     Exhausted,
     ImageUnreadable,
-    InvalidField,
     LookalikeError,
     NotFound,
     Precondition,
@@ -29,37 +29,37 @@ from lookalike.wire.errors import (
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"),
+    ("error", "next_step"),
     [
-        (PeerLost("embedder"), Verdict.SUSPECT),
-        (LookalikeError("x", reason=Reason.INTERNAL), Verdict.SUSPECT),
-        (DeadlineExceeded(), Verdict.SUSPECT),
-        (Exhausted("x"), Verdict.LATER),
-        (Exhausted("x", reason=Reason.DISK_FULL), Verdict.LATER),
-        (Unavailable("x", reason=Reason.NOT_READY), Verdict.LATER),
-        (Unavailable("x", reason=Reason.STORE_FAILED), Verdict.LATER),
-        (ImageUnreadable("x"), Verdict.FINAL),
-        (NotFound("x", reason=Reason.COLLECTION_NOT_FOUND), Verdict.FINAL),
-        (NotFound("x", reason=Reason.MODEL_NOT_FOUND), Verdict.FINAL),
-        (Precondition("x", reason=Reason.MODEL_MISMATCH), Verdict.FINAL),
+        (PeerLost("embedder"), NextStep.TRY_ALONE),
+        (LookalikeError("x", reason=Reason.INTERNAL), NextStep.TRY_ALONE),
+        (DeadlineExceeded(), NextStep.TRY_ALONE),
+        (Exhausted("x"), NextStep.WAIT),
+        (Exhausted("x", reason=Reason.DISK_FULL), NextStep.WAIT),
+        (Unavailable("x", reason=Reason.NOT_READY), NextStep.WAIT),
+        (Unavailable("x", reason=Reason.STORE_FAILED), NextStep.WAIT),
+        (ImageUnreadable("x"), NextStep.GIVE_UP),
+        (NotFound("x", reason=Reason.COLLECTION_NOT_FOUND), NextStep.GIVE_UP),
+        (NotFound("x", reason=Reason.MODEL_NOT_FOUND), NextStep.GIVE_UP),
+        (Precondition("x", reason=Reason.MODEL_MISMATCH), NextStep.GIVE_UP),
     ],
 )
-def test_verdicts(error: LookalikeError, verdict: Verdict) -> None:
-    assert verdict_of(error) is verdict
+def test_what_follows_an_error(error: LookalikeError, next_step: NextStep) -> None:
+    assert next_step_after(error) is next_step
 
 
 async def test_whoever_is_alone_is_alone() -> None:
-    lanes = Lanes()
+    turnstile = Turnstile()
     order: list[str] = []
 
     async def together(name: str, hold_s: float) -> None:
-        async with lanes.together():
+        async with turnstile.together():
             order.append(f"{name} in")
             await asyncio.sleep(hold_s)
             order.append(f"{name} out")
 
     async def alone() -> None:
-        async with lanes.alone():
+        async with turnstile.alone():
             order.append("alone in")
             await asyncio.sleep(0.02)
             order.append("alone out")
@@ -76,20 +76,20 @@ async def test_whoever_is_alone_is_alone() -> None:
 
 
 async def test_room_shrinks_with_what_is_held() -> None:
-    holding = Holding(max_items=20, max_bytes=1_000)
-    assert await holding.room() == 1  # nobody knows yet how large they are
-    assert holding.add(Entry("1-0", 100, None))
-    assert not holding.add(Entry("1-0", 100, None))
-    assert await holding.room() == 9
-    assert holding.add(Entry("2-0", 900, None))
+    in_hand = InHand(max_items=20, max_bytes=1_000)
+    assert await in_hand.room() == 1  # nobody knows yet how large they are
+    assert in_hand.add(Entry("1-0", 100, None))
+    assert not in_hand.add(Entry("1-0", 100, None))
+    assert await in_hand.room() == 9
+    assert in_hand.add(Entry("2-0", 900, None))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(holding.room(), 0.02)
-    waiting = asyncio.create_task(holding.room())
+        await asyncio.wait_for(in_hand.room(), 0.02)
+    waiting = asyncio.create_task(in_hand.room())
     await asyncio.sleep(0)
-    holding.remove("2-0")
-    holding.remove("nothing")
+    in_hand.remove("2-0")
+    in_hand.remove("nothing")
     assert await waiting == 1  # as large as the largest seen lately
-    assert await Holding(100, 10**9).room() <= MAX_READ_ITEMS
+    assert await InHand(100, 10**9).room() <= MAX_READ_ITEMS
 
 
 async def test_batches_grow_while_a_call_is_under_way() -> None:
@@ -102,16 +102,16 @@ async def test_batches_grow_while_a_call_is_under_way() -> None:
             raise Exhausted("no room")
         return [MutationResult(version=item) for item in items]
 
-    batcher: Batcher[int] = Batcher(send, max_items=4, max_calls=1)
-    results = await asyncio.gather(*(batcher.submit("a", n) for n in range(6)))
+    gatherer: CallGatherer[int] = CallGatherer(send, max_items=4, max_calls=1)
+    results = await asyncio.gather(*(gatherer.submit("a", n) for n in range(6)))
     assert [result.version for result in results] == list(range(6))
     assert calls == [("a", [0]), ("a", [1, 2, 3, 4]), ("a", [5])]
     outcomes = await asyncio.gather(
-        *(batcher.submit(uid, n) for uid, n in [("a", 1), ("a", 13), ("b", 2)]),
+        *(gatherer.submit(uid, n) for uid, n in [("a", 1), ("a", 13), ("b", 2)]),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [MutationResult, Exhausted, MutationResult]
-    await batcher.close()
+    await gatherer.close()
 
 
 async def test_what_comes_one_after_the_other_goes_in_one_call() -> None:
@@ -121,16 +121,16 @@ async def test_what_comes_one_after_the_other_goes_in_one_call() -> None:
         calls.append(list(items))
         return [MutationResult(version=item) for item in items]
 
-    batcher: Batcher[int] = Batcher(send, max_items=4, max_calls=2, gather_s=0.2)
-    first = asyncio.create_task(batcher.submit("a", 0))
+    gatherer: CallGatherer[int] = CallGatherer(send, max_items=4, max_calls=2, gather_s=0.2)
+    first = asyncio.create_task(gatherer.submit("a", 0))
     await asyncio.sleep(0.01)
-    second = asyncio.create_task(batcher.submit("a", 1))
+    second = asyncio.create_task(gatherer.submit("a", 1))
     assert [result.version for result in await asyncio.gather(first, second)] == [0, 1]
-    await asyncio.gather(*(batcher.submit("a", n) for n in range(4)))  # full: none waits
+    await asyncio.gather(*(gatherer.submit("a", n) for n in range(4)))  # full: none waits
     assert calls == [[0, 1], [0, 1, 2, 3]]
-    left = asyncio.create_task(batcher.submit("a", 9))
+    left = asyncio.create_task(gatherer.submit("a", 9))
     await asyncio.sleep(0)
-    await batcher.close()
+    await gatherer.close()
     assert isinstance((await asyncio.gather(left, return_exceptions=True))[0], BaseException)
     assert calls == [[0, 1], [0, 1, 2, 3]]
 
@@ -140,18 +140,18 @@ async def test_too_few_results_are_nobodys_results() -> None:
         return [MutationResult()] * (len(items) - 1)
 
     with pytest.raises(PeerLost):
-        await Batcher[int](send, max_items=4, max_calls=1).submit("a", 1)
+        await CallGatherer[int](send, max_items=4, max_calls=1).submit("a", 1)
 
 
-async def test_closing_a_batcher_leaves_nobody_waiting() -> None:
+async def test_closing_a_gatherer_leaves_nobody_waiting() -> None:
     async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
         await asyncio.sleep(60)
         return []
 
-    batcher: Batcher[int] = Batcher(send, max_items=1, max_calls=1)
-    waiting = [asyncio.create_task(batcher.submit("a", n)) for n in range(3)]
+    gatherer: CallGatherer[int] = CallGatherer(send, max_items=1, max_calls=1)
+    waiting = [asyncio.create_task(gatherer.submit("a", n)) for n in range(3)]
     await asyncio.sleep(0.01)
-    await batcher.close()
+    await gatherer.close()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
 
@@ -189,5 +189,5 @@ def test_flags_win_over_the_environment() -> None:
     [["--max-attempts", "x"], ["--max-attempts", "0"], ["--claim-idle-s", "1"]],
 )
 def test_wrong_settings_are_told(arguments: list[str]) -> None:
-    with pytest.raises(InvalidField):
+    with pytest.raises(SettingsInvalid, match=arguments[0]):
         load(arguments, {})

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
+from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
 from lookalike.wire import status
 from lookalike.wire.channel import ChannelOptions, aio_channel
@@ -187,7 +188,7 @@ async def test_a_taken_port_is_told() -> None:
         del channel
         first = Server(ServerOptions(), [SERVICE])
         port = await first.start()
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(SettingsInvalid, match="--port"):
             await Server(ServerOptions(port=port), [SERVICE]).start()
         await first.stop()
 

@@ -3,11 +3,19 @@ from lookalike.wire import status
 from lookalike.wire.errors import (
     DimensionMismatch,
     Exhausted,
+    FilterInvalid,
     ImageTooLarge,
+    ImageUnreadable,
+    InvalidField,
+    LimitExceeded,
     LookalikeError,
     NotFound,
+    PageTokenInvalid,
     Reason,
+    ReferenceInvalid,
+    SnapshotInvalid,
     Unavailable,
+    VectorNotFinite,
 )
 
 
@@ -28,8 +36,16 @@ def test_every_reason_has_a_code() -> None:
 
 def test_an_item_error_survives_the_wire() -> None:
     examples: list[LookalikeError] = [
-        DimensionMismatch("items[2].vector_f32_le", got=3, want=4),
+        DimensionMismatch.between("items[2].vector_f32_le", got=3, want=4),
         ImageTooLarge("the picture has 400 megapixels; at most 50 are read"),
+        ImageUnreadable("the file is empty", field="upload.image_uri"),
+        LimitExceeded("queries", "at most 64"),
+        VectorNotFinite("vector_f32_le", "has NaN"),
+        FilterInvalid("filter", "at 3: say what"),
+        PageTokenInvalid(),
+        ReferenceInvalid("there is no such file"),
+        SnapshotInvalid("the checksum differs"),
+        InvalidField("limit", "must be at least 1"),
         NotFound("no collection of that name", reason=Reason.COLLECTION_NOT_FOUND),
         Exhausted("the queue is full", retry_delay_s=2.0),
         Unavailable("the embedder is away", reason=Reason.EMBEDDER_UNAVAILABLE),

@@ -16,10 +16,10 @@ from lookalike_client.advise import tables
 from lookalike_client.advise.model import Estimate, Needs, advise, size_text
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.main import run
+from search_service.domain.collection import Dtype, IndexSettings, Preset
 from search_service.presets import index_settings
+from search_service.segments.building.graph import Graph
 from search_service.segments.encoder import fit_encoder
-from search_service.segments.graph import Graph
-from search_service.shard.types import Dtype, IndexSettings, Preset
 from tests.bench.search.dataset import HardVectors
 
 MILLION = Needs(

@@ -22,7 +22,7 @@ def test_every_photograph_has_its_copies(gallery: Path) -> None:
 
     assert len(folders) >= 15
     for folder in folders:
-        assert {path.stem for path in folder.iterdir()} == KINDS | {"complete"}
+        assert {path.stem for path in folder.iterdir()} == KINDS | {".complete"}
     with Image.open(gallery / "coffee/original.png") as original:
         size = original.size
     with Image.open(gallery / "coffee/resized.jpg") as resized:

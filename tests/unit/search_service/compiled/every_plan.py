@@ -8,8 +8,8 @@ from typing import Any
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.walk import compare_some, walk
 from search_service.compiled.warm import warm_up
-from search_service.filters.ast import Range
-from search_service.shard.types import PlanKind, QueryRequest
+from search_service.domain.conditions import Range
+from search_service.domain.queries import PlanKind, QueryRequest
 from tests.unit.search_service.shard.kit import (
     build,
     create,

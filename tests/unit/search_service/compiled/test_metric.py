@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search_service.compiled.arrays import address_of
+from search_service.compiled.addresses import address_of
 from search_service.compiled.metric import Metric, as_scalars
 from search_service.compiled.walk import compare_some
-from search_service.shard.exact import scores_each, scores_of_pairs
-from search_service.shard.types import Dtype
+from search_service.domain.collection import Dtype
+from search_service.shard.search.exact import scores_each, scores_of_pairs
 
 WIDTH = 40
 RNG = np.random.default_rng(4)

@@ -12,10 +12,10 @@ from usearch import index as usearch
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.usearch_file import read_graph
+from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.segments.building.graph import Graph
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.graph import Graph
 from search_service.segments.graph_view import GraphView
-from search_service.shard.types import Dtype, IndexSettings, Preset
 from tests.unit.search_service.segments.support import unit_vectors
 
 COUNT, WIDTH = 3_000, 48

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     Instant,
     NoneOf,
-    Path,
     Prefix,
     Range,
     Scalar,
@@ -46,7 +46,7 @@ def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
     return any(_in_range(element, filter) for element in elements)
 
 
-def _at(value: Any, path: Path) -> Iterator[Any]:
+def _at(value: Any, path: FieldPath) -> Iterator[Any]:
     """What stands under `path`, in each element of the lists on the way."""
     if value is None:
         return

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,

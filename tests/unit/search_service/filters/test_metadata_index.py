@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from lookalike.wire.errors import FilterInvalid, LimitExceeded
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
@@ -25,7 +25,7 @@ from search_service.filters.ast import (
     Range,
 )
 from search_service.filters.index import MAX_ORDINAL, MAX_PATHS, MetadataIndex
-from search_service.filters.snapshot import SnapshotUnusable, load_snapshot, save_snapshot
+from search_service.filters.index_file import IndexFileUnusable, load_index, save_index
 from search_service.filters.sorted_values import SortedValues
 from search_service.filters.text import parse_filter
 from search_service.filters.timestamps import format_rfc3339
@@ -138,8 +138,8 @@ def test_a_snapshot_gives_the_same_index_and_goes_on(
 ) -> None:
     index, items = many
     file = tmp_path / "metadata.idx"
-    save_snapshot(index.frozen_copy(), file, collection_uid="c1", token="t41")
-    loaded = load_snapshot(file, collection_uid="c1")
+    save_index(index.frozen_copy(), file, collection_uid="c1", token="t41")
+    loaded = load_index(file, collection_uid="c1")
     assert loaded.token == "t41"
     assert loaded.index.all == index.all
     for question in _questions(random.Random(3)):
@@ -163,8 +163,8 @@ def test_any_metadata_goes_through_a_snapshot(
     file = tmp_path_factory.mktemp("snapshot") / "metadata.idx"
     index = MetadataIndex()
     index.add_many(enumerate(held))
-    save_snapshot(index.frozen_copy(), file, collection_uid="c", token="t")
-    loaded = load_snapshot(file, collection_uid="c")
+    save_index(index.frozen_copy(), file, collection_uid="c", token="t")
+    loaded = load_index(file, collection_uid="c")
     assert [path for path, _ in loaded.index.frozen_copy()[1]] == [
         path for path, _ in index.frozen_copy()[1]
     ]
@@ -174,32 +174,32 @@ def test_any_metadata_goes_through_a_snapshot(
 
 def test_a_damaged_foreign_or_missing_snapshot_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "metadata.idx"
-    with pytest.raises(SnapshotUnusable, match="cannot be read"):
-        load_snapshot(file, collection_uid="c1")
+    with pytest.raises(IndexFileUnusable, match="cannot be read"):
+        load_index(file, collection_uid="c1")
     index = MetadataIndex()
     index.add(1, {"a": "x", "b": 1.5})
-    save_snapshot(index.frozen_copy(), file, collection_uid="c1", token="t")
-    with pytest.raises(SnapshotUnusable, match="another collection"):
-        load_snapshot(file, collection_uid="c2")
+    save_index(index.frozen_copy(), file, collection_uid="c1", token="t")
+    with pytest.raises(IndexFileUnusable, match="another collection"):
+        load_index(file, collection_uid="c2")
     whole = file.read_bytes()
     for at in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[at] ^= 0x10
         file.write_bytes(damaged)
-        with pytest.raises(SnapshotUnusable):
-            load_snapshot(file, collection_uid="c1")
+        with pytest.raises(IndexFileUnusable):
+            load_index(file, collection_uid="c1")
         file.write_bytes(whole[:at])
-        with pytest.raises(SnapshotUnusable):
-            load_snapshot(file, collection_uid="c1")
+        with pytest.raises(IndexFileUnusable):
+            load_index(file, collection_uid="c1")
 
 
 def test_a_failed_save_leaves_the_earlier_snapshot(tmp_path: Path) -> None:
     file = tmp_path / "metadata.idx"
-    save_snapshot(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t1")
+    save_index(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t1")
     (tmp_path / "metadata.idx.tmp").mkdir()
     with pytest.raises(OSError, match="directory"):
-        save_snapshot(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t2")
-    assert load_snapshot(file, collection_uid="c").token == "t1"
+        save_index(MetadataIndex().frozen_copy(), file, collection_uid="c", token="t2")
+    assert load_index(file, collection_uid="c").token == "t1"
 
 
 def test_readers_see_an_item_with_all_its_fields_or_not_at_all() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from search_service.filters.ast import Filter, Range
+from search_service.domain.conditions import Filter, Range
 from search_service.filters.index import MetadataIndex
 from search_service.filters.sorted_values import SortedValues
 from tests.unit.search_service.filters.reference import meets

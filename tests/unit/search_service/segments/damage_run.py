@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from search_service.segments.building.planning import LEAST_GRAPH_VECTORS, Action, BuildPlan
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.planning import LEAST_GRAPH_VECTORS, Action, Plan
 from search_service.segments.segment import Segment
 from tests.unit.search_service.segments.support import (
     IDENTITY,
@@ -28,7 +28,7 @@ from tests.unit.search_service.segments.support import (
 QUERIES = unit_vectors(20, seed=99)
 PAGE_BYTES = 4_096
 # With a graph, and with what a large segment has that waits for one.
-PLANS = (Plan(Action.BUILD, 0, 1_500), Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
+PLANS = (BuildPlan(Action.BUILD, 0, 1_500), BuildPlan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
 
 
 def flip_bit(data: bytearray, rng: random.Random, _: bytes) -> bytearray:
@@ -78,7 +78,7 @@ def is_noticed(path: Path) -> bool:
     return False
 
 
-def made(directory: Path, plan: Plan) -> tuple[Path, Path]:
+def made(directory: Path, plan: BuildPlan) -> tuple[Path, Path]:
     """Make a segment, and another model's."""
     paths = []
     for seed in (0, 7):

@@ -10,15 +10,15 @@ import apsw
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.segments.assembly import Assembly
+from search_service.domain.arrays import I64
+from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.segments.api import BuildJob
+from search_service.segments.building.assembly import Assembly
+from search_service.segments.building.planning import BuildPlan
 from search_service.segments.manifest import Identity
-from search_service.segments.planning import Plan
-from search_service.segments.rows import I64
 from search_service.segments.segment import Segment
 from search_service.segments.source import DiskSegments
-from search_service.shard.reader import iter_live_vectors
-from search_service.shard.segment_api import BuildJob
-from search_service.shard.types import Dtype, IndexSettings, Preset
+from search_service.store.vectors import iter_live_vectors
 
 DIMENSION = 48
 IDENTITY = Identity("collection-1", DIMENSION, "model-1")
@@ -145,7 +145,7 @@ def self_misses(segment: Segment) -> I64:
     return np.flatnonzero(first != np.arange(len(segment.rows)))
 
 
-def assemble(store: SmallStore, plan: Plan, *, settings: IndexSettings = SETTINGS) -> Path:
+def assemble(store: SmallStore, plan: BuildPlan, *, settings: IndexSettings = SETTINGS) -> Path:
     """Make one planned segment in this process; return its directory."""
     store.segments_path.mkdir(exist_ok=True)
     vectors = partial(iter_live_vectors, store.path)

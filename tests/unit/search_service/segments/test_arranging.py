@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lookalike.wire.vectors import F32
-from search_service.segments import arranging
-from search_service.segments.arranging import arranged
-from search_service.segments.rows import I64
+from search_service.domain.arrays import I64
+from search_service.segments.building import arranging
+from search_service.segments.building.arranging import arranged
 from tests.unit.search_service.segments.support import unit_vectors
 
 WIDTH, BATCH = 24, 500

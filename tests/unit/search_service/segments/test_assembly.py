@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search_service.domain.collection import Dtype, IndexSettings
+from search_service.segments.building.planning import LEAST_GRAPH_VECTORS, Action, BuildPlan
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import ENCODER, GRAPH
-from search_service.segments.planning import LEAST_GRAPH_VECTORS, Action, Plan
 from search_service.segments.segment import Segment
-from search_service.shard.types import Dtype, IndexSettings
 from tests.unit.search_service.segments.support import (
     IDENTITY,
     SETTINGS,
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[SmallStore]:
 
 
 def build(store: SmallStore, *, settings: IndexSettings = SETTINGS) -> Segment:
-    path = assemble(store, Plan(Action.BUILD, 0, store.last_ordinal), settings=settings)
+    path = assemble(store, BuildPlan(Action.BUILD, 0, store.last_ordinal), settings=settings)
     return Segment.open(path, IDENTITY)
 
 
@@ -42,7 +42,7 @@ def test_holds_the_live_vectors_of_its_range(store: SmallStore) -> None:
     vectors = unit_vectors(300)
     store.add(vectors)
     store.delete([5, 17])
-    path = assemble(store, Plan(Action.BUILD, 100, 250))
+    path = assemble(store, BuildPlan(Action.BUILD, 100, 250))
     segment = Segment.open(path, IDENTITY)
     assert sorted(segment.ordinals) == list(range(101, 251))
     nodes = np.repeat(np.arange(len(segment.rows)), np.diff(segment.offsets))
@@ -54,10 +54,10 @@ def test_byte_equal_vectors_share_a_node_and_do_not_hide_others(store: SmallStor
     vectors = unit_vectors(4_000)
     vectors[1_000:1_400] = vectors[7]  # 10 % identical
     store.add(vectors[:2_000])
-    first = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    first = assemble(store, BuildPlan(Action.BUILD, 0, 2_000))
     store.add(vectors[2_000:])
     store.add(vectors[7:8])
-    path = assemble(store, Plan(Action.EXTEND, 0, store.last_ordinal, first.name))
+    path = assemble(store, BuildPlan(Action.EXTEND, 0, store.last_ordinal, first.name))
     segment = Segment.open(path, IDENTITY)
     assert len(segment.rows) == 3_600
     counts = np.diff(segment.offsets)
@@ -73,7 +73,7 @@ def test_whole_batches_of_one_vector_are_one_node(store: SmallStore, action: Act
     vectors = unit_vectors(10_000)
     vectors[300:9_900] = vectors[7]  # in order of arrival and of likeness
     store.add(vectors)
-    segment = Segment.open(assemble(store, Plan(action, 0, store.last_ordinal)), IDENTITY)
+    segment = Segment.open(assemble(store, BuildPlan(action, 0, store.last_ordinal)), IDENTITY)
     assert len(segment.rows) == 400
     assert np.array_equal(np.sort(segment.ordinals), np.arange(1, 10_001))
     nodes = np.repeat(np.arange(len(segment.rows)), np.diff(segment.offsets))
@@ -83,9 +83,11 @@ def test_whole_batches_of_one_vector_are_one_node(store: SmallStore, action: Act
 def test_adding_a_delta_equals_building_in_one_go(store: SmallStore) -> None:
     vectors = unit_vectors(6_000)
     store.add(vectors[:4_000])
-    base = assemble(store, Plan(Action.BUILD, 0, 4_000))
+    base = assemble(store, BuildPlan(Action.BUILD, 0, 4_000))
     store.add(vectors[4_000:])
-    extended = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 6_000, base.name)), IDENTITY)
+    extended = Segment.open(
+        assemble(store, BuildPlan(Action.EXTEND, 0, 6_000, base.name)), IDENTITY
+    )
     fresh = build(store)
     assert len(extended.rows) == len(fresh.rows) == 6_000
     assert recall_of(extended, QUERIES, 10) >= recall_of(fresh, QUERIES, 10) - 0.005
@@ -112,7 +114,7 @@ def test_recall_of_every_scalar_type(store: SmallStore, dtype: Dtype, graph_dime
 def test_a_sealed_segment_has_rows_and_no_graph(store: SmallStore) -> None:
     vectors = unit_vectors(500)
     store.add(vectors)
-    path = assemble(store, Plan(Action.SEAL, 0, 500))
+    path = assemble(store, BuildPlan(Action.SEAL, 0, 500))
     assert not (path / GRAPH).exists()
     segment = Segment.open(path, IDENTITY)
     assert not segment.has_graph
@@ -127,7 +129,7 @@ def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
 ) -> None:
     settings = replace(SETTINGS, dtype=dtype)
     store.add(unit_vectors(LEAST_GRAPH_VECTORS))
-    path = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
+    path = assemble(store, BuildPlan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
     segment = Segment.open(path, IDENTITY)
     assert (segment.has_graph, segment.has_codes) == (False, True)
     nodes = np.arange(1, LEAST_GRAPH_VECTORS, 2)
@@ -142,10 +144,10 @@ def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
 
 def test_a_seal_takes_the_encoder_of_its_base(store: SmallStore) -> None:
     store.add(unit_vectors(LEAST_GRAPH_VECTORS))
-    base = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
+    base = assemble(store, BuildPlan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
     encoder = Segment.open(base, IDENTITY).encoder
     store.add(unit_vectors(LEAST_GRAPH_VECTORS, seed=1))
-    plan = Plan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
+    plan = BuildPlan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
     alike = Segment.open(assemble(store, plan), IDENTITY)
     assert np.array_equal(alike.encoder.basis, encoder.basis)
     data = bytearray((base / ENCODER).read_bytes())
@@ -158,9 +160,9 @@ def test_a_seal_takes_the_encoder_of_its_base(store: SmallStore) -> None:
 
 def test_a_seal_that_a_known_encoder_does_not_fit_gets_its_own(store: SmallStore) -> None:
     store.add(unit_vectors(LEAST_GRAPH_VECTORS))
-    base = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
+    base = assemble(store, BuildPlan(Action.SEAL, 0, LEAST_GRAPH_VECTORS))
     store.add(unit_vectors(LEAST_GRAPH_VECTORS, seed=5, tilt=1.0))
-    plan = Plan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
+    plan = BuildPlan(Action.SEAL, LEAST_GRAPH_VECTORS, 2 * LEAST_GRAPH_VECTORS, base.name)
     drifted = Segment.open(assemble(store, plan), IDENTITY)
     assert not np.array_equal(drifted.encoder.basis, Segment.open(base, IDENTITY).encoder.basis)
 
@@ -174,7 +176,7 @@ def test_a_seal_has_a_compact_form_where_it_is_half_as_long(
 ) -> None:
     settings = replace(SETTINGS, dtype=dtype, graph_dimension=graph_dimension)
     store.add(unit_vectors(LEAST_GRAPH_VECTORS))
-    path = assemble(store, Plan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
+    path = assemble(store, BuildPlan(Action.SEAL, 0, LEAST_GRAPH_VECTORS), settings=settings)
     assert Segment.open(path, IDENTITY).has_codes is coded
 
 
@@ -188,9 +190,9 @@ def test_an_empty_range_makes_an_empty_segment(store: SmallStore) -> None:
 
 def test_the_basis_is_fitted_anew_when_newer_rows_do_not_fit_it(store: SmallStore) -> None:
     store.add(unit_vectors(2_000))
-    base = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    base = assemble(store, BuildPlan(Action.BUILD, 0, 2_000))
     store.add(unit_vectors(2_000, seed=5, tilt=1.0))
-    drifted = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY)
+    drifted = Segment.open(assemble(store, BuildPlan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY)
     original = Segment.open(base, IDENTITY)
     newer = unit_vectors(1_000, seed=6, tilt=1.0)
     assert original.encoder.energy_of(newer) < original.manifest.captured_energy - 0.03
@@ -200,20 +202,22 @@ def test_the_basis_is_fitted_anew_when_newer_rows_do_not_fit_it(store: SmallStor
 
 def test_the_basis_stays_while_newer_rows_are_alike(store: SmallStore) -> None:
     store.add(unit_vectors(2_000))
-    base = assemble(store, Plan(Action.BUILD, 0, 2_000))
+    base = assemble(store, BuildPlan(Action.BUILD, 0, 2_000))
     store.add(unit_vectors(2_000, seed=5))
-    extended = Segment.open(assemble(store, Plan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY)
+    extended = Segment.open(
+        assemble(store, BuildPlan(Action.EXTEND, 0, 4_000, base.name)), IDENTITY
+    )
     original = Segment.open(base, IDENTITY)
     assert np.array_equal(extended.encoder.basis, original.encoder.basis)
 
 
 def test_a_damaged_base_is_built_anew(store: SmallStore) -> None:
     store.add(unit_vectors(1_000))
-    base = assemble(store, Plan(Action.BUILD, 0, 1_000))
+    base = assemble(store, BuildPlan(Action.BUILD, 0, 1_000))
     graph = base / GRAPH
     graph.write_bytes(graph.read_bytes()[:-100] + bytes(100))
     store.add(unit_vectors(500, seed=2))
-    path = assemble(store, Plan(Action.EXTEND, 0, 1_500, base.name))
+    path = assemble(store, BuildPlan(Action.EXTEND, 0, 1_500, base.name))
     segment = Segment.open(path, IDENTITY)
     assert len(segment.rows) == 1_500
     assert len(self_misses(segment)) == 0
@@ -222,5 +226,5 @@ def test_a_damaged_base_is_built_anew(store: SmallStore) -> None:
 def test_a_failed_build_leaves_nothing_behind(store: SmallStore) -> None:
     store.add(unit_vectors(10, dimension=IDENTITY.dimension - 1))
     with pytest.raises(ValueError, match="dimension"):
-        assemble(store, Plan(Action.BUILD, 0, 10))
+        assemble(store, BuildPlan(Action.BUILD, 0, 10))
     assert list(store.segments_path.iterdir()) == []

@@ -7,10 +7,10 @@ import pytest
 
 from lookalike.wire.vectors import F32
 from search_service.compiled.usearch_file import add_links
-from search_service.segments.audit import repair
-from search_service.segments.graph import Graph
+from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.segments.building.audit import repair
+from search_service.segments.building.graph import Graph
 from search_service.segments.graph_view import GraphView
-from search_service.shard.types import Dtype, IndexSettings, Preset
 from tests.unit.search_service.segments.support import unit_vectors
 
 POOR = IndexSettings(Preset.BALANCED, Dtype.F32, 4, 8, 64, 0)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from search_service.segments.assembly import Step
+from search_service.segments.building.assembly import Step
+from search_service.segments.building.planning import Action, BuildPlan
 from search_service.segments.current import CURRENT, write_current
 from search_service.segments.errors import BuildFailed
-from search_service.segments.planning import Action, Plan
 from search_service.segments.source import DiskSegments
 from tests.unit.search_service.segments.support import (
     SETTINGS,
@@ -155,7 +155,7 @@ def test_closing_ends_the_build(store: SmallStore) -> None:
 def test_a_build_killed_at_any_step_changes_nothing(store: SmallStore, step: Step) -> None:
     vectors = unit_vectors(ENOUGH_FOR_A_GRAPH + 500)
     store.add(vectors)
-    write_current(store.segments_path, [assemble(store, Plan(Action.SEAL, 0, 500)).name])
+    write_current(store.segments_path, [assemble(store, BuildPlan(Action.SEAL, 0, 500)).name])
 
     def kill(pid: int, at: str) -> None:
         if at == step:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search_service.segments.digests import DigestIndex, digest_rows
+from search_service.segments.building.digests import DigestIndex, digest_rows
 from tests.unit.search_service.segments.support import unit_vectors
 
 

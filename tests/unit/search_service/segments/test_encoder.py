@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search_service.domain.collection import Dtype
 from search_service.segments.encoder import Encoder, fit_encoder
 from search_service.segments.errors import SegmentDamaged
-from search_service.shard.types import Dtype
 from tests.unit.search_service.segments.support import DIMENSION, unit_vectors
 
 SAMPLE = unit_vectors(3_000)

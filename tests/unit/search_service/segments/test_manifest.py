@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from search_service.domain.collection import Dtype, IndexSettings, Preset
 from search_service.segments.checksums import FileSum
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import (
@@ -14,7 +15,6 @@ from search_service.segments.manifest import (
     read_manifest,
     write_manifest,
 )
-from search_service.shard.types import Dtype, IndexSettings, Preset
 
 IDENTITY = Identity("uid-1", 512, "model-1")
 MANIFEST_1 = Manifest(

@@ -5,11 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from search_service.domain.arrays import I64
+from search_service.domain.collection import Dtype
+from search_service.segments.building.planning import (
+    Action,
+    BuildPlan,
+    Current,
+    make_plan,
+    make_seal_plan,
+)
 from search_service.segments.checksums import FileSum
 from search_service.segments.manifest import CODES, Manifest
-from search_service.segments.planning import Action, Current, Plan, make_plan, make_seal_plan
-from search_service.segments.rows import I64
-from search_service.shard.types import Dtype
 from tests.unit.search_service.segments.support import IDENTITY, SETTINGS
 
 
@@ -48,24 +54,24 @@ TAIL = segment("tail", 100_000, 101_000, graph=False)
 @pytest.mark.parametrize(
     ("current", "upto", "plan"),
     [
-        ([], 5_000, Plan(Action.SEAL, 0, 5_000)),
-        ([], 50_000, Plan(Action.BUILD, 0, 50_000)),
-        ([BASE], 100_000, Plan(Action.NOTHING, 0, 100_000)),
-        ([BASE], 101_000, Plan(Action.SEAL, 100_000, 101_000)),
-        ([BASE, TAIL], 101_000, Plan(Action.NOTHING, 0, 101_000)),
-        ([BASE, TAIL], 102_000, Plan(Action.SEAL, 100_000, 102_000)),
-        ([BASE, TAIL], 112_000, Plan(Action.BUILD, 100_000, 112_000)),
-        ([DELTA, BASE], 113_000, Plan(Action.EXTEND, 100_000, 113_000, "delta")),
-        ([BASE, DELTA], 120_000, Plan(Action.EXTEND, 0, 120_000, "base")),
-        ([BASE, SEALED], 112_000, Plan(Action.BUILD, 100_000, 112_000)),
-        ([BASE, TAIL, LATER], 102_000, Plan(Action.SEAL, 100_000, 102_000)),
-        ([BASE, DELTA, AFTER], 113_000, Plan(Action.EXTEND, 100_000, 113_000, "delta")),
-        ([BASE, DELTA], 112_000, Plan(Action.NOTHING, 0, 112_000)),
-        ([DELTA], 113_000, Plan(Action.BUILD, 0, 113_000)),
-        ([segment("seal", 0, 50_000, graph=False)], 50_000, Plan(Action.BUILD, 0, 50_000)),
+        ([], 5_000, BuildPlan(Action.SEAL, 0, 5_000)),
+        ([], 50_000, BuildPlan(Action.BUILD, 0, 50_000)),
+        ([BASE], 100_000, BuildPlan(Action.NOTHING, 0, 100_000)),
+        ([BASE], 101_000, BuildPlan(Action.SEAL, 100_000, 101_000)),
+        ([BASE, TAIL], 101_000, BuildPlan(Action.NOTHING, 0, 101_000)),
+        ([BASE, TAIL], 102_000, BuildPlan(Action.SEAL, 100_000, 102_000)),
+        ([BASE, TAIL], 112_000, BuildPlan(Action.BUILD, 100_000, 112_000)),
+        ([DELTA, BASE], 113_000, BuildPlan(Action.EXTEND, 100_000, 113_000, "delta")),
+        ([BASE, DELTA], 120_000, BuildPlan(Action.EXTEND, 0, 120_000, "base")),
+        ([BASE, SEALED], 112_000, BuildPlan(Action.BUILD, 100_000, 112_000)),
+        ([BASE, TAIL, LATER], 102_000, BuildPlan(Action.SEAL, 100_000, 102_000)),
+        ([BASE, DELTA, AFTER], 113_000, BuildPlan(Action.EXTEND, 100_000, 113_000, "delta")),
+        ([BASE, DELTA], 112_000, BuildPlan(Action.NOTHING, 0, 112_000)),
+        ([DELTA], 113_000, BuildPlan(Action.BUILD, 0, 113_000)),
+        ([segment("seal", 0, 50_000, graph=False)], 50_000, BuildPlan(Action.BUILD, 0, 50_000)),
     ],
 )
-def test_plans(current: list[Current], upto: int, plan: Plan) -> None:
+def test_plans(current: list[Current], upto: int, plan: BuildPlan) -> None:
     assert make_plan(current, live(upto), SETTINGS, upto) == plan
 
 
@@ -74,7 +80,7 @@ def test_a_base_with_many_dead_is_built_anew() -> None:
     assert make_plan([BASE], live(upto, dead=range(19_000)), SETTINGS, upto).action is (
         Action.NOTHING
     )
-    assert make_plan([BASE], live(upto, dead=range(21_000)), SETTINGS, upto) == Plan(
+    assert make_plan([BASE], live(upto, dead=range(21_000)), SETTINGS, upto) == BuildPlan(
         Action.BUILD, 0, upto
     )
 
@@ -82,16 +88,16 @@ def test_a_base_with_many_dead_is_built_anew() -> None:
 def test_a_delta_with_many_dead_is_built_anew() -> None:
     dead = range(100_001, 101_900)
     plan = make_plan([BASE, DELTA], live(114_000, dead=dead), SETTINGS, 114_000)
-    assert plan == Plan(Action.EXTEND, 100_000, 114_000, "delta")
+    assert plan == BuildPlan(Action.EXTEND, 100_000, 114_000, "delta")
     dead = range(100_001, 104_000)
     plan = make_plan([BASE, DELTA], live(115_000, dead=dead), SETTINGS, 115_000)
-    assert plan == Plan(Action.BUILD, 100_000, 115_000)
+    assert plan == BuildPlan(Action.BUILD, 100_000, 115_000)
 
 
 def test_other_settings_need_another_graph() -> None:
     other = replace(SETTINGS, connectivity=SETTINGS.connectivity + 1)
     plan = make_plan([BASE], live(100_000), other, 100_000)
-    assert plan == Plan(Action.BUILD, 0, 100_000)
+    assert plan == BuildPlan(Action.BUILD, 0, 100_000)
     searched_wider = replace(SETTINGS, expansion_search=SETTINGS.expansion_search + 1)
     plan = make_plan([BASE], live(100_000), searched_wider, 100_000)
     assert plan.action is Action.NOTHING
@@ -99,15 +105,17 @@ def test_other_settings_need_another_graph() -> None:
 
 def test_a_seal_covers_what_no_segment_does() -> None:
     both = [BASE, DELTA]
-    assert make_seal_plan([], SETTINGS, 500) == Plan(Action.SEAL, 0, 500)
-    assert make_seal_plan(both, SETTINGS, 115_000) == Plan(Action.SEAL, 112_000, 115_000, "delta")
+    assert make_seal_plan([], SETTINGS, 500) == BuildPlan(Action.SEAL, 0, 500)
+    assert make_seal_plan(both, SETTINGS, 115_000) == BuildPlan(
+        Action.SEAL, 112_000, 115_000, "delta"
+    )
     assert make_seal_plan(both, SETTINGS, 112_000).action is Action.NOTHING
-    assert make_seal_plan([DELTA], SETTINGS, 115_000) == Plan(Action.SEAL, 0, 115_000, "delta")
+    assert make_seal_plan([DELTA], SETTINGS, 115_000) == BuildPlan(Action.SEAL, 0, 115_000, "delta")
 
 
 def test_a_seal_is_encoded_as_other_segments_of_its_settings_are() -> None:
     for other in (replace(SETTINGS, dtype=Dtype.I8), replace(SETTINGS, graph_dimension=8)):
-        assert make_seal_plan([BASE], other, 101_000) == Plan(Action.SEAL, 100_000, 101_000)
+        assert make_seal_plan([BASE], other, 101_000) == BuildPlan(Action.SEAL, 100_000, 101_000)
     sparse = replace(SETTINGS, connectivity=4)
     assert make_seal_plan([BASE], sparse, 101_000).base == "base"
     assert make_seal_plan([TAIL], SETTINGS, 115_000).base == "", "it is not encoded"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search_service.segments.building.row_writer import RowWriter
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.row_writer import RowWriter
 from search_service.segments.rows import RowLayout, RowMatrix
 from tests.unit.search_service.segments.support import unit_vectors
 

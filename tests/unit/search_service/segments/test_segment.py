@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from search_service.compiled.walk import Wanted
+from search_service.segments.building.planning import Action, BuildPlan
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.manifest import Identity
-from search_service.segments.planning import Action, Plan
 from search_service.segments.segment import Segment
 from tests.unit.search_service.segments.support import (
     IDENTITY,
@@ -34,7 +34,7 @@ QUERIES = unit_vectors(100, seed=99)
 def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     store = SmallStore(tmp_path_factory.mktemp("segment"))
     store.add(VECTORS)
-    yield assemble(store, Plan(Action.BUILD, 0, COUNT))
+    yield assemble(store, BuildPlan(Action.BUILD, 0, COUNT))
     store.close()
 
 
@@ -165,7 +165,7 @@ def test_rows_are_unmapped_after_the_last_reader(path: Path) -> None:
 def test_damaged_rows_are_noticed_when_they_are_found(tmp_path: Path) -> None:
     store = SmallStore(tmp_path)
     store.add(VECTORS)
-    made = assemble(store, Plan(Action.BUILD, 0, COUNT))
+    made = assemble(store, BuildPlan(Action.BUILD, 0, COUNT))
     store.close()
     rows = made / "rows-00000.f32"
     data = bytearray(rows.read_bytes())

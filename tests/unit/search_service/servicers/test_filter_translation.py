@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lookalike.v1 import filter_pb2 as pb
 from lookalike.wire.errors import FilterInvalid, Reason
-from search_service.filters.ast import (
+from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,

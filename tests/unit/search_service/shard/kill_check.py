@@ -12,9 +12,10 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
-from search_service.filters.ast import Range
+from search_service.domain.conditions import Range
+from search_service.domain.items import Fields, StoredItem
+from search_service.domain.queries import QueryRequest
 from search_service.shard.shard import Shard
-from search_service.shard.types import Fields, QueryRequest, StoredItem
 from tests.unit.search_service.shard.killed_writer import VECTORS
 from tests.unit.search_service.shard.kit import SMALL, reopen
 

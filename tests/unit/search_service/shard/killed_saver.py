@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from search_service.shard.filter_index import FILE
+from search_service.shard.metadata.filter_index import FILE
 from tests.unit.search_service.shard.kit import reopen
 from tests.unit.search_service.shard.test_filter_file import AT_CLOSE, change
 

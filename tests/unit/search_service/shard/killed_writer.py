@@ -11,9 +11,9 @@ import random
 import sys
 from pathlib import Path
 
+from search_service.domain.mutations import Delete, Mutation, UpdateMetadata, Upsert
 from search_service.shard.options import ShardOptions
 from search_service.shard.shard import STORE
-from search_service.shard.types import Delete, Mutation, UpdateMetadata, Upsert
 from tests.unit.search_service.shard.kit import create, make_spec, random_units, reopen
 
 DIMENSION = 8

@@ -10,21 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32, normalise
-from search_service.segments.source import DiskSegments
-from search_service.shard.options import ShardOptions
-from search_service.shard.reader import live_ordinals
-from search_service.shard.segment_api import BuildJob
-from search_service.shard.shard import SEGMENTS, STORE, Shard
-from search_service.shard.types import (
+from search_service.domain.collection import (
     CollectionSpec,
     Dtype,
     DuplicateSettings,
-    Hit,
     IndexSettings,
     Preset,
-    QueryRequest,
-    Upsert,
 )
+from search_service.domain.mutations import Upsert
+from search_service.domain.queries import Hit, QueryRequest
+from search_service.segments.api import BuildJob
+from search_service.segments.source import DiskSegments
+from search_service.shard.options import ShardOptions
+from search_service.shard.shard import SEGMENTS, STORE, Shard
+from search_service.store.vectors import live_ordinals
 
 SMALL = ShardOptions(ballast_bytes=64 << 10, build_retry_s=0.1)
 # Nothing is built by itself: all stays as it is.

@@ -16,14 +16,21 @@ import apsw
 import pytest
 from pyroaring import BitMap
 
+from search_service.domain.effects import MetadataChanged
+from search_service.domain.items import Fields
+from search_service.domain.metadata import Metadata
+from search_service.domain.mutations import Delete, Mutation, UpdateMetadata, Upsert
 from search_service.filters.text import parse_filter
-from search_service.shard import schema
-from search_service.shard.effects import Retold
-from search_service.shard.filter_index import FILE
-from search_service.shard.filter_log import MOST_LISTED, FilterLog, read_saves, retold_since
+from search_service.shard.metadata.filter_index import FILE
+from search_service.shard.metadata.filter_log import (
+    MOST_LISTED,
+    FilterLog,
+    read_saves,
+    retold_since,
+)
 from search_service.shard.options import ShardOptions
 from search_service.shard.shard import Shard
-from search_service.shard.types import Delete, Fields, Metadata, Mutation, UpdateMetadata, Upsert
+from search_service.store import schema
 from tests.unit.search_service.shard.kill_check import python_path
 from tests.unit.search_service.shard.kit import (
     SMALL,
@@ -255,14 +262,14 @@ def test_what_is_listed_is_bounded(tmp_path: Path) -> None:
     log = FilterLog(db)
     save = log.begin(db)
     log.saved = save.token
-    log.record(db, [Retold(7, {}, {})])
+    log.record(db, [MetadataChanged(7, {}, {})])
     assert retold_since(db, save) == BitMap([7])
-    many = [Retold(ordinal, {}, {}) for ordinal in range(MOST_LISTED - 1)]
+    many = [MetadataChanged(ordinal, {}, {}) for ordinal in range(MOST_LISTED - 1)]
     log.record(db, many)
     assert read_saves(db) == [save]
     assert len(retold_since(db, save)) == MOST_LISTED - 1
     again = FilterLog(db)  # as at the next start
-    again.record(db, [Retold(8, {}, {})])
+    again.record(db, [MetadataChanged(8, {}, {})])
     assert read_saves(db) == []
     assert _keys(db) == 0
     later = again.begin(db)

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from search_service.domain.items import Fields, Order, StoredItem
+from search_service.domain.mutations import Delete
 from search_service.filters.text import parse_filter
-from search_service.shard import schema
-from search_service.shard.field_types import Order
-from search_service.shard.filter_index import FilterIndex
-from search_service.shard.filter_log import FilterLog
-from search_service.shard.items import Items
-from search_service.shard.memory import Memory
-from search_service.shard.reader import live_ids
-from search_service.shard.reads import ItemReader
+from search_service.shard.live.memory import Memory
+from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.metadata.filter_log import FilterLog
+from search_service.shard.metadata.listing import Listing
 from search_service.shard.shard import STORE
-from search_service.shard.types import Delete, Fields, StoredItem
+from search_service.store import schema
+from search_service.store.items import ItemReader
+from search_service.store.vectors import live_ids
 from tests.unit.search_service.shard.kit import SMALL, create, fill, random_units, reopen
 
 GONE = ("item-11", "item-12", "item-13")
@@ -50,7 +50,7 @@ def test_a_page_is_short_only_at_the_end(tmp_path: Path) -> None:
     filters = FilterIndex(tmp_path, STORE, "uid-1", FilterLog(db), SMALL)
     filters.start(ordinals, lambda _: _never())
     reader = LateReader(tmp_path)
-    items = Items(memory, filters, reader)
+    items = Listing(memory, filters, reader)
     try:
         page = items.page(parse_filter("number >= 10"), "", 5, Fields())
         # One of the five that were found first is gone; another took its place.

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from lookalike.wire.vectors import F32
+from search_service.domain.queries import QueryRequest
+from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.source import DiskSegments
-from search_service.shard import schema
-from search_service.shard.keeper import LOOK_EVERY_S
-from search_service.shard.segment_api import BuildJob, BuildResult
 from search_service.shard.shard import SEGMENTS, STORE, Shard
-from search_service.shard.types import QueryRequest
+from search_service.shard.upkeep import LOOK_EVERY_S
+from search_service.store import schema
 from tests.unit.search_service.shard.kit import (
     SMALL,
     STILL,

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.domain.mutations import Delete, Upsert
+from search_service.domain.queries import PlanKind, QueryRequest
+from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.errors import BuildFailed
 from search_service.segments.source import DiskSegments
-from search_service.shard import schema
-from search_service.shard.segment_api import BuildJob, BuildResult
 from search_service.shard.shard import SEGMENTS, STORE, Shard
-from search_service.shard.types import Delete, PlanKind, QueryRequest, Upsert
+from search_service.store import schema
 from tests.unit.search_service.shard.kit import (
     SMALL,
     build,

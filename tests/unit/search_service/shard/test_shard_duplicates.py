@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from lookalike.wire.vectors import F32
-from search_service.shard.types import (
-    CollectionSpec,
-    Delete,
-    DuplicatePolicy,
-    DuplicateSettings,
-    Fields,
-    MutationStatus,
-    Upsert,
-)
+from search_service.domain.collection import CollectionSpec, DuplicatePolicy, DuplicateSettings
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, MutationStatus, Upsert
 from tests.unit.search_service.shard.kit import create, make_spec, random_units, reopen, unit
 
 BASE = (1.0, 0, 0, 0, 0, 0, 0, 0)

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_service.filters.ast import Range
-from search_service.shard.field_types import GroupBy, Order, Place
-from search_service.shard.picking import pick
+from search_service.domain.conditions import Range
+from search_service.domain.items import Fields, Order, Place
+from search_service.domain.mutations import Upsert
+from search_service.domain.queries import GroupBy, PlanKind, QueryRequest
 from search_service.shard.shard import Shard
-from search_service.shard.types import Fields, PlanKind, QueryRequest, Upsert
+from search_service.store.picking import pick
 from tests.unit.search_service.shard.kit import (
     build,
     create,

@@ -11,22 +11,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search_service.shard import schema
-from search_service.shard.batch import Batch, ItemRow
-from search_service.shard.rules import Registers
-from search_service.shard.schema import open_reader
-from search_service.shard.shard import STORE
-from search_service.shard.types import (
+from search_service.domain.collection import DuplicatePolicy, DuplicateSettings
+from search_service.domain.items import Fields
+from search_service.domain.mutations import (
     Delete,
-    DuplicatePolicy,
-    DuplicateSettings,
-    Fields,
     Mutation,
     MutationOutcome,
     NearDuplicate,
     UpdateMetadata,
     Upsert,
 )
+from search_service.shard.shard import STORE
+from search_service.store import schema
+from search_service.store.row_batch import ItemRow, RowBatch
+from search_service.store.rules import Registers
+from search_service.store.schema import open_reader
 from tests.unit.search_service.shard.kit import SMALL, create, make_spec, random_units, reopen
 
 DIMENSION = 4
@@ -113,7 +112,7 @@ def test_a_group_of_many_is_stored_whole(tmp_path: Path) -> None:
 
 def test_a_batch_tells_what_is_put_before_it_is_written(tmp_path: Path) -> None:
     with closing(schema.create(tmp_path / STORE, make_spec(), "")) as db, db:
-        batch = Batch(db, ["a", "a", "b"])
+        batch = RowBatch(db, ["a", "a", "b"])
         assert batch.row("a") == ItemRow("a")
         assert batch.metadata("a") == b"{}"
         batch.reject("a", 3, NearDuplicate("b", 0.5))
@@ -123,9 +122,9 @@ def test_a_batch_tells_what_is_put_before_it_is_written(tmp_path: Path) -> None:
         batch.put(row)
         assert (batch.row("a"), batch.metadata("a")) == (row, b'{"k":1}')
         batch.flush(now_us=1)
-        later = Batch(db, ["a"])
+        later = RowBatch(db, ["a"])
         assert (later.row("a"), later.metadata("a")) == (row, b'{"k":1}')
         assert later.rejection("a", 3) == NearDuplicate("b", 0.5)
         later.forget("a")
         assert later.metadata("a") == b"{}"
-        assert Batch(db, ["a"]).metadata("a") == b"{}"
+        assert RowBatch(db, ["a"]).metadata("a") == b"{}"

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search_service.filters.ast import Range
+from search_service.domain.conditions import Range
+from search_service.domain.mutations import Delete, Upsert
+from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.shard.shard import Shard
-from search_service.shard.types import Delete, QueryOutcome, QueryRequest, Upsert
 from tests.unit.search_service.shard.kit import (
     STILL,
     build,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from search_service.filters.ast import Range
-from search_service.shard.types import Delete, PlanKind, QueryRequest, Upsert
+from search_service.domain.conditions import Range
+from search_service.domain.mutations import Delete, Upsert
+from search_service.domain.queries import PlanKind, QueryRequest
 from tests.unit.search_service.shard.kit import (
     SMALL,
     build,

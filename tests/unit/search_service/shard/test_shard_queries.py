@@ -18,17 +18,12 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from lookalike.wire.vectors import F32
-from search_service.filters.ast import Equals, Exists, Range
+from search_service.domain.conditions import Equals, Exists, Range
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, UpdateMetadata, Upsert
+from search_service.domain.queries import PlanKind, QueryRequest
 from search_service.shard.options import ShardOptions
 from search_service.shard.shard import Shard
-from search_service.shard.types import (
-    Delete,
-    Fields,
-    PlanKind,
-    QueryRequest,
-    UpdateMetadata,
-    Upsert,
-)
 from tests.unit.search_service.shard.kit import (
     build,
     create,

@@ -8,15 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_service.shard.rules import Registers, judge_delete, judge_metadata, judge_upsert
-from search_service.shard.types import (
-    Delete,
-    Fields,
-    Mutation,
-    MutationStatus,
-    UpdateMetadata,
-    Upsert,
-)
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, Mutation, MutationStatus, UpdateMetadata, Upsert
+from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
 from tests.unit.search_service.shard.kit import create, unit
 
 EVERYTHING = Fields(metadata=True, vector=True)

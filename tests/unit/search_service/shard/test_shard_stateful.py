@@ -12,15 +12,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from search_service.filters.ast import Equals
-from search_service.shard.types import (
-    Delete,
-    Fields,
-    MutationStatus,
-    QueryRequest,
-    UpdateMetadata,
-    Upsert,
-)
+from search_service.domain.conditions import Equals
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
+from search_service.domain.queries import QueryRequest
 from tests.unit.search_service.shard.kit import build, create, make_spec, random_units, reopen
 
 DIMENSION = 4

@@ -17,17 +17,12 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
-from search_service.shard import reader, schema
+from search_service.domain.collection import DuplicatePolicy, DuplicateSettings
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
 from search_service.shard.shard import STORE
-from search_service.shard.types import (
-    Delete,
-    DuplicatePolicy,
-    DuplicateSettings,
-    Fields,
-    MutationStatus,
-    UpdateMetadata,
-    Upsert,
-)
+from search_service.store import schema
+from search_service.store import vectors as vectors_of_store
 from tests.unit.search_service.shard.faulty_disk import faulty_disk
 from tests.unit.search_service.shard.kit import (
     SMALL,
@@ -260,7 +255,7 @@ def test_a_head_vector_is_a_copy_that_senders_cannot_change(tmp_path: Path) -> N
 def test_any_id_is_the_same_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "IDS_PER_READ", 3)
+    monkeypatch.setattr(vectors_of_store, "IDS_PER_READ", 3)
     ids = ["plain", 'a"quote', "back\\slash", "new\nline", "nul\0", "\x7f\x1f", "émoji 🖼", "4", "x"]
     vectors = random_units(len(ids), 8, seed=8)
     shard = create(tmp_path)

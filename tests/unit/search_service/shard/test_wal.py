@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 
 from search_service.shard.shard import STORE
-from search_service.shard.wal import Wal
+from search_service.store.wal import Wal
 from tests.unit.search_service.shard.kit import SMALL, create, fill, random_units, wait_until
 
 VECTORS = random_units(500, 8)

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from search_service.catalog import Catalog
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.shards import Shards
+from search_service.domain.items import Fields, StoredItem
+from search_service.domain.mutations import Upsert
 from search_service.shard.api import ShardApi
-from search_service.shard.types import Fields, StoredItem, Upsert
-from search_service.shards import Shards
 from search_service.snapshots.library import Snapshots
 from tests.unit.search_service.shard.kit import SMALL, make_spec, never, random_units
 

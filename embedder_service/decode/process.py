@@ -1,0 +1,273 @@
+"""The server's end of one decode process."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from embedder_service.decode.exchange import BrokenMessage, Task, pack, pack_task
+from embedder_service.decode.facts import ImageFacts
+from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.line import Line
+from embedder_service.preprocess import U8
+from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Reason
+
+# Python, NumPy and Pillow import in 0.3 s; a machine under load takes longer.
+_START_TIMEOUT_S = 60.0
+# A copy into shared memory of this size takes 0.2 ms: more leaves the loop.
+_COPY_ON_LOOP_BYTES = 1 << 20
+
+# By the clock a decode may take this many times its CPU time: the forward pass
+# wants the same cores.
+_CLOCK_OVER_CPU = 1.5
+
+PixelLease = Callable[[int], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """What one decode process may use.
+
+    `free_pixels` is the size of a picture that needs no leave of the budget of
+    pixels in flight. `timeout_ms` bounds the CPU time of one image; its time by
+    the clock may be half as much again.
+    """
+
+    limits: ImageLimits
+    memory_bytes: int
+    timeout_ms: int
+    free_pixels: int
+    nice: int
+
+
+class ProcessDied(Exception):
+    """The process ended or had to be ended; `image_error` says so to the caller."""
+
+    def __init__(self, image_error: LookalikeError, cause: str) -> None:
+        super().__init__(image_error.message)
+        self.image_error = image_error
+        self.cause = cause
+
+
+class DecodeProcess:
+    """One decode process. Not shared: one task at a time."""
+
+    def __init__(self, options: ProcessOptions, lease: PixelLease) -> None:
+        self._options = options
+        self._lease = lease
+        # Room for the largest file, raw picture or square; pages that no image
+        # has touched cost nothing.
+        limits = options.limits
+        self._shared_bytes = max(limits.max_image_bytes, 3 * limits.max_image_pixels)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Line | None = None
+        self._memory: mmap.mmap | None = None
+        self._until_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None while it is not running."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready.
+
+        Raises:
+            OSError: it cannot be started, or ends at once.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line = Line(ours)
+        shared = os.memfd_create("lookalike-decode")
+        try:
+            os.ftruncate(shared, self._shared_bytes)
+            self._memory = mmap.mmap(shared, self._shared_bytes)
+            self._process = self._spawn(theirs.fileno(), shared)
+        finally:
+            os.close(shared)
+            theirs.close()
+        try:
+            await self._line.receive(_START_TIMEOUT_S)
+        except (TimeoutError, BrokenMessage, EOFError) as error:
+            await self.stop()
+            raise OSError("a decode process does not start") from error
+
+    async def pixels(self, task: Task, data: bytes) -> U8:
+        """Return the square of one image, uint8 [S, S, 3]; `facts` must follow.
+
+        Raises:
+            ImageUnreadable, ImageTooLarge: the image's own fault.
+            ProcessDied: so much its fault that the process is gone.
+        """
+        with self._deaths() as deaths:
+            await self._write(data)
+            self._until_s = time.monotonic() + _CLOCK_OVER_CPU * self._options.timeout_ms / 1000
+            answer = await self._converse(pack_task(task))
+            _raise_refusal(answer)
+            if self._memory is None:
+                raise EOFError
+            count = task.size_px * task.size_px * 3
+            square = np.frombuffer(self._memory[:count], dtype=np.uint8)
+            return square.reshape(task.size_px, task.size_px, 3)
+        raise await self._death(deaths)
+
+    async def facts(self, size_bytes: int) -> ImageFacts:
+        """Return what else was learnt about the image whose pixels were returned last.
+
+        Raises:
+            ImageUnreadable, ImageTooLarge, ProcessDied: as for `pixels`.
+        """
+        with self._deaths() as deaths:
+            answer = await self._answer()
+            _raise_refusal(answer)
+            return _read_facts(answer, size_bytes)
+        raise await self._death(deaths)
+
+    async def stop(self) -> None:
+        """End the process, whatever it is doing, and free its memory."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def _spawn(self, connection: int, shared: int) -> subprocess.Popen[bytes]:
+        options = self._options
+        settings = {
+            "limits": asdict(options.limits),
+            "memory_bytes": options.memory_bytes + self._shared_bytes,
+            "free_pixels": options.free_pixels,
+            "nice": options.nice,
+            "shared_bytes": self._shared_bytes,
+        }
+        command = [sys.executable, "-m", "embedder_service.decode.child"]
+        command += [str(connection), str(shared), json.dumps(settings)]
+        # A bare environment: no secrets beside hostile files, and one thread of
+        # each numeric library, whose stacks would count against the memory.
+        environment = {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            # Freed pictures go back to the system instead of staying in arenas.
+            "MALLOC_ARENA_MAX": "1",
+        }
+        return subprocess.Popen(
+            command, pass_fds=(connection, shared), env=environment, stdin=subprocess.DEVNULL
+        )
+
+    async def _write(self, data: bytes) -> None:
+        if len(data) <= _COPY_ON_LOOP_BYTES:
+            self._copy(data)
+        else:
+            await asyncio.to_thread(self._copy, data)
+
+    def _copy(self, data: bytes) -> None:
+        if self._memory is not None:
+            self._memory[: len(data)] = data
+
+    async def _converse(self, request: bytes) -> dict[str, Any]:
+        """Send, wait for leave to decode if it is asked for, return the answer."""
+        answer = await self._exchange(request)
+        if "ask_pixels" not in answer:
+            return answer
+        pixels = min(int(answer["ask_pixels"]), self._options.limits.max_image_pixels)
+        asked_s = time.monotonic()
+        async with self._lease(pixels):
+            # The time that others took is not the image's own.
+            self._until_s += time.monotonic() - asked_s
+            return await self._exchange(pack({"go": True}))
+
+    async def _exchange(self, request: bytes) -> dict[str, Any]:
+        if self._line is None:
+            raise EOFError
+        self._line.send(request)
+        return await self._answer()
+
+    async def _answer(self) -> dict[str, Any]:
+        """Return the next message, as long as the image has time left."""
+        if self._line is None:
+            raise EOFError
+        return await self._line.receive(max(self._until_s - time.monotonic(), 0.0))
+
+    @contextlib.contextmanager
+    def _deaths(self) -> Iterator[list[Exception]]:
+        """Collect what says that the process is gone or talks nonsense."""
+        seen: list[Exception] = []
+        try:
+            yield seen
+        except (OSError, EOFError, BrokenMessage, ValueError, TypeError, KeyError) as error:
+            seen.append(error)
+
+    async def _death(self, seen: list[Exception]) -> ProcessDied:
+        """Return how the process died: by the clock, by its CPU timer, or otherwise."""
+        slow = isinstance(seen[0], TimeoutError) or await self._was_timed_out()
+        error = _too_slow(self._options.timeout_ms) if slow else _crashed()
+        died = ProcessDied(error, "timeout" if slow else "crash")
+        died.__cause__ = seen[0]
+        return died
+
+    async def _was_timed_out(self) -> bool:
+        """Tell whether the CPU timer ended the process."""
+        if self._process is None:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return await asyncio.to_thread(self._process.wait, 1.0) == -_SIGPROF
+        return False
+
+
+_SIGPROF = 27  # Linux, every architecture that wheels exist for
+
+
+def _raise_refusal(answer: dict[str, Any]) -> None:
+    if "reason" in answer:
+        error = _image_error(str(answer["reason"]), str(answer["message"]))
+        if answer["spent"]:
+            raise ProcessDied(error, "memory")
+        raise error
+
+
+def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
+    return ImageFacts(
+        width_px=int(answer["width_px"]),
+        height_px=int(answer["height_px"]),
+        size_bytes=size_bytes,
+        sha256=bytes.fromhex(answer["sha256"]),
+        perceptual_hash=int(answer["perceptual_hash"]),
+        sharpness=float(answer["sharpness"]),
+        format=str(answer["format"]),
+        thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
+    )
+
+
+def _image_error(reason: str, message: str) -> LookalikeError:
+    if reason == Reason.IMAGE_TOO_LARGE.name:
+        return ImageTooLarge(message)
+    return ImageUnreadable(message)
+
+
+def _crashed() -> LookalikeError:
+    return ImageUnreadable("the image file is damaged: decoding it failed")
+
+
+def _too_slow(timeout_ms: int) -> LookalikeError:
+    return ImageTooLarge(
+        f"the image takes more than {timeout_ms} ms to decode: send a smaller or plainer copy"
+    )

@@ -1,0 +1,21 @@
+"""Which definition a spec stands for."""
+
+from __future__ import annotations
+
+from embedder_service.models import lite
+from embedder_service.models.definition import ModelDefinition
+from embedder_service.models.spec import ModelSpec
+
+
+def define(spec: ModelSpec, precision: str) -> ModelDefinition:
+    """Return the definition of `spec`; weights are read but not yet loaded.
+
+    Raises:
+        ModelError: it cannot be served, and what to change.
+    """
+    if not spec.library:
+        return lite.define(spec.architecture, spec.text, pooling=spec.pooling, precision=precision)
+    # Imports torch, which a server with a cached conversion starts without.
+    from embedder_service.models.library import define_library_model
+
+    return define_library_model(spec, precision)

@@ -1,0 +1,137 @@
+"""Takes one mutation through the embedder into the index."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from embedder_service.worker.next_step import NextStep, next_step_after
+from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.v1 import embedder_pb2, search_pb2
+from lookalike.wire.errors import LookalikeError
+from lookalike.wire.status import from_item_error
+
+if TYPE_CHECKING:
+    from embedder_service.worker.metrics import WorkerMetrics
+    from embedder_service.worker.protocols import Embedder, Index
+    from embedder_service.worker.stats import Stats
+
+_MAX_DELAY_S = 5.0
+
+
+class Applier:
+    """Applies mutations; waits out whatever says nothing about the mutation."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: Index,
+        *,
+        max_embeds_in_flight: int,
+        stats: Stats,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._places = asyncio.Semaphore(max_embeds_in_flight)
+        self._stats = stats
+        self._metrics = metrics
+        self._waiting_for = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether both services serve, as far as is known."""
+        return self._embedder.ready and self._index.ready
+
+    async def wait_ready(self) -> None:
+        """Wait until both services serve."""
+        while not self.ready:
+            await self._embedder.wait_ready()
+            await self._index.wait_ready()
+
+    @property
+    def paused_reason(self) -> str:
+        """What mutations wait for, empty while they go through."""
+        if not self._embedder.ready:
+            return "the embedder is away"
+        if not self._index.ready:
+            return "the search service is away"
+        return self._waiting_for
+
+    async def apply(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
+        """Return what became of it, once that is durable.
+
+        Raises:
+            LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
+        """
+        self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
+        if mutation.kind is Kind.UPLOAD:
+            return await self._upload(mutation)
+        uid = mutation.collection_uid
+        if mutation.kind is Kind.DELETE:
+            item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
+            return await self._stored(lambda: self._index.delete(uid, item))
+        update = search_pb2.MetadataUpdate(id=mutation.id, version=mutation.version)
+        update.metadata.MergeFromString(mutation.metadata)
+        return await self._stored(lambda: self._index.update_metadata(uid, update))
+
+    async def _upload(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
+        async with self._places:
+            embedding = await self._embedded(mutation)
+        item = search_pb2.VectorUpsert(
+            id=mutation.id,
+            vector_f32_le=embedding.vector_f32_le,
+            facts=embedding.facts,
+            model_fingerprint=embedding.model_fingerprint,
+            version=mutation.version,
+        )
+        item.metadata.MergeFromString(mutation.metadata)
+        return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
+
+    async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
+        delay_s = 0.05
+        while True:
+            await self._embedder.wait_ready()
+            start_s = time.monotonic()
+            try:
+                embedding = await self._embedder.embed(mutation.image, mutation.model_fingerprint)
+            except LookalikeError as error:
+                delay_s = await self._wait_out(error, delay_s, "embedder")
+                continue
+            self._waiting_for = ""
+            self._time("embed", time.monotonic() - start_s)
+            return embedding
+
+    async def _stored(
+        self, call: Callable[[], Awaitable[search_pb2.MutationResult]]
+    ) -> search_pb2.MutationResult:
+        delay_s = 0.05
+        while True:
+            await self._index.wait_ready()
+            start_s = time.monotonic()
+            try:
+                result = await call()
+                if result.HasField("error"):
+                    raise from_item_error(result.error)
+            except LookalikeError as error:
+                delay_s = await self._wait_out(error, delay_s, "search service")
+                continue
+            self._waiting_for = ""
+            self._time("store", time.monotonic() - start_s)
+            return result
+
+    async def _wait_out(self, error: LookalikeError, delay_s: float, peer: str) -> float:
+        """Wait if `error` is about the service, else raise it; return the next delay."""
+        if next_step_after(error) is not NextStep.WAIT:
+            raise error
+        self._waiting_for = f"{peer}: {error.message}"
+        # Spread, so that those who were refused together do not come back together.
+        await asyncio.sleep(max(delay_s, error.retry_delay_s or 0.0) * random.uniform(0.7, 1.3))  # noqa: S311 - not a secret
+        return min(delay_s * 2, _MAX_DELAY_S)
+
+    def _time(self, stage: str, seconds: float) -> None:
+        self._stats.add_time(stage, seconds)
+        self._metrics.stage_seconds.labels(stage).observe(seconds)

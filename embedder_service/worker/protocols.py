@@ -1,0 +1,130 @@
+"""The queue, the embedder and the index, as the worker uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lookalike.serving.queue.entries import QueuedMutation
+from lookalike.v1 import embedder_pb2, search_pb2
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+
+
+class PeerLost(Unavailable):
+    """The connection to a service ended while it had our request."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(f"the {peer} stopped while it worked on this", reason=Reason.NOT_READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the queue as it was delivered; None stands for an unreadable one.
+
+    `attempts` is how often it was tried alone before.
+    """
+
+    entry_id: str
+    counted_bytes: int
+    mutation: QueuedMutation | None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Entries of dead workers, and ids that were trimmed away unfinished."""
+
+    entries: Sequence[Entry]
+    lost_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an entry ended: with a result, or given up for an error."""
+
+    entry: Entry
+    result: search_pb2.MutationResult
+    failure: LookalikeError | None = None
+    attempts: int = 0
+
+
+class Queue(Protocol):
+    """The queue. Every method raises Unavailable while it cannot be reached."""
+
+    async def read_new(self, count: int) -> list[Entry]:
+        """Return up to `count` entries that no worker has read, waiting a moment for one."""
+
+    async def read_own(self, after: str, count: int) -> list[Entry]:
+        """Return entries that an earlier life of this worker left, after an id."""
+
+    async def claim_idle(self, count: int) -> Claimed:
+        """Take over up to `count` entries whose worker shows no sign of life."""
+
+    async def begin_attempt(self, entry_id: str) -> int:
+        """Count one more attempt alone; return how many, or 0 if another worker has it."""
+
+    async def take_back_attempt(self, entry_id: str) -> None:
+        """Uncount an attempt that said nothing about the entry."""
+
+    async def end(self, ended: Sequence[Ended]) -> None:
+        """Record outcomes and acknowledge, each in one step; repeating is harmless."""
+
+    async def beat(self, held: Sequence[str], state: Mapping[str, str]) -> None:
+        """Show a sign of life for this worker and the entries that it has in hand."""
+
+    async def drop_dead_consumers(self) -> None:
+        """Forget workers that show no sign of life and have nothing in hand."""
+
+    async def release(self, entry_ids: Sequence[str]) -> None:
+        """Let others take entries at once."""
+
+
+class Embedder(Protocol):
+    """Makes vectors."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves, as far as is known."""
+
+    async def wait_ready(self) -> None:
+        """Wait until it serves."""
+
+    async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
+        """Return the embedding of an encoded image.
+
+        Raises:
+            PeerLost: the connection ended with the image under way.
+            LookalikeError: what the service answered.
+        """
+
+
+class Index(Protocol):
+    """Applies mutations durably."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves, as far as is known."""
+
+    async def wait_ready(self) -> None:
+        """Wait until it serves."""
+
+    async def upsert(
+        self, collection_uid: str, item: search_pb2.VectorUpsert
+    ) -> search_pb2.MutationResult:
+        """Store a vector; the result may carry an error.
+
+        Raises:
+            PeerLost: the connection ended with the item under way.
+            LookalikeError: what the service answered.
+        """
+
+    async def update_metadata(
+        self, collection_uid: str, update: search_pb2.MetadataUpdate
+    ) -> search_pb2.MutationResult:
+        """Replace metadata; raises as `upsert`."""
+
+    async def delete(
+        self, collection_uid: str, item: search_pb2.ItemDelete
+    ) -> search_pb2.MutationResult:
+        """Delete; raises as `upsert`."""

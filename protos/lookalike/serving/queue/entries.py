@@ -1,0 +1,144 @@
+"""Mutations as entries of the queue's stream. Knows names and bytes, no Redis client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lookalike.wire.errors import InvalidField
+
+# What an entry costs in Redis besides image and metadata: small fields, stream
+# node, pending entry, version. Measured on Valkey 9.1.2 with 20,000 deletions:
+# 131 bytes each when queued, 263 when delivered.
+ENTRY_OVERHEAD_BYTES = 264
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
+
+
+class Kind(StrEnum):
+    """What a queued mutation does."""
+
+    UPLOAD = "upload"
+    DELETE = "delete"
+    METADATA = "metadata"
+
+
+class EntryDamaged(InvalidField):
+    """An entry of the queue was not written by this version's `encode`."""
+
+    def __init__(self) -> None:
+        super().__init__("", "the queue entry cannot be read: submit the image again")
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMutation:
+    """One accepted mutation.
+
+    `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
+    the encoded file; `model_fingerprint` the collection's model. The same
+    version always stands for the same content.
+    """
+
+    collection_uid: str
+    id: str
+    kind: Kind
+    version: int
+    submit_time_ms: int
+    job_id: str = ""
+    model_fingerprint: str = ""
+    image: bytes = b""
+    metadata: bytes = b""
+
+    @property
+    def counted_bytes(self) -> int:
+        """What the entry is taken to cost in Redis."""
+        return (
+            len(self.image)
+            + len(self.metadata)
+            + len(self.id.encode())
+            + len(self.job_id)
+            + ENTRY_OVERHEAD_BYTES
+        )
+
+
+def encode(mutation: QueuedMutation) -> list[bytes]:
+    """Return the entry's fields as [name, value, name, value, …]."""
+    fields = [
+        b"u", mutation.collection_uid.encode(),
+        b"i", mutation.id.encode(),
+        b"k", mutation.kind.value.encode(),
+        b"v", b"%d" % mutation.version,
+        b"t", b"%d" % mutation.submit_time_ms,
+        b"n", b"%d" % mutation.counted_bytes,
+    ]  # fmt: skip
+    optional = (
+        (b"j", mutation.job_id.encode()),
+        (b"f", mutation.model_fingerprint.encode()),
+        (b"m", mutation.metadata),
+        (b"b", mutation.image),
+    )
+    for name, value in optional:
+        if value:
+            fields += (name, value)
+    return fields
+
+
+def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
+    """Read an entry's fields.
+
+    Raises:
+        EntryDamaged: a field is missing or has no value that `encode` writes.
+    """
+    try:
+        return QueuedMutation(
+            collection_uid=fields[b"u"].decode(),
+            id=fields[b"i"].decode(),
+            kind=Kind(fields[b"k"].decode()),
+            version=int(fields[b"v"]),
+            submit_time_ms=int(fields[b"t"]),
+            job_id=fields.get(b"j", b"").decode(),
+            model_fingerprint=fields.get(b"f", b"").decode(),
+            image=fields.get(b"b", b""),
+            metadata=fields.get(b"m", b""),
+        )
+    except (KeyError, ValueError) as error:
+        raise EntryDamaged from error
+
+
+def counted_bytes(fields: Mapping[bytes, bytes]) -> int:
+    """Return the bytes that the entry was counted with when it was queued.
+
+    It is 0 for an entry that does not say.
+    """
+    value = fields.get(b"n", b"0")
+    return int(value) if value.isdigit() else 0
+
+
+def check_job_id(job_id: str) -> str:
+    """Return `job_id`, which may be empty.
+
+    Raises:
+        InvalidField: it has another form than the contract allows.
+    """
+    if job_id and not _JOB_ID.match(job_id):
+        raise InvalidField("job_id", 'use up to 64 letters, digits, "_", "-" or "."')
+    return job_id
+
+
+def check_stream_id(text: str, *, field: str) -> str:
+    """Return `text` if it has the form of a stream id, such as "1700000000000-0".
+
+    Raises:
+        InvalidField: it has not.
+    """
+    if not is_stream_id(text):
+        raise InvalidField(field, "is none that this service gave out")
+    return text
+
+
+def is_stream_id(text: str) -> bool:
+    """Say whether `text` has the form of a stream id."""
+    return _STREAM_ID.match(text) is not None and all(int(part) < 2**64 for part in text.split("-"))

@@ -1,0 +1,1 @@
+"""One way to read settings, for every process of the system."""

@@ -1,0 +1,1 @@
+"""Which collections there are, and their shards."""

@@ -1,0 +1,51 @@
+"""A collection as the catalog holds it, and what makes its shard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from lookalike.wire.errors import Reason, Unavailable
+from search_service.domain.collection import CollectionSpec
+from search_service.shard.api import ShardApi
+
+
+class ShardFactory(Protocol):
+    """Makes shards in directories."""
+
+    def create(self, directory: Path, spec: CollectionSpec) -> ShardApi:
+        """Make an empty shard in `directory`, which is there and empty, durably."""
+
+    def open(self, directory: Path) -> ShardApi:
+        """Open the shard in `directory`."""
+
+
+class Collection:
+    """A name with its shard, or without one when it could not be opened."""
+
+    __slots__ = ("_shard", "name", "uid")
+
+    def __init__(self, uid: str, name: str, shard: ShardApi | None) -> None:
+        self.uid = uid
+        self.name = name
+        self._shard = shard
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the shard is there."""
+        return self._shard is not None
+
+    @property
+    def shard(self) -> ShardApi:
+        """The shard.
+
+        Raises:
+            Unavailable: it could not be opened.
+        """
+        if self._shard is None:
+            raise Unavailable(
+                f'collection "{self.name}" could not be opened; the log of the search service '
+                "says why. Restart it when that is mended, or delete the collection",
+                reason=Reason.STORE_FAILED,
+            )
+        return self._shard

@@ -1,0 +1,1 @@
+"""Values that the service speaks in: no transport, no storage, no search."""

@@ -1,0 +1,89 @@
+"""Conditions on metadata, as a tree of frozen values.
+
+Field paths are tuples of keys: `("camera", "model")` for `camera.model`.
+Strings, numbers, booleans and timestamps are never equal to each other; a
+metadata field that holds a list meets a condition when one of its elements does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+FieldPath: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A point in time: microseconds since 1970-01-01T00:00:00Z."""
+
+    epoch_us: int
+
+
+Scalar: TypeAlias = str | float | bool | Instant
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """True where every condition is; true where there are none."""
+
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """True where one condition is; false where there are none."""
+
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoneOf:
+    """True where the condition is not, also where the field is missing."""
+
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """field = value."""
+
+    field: FieldPath
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """field in values."""
+
+    field: FieldPath
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A lower bound, an upper bound, or both; all bounds of one kind."""
+
+    field: FieldPath
+    greater_than: Scalar | None = None
+    at_least: Scalar | None = None
+    less_than: Scalar | None = None
+    at_most: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is there and is not null."""
+
+    field: FieldPath
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The field is a string that begins with `prefix`."""
+
+    field: FieldPath
+    prefix: str
+
+
+Filter: TypeAlias = AllOf | AnyOf | NoneOf | Equals | In | Range | Exists | Prefix

@@ -1,0 +1,78 @@
+"""Items as they are read: one, a page of a list, the values of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search_service.domain.arrays import F32
+from search_service.domain.conditions import FieldPath, Scalar
+from search_service.domain.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which parts of an item are read besides id, version and time."""
+
+    metadata: bool = False
+    facts: bool = False
+    thumbnail: bool = False
+    vector: bool = False
+    # Of the metadata only what stands under these; all where there are none.
+    metadata_paths: Sequence[FieldPath] = ()
+
+
+NO_FIELDS = Fields()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item as it is stored; parts that were not asked for are empty."""
+
+    id: str
+    version: int
+    update_time_us: int
+    metadata: Metadata | None = None
+    facts: bytes = b""
+    thumbnail: bytes = b""
+    vector: F32 | None = None
+    near_duplicate_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort by a metadata field; items without a value come last either way."""
+
+    field: FieldPath
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of an ordered list ended: after `id`, which has `value` (or none)."""
+
+    value: Scalar | None
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedItem:
+    """An item of an ordered list, with the place where it stands."""
+
+    place: Place
+    item: StoredItem
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Values of a field with how many items hold each, the most frequent first.
+
+    Of `items`, `missing` hold no value and `other` none of those listed; there
+    are `values` different ones in all.
+    """
+
+    counts: Sequence[tuple[Scalar, int]]
+    items: int
+    missing: int
+    other: int
+    values: int

@@ -1,0 +1,75 @@
+"""Changes of items, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeAlias
+
+from lookalike.wire.errors import LookalikeError
+from search_service.domain.arrays import F32
+from search_service.domain.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Store a vector with all that belongs to it, replacing what the id held.
+
+    `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
+    `facts` is opaque to the shard. `version` 0 takes the next one.
+    """
+
+    id: str
+    vector: F32
+    metadata: Metadata = field(default_factory=dict)
+    facts: bytes = b""
+    thumbnail: bytes = b""
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMetadata:
+    """Replace the metadata of an item and leave its vector alone."""
+
+    id: str
+    metadata: Metadata
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an item."""
+
+    id: str
+    version: int = 0
+
+
+Mutation: TypeAlias = Upsert | UpdateMetadata | Delete
+
+
+class MutationStatus(IntEnum):
+    """What became of a mutation; numbers as in `lookalike.v1.MutationStatus`."""
+
+    APPLIED = 1
+    SUPERSEDED = 2
+    NOT_FOUND = 3
+    REJECTED_DUPLICATE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """A stored item that an arriving vector is near to; `score` is the cosine."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class MutationOutcome:
+    """What became of one mutation; `error` is set when it was refused."""
+
+    id: str
+    status: MutationStatus | None
+    version: int
+    error: LookalikeError | None = None
+    near_duplicate: NearDuplicate | None = None

@@ -1,0 +1,97 @@
+"""What is searched for, what is found, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from search_service.domain.arrays import F32
+from search_service.domain.conditions import FieldPath, Filter, Scalar
+from search_service.domain.items import NO_FIELDS, Fields, StoredItem
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBy:
+    """Gather hits by a metadata field, at most `hits_per_group` of each value."""
+
+    field: FieldPath
+    hits_per_group: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """Queries that share their options.
+
+    `vectors` is float32 [B, D], unit L2. `exclude` holds, for each query, ids to
+    leave out of its hits (empty: none). `deadline_s` is on `time.monotonic()`.
+    With `group_by`, `limit` counts groups.
+    """
+
+    vectors: F32
+    limit: int = 10
+    filter: Filter | None = None
+    min_score: float | None = None
+    exact: bool = False
+    expansion_search: int = 0
+    exclude: Sequence[frozenset[str]] = ()
+    fields: Fields = NO_FIELDS
+    deadline_s: float | None = None
+    group_by: GroupBy | None = None
+
+
+class PlanKind(Enum):
+    """How a query was answered; numbers as in `lookalike.v1.PlanKind`."""
+
+    EXACT = 1
+    EXACT_FILTERED = 2
+    GRAPH = 3
+    GRAPH_FILTERED = 4
+    EXACT_FALLBACK = 5
+    COMPACT_FILTERED = 6
+    COMPACT_FALLBACK = 7
+    COMPACT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """What was done for a query; times in seconds."""
+
+    kind: PlanKind
+    items: int
+    filter_matches: int
+    candidates: int
+    expansion_search: int
+    gathered_queries: int
+    filter_s: float
+    wait_s: float
+    search_s: float
+
+
+class Hit(NamedTuple):
+    """An item near a query; `score` is the exact cosine of the float32 vectors.
+
+    A tuple, since an answer has thousands: it is made in a third of the time.
+    """
+
+    id: str
+    score: float
+    item: StoredItem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """Hits that share a value, best first."""
+
+    value: Scalar
+    hits: Sequence[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOutcome:
+    """Hits of one query, best first, equal scores by id; or groups, by their best."""
+
+    hits: Sequence[Hit]
+    plan: QueryPlan
+    groups: Sequence[HitGroup] = ()

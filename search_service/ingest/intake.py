@@ -1,0 +1,109 @@
+"""Checks one mutation, reads its picture, and queues it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lookalike.serving.queue import entries
+from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.wire.errors import (
+    ImageTooLarge,
+    ImageUnreadable,
+    InvalidField,
+    Precondition,
+    Reason,
+    Unavailable,
+)
+from search_service import limits
+
+if TYPE_CHECKING:
+    from search_service.ingest.appender import Appender
+    from search_service.ingest.collections import Collections
+    from search_service.ingest.metrics import IngestMetrics
+    from search_service.ingest.queue_watch import QueueWatch
+    from search_service.ingest.references import References
+    from search_service.ingest.submission import Submission
+
+
+class Intake:
+    """The way of one mutation into the queue."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        references: References,
+        queue_watch: QueueWatch,
+        appender: Appender,
+        metrics: IngestMetrics,
+        *,
+        max_image_bytes: int,
+    ) -> None:
+        self._collections = collections
+        self._references = references
+        self._queue_watch = queue_watch
+        self._appender = appender
+        self._metrics = metrics
+        self._max_image_bytes = max_image_bytes
+
+    async def submit(self, submission: Submission) -> int:
+        """Queue one mutation; return its version once it is durably queued.
+
+        Raises:
+            LookalikeError: it was not accepted; the error says why.
+        """
+        try:
+            version = await self._submit(submission)
+        except Exception:
+            self._metrics.submissions.labels(submission.kind.value, "refused").inc()
+            raise
+        self._metrics.submissions.labels(submission.kind.value, "accepted").inc()
+        return version
+
+    async def _submit(self, submission: Submission) -> int:
+        if self._queue_watch.unsuitable is not None:
+            raise Unavailable(
+                self._queue_watch.unsuitable, reason=Reason.QUEUE_UNAVAILABLE, retry_delay_s=5.0
+            )
+        entries.check_job_id(submission.job_id)
+        collection = self._collections.find(submission.collection)
+        shard = collection.shard
+        field = f"{submission.kind.value}.id"
+        limits.check_id(submission.id, field)
+        image = b""
+        fingerprint = ""
+        if submission.kind is Kind.UPLOAD:
+            fingerprint = shard.spec.model_fingerprint
+            image = await self._image(submission, bound=bool(fingerprint))
+        mutation = QueuedMutation(
+            collection_uid=collection.uid,
+            id=submission.id,
+            kind=submission.kind,
+            version=0,
+            submit_time_ms=0,
+            job_id=submission.job_id,
+            model_fingerprint=fingerprint,
+            image=image,
+            metadata=submission.metadata,
+        )
+        return await self._appender.append(shard, mutation)
+
+    async def _image(self, submission: Submission, *, bound: bool) -> bytes:
+        if not bound:
+            raise Precondition(
+                "the collection takes vectors that the caller makes; use UpsertVectors",
+                reason=Reason.MODEL_MISMATCH,
+                field="collection",
+            )
+        image = submission.image
+        if submission.image_uri:
+            image = await self._references.read(submission.image_uri, field="upload.image_uri")
+            if not image:
+                raise ImageUnreadable("the file is empty", field="upload.image_uri")
+            return image
+        if not image:
+            raise InvalidField("upload.image", "send an encoded image, or a reference to one")
+        if len(image) > self._max_image_bytes:
+            raise ImageTooLarge(
+                f"has more than {self._max_image_bytes:,} bytes", field="upload.image"
+            )
+        return image

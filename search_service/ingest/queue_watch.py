@@ -1,0 +1,115 @@
+"""Watches the queue and its server, and starts to forget what is past."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from lookalike.serving.queue import connection
+from lookalike.wire.errors import LookalikeError, Unavailable
+from search_service.ingest.status import QueueState, read_queue
+from search_service.ingest.tombstones import Tombstones
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from lookalike.serving.queue.keys import QueueKeys
+    from search_service.ingest.appender import Appender
+    from search_service.ingest.collections import Collections
+    from search_service.ingest.failures import Failures
+    from search_service.ingest.metrics import IngestMetrics
+    from search_service.ingest.settings import IngestSettings
+
+_log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 1.0
+_FORGET_EVERY_S = 60.0
+_MARK_EVERY_S = 300.0
+
+
+class QueueWatch:
+    """A loop that looks at the queue each second: its state, and what is past."""
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: QueueKeys,
+        settings: IngestSettings,
+        appender: Appender,
+        failures: Failures,
+        metrics: IngestMetrics,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._appender = appender
+        self._failures = failures
+        self._metrics = metrics
+        self._tombstones = Tombstones(client, keys, appender, settings.tombstone_grace_s)
+        self.suits = False
+        self.unsuitable: str | None = None
+
+    async def open(self, wait_s: float) -> None:
+        """Wait for the server up to `wait_s`; note whether it is there and suits.
+
+        Raises:
+            Unavailable: it is too old, or evicts keys.
+        """
+        info = await connection.reach(self._client, self._keys.stream, wait_s)
+        if info is None:
+            return
+        self.suits, self.unsuitable = True, None
+        if not info.get("aof_enabled"):
+            _log.warning(
+                "the queue's server keeps no append-only file: accepted images are lost when "
+                "it dies. Set appendonly yes and appendfsync always"
+            )
+
+    async def run(self, collections: Collections) -> None:
+        """Run until cancelled."""
+        forget_at = mark_at = time.monotonic()
+        away = False
+        while True:
+            try:
+                await self._open_again()
+                state = await read_queue(self._client, self._keys)
+                self._show(state)
+                if time.monotonic() >= forget_at:
+                    forget_at = time.monotonic() + _FORGET_EVERY_S
+                    await self._failures.forget_old(state.now_ms)
+                if time.monotonic() >= mark_at:
+                    mark_at = time.monotonic() + _MARK_EVERY_S
+                    await self._tombstones.step(collections)
+                away = False
+            except LookalikeError as error:
+                # Without a look nobody knows the age: it must not refuse for ever.
+                self._appender.oldest_age_s = None
+                self._metrics.reachable.set(0)
+                if not away:
+                    _log.warning("cannot look after the queue", extra={"reason": error.message})
+                away = True
+            except Exception:  # noqa: BLE001 - one failed look must not end the loop
+                _log.exception("watching the queue failed")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _open_again(self) -> None:
+        """Check a server that was away at the start, or was found unsuitable."""
+        if self.suits:
+            return
+        try:
+            await self.open(0.0)
+        except Unavailable as error:
+            self.unsuitable = error.message
+            raise
+
+    def _show(self, state: QueueState) -> None:
+        self._appender.oldest_age_s = state.oldest_age_s
+        metrics = self._metrics
+        metrics.reachable.set(1)
+        metrics.depth.set(state.depth)
+        metrics.queue_bytes.set(state.counted_bytes)
+        metrics.pending.set(state.pending)
+        metrics.lag.set(float("nan") if state.lag is None else state.lag)
+        metrics.oldest_age.set(state.oldest_age_s or 0.0)
+        metrics.failures.set(state.failures)

@@ -1,0 +1,1 @@
+"""What queries see: the head, the segments, which ordinals are live."""

@@ -1,0 +1,209 @@
+"""What queries see: which ordinals are live, their ids, the head, the segments.
+
+Every committed group is an epoch. A snapshot remembers the epoch at which it was
+taken, and an ordinal is live in it while it died later, so a query needs neither
+a lock nor a copy, and an item that is replaced meanwhile shows once, never twice
+and never not at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from search_service.domain.arrays import F32, I64, Flags
+from search_service.domain.effects import Added, Effect, Killed
+from search_service.shard.live.head import Coded, Head, HeadView
+from search_service.shard.live.sealed import Sealed, newest_codec
+
+ALIVE = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """A moment. `died_at` is int64 [>= upto], `ids` is indexed by ordinal."""
+
+    epoch: int
+    upto: int
+    items: int
+    died_at: I64
+    ids: Sequence[str | None]
+    head: tuple[HeadView, ...]
+    sealed: tuple[Sealed, ...]
+
+    def alive(self, ordinals: I64) -> Flags:
+        """Say which of `ordinals`, all below `upto`, are live."""
+        flags: Flags = self.died_at[ordinals] > self.epoch
+        return flags
+
+
+class Memory:
+    """Changed by one thread at a time, under `lock`; read through snapshots."""
+
+    def __init__(self, dimension: int) -> None:
+        self.lock = threading.RLock()
+        self.head = Head(dimension)
+        self._epoch = 1
+        self._items = 0
+        self._upto = 1
+        self._died_at: I64 = np.zeros(1_024, dtype=np.int64)
+        self._ids: list[str | None] = [None]
+        self._sealed: tuple[Sealed, ...] = ()
+        self._readers: dict[int, int] = {}
+        self._graves: deque[tuple[int, int]] = deque()
+        self._retired: list[tuple[int, Sealed]] = []
+
+    @property
+    def items(self) -> int:
+        """How many items there are."""
+        return self._items
+
+    @property
+    def sealed(self) -> tuple[Sealed, ...]:
+        """The segments in use."""
+        return self._sealed
+
+    @property
+    def unindexed(self) -> int:
+        """Rows that no graph holds, dead ones among them."""
+        flat = sum(sealed.nodes for sealed in self._sealed if not sealed.segment.has_graph)
+        return len(self.head) + flat
+
+    @property
+    def newest_ordinal(self) -> int:
+        """The greatest ordinal that was ever given out."""
+        return self._upto - 1
+
+    def load(self, ordinals: I64, ids: Sequence[str], next_ordinal: int) -> None:
+        """Take over what the store holds, int64 [n] ascending, before any reader."""
+        self._reserve(next_ordinal)
+        self._died_at[ordinals] = ALIVE
+        by_ordinal = np.full(next_ordinal, None, dtype=np.object_)
+        by_ordinal[ordinals] = ids
+        self._ids = by_ordinal.tolist()
+        self._items = len(ordinals)
+        self._upto = next_ordinal
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Make a committed group visible."""
+        added = [effect for effect in effects if isinstance(effect, Added)]
+        killed = [effect.ordinal for effect in effects if isinstance(effect, Killed)]
+        if added:  # queries need not wait for that
+            vectors = np.stack([effect.vector for effect in added])
+            coded = self.head.encode(vectors)
+        with self.lock:
+            epoch = self._epoch + 1
+            if added:
+                self._add(added, vectors, coded)
+            self._died_at[killed] = epoch
+            self._graves.extend((epoch, ordinal) for ordinal in killed)
+            self._items -= len(killed)
+            self._epoch = epoch
+            self._sweep()
+
+    def adopt(self, sealed: Sequence[Sealed], covered_upto: int) -> None:
+        """Use these segments instead, and forget head rows up to `covered_upto`.
+
+        Those that are no longer used come out of `released` in time.
+        """
+        with self.lock:
+            kept = set(map(id, sealed))
+            self._epoch += 1
+            self._retired += [(self._epoch, old) for old in self._sealed if id(old) not in kept]
+            self._sealed = tuple(sealed)
+            self.head.drop_upto(covered_upto)
+            self.head.codec = newest_codec(sealed)
+
+    def readmit(self, damaged: Sealed, ordinals: I64, vectors: F32) -> None:
+        """Drop a segment and search `vectors`, float32 [n, D], in the head instead."""
+        with self.lock:
+            self.head = self.head.with_rows(ordinals, vectors)
+            self._epoch += 1
+            self._retired.append((self._epoch, damaged))
+            self._sealed = tuple(one for one in self._sealed if one is not damaged)
+
+    def released(self) -> list[Sealed]:
+        """Hand over retired segments that no reader holds any more, to be closed."""
+        with self.lock:
+            oldest = min(self._readers, default=self._epoch)
+            done = [old for epoch, old in self._retired if epoch <= oldest]
+            self._retired = [(epoch, old) for epoch, old in self._retired if epoch > oldest]
+            return done
+
+    def take_retired(self) -> list[Sealed]:
+        """Hand over all retired segments, once there are no readers."""
+        with self.lock:
+            done, self._retired = [old for _, old in self._retired], []
+            return done
+
+    def not_in(self, sealed: Sequence[Sealed], upto_ordinal: int) -> I64:
+        """Return the live ordinals up to `upto_ordinal` that `sealed` lacks."""
+        with self.lock:
+            left = self._died_at[: min(upto_ordinal + 1, self._upto)] == ALIVE
+            for one in sealed:
+                left[one.ordinals[one.ordinals <= upto_ordinal]] = False
+            return np.flatnonzero(left)
+
+    def nowhere_in(self, sealed: Sequence[Sealed]) -> I64:
+        """Return the live ordinals that neither `sealed` nor the head holds."""
+        with self.lock:
+            left = self._died_at[: self._upto] == ALIVE
+            for ordinals in (
+                *(one.ordinals for one in sealed),
+                *(view.ordinals for view in self.head.views()),
+            ):
+                left[ordinals] = False
+            return np.flatnonzero(left)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[LiveView]:
+        """Hold a moment for as long as the block runs."""
+        with self.lock:
+            view = LiveView(
+                self._epoch,
+                self._upto,
+                self._items,
+                self._died_at,
+                self._ids,
+                self.head.views(),
+                self._sealed,
+            )
+            self._readers[view.epoch] = self._readers.get(view.epoch, 0) + 1
+        try:
+            yield view
+        finally:
+            with self.lock:
+                self._readers[view.epoch] -= 1
+                if not self._readers[view.epoch]:
+                    del self._readers[view.epoch]
+
+    def _add(self, added: Sequence[Added], vectors: F32, coded: Coded | None) -> None:
+        """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
+        ordinals = np.array([effect.ordinal for effect in added], dtype=np.int64)
+        upto = int(ordinals[-1]) + 1
+        self._reserve(upto)
+        self._ids.extend([None] * (upto - len(self._ids)))
+        for effect in added:
+            self._ids[effect.ordinal] = effect.id
+        self._died_at[ordinals] = ALIVE
+        self._upto = upto
+        self._items += len(added)
+        self.head.extend(ordinals, vectors, coded)
+
+    def _reserve(self, size: int) -> None:
+        # Snapshots keep the array they have: what dies later is live in them.
+        if size > len(self._died_at):
+            grown: I64 = np.zeros(max(size, 2 * len(self._died_at)), dtype=np.int64)
+            grown[: len(self._died_at)] = self._died_at
+            self._died_at = grown
+
+    def _sweep(self) -> None:
+        # An id may be forgotten once every reader began after its ordinal's death.
+        oldest = min(self._readers, default=self._epoch)
+        while self._graves and self._graves[0][0] <= oldest:
+            self._ids[self._graves.popleft()[1]] = None

@@ -1,0 +1,1 @@
+"""From waiting requests to ranked hits."""

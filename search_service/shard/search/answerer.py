@@ -1,0 +1,225 @@
+"""Turns a gathered group of requests into outcomes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from lookalike.wire.errors import LimitExceeded, LookalikeError
+from search_service.domain.arrays import F32
+from search_service.domain.items import NO_FIELDS, Fields
+from search_service.domain.queries import (
+    GroupBy,
+    Hit,
+    HitGroup,
+    QueryOutcome,
+    QueryPlan,
+    QueryRequest,
+)
+from search_service.segments.errors import SegmentDamaged
+from search_service.shard.live.matches import Matches
+from search_service.shard.live.memory import LiveView, Memory
+from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.candidates import LEAST_FLOOR, Ranked
+from search_service.shard.search.group_by import MORE_ROWS, group_rows
+from search_service.shard.search.line import Waiting, wanted_rows
+from search_service.shard.search.plan import Answer, Task, answer
+from search_service.shard.search.scan_pool import ScanPool
+from search_service.store.items import ItemReader
+
+NO_GROUPS: Sequence[HitGroup] = ()
+# Of one query: hits, or groups of them.
+Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
+
+
+class Answerer:
+    """Answers groups over memory, and reads the fields that hits are to carry."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        filters: FilterIndex,
+        reader: ItemReader,
+        *,
+        expansion: Callable[[], int],
+        heal: Callable[[], None],
+        lanes: ScanPool,
+    ) -> None:
+        """`heal` takes segments that proved damaged out of memory."""
+        self._memory = memory
+        self._filters = filters
+        self._reader = reader
+        self._expansion = expansion
+        self._heal = heal
+        self._lanes = lanes
+
+    def __call__(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
+        """Answer requests that share exact, expansion and filter, in their order."""
+        while True:
+            try:
+                return self._answer(group)
+            except SegmentDamaged:
+                self._heal()
+
+    def _answer(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
+        begun_s = time.monotonic()
+        first = group[0].request
+        with ExitStack() as held:
+            with self._memory.lock:  # so that both are of one moment
+                snapshot = held.enter_context(self._memory.snapshot())
+                matches = self._matches(first, snapshot.upto)
+            filtered_s = time.monotonic()
+            task = Task(
+                queries=_joined([one.request for one in group]),
+                floor=_floors([one.request for one in group]),
+                count=max(wanted_rows(one.request) for one in group),
+                exact=first.exact,
+                expansion=first.expansion_search or self._expansion(),
+                matches=matches,
+            )
+            requests = [one.request for one in group]
+            if first.group_by is None:
+                found = answer(snapshot, task, self._lanes)
+                hits: list[Hits] = [
+                    (some, NO_GROUPS) for some in _hits(snapshot, found.ranked, requests)
+                ]
+            else:
+                found, hits = self._grouped(snapshot, task, first.group_by, requests)
+        searched_s = time.monotonic()
+        plan = QueryPlan(
+            kind=found.kinds[0],
+            items=snapshot.items,
+            filter_matches=snapshot.items if matches is None else len(matches.ordinals),
+            candidates=found.candidates,
+            expansion_search=found.expansion,
+            gathered_queries=len(task.queries),
+            filter_s=filtered_s - begun_s,
+            wait_s=0.0,
+            search_s=searched_s - filtered_s,
+        )
+        return self._outcomes(group, hits, found, plan, begun_s)
+
+    def _matches(self, request: QueryRequest, upto: int) -> Matches | None:
+        if request.group_by is not None:
+            return self._filters.matches(request.filter, upto, having=request.group_by.field)
+        return None if request.filter is None else self._filters.matches(request.filter, upto)
+
+    def _grouped(
+        self, snapshot: LiveView, task: Task, by: GroupBy, requests: list[QueryRequest]
+    ) -> tuple[Answer, list[Hits]]:
+        """Rank ever more rows until they fill the groups of every query."""
+        assert task.matches is not None, "items without the field are left out"
+        matches = task.matches
+        while True:
+            found = answer(snapshot, task, self._lanes)
+            grouped = group_rows(
+                found.ranked,
+                snapshot.ids,
+                self._filters.spread(by.field, np.unique(found.ranked.ordinal)),
+                requests,
+                task.count,
+                lambda value: self._filters.holders(by.field, value, matches),
+            )
+            if grouped.enough or task.count >= len(matches.ordinals):
+                return found, [([], groups) for groups in grouped.groups]
+            task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
+
+    def _outcomes(
+        self,
+        group: list[Waiting],
+        hits: list[Hits],
+        found: Answer,
+        plan: QueryPlan,
+        begun_s: float,
+    ) -> list[list[QueryOutcome] | LookalikeError]:
+        outcomes: list[list[QueryOutcome] | LookalikeError] = []
+        start = 0
+        for one in group:
+            end = start + len(one.request.vectors)
+            mine = hits[start:end]
+            begin, start = start, end
+            if one.request.fields != NO_FIELDS:
+                try:
+                    mine = self._with_items(mine, one.request.fields)
+                except LimitExceeded as error:  # the others' answers are good
+                    outcomes.append(error)
+                    continue
+            base = replace(plan, wait_s=begun_s - one.since_s)
+            plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
+            outcomes.append(
+                [
+                    QueryOutcome(some, plans[kind], groups)
+                    for (some, groups), kind in zip(mine, found.kinds[begin:end], strict=True)
+                ]
+            )
+        return outcomes
+
+    def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:
+        """Read what hits carry; one that was deleted meanwhile is left out."""
+        ids = {hit.id for some, _ in hits for hit in some}
+        ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
+        items = self._reader.get(list(ids), fields)
+
+        def filled(some: Sequence[Hit]) -> list[Hit]:
+            return [Hit(hit.id, hit.score, items[hit.id]) for hit in some if hit.id in items]
+
+        return [
+            (
+                filled(some),
+                [HitGroup(each.value, kept) for each in groups if (kept := filled(each.hits))],
+            )
+            for some, groups in hits
+        ]
+
+
+def _joined(requests: list[QueryRequest]) -> F32:
+    if len(requests) == 1:
+        return np.ascontiguousarray(requests[0].vectors, dtype=np.float32)
+    return np.concatenate([request.vectors for request in requests]).astype(np.float32, copy=False)
+
+
+def _floors(requests: list[QueryRequest]) -> F32:
+    return np.concatenate(
+        [
+            np.full(
+                len(request.vectors),
+                LEAST_FLOOR if request.min_score is None else request.min_score,
+                dtype=np.float32,
+            )
+            for request in requests
+        ]
+    )
+
+
+def _hits(snapshot: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[list[Hit]]:
+    """List each query's hits, best first, equal scores by id."""
+    queries = sum(len(request.vectors) for request in requests)
+    bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
+    ids = [snapshot.ids[ordinal] or "" for ordinal in ranked.ordinal.tolist()]
+    scores = ranked.score.tolist()
+    equal = (ranked.score[1:] == ranked.score[:-1]) & (ranked.query[1:] == ranked.query[:-1])
+    tied = set(ranked.query[:-1][equal].tolist())
+    found: list[list[Hit]] = []
+    for request in requests:
+        plain = request.min_score is None and not request.exclude
+        for index in range(len(request.vectors)):
+            query = len(found)
+            first, last = bounds[query], bounds[query + 1]
+            if plain and query not in tied:
+                last = min(last, first + request.limit)
+                found.append(list(map(Hit, ids[first:last], scores[first:last])))
+                continue
+            pairs = sorted(
+                zip(ids[first:last], scores[first:last], strict=True),
+                key=lambda pair: (-pair[1], pair[0]),
+            )
+            left_out = request.exclude[index] if request.exclude else frozenset()
+            floor = LEAST_FLOOR if request.min_score is None else np.float32(request.min_score)
+            kept = [pair for pair in pairs if pair[0] not in left_out and pair[1] >= floor]
+            found.append([Hit(id, score) for id, score in kept[: request.limit]])
+    return found

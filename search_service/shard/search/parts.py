@@ -1,0 +1,62 @@
+"""Cuts a search of segments into parts for all threads, and joins what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search_service.domain.arrays import F32, I64
+from search_service.shard.live.sealed import Sealed
+from search_service.shard.search.exact import scores_each
+from search_service.shard.search.scan_pool import ScanPool
+
+PARTS_A_THREAD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one thread does: some queries, in one segment, or in a share of its nodes."""
+
+    sealed: Sealed
+    span: slice
+    share: int
+    shares: int
+
+
+def search_parts(
+    segments: Sequence[Sealed],
+    queries: F32,
+    find: Callable[[Part], I64],
+    lanes: ScanPool,
+    *,
+    share_nodes: bool = False,
+) -> Iterator[tuple[Sealed, I64, F32]]:
+    """Yield for each segment the nodes found, int64 [B, C], and their scores.
+
+    Scores are exact, float32 [B, C], -inf where there is no node.
+    """
+    # Walks differ in length: smaller parts leave less to wait for at the end.
+    step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
+    alone = len(queries) * len(segments) < lanes.threads
+    shares = lanes.threads if share_nodes and alone else 1
+    parts = [
+        Part(sealed, slice(start, start + step), share, shares)
+        for sealed in segments
+        for start in range(0, len(queries), step)
+        for share in range(shares)
+    ]
+
+    def find_and_score(part: Part) -> tuple[I64, F32]:
+        nodes = find(part)
+        return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
+
+    done = list(lanes.map(find_and_score, parts))
+    for sealed in segments:
+        mine = [each for part, each in zip(parts, done, strict=True) if part.sealed is sealed]
+        # Shares stand beside each other, spans of queries below each other.
+        rows = [mine[start : start + shares] for start in range(0, len(mine), shares)]
+        nodes = np.concatenate([np.concatenate([n for n, _ in row], axis=1) for row in rows])
+        scores = np.concatenate([np.concatenate([s for _, s in row], axis=1) for row in rows])
+        yield sealed, nodes, scores

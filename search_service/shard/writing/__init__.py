@@ -1,0 +1,1 @@
+"""From mutations to a commit that is durable and visible."""

@@ -1,0 +1,181 @@
+"""Applies mutations, one after the other, inside one open transaction.
+
+What they will change in memory is collected, and takes effect after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import orjson
+
+from lookalike.wire.errors import DimensionMismatch, Exhausted, InvalidField, LookalikeError
+from search_service.domain.arrays import F32
+from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
+from search_service.domain.metadata import Metadata, encode_metadata
+from search_service.domain.mutations import (
+    Delete,
+    Mutation,
+    MutationOutcome,
+    MutationStatus,
+    NearDuplicate,
+    UpdateMetadata,
+    Upsert,
+)
+from search_service.store.row_batch import ItemRow, RowBatch
+from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
+
+# Versions are SQLite integers; the rest is headroom for blocks.
+MAX_VERSION = 2**62
+
+
+class NearestFinder(Protocol):
+    """Finds near-duplicates of vectors that are about to be stored."""
+
+    def nearest(self, index: int, id: str, effects: list[Effect]) -> NearDuplicate | None:
+        """Return the nearest live item other than `id` to mutation `index`'s vector.
+
+        None where none is at or above the threshold. `effects` is what the
+        mutations before it have changed.
+        """
+
+
+class MutationBatch:
+    """Mutations of one transaction."""
+
+    def __init__(
+        self,
+        batch: RowBatch,
+        *,
+        dimension: int,
+        policy: DuplicatePolicy,
+        finder: NearestFinder | None,
+        admit: Callable[[Metadata], None],
+        next_ordinal: int,
+        refuse_upserts: Exhausted | None = None,
+    ) -> None:
+        self._batch = batch
+        self._dimension = dimension
+        self._policy = policy
+        self._finder = finder
+        self._admit = admit
+        self._refuse_upserts = refuse_upserts
+        self.next_ordinal = next_ordinal
+        self.effects: list[Effect] = []
+
+    def apply(self, index: int, mutation: Mutation, version: int) -> MutationOutcome:
+        """Apply one mutation; what is wrong with it is in the outcome."""
+        try:
+            metadata = self._check(mutation, version)
+            if isinstance(mutation, Upsert):
+                return self._upsert(index, mutation, metadata, version)
+            if isinstance(mutation, UpdateMetadata):
+                return self._update_metadata(mutation, metadata, version)
+            return self._delete(mutation, version)
+        except LookalikeError as error:
+            return MutationOutcome(mutation.id, None, version, error=error)
+
+    def _check(self, mutation: Mutation, version: int) -> bytes:
+        """Refuse what cannot be stored; return the metadata as JSON."""
+        if not 0 < version <= MAX_VERSION:
+            raise InvalidField("version", "the version was not given out by this collection")
+        if isinstance(mutation, Delete):
+            return b""
+        if self._refuse_upserts is not None:
+            raise self._refuse_upserts
+        self._admit(mutation.metadata)
+        if isinstance(mutation, Upsert):
+            check_vector(mutation.vector, self._dimension)
+        return encode_metadata(mutation.metadata)
+
+    def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
+        rejected = self._batch.rejection(upsert.id, version)
+        if rejected is not None:
+            return self._rejection(upsert.id, version, rejected)
+        row = self._batch.row(upsert.id)
+        verdict = judge_upsert(row.registers, version)
+        if not verdict.writes_vector:
+            near = row.near if verdict.status is MutationStatus.APPLIED else None
+            return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
+        near = None
+        if self._finder is not None:
+            near = self._finder.nearest(index, upsert.id, self.effects)
+        if near is not None and self._policy is DuplicatePolicy.REJECT:
+            self._batch.reject(upsert.id, version, near)
+            return self._rejection(upsert.id, version, near)
+        own = metadata if verdict.writes_metadata else None
+        self._store(row, upsert, version, near, own)
+        return MutationOutcome(upsert.id, verdict.status, version, near_duplicate=near)
+
+    def _store(
+        self,
+        row: ItemRow,
+        upsert: Upsert,
+        version: int,
+        near: NearDuplicate | None,
+        own_metadata: bytes | None,
+    ) -> None:
+        """Store a vector; `own_metadata` is None where newer metadata is there."""
+        if row.ordinal is not None:
+            self._batch.erase_vector(row.ordinal)
+            self.effects.append(Killed(row.ordinal, orjson.loads(self._batch.metadata(row.id))))
+        metadata = self._batch.metadata(row.id) if own_metadata is None else own_metadata
+        self._batch.forget(row.id)
+        ordinal = self.next_ordinal
+        self.next_ordinal += 1
+        self._batch.add_vector(
+            ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
+        )
+        held = row.registers
+        told = held.metadata if own_metadata is None else version
+        flagged = near is not None and self._policy is DuplicatePolicy.FLAG
+        registers = Registers(version, told, held.delete)
+        self._batch.put(ItemRow(row.id, registers, ordinal, near, flagged))
+        self.effects.append(Added(ordinal, row.id, upsert.vector, orjson.loads(metadata)))
+
+    def _update_metadata(
+        self, update: UpdateMetadata, metadata: bytes, version: int
+    ) -> MutationOutcome:
+        row = self._batch.row(update.id)
+        verdict = judge_metadata(row.registers, version)
+        if verdict.writes_metadata:
+            if row.ordinal is not None:
+                before = orjson.loads(self._batch.metadata(row.id))
+                self.effects.append(MetadataChanged(row.ordinal, before, orjson.loads(metadata)))
+            self._batch.set_metadata(row, metadata)
+            self._batch.put(replace(row, registers=replace(row.registers, metadata=version)))
+        return MutationOutcome(update.id, verdict.status, verdict.version)
+
+    def _delete(self, delete: Delete, version: int) -> MutationOutcome:
+        row = self._batch.row(delete.id)
+        verdict = judge_delete(row.registers, version)
+        if verdict.deletes:
+            registers = replace(row.registers, delete=version)
+            gone = replace(row, ordinal=None, near=None, registers=registers)
+            held = self._batch.metadata(row.id)
+            if row.ordinal is not None:
+                self._batch.erase_vector(row.ordinal)
+                self.effects.append(Killed(row.ordinal, orjson.loads(held)))
+            if registers.metadata_counts:
+                self._batch.set_metadata(gone, held)
+            else:
+                self._batch.forget(delete.id)
+            self._batch.put(gone)
+        return MutationOutcome(delete.id, verdict.status, verdict.version)
+
+    @staticmethod
+    def _rejection(id: str, version: int, near: NearDuplicate) -> MutationOutcome:
+        return MutationOutcome(id, MutationStatus.REJECTED_DUPLICATE, version, near_duplicate=near)
+
+
+def check_vector(vector: F32, dimension: int) -> None:
+    """Refuse a vector of another length.
+
+    Raises:
+        DimensionMismatch: it is not float32 [`dimension`].
+    """
+    if vector.shape != (dimension,):
+        raise DimensionMismatch.between("vector_f32_le", got=vector.size, want=dimension)

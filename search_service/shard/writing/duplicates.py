@@ -1,0 +1,138 @@
+"""The near-duplicate verdict on vectors that are about to be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from search_service.domain.arrays import F32
+from search_service.domain.effects import Added, Effect, Killed
+from search_service.domain.mutations import Mutation, NearDuplicate, Upsert
+from search_service.shard.live.memory import LiveView
+from search_service.shard.search.candidates import MARGIN
+from search_service.shard.search.plan import Task, answer
+from search_service.shard.search.scan_pool import ScanPool
+
+# Neighbours looked up at first; more where all of them go in the same group.
+NEIGHBOURS = 8
+# Rows of a product between the group's own vectors: 4,096 x 512 floats, 8 MiB.
+ROWS_PER_PRODUCT = 512
+
+
+class DuplicateFinder:
+    """Finds near-duplicates among what is stored and what a group stores before.
+
+    All upserts of a group are looked up in one search, so the cost is that of a
+    batched query.
+    """
+
+    def __init__(
+        self,
+        snapshot: LiveView,
+        mutations: Sequence[Mutation],
+        *,
+        dimension: int,
+        threshold: float,
+        expansion: int,
+        lanes: ScanPool,
+    ) -> None:
+        self._snapshot = snapshot
+        self._threshold = np.float32(threshold)
+        self._lanes = lanes
+        places = [
+            place
+            for place, mutation in enumerate(mutations)
+            if isinstance(mutation, Upsert) and mutation.vector.shape == (dimension,)
+        ]
+        self._row_of = {place: row for row, place in enumerate(places)}
+        self._vectors: F32 = np.zeros((len(places), dimension), dtype=np.float32)
+        for row, place in enumerate(places):
+            mutation = mutations[place]
+            if isinstance(mutation, Upsert):
+                self._vectors[row] = mutation.vector
+        self._task = Task(
+            queries=self._vectors,
+            floor=np.full(len(places), self._threshold, dtype=np.float32),
+            count=NEIGHBOURS,
+            exact=False,
+            expansion=expansion,
+            matches=None,
+        )
+        self._stored = self._look_up(self._task)
+        self._pairs = self._pairs_within()
+        self._fresh: dict[int, Added] = {}
+        self._dead: set[int] = set()
+        self._seen_effects = 0
+        self._last_row = -1
+
+    def nearest(self, index: int, id: str, effects: list[Effect]) -> NearDuplicate | None:
+        """Return the nearest live item other than `id`, at or above the threshold."""
+        self._follow(effects)
+        row = self._last_row = self._row_of[index]
+        found = self._stored_near(row, id)
+        vector = self._vectors[row].astype(np.float64)
+        for other in self._pairs.get(row, ()):
+            item = self._fresh.get(other)
+            if item is None or item.id == id or item.ordinal in self._dead:
+                continue
+            score = np.float32(min(1.0, float(np.dot(vector, item.vector.astype(np.float64)))))
+            if score >= self._threshold:
+                found.append(NearDuplicate(item.id, float(score)))
+        return min(found, key=lambda near: (-near.score, near.id), default=None)
+
+    def _follow(self, effects: list[Effect]) -> None:
+        # An upsert adds one vector at most, between its `nearest` and the next.
+        for effect in effects[self._seen_effects :]:
+            if isinstance(effect, Added):
+                self._fresh[self._last_row] = effect
+            elif isinstance(effect, Killed):
+                self._dead.add(effect.ordinal)
+        self._seen_effects = len(effects)
+
+    def _stored_near(self, row: int, id: str) -> list[NearDuplicate]:
+        near = self._stored[row]
+        kept = self._others(near, id)
+        if not kept and len(near) >= NEIGHBOURS:
+            task = replace(
+                self._task,
+                queries=self._task.queries[row : row + 1],
+                floor=self._task.floor[row : row + 1],
+                count=len(self._dead) + 2,
+                exact=True,
+            )
+            kept = self._others(self._look_up(task)[0], id)
+        return kept
+
+    def _others(self, near: list[tuple[int, float]], id: str) -> list[NearDuplicate]:
+        return [
+            NearDuplicate(other, score)
+            for ordinal, score in near
+            if ordinal not in self._dead
+            and (other := self._snapshot.ids[ordinal]) is not None
+            and other != id
+        ]
+
+    def _look_up(self, task: Task) -> list[list[tuple[int, float]]]:
+        found: list[list[tuple[int, float]]] = [[] for _ in task.queries]
+        if not len(task.queries) or not self._snapshot.items:
+            return found
+        ranked = answer(self._snapshot, task, self._lanes).ranked
+        for query, ordinal, score in zip(
+            ranked.query.tolist(), ranked.ordinal.tolist(), ranked.score.tolist(), strict=True
+        ):
+            if score >= self._threshold:
+                found[query].append((ordinal, score))
+        return found
+
+    def _pairs_within(self) -> dict[int, list[int]]:
+        """List for each row the rows before it that may be near."""
+        pairs: dict[int, list[int]] = {}
+        for start in range(0, len(self._vectors), ROWS_PER_PRODUCT):
+            some = self._vectors[start : start + ROWS_PER_PRODUCT]
+            near = some @ self._vectors[: start + len(some)].T >= self._threshold - MARGIN
+            for row, earlier in zip(*np.nonzero(near), strict=True):
+                if earlier < start + row:
+                    pairs.setdefault(int(start + row), []).append(int(earlier))
+        return pairs

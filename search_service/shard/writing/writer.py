@@ -1,0 +1,289 @@
+"""The one thread that writes: groups what waits into a commit, then shows it.
+
+A future is resolved when its group is on the disk (the commit's fsync is done)
+and visible to search. After an error of the disk nothing is tried again, since a
+later fsync may succeed without what the failed one lost: the shard has failed,
+acknowledges nothing more, and `on_fatal` is to stop the process. A full disk is
+no such error: the group is rolled back and only its deletions are made.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import TypeVar
+
+import apsw
+
+from lookalike.wire.errors import Exhausted
+from search_service.domain.collection import CollectionSpec, DuplicatePolicy
+from search_service.domain.mutations import Mutation, MutationOutcome
+from search_service.segments.errors import SegmentDamaged
+from search_service.shard.live.memory import Memory
+from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import closed, disk_full, failed, is_disk_full, says_full
+from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.writing.applying import MAX_VERSION, MutationBatch
+from search_service.shard.writing.duplicates import DuplicateFinder
+from search_service.shard.writing.write_queue import (
+    Errand,
+    Submission,
+    Work,
+    WriteQueue,
+    mutation_bytes,
+)
+from search_service.store.ballast import Ballast
+from search_service.store.row_batch import RowBatch
+from search_service.store.schema import read_meta, write_meta
+from search_service.store.sequencer import Sequencer
+from search_service.store.wal import Wal
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Writer:
+    """Owns the writing connection; any thread may call the public methods."""
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        *,
+        spec: Callable[[], CollectionSpec],
+        memory: Memory,
+        filters: FilterIndex,
+        sequencer: Sequencer,
+        ballast: Ballast,
+        options: ShardOptions,
+        lanes: ScanPool,
+        heal: Callable[[], None],
+        on_fatal: Callable[[], None],
+    ) -> None:
+        """`heal` takes segments that proved damaged out of memory."""
+        self._db = db
+        self._spec = spec
+        self._memory = memory
+        self._filters = filters
+        self._sequencer = sequencer
+        self._ballast = ballast
+        self._options = options
+        self._lanes = lanes
+        self._heal = heal
+        self._on_fatal = on_fatal
+        self._next_ordinal = int(read_meta(db, "next_ordinal"))
+        self._wal = Wal(db, options.checkpoint_pages)
+        self._queue = WriteQueue(options)
+        self._thread = threading.Thread(target=self._run, name="shard-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
+        """Queue mutations."""
+        future: Future[list[MutationOutcome]] = Future()
+        self._queue.put(Submission(mutations, future, mutation_bytes(mutations)))
+        return future
+
+    def run(self, errand: Callable[[apsw.Connection], T]) -> Future[T]:
+        """Queue something else to do in a transaction."""
+        future: Future[T] = Future()
+        self._queue.put(Errand(errand, future))
+        return future
+
+    def reserve_versions(self, count: int) -> range:
+        """Hand out versions, after a commit where the bound has to be raised."""
+        while (versions := self._sequencer.take(count)) is None:
+            bound = self._sequencer.proposal(count, seen=0)
+            if bound is not None:
+                self.run(functools.partial(_write_bound, bound=bound)).result()
+                self._sequencer.extend(bound, seen=0)
+        return versions
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._queue.end(closed, drop=False)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def close(self) -> None:
+        """Close the store: after all readers, so that its log is folded in."""
+        try:
+            self._db.close()
+        except apsw.Error as error:
+            _log.warning("the store was not closed cleanly and is replayed when opened: %s", error)
+
+    def _run(self) -> None:
+        while (work := self._queue.take(self._options.idle_checkpoint_s)) is not None:
+            work = [one for one in work if one.future.set_running_or_notify_cancel()]
+            try:
+                self._do(work)
+            except Exception:  # noqa: BLE001 - whatever it is, callers must hear of it
+                _log.exception("the store failed; nothing more is acknowledged")
+                self._fail(work)
+                return
+
+    def _do(self, work: list[Work]) -> None:
+        if not work:
+            self._checkpoint(self._wal.empty)
+            return
+        if isinstance(work[0], Errand):
+            self._run_errand(work[0])
+        else:
+            self._write_group([one for one in work if isinstance(one, Submission)])
+        self._checkpoint(self._wal.fold_if_due)
+
+    def _run_errand(self, errand: Errand) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            result = errand.run(self._db)
+            self._db.execute("COMMIT")
+        except apsw.Error as error:
+            self._roll_back_if_full(error)
+            errand.future.set_exception(disk_full())
+            return
+        errand.future.set_result(result)
+
+    def _write_group(self, submissions: list[Submission]) -> None:
+        if not submissions:
+            return
+        self._ballast.regain()
+        mutations = [mutation for one in submissions for mutation in one.mutations]
+        outcomes: list[MutationOutcome] | None = None
+        try:
+            outcomes = self._commit_whole(mutations)
+        except apsw.Error as error:
+            self._roll_back_if_full(error)
+            outcomes = self._commit_deletes(mutations)
+        self._resolve(submissions, outcomes)
+
+    def _commit_whole(self, mutations: list[Mutation]) -> list[MutationOutcome]:
+        while True:
+            try:
+                return self._commit(mutations, disk_full() if self._ballast.full else None)
+            except SegmentDamaged:
+                self._db.execute("ROLLBACK")
+                self._heal()
+
+    def _commit_deletes(self, mutations: list[Mutation]) -> list[MutationOutcome] | None:
+        """Make the deletions of a group that did not fit; None: not even they fit."""
+        self._ballast.give_up()
+        try:
+            self._wal.fold()
+            return self._commit(mutations, disk_full())
+        except apsw.Error as error:
+            self._roll_back_if_full(error)
+            return None
+
+    def _commit(
+        self, mutations: list[Mutation], refusal: Exhausted | None
+    ) -> list[MutationOutcome]:
+        versions = self._assign_versions(mutations)
+        with ExitStack() as held:
+            self._db.execute("BEGIN IMMEDIATE")
+            batch = RowBatch(self._db, [mutation.id for mutation in mutations])
+            group = self._new_group(batch, mutations, refusal, held)
+            outcomes = [
+                group.apply(index, mutation, version)
+                for index, (mutation, version) in enumerate(zip(mutations, versions, strict=True))
+            ]
+            batch.flush(time.time_ns() // 1_000)
+            if group.next_ordinal != self._next_ordinal:
+                write_meta(self._db, "next_ordinal", group.next_ordinal)
+            self._filters.record(self._db, group.effects)
+            held.enter_context(self._filters.commit_lock)
+            self._db.execute("COMMIT")
+            self._next_ordinal = group.next_ordinal
+            with self._memory.lock:
+                self._memory.apply(group.effects)
+                self._filters.apply(group.effects)
+        return outcomes
+
+    def _new_group(
+        self, batch: RowBatch, mutations: list[Mutation], refusal: Exhausted | None, held: ExitStack
+    ) -> MutationBatch:
+        spec = self._spec()
+        finder = None
+        if spec.duplicates.policy is not DuplicatePolicy.OFF and refusal is None:
+            finder = DuplicateFinder(
+                held.enter_context(self._memory.snapshot()),
+                mutations,
+                dimension=spec.dimension,
+                threshold=spec.duplicates.threshold,
+                expansion=spec.index.expansion_search,
+                lanes=self._lanes,
+            )
+        return MutationBatch(
+            batch,
+            dimension=spec.dimension,
+            policy=spec.duplicates.policy,
+            finder=finder,
+            admit=self._filters.admit,
+            next_ordinal=self._next_ordinal,
+            refuse_upserts=refusal,
+        )
+
+    def _assign_versions(self, mutations: list[Mutation]) -> list[int]:
+        """Give those without a version the next ones, in order."""
+        chosen = (one.version for one in mutations if 0 < one.version <= MAX_VERSION)
+        seen = max(chosen, default=0)
+        count = sum(one.version == 0 for one in mutations)
+        while True:
+            bound = self._sequencer.proposal(count, seen)
+            if bound is not None:
+                self._db.execute("BEGIN IMMEDIATE")
+                _write_bound(self._db, bound)
+                self._db.execute("COMMIT")
+                self._sequencer.extend(bound, seen)
+            taken = self._sequencer.take(count)
+            if taken is not None:
+                given = iter(taken)
+                return [one.version or next(given) for one in mutations]
+
+    def _resolve(
+        self, submissions: list[Submission], outcomes: list[MutationOutcome] | None
+    ) -> None:
+        start = 0
+        for one in submissions:
+            end = start + len(one.mutations)
+            mine = None if outcomes is None else outcomes[start:end]
+            start = end
+            if mine is None or (mine and all(is_disk_full(outcome) for outcome in mine)):
+                one.future.set_exception(disk_full())
+            else:
+                one.future.set_result(mine)
+
+    def _roll_back_if_full(self, error: apsw.Error) -> None:
+        """Undo the open transaction after a full disk; raise any other error again."""
+        if not says_full(error):
+            raise error
+        _log.warning("the disk is full: upserts are refused until there is room")
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _checkpoint(self, checkpoint: Callable[[], object]) -> None:
+        try:
+            checkpoint()
+        except apsw.Error as error:
+            self._roll_back_if_full(error)
+
+    def _fail(self, work: list[Work]) -> None:
+        self._queue.end(failed, drop=True)
+        # Closing would otherwise fsync again, and say that all is well.
+        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        for one in work:
+            if not one.future.done():
+                one.future.set_exception(failed())
+        self._on_fatal()
+
+
+def _write_bound(db: apsw.Connection, bound: int) -> None:
+    # Another thread's bound may have been written first, and be greater.
+    write_meta(db, "versions_upto", max(bound, int(read_meta(db, "versions_upto"))))

@@ -1,0 +1,1 @@
+"""The truth of a collection in SQLite; knows nothing of search."""

@@ -1,0 +1,175 @@
+"""The store's file: its tables, its form version, and how it is opened.
+
+Vectors, details and thumbnails are keyed by ordinal and kept apart from the
+narrow `items`, so that start-up reads about 80 bytes an item (0.6 s a million).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import orjson
+
+from lookalike.wire.errors import Reason, Unavailable
+from search_service.domain.collection import (
+    CollectionSpec,
+    Dtype,
+    DuplicatePolicy,
+    DuplicateSettings,
+    IndexSettings,
+    Preset,
+)
+
+APPLICATION_ID = 0x4C4B414C  # "LKAL"
+FORMAT_VERSION = 1
+# A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
+PAGE_BYTES = 16_384
+# How long a connection waits for another that holds the lock it needs.
+BUSY_MS = 10_000
+
+# Releases with the fix for two connections that corrupt a WAL database
+# (https://sqlite.org/wal.html, "the WAL-reset bug").
+FIRST_SAFE_VERSION = (3, 51, 3)
+SAFE_BACKPORTS = {(3, 50): 7, (3, 44): 6}
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE items (
+    id TEXT PRIMARY KEY,
+    ordinal INTEGER,
+    vector_version INTEGER NOT NULL,
+    metadata_version INTEGER NOT NULL,
+    delete_version INTEGER NOT NULL,
+    update_time_us INTEGER NOT NULL,
+    near_id TEXT,
+    near_score REAL,
+    near_flagged INTEGER
+) WITHOUT ROWID;
+CREATE INDEX items_by_ordinal ON items (ordinal) WHERE ordinal IS NOT NULL;
+CREATE TABLE vectors (ordinal INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE details (
+    ordinal INTEGER PRIMARY KEY, metadata BLOB NOT NULL, facts BLOB NOT NULL
+);
+CREATE TABLE thumbnails (ordinal INTEGER PRIMARY KEY, thumbnail BLOB NOT NULL);
+CREATE TABLE pending_metadata (id TEXT PRIMARY KEY, metadata BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE rejections (
+    id TEXT, version INTEGER, near_id TEXT NOT NULL, near_score REAL NOT NULL,
+    PRIMARY KEY (id, version)
+) WITHOUT ROWID;
+"""
+
+
+def create(path: Path, spec: CollectionSpec, vfs: str) -> apsw.Connection:
+    """Make a store in a file that is not there, durably, and return its writer."""
+    _require_safe_sqlite()
+    db = _connect(path, vfs, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    db.pragma("page_size", PAGE_BYTES)
+    _configure_writer(db)
+    with db:
+        db.execute(TABLES)
+        db.pragma("application_id", APPLICATION_ID)
+        db.pragma("user_version", FORMAT_VERSION)
+        write_meta(db, "next_ordinal", 1)
+        write_meta(db, "versions_upto", 1)
+        write_meta(db, "spec", spec_to_json(spec))
+    return db
+
+
+def open_writer(path: Path, vfs: str) -> apsw.Connection:
+    """Open a store's writing connection.
+
+    Raises:
+        Unavailable: STORE_FAILED, the file is missing, foreign, or of another form.
+    """
+    _require_safe_sqlite()
+    try:
+        db = _connect(path, vfs, apsw.SQLITE_OPEN_READWRITE)
+        _check_form(db)
+        _configure_writer(db)
+    except (apsw.CantOpenError, apsw.NotADBError, apsw.CorruptError) as error:
+        raise Unavailable(
+            "the collection's store cannot be opened: restore it from a backup",
+            reason=Reason.STORE_FAILED,
+        ) from error
+    return db
+
+
+def open_reader(path: Path, vfs: str) -> apsw.Connection:
+    """Open a reading connection."""
+    return _connect(path, vfs, apsw.SQLITE_OPEN_READONLY)
+
+
+def read_meta(db: apsw.Connection, key: str) -> int | bytes:
+    """Read a value that every store holds."""
+    value: int | bytes = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get
+    return value
+
+
+def write_meta(db: apsw.Connection, key: str, value: int | bytes) -> None:
+    """Set a value, within the caller's transaction."""
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def spec_to_json(spec: CollectionSpec) -> bytes:
+    """Write a spec as JSON."""
+    return orjson.dumps(spec)
+
+
+def spec_from_json(data: bytes) -> CollectionSpec:
+    """Read what `spec_to_json` wrote."""
+    raw = orjson.loads(data)
+    index = raw.pop("index")
+    duplicates = raw.pop("duplicates")
+    return CollectionSpec(
+        **raw,
+        index=IndexSettings(
+            **{**index, "preset": Preset(index["preset"]), "dtype": Dtype(index["dtype"])}
+        ),
+        duplicates=DuplicateSettings(
+            policy=DuplicatePolicy(duplicates["policy"]), threshold=duplicates["threshold"]
+        ),
+    )
+
+
+def _connect(path: Path, vfs: str, flags: int) -> apsw.Connection:
+    db = apsw.Connection(str(path), flags=flags, vfs=vfs or None)
+    db.set_busy_timeout(BUSY_MS)
+    return db
+
+
+def _configure_writer(db: apsw.Connection) -> None:
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "FULL")
+    # SQLite's own automatic checkpoint hides its errors, an fsync error among
+    # them, and tries again later: the writer calls for checkpoints itself.
+    db.set_wal_hook(None)
+    db.wal_autocheckpoint(0)
+    db.pragma("journal_size_limit", 256 << 20)
+    db.pragma("cache_size", -65_536)
+
+
+def _check_form(db: apsw.Connection) -> None:
+    if db.pragma("application_id") != APPLICATION_ID:
+        raise Unavailable(
+            "the collection's store is not a Lookalike store: restore it from a backup",
+            reason=Reason.STORE_FAILED,
+        )
+    found = db.pragma("user_version")
+    if found != FORMAT_VERSION:
+        raise Unavailable(
+            f"the collection's store has format {found}; this release reads {FORMAT_VERSION}: "
+            "use the release that wrote it, or restore a backup of this one",
+            reason=Reason.STORE_FAILED,
+        )
+
+
+def _require_safe_sqlite() -> None:
+    major, minor, patch = (int(part) for part in apsw.sqlite_lib_version().split(".")[:3])
+    backport = SAFE_BACKPORTS.get((major, minor))
+    if (major, minor, patch) >= FIRST_SAFE_VERSION or (backport and patch >= backport):
+        return
+    raise Unavailable(
+        f"SQLite {major}.{minor}.{patch} can corrupt the store: install apsw 3.54 or later",
+        reason=Reason.STORE_FAILED,
+    )

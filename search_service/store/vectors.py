@@ -1,0 +1,95 @@
+"""Reads live vectors out of a store from another process, in short transactions.
+
+A long read would keep SQLite from resetting its write-ahead log, so each batch
+is a transaction of its own. Between batches a vector may be replaced or deleted:
+then it is simply absent, and its ordinal, never reused, is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+import orjson
+
+from search_service.domain.arrays import F32, I64
+
+# Ordinals are read ahead of vectors in blocks of this many: 8 bytes each.
+ORDINALS_PER_READ = 200_000
+# Ids of the greatest length fill 32 MiB so.
+IDS_PER_READ = 65_536
+
+
+def iter_live_vectors(
+    store_path: Path, after_ordinal: int, upto_ordinal: int, batch: int
+) -> Iterator[tuple[I64, F32]]:
+    """Yield the live vectors with `after_ordinal < ordinal <= upto_ordinal`.
+
+    Each item is (int64 [n], float32 [n, D]) with 1 <= n <= `batch`, ordinals
+    ascending. Liveness is that of the moment of each batch.
+    """
+    with closing(_open_read_only(store_path)) as db:
+        while after_ordinal < upto_ordinal:
+            rows: list[Any] = db.execute(
+                "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ?"
+                " ORDER BY ordinal LIMIT ?",
+                (after_ordinal, upto_ordinal, batch),
+            ).fetchall()
+            if not rows:
+                return
+            ordinals = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            vectors: F32 = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
+            yield ordinals, vectors.reshape(len(rows), -1)
+            after_ordinal = int(ordinals[-1])
+
+
+def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
+    """Return the live ordinals up to `upto_ordinal`, int64 [n], ascending."""
+    blocks: list[I64] = [np.empty(0, dtype=np.int64)]
+    with closing(_open_read_only(store_path)) as db:
+        after = 0
+        while True:
+            rows = db.execute(
+                "SELECT ordinal FROM items WHERE ordinal > ? AND ordinal <= ?"
+                " ORDER BY ordinal LIMIT ?",
+                (after, upto_ordinal, ORDINALS_PER_READ),
+            ).fetchall()
+            if not rows:
+                return np.concatenate(blocks)
+            block = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            blocks.append(block)
+            after = int(block[-1])
+
+
+def live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
+    """Return the live ordinals, int64 [n] ascending, and the id of each.
+
+    SQLite writes them as JSON, without the interpreter and its lock, which others need
+    meanwhile: to make a tuple for each row takes longer, and keeps them waiting.
+    """
+    blocks: list[I64] = [np.empty(0, dtype=np.int64)]
+    ids: list[str] = []
+    after = 0
+    while True:
+        row: Any = db.execute(
+            "SELECT json_group_array(ordinal), json_group_array(id) FROM (SELECT ordinal, id"
+            " FROM items WHERE ordinal > ? ORDER BY ordinal LIMIT ?)",
+            (after, IDS_PER_READ),
+        ).fetchone()
+        ordinals, some = row
+        block = np.array(orjson.loads(ordinals), dtype=np.int64)
+        if not len(block):
+            return np.concatenate(blocks), ids
+        blocks.append(block)
+        ids += orjson.loads(some)
+        after = int(block[-1])
+
+
+def _open_read_only(store_path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(store_path), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(10_000)
+    return db

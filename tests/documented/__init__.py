@@ -1,0 +1,1 @@
+"""Runs what README.md and docs/ show: every command, every snippet."""
