@@ -12,13 +12,20 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
-# What `make proto-check` compares the contract with: the last release, else the last commit.
-BREAKING_AGAINST ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo HEAD)
+# The version that pyproject.toml names, and what is kept of its contract.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+IMAGE := protos/released/lookalike-v$(VERSION).json
+HASH := \#
+# What `make proto-check` compares the contract with: the last release by its tag, or, in a source
+# archive or a clone without tags, by the image of its contract.
+BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
+  && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
 SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench clean
+.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: release-check release-image update-deps clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -35,7 +42,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,embedder,timm,redis-server,demo,docs,dev]'
+	  --editable '.[client,search,embedder,worker,timm,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -50,10 +57,11 @@ chaos: setup ## Run the long fault-injection tests
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
-lint: setup ## Check style and import directions
+lint: setup ## Check style, import directions, and that no code is dead
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 type: setup ## Check types
 	$(BIN)/mypy $(SOURCES) deploy tests
@@ -69,7 +77,8 @@ proto: setup ## Generate the Python code of the contract
 proto-check: setup ## Check the contract: style, compatibility, generated code up to date
 	$(BIN)/buf lint protos
 	$(BIN)/buf format -d --exit-code protos
-	$(BIN)/buf breaking protos --against '.git#ref=$(BREAKING_AGAINST),subdir=protos'
+	@test -n '$(BREAKING_AGAINST)' || { echo 'no released contract to compare with: protos/released is empty' >&2; exit 1; }
+	$(BIN)/buf breaking protos --against '$(BREAKING_AGAINST)'
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	$(call generate,$$fresh); \
 	for file in protos/lookalike/v1/*_pb2*.py*; do \
@@ -92,6 +101,17 @@ docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
 	  --jobs auto --doctree-dir build/doctrees docs build/docs
 	@echo 'build/docs/index.html'
+
+release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
+	$(BIN)/python deploy/release_check.py
+
+update-deps: setup ## Renew deploy/constraints.txt: the newest versions that pyproject.toml allows
+	$(BIN)/python deploy/update_constraints.py
+
+release-image: setup ## Keep the contract of the version that is about to be released, for proto-check
+	@! git rev-parse --quiet --verify 'refs/tags/v$(VERSION)' >/dev/null 2>&1 \
+	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
+	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
 bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -27,8 +26,6 @@ from lookalike.serving.server import Server
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
-
-_log = logging.getLogger(__name__)
 
 # A thread that comes back from the network or the socket waits at most this long for
 # the event loop to let go of the interpreter; Python's own 5 ms are a sixth of a batch.

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -35,7 +35,6 @@ class Ticket(Generic[T, R]):
     lane: Lane
     deadline_s: float | None
     done: asyncio.Future[R]
-    queued_s: float = field(default_factory=time.monotonic)
 
     def fail(self, error: LookalikeError) -> None:
         """Resolve with `error`, unless the caller has left."""

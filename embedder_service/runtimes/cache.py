@@ -28,9 +28,11 @@ _FILES = (_MODEL_FILE, "model.bin")
 _MANIFEST = "manifest.json"
 
 # The converter sees the packages that we see, however they were found, but for OpenVINO's
-# telemetry (see `embedder_service.runtimes.openvino`).
+# telemetry (see `embedder_service.runtimes.openvino`). OpenVINO changes the case of names by
+# the locale: in a Turkish one of single bytes it writes a model that cannot be read.
 _CONVERTER = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, locale, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "locale.setlocale(locale.LC_ALL, 'C'); "
     "sys.modules['openvino_telemetry'] = None; "
     "from embedder_service.runtimes.conversion import main; raise SystemExit(main(sys.argv[2:]))"
 )

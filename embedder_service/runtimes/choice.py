@@ -8,8 +8,6 @@ from pathlib import Path
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.protocol import Runtime
 
-DEVICES = ("auto", "cpu", "cuda", "openvino", "torch-cpu", "torch-cuda")
-
 
 def resolve_device(device: str) -> str:
     """Return "openvino", "torch-cpu" or "torch-cuda".

@@ -57,10 +57,12 @@ class OpenVinoRuntime:
 
     @property
     def name(self) -> str:
+        """The runtime, as metrics and logs name it."""
         return NAME
 
     @property
     def slots(self) -> int:
+        """How many batches can run beside one another."""
         return len(self._apart)
 
     def infer(self, pixels: U8, slot: int | None = None) -> F32:

@@ -28,10 +28,12 @@ class TorchCpuRuntime:
 
     @property
     def name(self) -> str:
+        """The runtime, as metrics and logs name it."""
         return NAME
 
     @property
     def slots(self) -> int:
+        """How many batches can run beside one another."""
         return 1
 
     def infer(self, pixels: U8, slot: int | None = None) -> F32:

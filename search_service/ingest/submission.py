@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import LookalikeError
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

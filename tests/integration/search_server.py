@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+from google.protobuf import struct_pb2
 
 from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import collection_pb2_grpc, search_pb2_grpc
@@ -122,6 +123,13 @@ def packed(vector: Sequence[float]) -> bytes:
 def item(item_id: str, vector: Sequence[float], **fields: Any) -> spb.VectorUpsert:
     """Return an item to store."""
     return spb.VectorUpsert(id=item_id, vector_f32_le=packed(vector), **fields)
+
+
+def metadata(**values: Any) -> struct_pb2.Struct:
+    """Return metadata as it travels."""
+    struct = struct_pb2.Struct()
+    struct.update(values)
+    return struct
 
 
 @contextmanager

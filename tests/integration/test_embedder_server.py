@@ -24,7 +24,7 @@ from PIL import Image
 from lookalike.v1 import embedder_pb2 as pb
 from lookalike.v1 import embedder_pb2_grpc, errors_pb2
 from lookalike.wire import vectors
-from tests.embedder_hostile import encoded, hostile_files, photo
+from tests.hostile.files import encoded, hostile_files, photo
 from tests.integration.embedder_process import ROOT, EmbedderProcess, arguments_for
 
 Stub: TypeAlias = "embedder_pb2_grpc.EmbedderServiceAsyncStub"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import signal
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import struct_pb2
 
 from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import filter_pb2, image_pb2
@@ -18,30 +16,9 @@ from lookalike.v1 import search_pb2 as spb
 from lookalike.wire import vectors
 from lookalike.wire.errors import Reason
 from lookalike.wire.status import from_item_error
-from tests.integration.search_server import SearchServer, item, packed, refused, running
+from tests.integration.search_server import SearchServer, item, metadata, packed, refused, running
 
 APPLIED = spb.MUTATION_STATUS_APPLIED
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchServer]:
-    with running(tmp_path_factory.mktemp("items"), "--threads", "1") as one:
-        yield one
-
-
-@pytest.fixture
-def name(server: SearchServer, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh collection of three dimensions."""
-    made = hashlib.sha1(request.node.name.encode()).hexdigest()[:16]
-    server.create(made, 3)
-    yield made
-    server.collections.DeleteCollection(cpb.DeleteCollectionRequest(name=made))
-
-
-def metadata(**values: Any) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(values)
-    return struct
 
 
 def equals(field: str, value: str) -> filter_pb2.Filter:

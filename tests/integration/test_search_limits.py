@@ -13,7 +13,7 @@ from lookalike.v1 import image_pb2
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire.errors import Reason
 from lookalike.wire.status import from_item_error
-from tests.integration.search_server import SearchServer, item, packed, refused, running
+from tests.integration.search_server import SearchServer, item, metadata, packed, refused, running
 
 E1 = packed([1.0, 0.0, 0.0])
 
@@ -163,12 +163,6 @@ def test_examples_that_cancel_out_have_no_direction(server: SearchServer) -> Non
     with refused() as errors:
         search(server, queries=[query])
     assert errors[0].field == "queries[0].examples"
-
-
-def metadata(**values: Any) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(values)
-    return struct
 
 
 def nested(levels: int) -> struct_pb2.Struct:

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import pytest
-from google.protobuf import struct_pb2
 
 from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import filter_pb2
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire.errors import Reason
-from tests.integration.search_server import SearchServer, item, packed, refused, running
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchServer]:
-    with running(tmp_path_factory.mktemp("items"), "--threads", "1") as one:
-        yield one
-
-
-@pytest.fixture
-def name(server: SearchServer, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh collection of three dimensions."""
-    made = hashlib.sha1(request.node.name.encode()).hexdigest()[:16]
-    server.create(made, 3)
-    yield made
-    server.collections.DeleteCollection(cpb.DeleteCollectionRequest(name=made))
-
-
-def metadata(**values: Any) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update(values)
-    return struct
+from tests.integration.search_server import SearchServer, item, metadata, packed, refused
 
 
 def test_examples_follow_their_formula(server: SearchServer, name: str) -> None:

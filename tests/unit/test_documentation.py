@@ -10,7 +10,7 @@ from lookalike.serving.settings.declared import options_of
 from search_service.metrics import ShardCollector
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = (ROOT / "deploy" / "SETTINGS.md").read_text()
+SETTINGS = (ROOT / "deploy" / "SETTINGS.md").read_text(encoding="utf-8")
 PARTS = ("search_service", "embedder_service", "protos/lookalike/serving")
 
 
@@ -21,7 +21,7 @@ def _metric_names() -> set[str]:
         name
         for part in PARTS
         for path in (ROOT / part).rglob("*.py")
-        for name in declared.findall(path.read_text())
+        for name in declared.findall(path.read_text(encoding="utf-8"))
     }
 
 

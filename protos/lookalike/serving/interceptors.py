@@ -41,6 +41,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
+        """Return the handler that counts, limits and maps errors around the real one."""
         handler = await continuation(handler_call_details)
         method: str = handler_call_details.method
         if handler is None or method.startswith(_HEALTH_PREFIX):
@@ -119,7 +120,6 @@ class _Call:
         self._method = method
         self._context = context
         self._started_s = time.monotonic()
-        self._entered = False
 
     async def __aenter__(self) -> None:
         try:
@@ -127,7 +127,6 @@ class _Call:
         except Exhausted as error:
             self._owner.count(self._method, "RESOURCE_EXHAUSTED", 0.0)
             await status.abort(self._context, error)
-        self._entered = True
 
     async def __aexit__(self, kind: Any, error: BaseException | None, _trace: Any) -> bool:
         code = _code_of(error, self._context)

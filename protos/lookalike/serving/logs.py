@@ -28,6 +28,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the extras."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
         entry: dict[str, object] = {
             "time": _utc(record.created, int(record.msecs)),
             "level": record.levelname.lower(),
@@ -44,6 +45,7 @@ class TextFormatter(logging.Formatter):
     """`time level logger: message key=value …`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
         extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
         line = (
             f"{_utc(record.created, int(record.msecs))} {record.levelname.lower()} "

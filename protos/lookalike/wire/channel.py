@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class ChannelOptions:
 
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     """Return an asyncio channel to `target` ("host:port"); connects lazily."""
-    arguments = _arguments(options)
+    arguments = _arguments(target, options)
     if options.tls is None:
         return grpc.aio.insecure_channel(target, options=arguments)
     return grpc.aio.secure_channel(target, _credentials(options.tls), options=arguments)
@@ -45,7 +46,7 @@ def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
 
 def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
     """Return a blocking channel to `target` ("host:port"); connects lazily."""
-    arguments = _arguments(options)
+    arguments = _arguments(target, options)
     if options.tls is None:
         return grpc.insecure_channel(target, options=arguments)
     return grpc.secure_channel(target, _credentials(options.tls), options=arguments)
@@ -80,7 +81,7 @@ def service_config(
     return json.dumps(config)
 
 
-def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
+def _arguments(target: str, options: ChannelOptions) -> list[tuple[str, int | str]]:
     arguments: list[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
@@ -91,10 +92,23 @@ def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ]
+    if _is_loopback(target):
+        # gRPC asks `http_proxy` for every address, and a proxy's loopback is another machine's.
+        arguments.append(("grpc.enable_http_proxy", 0))
     if options.service_config is not None:
         arguments.append(("grpc.enable_retries", 1))
         arguments.append(("grpc.service_config", options.service_config))
     return arguments
+
+
+def _is_loopback(target: str) -> bool:
+    """Tell whether `target` ("host:port", a scheme before it or not) is this machine's own."""
+    host = target.rpartition("/")[2].removeprefix("ipv4:").removeprefix("ipv6:")
+    host = host.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _credentials(tls: TlsFiles) -> grpc.ChannelCredentials:

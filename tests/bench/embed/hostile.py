@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from lookalike.v1 import embedder_pb2 as pb
 from lookalike.v1 import embedder_pb2_grpc, errors_pb2
 from tests.bench.embed.run import Run
-from tests.embedder_hostile import hostile_files
+from tests.hostile.files import hostile_files
 from tests.integration.embedder_process import EmbedderProcess
 
 CRASHES = "hostile files: crashes of the server, streams ended, health not SERVING"

@@ -46,11 +46,6 @@ def lite0_squares(lite0: ModelDefinition) -> U8:
 
 
 @pytest.fixture(scope="session")
-def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="session")
 def imagenet_photos() -> list[Path]:
     folder = DATA / "neardup_photos" / "images"
     if not folder.is_dir():

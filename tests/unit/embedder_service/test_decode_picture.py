@@ -13,7 +13,7 @@ from embedder_service.decode.facts import perceptual_hash, sharpness, thumbnail,
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import Picture, decode_file, from_raw
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
-from tests.embedder_hostile import FORMATS, ODD_MODES, encoded, odd_mode, photo, png_file
+from tests.hostile.files import FORMATS, ODD_MODES, encoded, odd_mode, photo, png_file
 
 LIMITS = ImageLimits(max_image_bytes=1 << 20, max_image_pixels=1_000_000, max_aspect_ratio=50)
 

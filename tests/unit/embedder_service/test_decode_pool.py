@@ -20,7 +20,7 @@ from embedder_service.decode.pool import DecodeJob, DecodePool, PixelBudget, Poo
 from embedder_service.lanes import Lane
 from embedder_service.preprocess import U8, Preprocess
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Unavailable
-from tests.embedder_hostile import encoded, hostile_files, photo
+from tests.hostile.files import encoded, hostile_files, photo
 
 PREPROCESS = Preprocess(64, 0.875, "bicubic", (0.0,) * 3, (1.0,) * 3)
 GOOD = encoded(photo(random.Random(0), 120, 90), "JPEG")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from embedder_service.models import choice, lite, spec
 from embedder_service.models.definition import ModelDefinition, ModelError
 from embedder_service.preprocess import U8
 from embedder_service.runner import unit_vectors
+from embedder_service.runtimes.cache import read_or_convert
 from embedder_service.runtimes.choice import load_runtime, resolve_device
 from embedder_service.runtimes.openvino import OpenVinoRuntime
 from embedder_service.runtimes.protocol import Runtime, RuntimeUnsupported
@@ -26,6 +28,12 @@ from lookalike.wire.vectors import F32
 @pytest.fixture(scope="module")
 def reference(lite0: ModelDefinition, lite0_squares: U8) -> F32:
     return unit_vectors(TorchCpuRuntime(lite0).infer(lite0_squares), len(lite0_squares))
+
+
+@pytest.fixture(scope="module")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `openvino` keeps its conversion, and nothing else does."""
+    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +70,14 @@ def test_bf16_on_torch_stays_near(
 
 
 def test_bf16_on_openvino_stays_near_or_is_refused(
-    lite0: ModelDefinition, reference: F32, lite0_squares: U8, model_cache: Path
+    lite0: ModelDefinition, reference: F32, lite0_squares: U8, tmp_path: Path
 ) -> None:
     definition = dataclasses.replace(lite0, precision="bf16")
     if "BF16" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(RuntimeUnsupported, match="precision"):
-            OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
+            OpenVinoRuntime(definition, threads=0, cache_dir=tmp_path)
         return
-    runtime = OpenVinoRuntime(definition, threads=0, cache_dir=model_cache)
+    runtime = OpenVinoRuntime(definition, threads=0, cache_dir=tmp_path)
     assert least_cosine(runtime, lite0_squares, reference) > 0.995
 
 
@@ -101,6 +109,24 @@ def test_a_damaged_conversion_is_made_again(
     assert weights.read_bytes() == whole
     first = unit_vectors(openvino.infer(lite0_squares), 8)
     assert least_cosine(again, lite0_squares, first) > 0.9999
+
+
+@pytest.mark.usefixtures("openvino")
+def test_the_locale_does_not_change_a_conversion(
+    lite0: ModelDefinition, model_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where the capital of i is none of ASCII's, names of operations came out broken.
+    turkish = tmp_path / "tr_TR.ISO-8859-9"
+    if localedef := shutil.which("localedef"):
+        subprocess.run([localedef, "-i", "tr_TR", "-f", "ISO-8859-9", turkish], check=False)
+    if not turkish.exists():
+        pytest.skip("this machine cannot make a Turkish locale")
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", turkish.name)
+    read_or_convert(Core(), lite0, tmp_path / "models")
+    (usual,) = model_cache.glob("openvino-*/model.xml")
+    (made,) = tmp_path.glob("models/openvino-*/model.xml")
+    assert made.read_bytes() == usual.read_bytes()
 
 
 def test_weights_that_were_changed_are_refused(

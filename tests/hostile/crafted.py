@@ -14,7 +14,7 @@ from functools import cache
 
 from PIL import Image
 
-from tests.embedder_hostile_rare import RARE, saved
+from tests.hostile.rare import RARE, saved
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-from tests.embedder_hostile_crafted import chunk as png_chunk
-from tests.embedder_hostile_crafted import crafted
+from tests.hostile.crafted import chunk as png_chunk
+from tests.hostile.crafted import crafted
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _CRAFTED_SHARE = 0.25
