@@ -46,11 +46,6 @@ class Judgement:
     writes_metadata: bool = False
     deletes: bool = False
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything is written."""
-        return self.writes_vector or self.writes_metadata or self.deletes
-
 
 def judge_upsert(held: Registers, version: int) -> Judgement:
     """Judge an upsert at `version`; the same version again changes nothing."""
