@@ -71,7 +71,7 @@ class Shard:
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
-        self._lanes = ScanPool(options.threads)
+        self._pool = ScanPool(options.threads)
         self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._keeper = SegmentUpkeep(
@@ -91,20 +91,20 @@ class Shard:
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes),
             options=options,
-            lanes=self._lanes,
+            pool=self._pool,
             heal=self._keeper.heal,
             on_fatal=on_fatal,
         )
-        answering = Answerer(
+        answerer = Answerer(
             self._memory,
             self._filters,
             self._reader,
             expansion=lambda: self._spec.index.expansion_search,
             heal=self._keeper.heal,
-            lanes=self._lanes,
+            pool=self._pool,
         )
         self._engine, self._exact_engine = (
-            QueryLine(answering, when_filters_ready=self._filters.when_ready, options=options)
+            QueryLine(answerer.answer, when_filters_ready=self._filters.when_ready, options=options)
             for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
         self._start(self._load(db))
@@ -231,7 +231,7 @@ class Shard:
             limit=limit,
             expansions=expansions,
             seed=seed,
-            lanes=self._lanes,
+            pool=self._pool,
         )
 
     def prune_tombstones(self, below_version: int) -> int:
@@ -251,7 +251,7 @@ class Shard:
         self._keeper.close()
         self._reader.close()
         self._writer.close()
-        self._lanes.close()
+        self._pool.close()
 
     def _load(self, db: apsw.Connection) -> I64:
         """Bring the memory up; return the live ordinals, int64 [n], ascending."""

@@ -15,14 +15,12 @@ from search_service.shard.upkeep import SegmentUpkeep
 
 def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
-    with memory.snapshot() as snapshot:
-        items = snapshot.items
-        head = np.concatenate(
-            [np.empty(0, dtype=np.int64), *(view.ordinals for view in snapshot.head)]
-        )
-        flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
-        unindexed = sum(int(np.count_nonzero(snapshot.alive(some))) for some in [head, *flat])
-        sealed = snapshot.sealed
+    with memory.view() as live:
+        items = live.items
+        head = np.concatenate([np.empty(0, dtype=np.int64), *(view.ordinals for view in live.head)])
+        flat = [one.ordinals for one in live.sealed if not one.segment.has_graph]
+        unindexed = sum(int(np.count_nonzero(live.alive(some))) for some in [head, *flat])
+        sealed = live.sealed
         graphs = [one for one in sealed if one.segment.has_graph]
         return ShardStats(
             items=items,

@@ -160,16 +160,16 @@ class SegmentUpkeep:
 
     def _flat(self) -> int:
         """Count live vectors in segments without a graph."""
-        with self._memory.snapshot() as snapshot:
-            flat = [one.ordinals for one in snapshot.sealed if not one.segment.has_graph]
-            return sum(int(np.count_nonzero(snapshot.alive(ordinals))) for ordinals in flat)
+        with self._memory.view() as live:
+            flat = [one.ordinals for one in live.sealed if not one.segment.has_graph]
+            return sum(int(np.count_nonzero(live.alive(ordinals))) for ordinals in flat)
 
     def _dead_share(self) -> float:
-        with self._memory.snapshot() as snapshot:
-            every = [sealed.ordinals for sealed in snapshot.sealed]
+        with self._memory.view() as live:
+            every = [sealed.ordinals for sealed in live.sealed]
             total = sum(len(ordinals) for ordinals in every)
-            live = sum(int(np.count_nonzero(snapshot.alive(ordinals))) for ordinals in every)
-        return 1.0 - live / total if total else 0.0
+            alive = sum(int(np.count_nonzero(live.alive(ordinals))) for ordinals in every)
+        return 1.0 - alive / total if total else 0.0
 
     def _build_all(self) -> None:
         """Index everything; the head is sealed first, which is quick.

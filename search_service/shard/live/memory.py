@@ -1,6 +1,6 @@
 """What queries see: which ordinals are live, their ids, the head, the segments.
 
-Every committed group is an epoch. A snapshot remembers the epoch at which it was
+Every committed group is an epoch. A view remembers the epoch at which it was
 taken, and an ordinal is live in it while it died later, so a query needs neither
 a lock nor a copy, and an item that is replaced meanwhile shows once, never twice
 and never not at all.
@@ -43,7 +43,7 @@ class LiveView:
 
 
 class Memory:
-    """Changed by one thread at a time, under `lock`; read through snapshots."""
+    """Changed by one thread at a time, under `lock`; read through views."""
 
     def __init__(self, dimension: int) -> None:
         self.lock = threading.RLock()
@@ -161,7 +161,7 @@ class Memory:
             return np.flatnonzero(left)
 
     @contextmanager
-    def snapshot(self) -> Iterator[LiveView]:
+    def view(self) -> Iterator[LiveView]:
         """Hold a moment for as long as the block runs."""
         with self.lock:
             view = LiveView(

@@ -94,8 +94,8 @@ class Listing:
     def _live(self, filter: Filter | None) -> tuple[I64, Sequence[str | None]]:
         """Return the live ordinals that meet `filter`, ascending, and ids by ordinal."""
         matches = self._matches(filter)
-        with self._memory.snapshot() as snapshot:
-            return matches.ordinals, snapshot.ids
+        with self._memory.view() as live:
+            return matches.ordinals, live.ids
 
     def _matches(self, filter: Filter | None) -> Matches:
         ready = threading.Event()

@@ -1,4 +1,4 @@
-"""Turns a gathered group of requests into outcomes."""
+"""Turns requests that were gathered into one call into outcomes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
-from search_service.shard.search.candidates import LEAST_FLOOR, Ranked
-from search_service.shard.search.group_by import MORE_ROWS, group_rows
+from search_service.shard.search.group_by import group_rows
 from search_service.shard.search.line import Waiting, wanted_rows
-from search_service.shard.search.plan import Answer, Task, answer
+from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.search.search import search
+from search_service.shard.search.task import Answer, Task
+from search_service.shard.search.tuning import MORE_ROWS
 from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
@@ -38,7 +40,7 @@ Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
 
 
 class Answerer:
-    """Answers groups over memory, and reads the fields that hits are to carry."""
+    """Answers gathered requests over memory, and reads the fields that hits are to carry."""
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Answerer:
         *,
         expansion: Callable[[], int],
         heal: Callable[[], None],
-        lanes: ScanPool,
+        pool: ScanPool,
     ) -> None:
         """`heal` takes segments that proved damaged out of memory."""
         self._memory = memory
@@ -56,45 +58,45 @@ class Answerer:
         self._reader = reader
         self._expansion = expansion
         self._heal = heal
-        self._lanes = lanes
+        self._pool = pool
 
-    def __call__(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
+    def answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         """Answer requests that share exact, expansion and filter, in their order."""
         while True:
             try:
-                return self._answer(group)
+                return self._answer(gathered)
             except SegmentDamaged:
                 self._heal()
 
-    def _answer(self, group: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
+    def _answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         begun_s = time.monotonic()
-        first = group[0].request
+        first = gathered[0].request
         with ExitStack() as held:
             with self._memory.lock:  # so that both are of one moment
-                snapshot = held.enter_context(self._memory.snapshot())
-                matches = self._matches(first, snapshot.upto)
+                live = held.enter_context(self._memory.view())
+                matches = self._matches(first, live.upto)
             filtered_s = time.monotonic()
             task = Task(
-                queries=_joined([one.request for one in group]),
-                floor=_floors([one.request for one in group]),
-                count=max(wanted_rows(one.request) for one in group),
+                queries=_joined([one.request for one in gathered]),
+                floor=_floors([one.request for one in gathered]),
+                count=max(wanted_rows(one.request) for one in gathered),
                 exact=first.exact,
                 expansion=first.expansion_search or self._expansion(),
                 matches=matches,
             )
-            requests = [one.request for one in group]
+            requests = [one.request for one in gathered]
             if first.group_by is None:
-                found = answer(snapshot, task, self._lanes)
+                found = search(live, task, self._pool)
                 hits: list[Hits] = [
-                    (some, NO_GROUPS) for some in _hits(snapshot, found.ranked, requests)
+                    (some, NO_GROUPS) for some in _hits(live, found.ranked, requests)
                 ]
             else:
-                found, hits = self._grouped(snapshot, task, first.group_by, requests)
+                found, hits = self._grouped(live, task, first.group_by, requests)
         searched_s = time.monotonic()
         plan = QueryPlan(
             kind=found.kinds[0],
-            items=snapshot.items,
-            filter_matches=snapshot.items if matches is None else len(matches.ordinals),
+            items=live.items,
+            filter_matches=live.items if matches is None else len(matches.ordinals),
             candidates=found.candidates,
             expansion_search=found.expansion,
             gathered_queries=len(task.queries),
@@ -102,7 +104,7 @@ class Answerer:
             wait_s=0.0,
             search_s=searched_s - filtered_s,
         )
-        return self._outcomes(group, hits, found, plan, begun_s)
+        return self._outcomes(gathered, hits, found, plan, begun_s)
 
     def _matches(self, request: QueryRequest, upto: int) -> Matches | None:
         if request.group_by is not None:
@@ -110,16 +112,16 @@ class Answerer:
         return None if request.filter is None else self._filters.matches(request.filter, upto)
 
     def _grouped(
-        self, snapshot: LiveView, task: Task, by: GroupBy, requests: list[QueryRequest]
+        self, live: LiveView, task: Task, by: GroupBy, requests: list[QueryRequest]
     ) -> tuple[Answer, list[Hits]]:
         """Rank ever more rows until they fill the groups of every query."""
         assert task.matches is not None, "items without the field are left out"
         matches = task.matches
         while True:
-            found = answer(snapshot, task, self._lanes)
+            found = search(live, task, self._pool)
             grouped = group_rows(
                 found.ranked,
-                snapshot.ids,
+                live.ids,
                 self._filters.spread(by.field, np.unique(found.ranked.ordinal)),
                 requests,
                 task.count,
@@ -131,7 +133,7 @@ class Answerer:
 
     def _outcomes(
         self,
-        group: list[Waiting],
+        gathered: list[Waiting],
         hits: list[Hits],
         found: Answer,
         plan: QueryPlan,
@@ -139,7 +141,7 @@ class Answerer:
     ) -> list[list[QueryOutcome] | LookalikeError]:
         outcomes: list[list[QueryOutcome] | LookalikeError] = []
         start = 0
-        for one in group:
+        for one in gathered:
             end = start + len(one.request.vectors)
             mine = hits[start:end]
             begin, start = start, end
@@ -196,11 +198,11 @@ def _floors(requests: list[QueryRequest]) -> F32:
     )
 
 
-def _hits(snapshot: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[list[Hit]]:
+def _hits(live: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[list[Hit]]:
     """List each query's hits, best first, equal scores by id."""
     queries = sum(len(request.vectors) for request in requests)
     bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
-    ids = [snapshot.ids[ordinal] or "" for ordinal in ranked.ordinal.tolist()]
+    ids = [live.ids[ordinal] or "" for ordinal in ranked.ordinal.tolist()]
     scores = ranked.score.tolist()
     equal = (ranked.score[1:] == ranked.score[:-1]) & (ranked.query[1:] == ranked.query[:-1])
     tied = set(ranked.query[:-1][equal].tolist())

@@ -11,12 +11,7 @@ import numpy as np
 from search_service.domain.conditions import Scalar
 from search_service.domain.queries import GroupBy, Hit, HitGroup, QueryRequest
 from search_service.filters.spread import Spread
-from search_service.shard.search.candidates import LEAST_FLOOR, Ranked
-
-# Rows ranked for each hit wanted, at first: similar items tend to share values.
-FIRST_ROWS = 4
-# How many times more where these were not enough.
-MORE_ROWS = 8
+from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 
 # Counts the items of the search that hold a value.
 Holders = Callable[[Scalar], int]

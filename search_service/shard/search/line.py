@@ -20,7 +20,7 @@ from search_service.domain.conditions import Filter
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.shard.search.group_by import FIRST_ROWS
+from search_service.shard.search.tuning import FIRST_ROWS
 
 # Size class, exact, expansion, filter, groups.
 Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None]
@@ -49,8 +49,8 @@ class Waiting:
         )
 
 
-# Answers a gathered group: outcomes, or what is wrong, in the order of its requests.
-AnswerGroup = Callable[[list[Waiting]], Sequence[list[QueryOutcome] | LookalikeError]]
+# Answers gathered requests: outcomes, or what is wrong, in the order of its requests.
+AnswerGathered = Callable[[list[Waiting]], Sequence[list[QueryOutcome] | LookalikeError]]
 
 
 class QueryLine:
@@ -58,12 +58,12 @@ class QueryLine:
 
     def __init__(
         self,
-        answer_group: AnswerGroup,
+        answer_gathered: AnswerGathered,
         *,
         when_filters_ready: Callable[[Callable[[], None]], None],
         options: ShardOptions,
     ) -> None:
-        self._answer_group = answer_group
+        self._answer_gathered = answer_gathered
         self._when_filters_ready = when_filters_ready
         self._options = options
         self._changed = threading.Condition()
@@ -128,8 +128,8 @@ class QueryLine:
                 if self._closed:
                     return
                 taken = self._take()
-            for group in _group(taken):
-                self._answer(group)
+            for gathered in _gathered(taken):
+                self._answer(gathered)
 
     def _take(self) -> list[Waiting]:
         taken: list[Waiting] = []
@@ -142,11 +142,11 @@ class QueryLine:
             taken.append(self._line.popleft())
         return taken
 
-    def _answer(self, group: list[Waiting]) -> None:
+    def _answer(self, gathered: list[Waiting]) -> None:
         now_s = time.monotonic()
-        current = [one for one in group if _is_wanted(one, now_s)]
+        current = [one for one in gathered if _is_wanted(one, now_s)]
         try:
-            outcomes = self._answer_group(current) if current else ()
+            outcomes = self._answer_gathered(current) if current else ()
         except LookalikeError as error:
             _fail(current, error)
         except Exception:  # noqa: BLE001 - whatever it is, callers must hear of it
@@ -160,7 +160,7 @@ class QueryLine:
                     one.future.set_result(outcome)
         finally:
             with self._changed:
-                self._queries -= sum(len(one.request.vectors) for one in group)
+                self._queries -= sum(len(one.request.vectors) for one in gathered)
 
 
 def wanted_rows(request: QueryRequest) -> int:
@@ -179,11 +179,11 @@ def _size_class(rows: int) -> int:
     return size
 
 
-def _group(taken: list[Waiting]) -> list[list[Waiting]]:
-    groups: dict[Key, list[Waiting]] = {}
+def _gathered(taken: list[Waiting]) -> list[list[Waiting]]:
+    by_key: dict[Key, list[Waiting]] = {}
     for one in taken:
-        groups.setdefault(one.key, []).append(one)
-    return list(groups.values())
+        by_key.setdefault(one.key, []).append(one)
+    return list(by_key.values())
 
 
 def _is_wanted(waiting: Waiting, now_s: float) -> bool:
@@ -196,6 +196,6 @@ def _is_wanted(waiting: Waiting, now_s: float) -> bool:
     return True
 
 
-def _fail(group: list[Waiting], error: LookalikeError) -> None:
-    for one in group:
+def _fail(waiting: list[Waiting], error: LookalikeError) -> None:
+    for one in waiting:
         one.future.set_exception(error)

@@ -1,9 +1,10 @@
-"""Cuts a search of segments into parts for all threads, and joins what they found."""
+"""Cuts a search of segments into parts for all threads, and joins what they find."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,7 @@ from search_service.domain.arrays import F32, I64
 from search_service.shard.live.sealed import Sealed
 from search_service.shard.search.exact import scores_each
 from search_service.shard.search.scan_pool import ScanPool
-
-PARTS_A_THREAD = 4
+from search_service.shard.search.tuning import PARTS_A_THREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,29 @@ class Part:
     shares: int
 
 
+class Nodes(NamedTuple):
+    """Nodes of a segment for each query, int64 [B, C], -1 for none.
+
+    Their scores are exact, float32 [B, C], -inf where there is no node.
+    """
+
+    sealed: Sealed
+    nodes: I64
+    scores: F32
+
+
 def search_parts(
     segments: Sequence[Sealed],
     queries: F32,
     find: Callable[[Part], I64],
-    lanes: ScanPool,
+    pool: ScanPool,
     *,
     share_nodes: bool = False,
-) -> Iterator[tuple[Sealed, I64, F32]]:
-    """Yield for each segment the nodes found, int64 [B, C], and their scores.
-
-    Scores are exact, float32 [B, C], -inf where there is no node.
-    """
-    # Walks differ in length: smaller parts leave less to wait for at the end.
-    step = max(1, -(-len(queries) // (lanes.threads * PARTS_A_THREAD)))
-    alone = len(queries) * len(segments) < lanes.threads
-    shares = lanes.threads if share_nodes and alone else 1
+) -> list[Nodes]:
+    """Return for each segment what `find` finds, part by part, with exact scores."""
+    step = max(1, -(-len(queries) // (pool.threads * PARTS_A_THREAD)))
+    alone = len(queries) * len(segments) < pool.threads
+    shares = pool.threads if share_nodes and alone else 1
     parts = [
         Part(sealed, slice(start, start + step), share, shares)
         for sealed in segments
@@ -52,11 +59,13 @@ def search_parts(
         nodes = find(part)
         return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
 
-    done = list(lanes.map(find_and_score, parts))
+    done = list(pool.map(find_and_score, parts))
+    joined: list[Nodes] = []
     for sealed in segments:
         mine = [each for part, each in zip(parts, done, strict=True) if part.sealed is sealed]
         # Shares stand beside each other, spans of queries below each other.
         rows = [mine[start : start + shares] for start in range(0, len(mine), shares)]
         nodes = np.concatenate([np.concatenate([n for n, _ in row], axis=1) for row in rows])
         scores = np.concatenate([np.concatenate([s for _, s in row], axis=1) for row in rows])
-        yield sealed, nodes, scores
+        joined.append(Nodes(sealed, nodes, scores))
+    return joined

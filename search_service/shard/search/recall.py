@@ -10,9 +10,10 @@ import numpy as np
 from search_service.domain.arrays import F32, I64
 from search_service.domain.collection import RecallMeasurement
 from search_service.shard.live.memory import LiveView, Memory
-from search_service.shard.search.candidates import LEAST_FLOOR
-from search_service.shard.search.plan import Answer, Task, answer
+from search_service.shard.search.ranking import LEAST_FLOOR
 from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.search.search import search
+from search_service.shard.search.task import Answer, Task
 
 ReadVectors = Callable[[I64], tuple[I64, F32]]
 
@@ -25,19 +26,19 @@ def measure_recall(
     limit: int,
     expansions: Sequence[int],
     seed: int,
-    lanes: ScanPool,
+    pool: ScanPool,
 ) -> list[RecallMeasurement]:
     """Run up to `sample_size` stored vectors as single queries, for each expansion.
 
     A query misses itself when its own item is not in the graph's answer though
     the exact one, ties included, has it.
     """
-    with memory.snapshot() as snapshot:
-        own, queries = read_vectors(_sample(snapshot, sample_size, seed))
-        exact, exact_s = _timed(snapshot, queries, limit, 0, lanes)
+    with memory.view() as live:
+        own, queries = read_vectors(_sample(live, sample_size, seed))
+        exact, exact_s = _timed(live, queries, limit, 0, pool)
         measured = []
         for expansion in expansions:
-            graph, graph_s = _timed(snapshot, queries, limit, expansion, lanes)
+            graph, graph_s = _timed(live, queries, limit, expansion, pool)
             shares = [
                 _share_found(want, got, limit) for want, got in zip(exact, graph, strict=True)
             ]
@@ -60,15 +61,15 @@ def measure_recall(
     return measured
 
 
-def _sample(snapshot: LiveView, size: int, seed: int) -> I64:
-    live = np.flatnonzero(snapshot.died_at[: snapshot.upto] > snapshot.epoch)
-    if len(live) <= size:
-        return live
-    return np.sort(np.random.default_rng(seed).choice(live, size, replace=False))
+def _sample(live: LiveView, size: int, seed: int) -> I64:
+    ordinals = np.flatnonzero(live.died_at[: live.upto] > live.epoch)
+    if len(ordinals) <= size:
+        return ordinals
+    return np.sort(np.random.default_rng(seed).choice(ordinals, size, replace=False))
 
 
 def _timed(
-    snapshot: LiveView, queries: F32, limit: int, expansion: int, lanes: ScanPool
+    live: LiveView, queries: F32, limit: int, expansion: int, pool: ScanPool
 ) -> tuple[list[Answer], list[float]]:
     answers: list[Answer] = []
     times_s: list[float] = []
@@ -82,7 +83,7 @@ def _timed(
             matches=None,
         )
         begun_s = time.perf_counter()
-        answers.append(answer(snapshot, task, lanes))
+        answers.append(search(live, task, pool))
         times_s.append(time.perf_counter() - begun_s)
     return answers, times_s
 

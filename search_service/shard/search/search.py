@@ -1,188 +1,143 @@
-"""Finds the best rows of a snapshot: by comparing all, some, or a graph's choice."""
+"""The way of a task through a shard, from the top.
+
+`plan.py` says how; graphs are walked (`graphs.py`), what has none is compared in the
+compact form (`compact.py`) or in float32 (`scans.py`); what each found is ranked by
+exact cosines (`ranking.py`). Where that cannot be all, queries are searched again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from search_service.domain.arrays import F32, I64, Flags
-from search_service.shard.live.head import HeadView
+from search_service.domain.arrays import I64, Flags
+from search_service.domain.queries import PlanKind
+from search_service.segments.api import LEAST_EXPANSION
+from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
-from search_service.shard.search.candidates import LEAST, Candidates, Chosen
-from search_service.shard.search.compact import Scan, scan_compact, scan_head_compact
-from search_service.shard.search.exact import scores_each
-from search_service.shard.search.parts import Part, search_parts
+from search_service.shard.search import compact, graphs, plan, scans, tuning
+from search_service.shard.search.ranking import LEAST_FLOOR, MARGIN, Found, radius_of
 from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.search.task import Answer, Scope, Task
 
-# Rows in one matrix product: 32 MiB of rows at 512 dimensions.
-ROWS_PER_PRODUCT = 16_384
-# Rows gathered for one, which stay in a core's cache: 2 MiB at 512 dimensions.
-ROWS_PER_GATHER = 1_024
-# Of a graph's candidates, the nearer ones among which none is missing: towards the
-# end of its list rows are, and a filter that excludes all but that end would show
-# it (20,000 x 512, the nearest tenth excluded: recall@10 .977 with the whole list).
-SURE_SHARE = 0.5
-# Past this share of rows, to compare all costs less than to gather these: a
-# gathered row is copied at about a quarter of the speed of a product.
-DENSE_SHARE = 0.3
-# Below this share of a segment, matches are looked up; above it, flags of all its
-# rows cost less than to look up and to sort so many.
-LOCATED_SHARE = 0.05
-# Up to so many queries, gathered rows are compared where they are; for more, a copy of
-# them and a matrix product cost less.
-FEW_QUERIES = 4
+# What an answer is called that only leaves out what is dead.
+_UNFILTERED = {
+    PlanKind.GRAPH_FILTERED: PlanKind.GRAPH,
+    PlanKind.COMPACT_FILTERED: PlanKind.COMPACT_FALLBACK,
+    PlanKind.COMPACT_FALLBACK: PlanKind.COMPACT_FALLBACK,
+    PlanKind.EXACT_FILTERED: PlanKind.EXACT_FALLBACK,
+}
 
 
-def scan_all(snapshot: LiveView, queries: F32, lanes: ScanPool, into: Candidates) -> None:
-    """Compare every live row with `queries`, float32 [B, D]."""
-    for sealed in snapshot.sealed:
-        live = sealed.any_of(snapshot.alive(sealed.ordinals))
-        _scan_dense(sealed, queries, live, lanes, into)
-    _scan_head(snapshot, snapshot.head, queries, None, lanes, into)
+def search(live: LiveView, task: Task, pool: ScanPool) -> Answer:
+    """Answer a task with the cheapest plan that is right for it."""
+    wanted = plan.candidates_wanted(live, task)
+    if wanted is None:
+        return _compare_all(live, task, pool)
+    if task.matches is not None:
+        return _search_matches(live, task, task.matches, wanted, pool)
+    return _search_all(live, task, wanted, pool)
 
 
-def _scan_head(
-    snapshot: LiveView,
-    views: Sequence[HeadView],
-    queries: F32,
-    allowed: Flags | None,
-    lanes: ScanPool,
-    into: Candidates,
-) -> None:
-    """Compare every live, allowed row of views of the head with `queries`."""
-
-    def compare(view: HeadView) -> Chosen:
-        counts = snapshot.alive(view.ordinals)
-        if allowed is not None:
-            counts &= allowed[view.ordinals]
-        scores = queries @ view.rows.T
-        scores[:, ~counts] = LEAST
-        return into.choose(scores)
-
-    for view, chosen in zip(views, lanes.map(compare, views), strict=True):
-        into.take(view, np.arange(len(view.ordinals)), chosen)
+def _compare_all(live: LiveView, task: Task, pool: ScanPool) -> Answer:
+    """Compare all that counts in float32."""
+    scope = Scope.of(live, task, pool)
+    if task.matches is None:
+        found, kind = scans.scan_all(scope), PlanKind.EXACT
+    else:
+        found = scans.scan_matches(scope, task.matches.ordinals)
+        kind = PlanKind.EXACT_FILTERED
+    return scope.answer(found, (kind,) * len(task.queries), 0)
 
 
-def scan_matches(
-    snapshot: LiveView,
-    queries: F32,
-    matches: I64,
-    allowed: Flags,
-    lanes: ScanPool,
-    into: Candidates,
-) -> None:
-    """Compare the rows of `matches`, live ordinals int64 [m] ascending, with `queries`.
-
-    `allowed` are the same as flags, indexed by ordinal.
-    """
-    for sealed in snapshot.sealed:
-        if len(matches) < LOCATED_SHARE * len(sealed.ordinals):
-            _, nodes = sealed.locate(matches)
-            _scan_sparse(sealed, queries, np.unique(nodes), lanes, into)  # some share a node
-            continue
-        live = snapshot.alive(sealed.ordinals) & allowed[sealed.ordinals]
-        wanted = sealed.any_of(live)
-        if np.count_nonzero(wanted) > DENSE_SHARE * sealed.nodes:
-            _scan_dense(sealed, queries, wanted, lanes, into)
-        else:
-            _scan_sparse(sealed, queries, np.flatnonzero(wanted), lanes, into)
-    _scan_head(snapshot, snapshot.head, queries, allowed, lanes, into)
+def _search_all(live: LiveView, task: Task, wanted: int, pool: ScanPool) -> Answer:
+    """Walk all graphs, and scan what has none; queries that find too little go on."""
+    scope = Scope.of(live, task, pool)
+    walked = plan.graphs_of(live)
+    expansion = max(task.expansion, wanted)
+    found = graphs.walk_all(scope, walked, wanted, expansion)
+    found += _scan_without_graph(scope, plan.rows_reranked(task))
+    kind = PlanKind.GRAPH if walked else PlanKind.COMPACT
+    answer = scope.answer(found, (kind,) * len(task.queries), expansion if walked else 0)
+    short = _short(live, task, answer, found)
+    if not len(short):
+        return answer
+    return answer.with_others(short, _search_living(live, task.part(short), wanted, pool))
 
 
-def _scan_dense(
-    source: Sealed, queries: F32, wanted: Flags, lanes: ScanPool, into: Candidates
-) -> None:
-    """Compare the rows flagged in `wanted`, bool [N], most of all, without gathering them."""
-    source.segment.check_rows()
-
-    def compare(start: int) -> Chosen:
-        here = wanted[start : start + ROWS_PER_PRODUCT]
-        scores = queries @ source.rows[start : start + len(here)].T
-        scores[:, ~here] = LEAST
-        return into.choose(scores)
-
-    starts = range(0, len(wanted), ROWS_PER_PRODUCT)
-    for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
-        into.take(source, np.arange(start, min(start + ROWS_PER_PRODUCT, len(wanted))), chosen)
-
-
-def _scan_sparse(
-    source: Sealed, queries: F32, rows: I64, lanes: ScanPool, into: Candidates
-) -> None:
-    """Compare `rows`, int64 [n], few of all."""
-    source.segment.check_rows(rows)
-
-    def compare(start: int) -> Chosen:
-        some = rows[start : start + ROWS_PER_GATHER]
-        if len(queries) > FEW_QUERIES:
-            return into.choose(queries @ source.rows[some].T)
-        return into.choose(scores_each(source.rows, np.tile(some, (len(queries), 1)), queries))
-
-    starts = range(0, len(rows), ROWS_PER_GATHER)
-    for start, chosen in zip(starts, lanes.map(compare, starts), strict=True):
-        into.take(source, rows[start : start + ROWS_PER_GATHER], chosen)
+def _search_living(live: LiveView, task: Task, wanted: int, pool: ScanPool) -> Answer:
+    """Answer queries around which most nodes are dead: the walk is told which live."""
+    living = Matches(
+        np.flatnonzero(live.died_at[: live.upto] > live.epoch),
+        np.ones(live.upto, dtype=np.bool_),
+    )
+    found = _search_matches(live, task, living, wanted, pool)
+    answer = replace(found, kinds=tuple(_UNFILTERED[kind] for kind in found.kinds))
+    # What no graph reaches must not be missing where there is nothing else.
+    some = np.bincount(answer.ranked.query, minlength=len(task.queries))
+    open_below = task.floor <= LEAST_FLOOR
+    short = np.flatnonzero((some < min(task.count, live.items)) & open_below)
+    if not len(short):
+        return answer
+    return answer.with_others(short, _compare_all(live, task.part(short), pool))
 
 
-def search_graphs(
-    snapshot: LiveView,
-    queries: F32,
-    *,
-    count: int,
-    expansion: int,
-    scan: Scan,
-    lanes: ScanPool,
-    into: Candidates,
-) -> None:
-    """Compare `count` candidates from each graph, and by `scan` what has no graph."""
-
-    def find(part: Part) -> I64:
-        return part.sealed.segment.candidates(queries[part.span], count, expansion)
-
-    for sealed, nodes, scores in search_parts(graphs_of(snapshot), queries, find, lanes):
-        if sealed.nodes > count:  # else those are all that it has
-            sure = max(1, int(SURE_SHARE * count))
-            into.reach(np.partition(scores, -sure, axis=1)[:, -sure])
-        scores[~_alive(snapshot, sealed, nodes)] = LEAST
-        into.take_each(sealed, nodes, scores)
-    scan_flat(snapshot, queries, scan, None, lanes, into)
-
-
-def graphs_of(snapshot: LiveView) -> list[Sealed]:
-    """Return the segments with a graph."""
-    return [sealed for sealed in snapshot.sealed if sealed.segment.has_graph]
+def _search_matches(
+    live: LiveView, task: Task, matches: Matches, wanted: int, pool: ScanPool
+) -> Answer:
+    """Find matches in each graph by the cheaper way, and scan what has no graph."""
+    task = replace(task, matches=matches)
+    expansion = max(task.expansion, wanted, LEAST_EXPANSION)
+    ways = plan.ways_to(live, matches, expansion)
+    walks = {sealed: way for sealed, way in ways.items() if way is not None}
+    rows = plan.rows_reranked(task)
+    # Many queries would re-rank more rows than match, one by one; those share the rows.
+    if not walks and len(task.queries) * rows >= len(matches.ordinals):
+        return _compare_all(live, task, pool)
+    scope = Scope.of(live, task, pool)
+    found, given_up = graphs.walk_matches(scope, walks, wanted, expansion)
+    everyone = np.arange(len(task.queries))
+    for sealed in ways.keys() - walks.keys():
+        found += compact.scan_compact(scope, [sealed], everyone, rows)
+    found += _scan_given_up(scope, given_up, task.count)
+    found += _scan_without_graph(scope, rows)
+    kind = PlanKind.GRAPH_FILTERED if walks else PlanKind.COMPACT_FILTERED
+    fallen_back = np.logical_or.reduce([everyone < 0, *given_up.values()])
+    kinds = tuple(PlanKind.COMPACT_FALLBACK if short else kind for short in fallen_back.tolist())
+    return scope.answer(found, kinds, expansion if walks else 0)
 
 
-def scan_flat(
-    snapshot: LiveView,
-    queries: F32,
-    scan: Scan,
-    allowed: Flags | None,
-    lanes: ScanPool,
-    into: Candidates,
-) -> None:
+def _scan_given_up(scope: Scope, given_up: dict[Sealed, Flags], count: int) -> list[Found]:
+    """Scan graphs for the queries whose walk through them was given up."""
+    rows = tuning.reranked(count, tuning.FALLBACK_RERANKED_MORE)
+    found: list[Found] = []
+    for sealed, flags in given_up.items():
+        if len(numbers := np.flatnonzero(flags)):
+            found += compact.scan_compact(scope, [sealed], numbers, rows)
+    return found
+
+
+def _scan_without_graph(scope: Scope, rows: int) -> list[Found]:
     """Compare the rows of segments without a graph, and the head's."""
-    flat = [sealed for sealed in snapshot.sealed if not sealed.segment.has_graph]
+    flat = [sealed for sealed in scope.live.sealed if not sealed.segment.has_graph]
     coded = [sealed for sealed in flat if sealed.segment.has_codes]
-    bare = [sealed for sealed in flat if not sealed.segment.has_codes]
-    every = np.arange(len(queries))
-    scan_compact(snapshot, coded, queries, every, scan, allowed, lanes, into)
-    for sealed in bare:
-        live = snapshot.alive(sealed.ordinals)
-        if allowed is not None:
-            live &= allowed[sealed.ordinals]
-        _scan_dense(sealed, queries, sealed.any_of(live), lanes, into)
-    left = scan_head_compact(snapshot, queries, scan, allowed, lanes, into)
-    _scan_head(snapshot, left, queries, allowed, lanes, into)
+    found = compact.scan_compact(scope, coded, np.arange(len(scope.queries)), rows)
+    for sealed in flat:
+        if not sealed.segment.has_codes:
+            found += scans.scan_segment(scope, sealed)
+    in_head, left = compact.scan_head_compact(scope, rows)
+    return found + in_head + scans.scan_head(scope, left)
 
 
-def _alive(snapshot: LiveView, sealed: Sealed, nodes: I64) -> Flags:
-    """Say which of `nodes`, any shape, -1 for none, have a live ordinal."""
-    if sealed.one_each:
-        return snapshot.alive(sealed.ordinals[nodes]) & (nodes >= 0)
-    flat = nodes.ravel()
-    which, ordinals = sealed.expand(np.maximum(flat, 0))
-    counts = np.zeros(len(flat), dtype=np.bool_)
-    counts[which[snapshot.alive(ordinals)]] = True
-    return counts.reshape(nodes.shape) & (nodes >= 0)
+def _short(live: LiveView, task: Task, answer: Answer, found: list[Found]) -> I64:
+    """Return the numbers, int64 [n], of queries that may lack rows.
+
+    Rows below the radius count only where no unseen row can stand before them; nothing
+    above the floor is unseen where the graphs reached down to it.
+    """
+    radius = radius_of(found, len(task.queries))
+    near = answer.ranked.score >= radius[answer.ranked.query] - MARGIN
+    certain = np.bincount(answer.ranked.query[near], minlength=len(radius))
+    return np.flatnonzero((certain < min(task.count, live.items)) & (radius > task.floor))

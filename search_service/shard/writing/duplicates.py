@@ -11,9 +11,10 @@ from search_service.domain.arrays import F32
 from search_service.domain.effects import Added, Effect, Killed
 from search_service.domain.mutations import Mutation, NearDuplicate, Upsert
 from search_service.shard.live.memory import LiveView
-from search_service.shard.search.candidates import MARGIN
-from search_service.shard.search.plan import Task, answer
+from search_service.shard.search.ranking import MARGIN
 from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.search.search import search
+from search_service.shard.search.task import Task
 
 # Neighbours looked up at first; more where all of them go in the same group.
 NEIGHBOURS = 8
@@ -30,17 +31,17 @@ class DuplicateFinder:
 
     def __init__(
         self,
-        snapshot: LiveView,
+        live: LiveView,
         mutations: Sequence[Mutation],
         *,
         dimension: int,
         threshold: float,
         expansion: int,
-        lanes: ScanPool,
+        pool: ScanPool,
     ) -> None:
-        self._snapshot = snapshot
+        self._live = live
         self._threshold = np.float32(threshold)
-        self._lanes = lanes
+        self._pool = pool
         places = [
             place
             for place, mutation in enumerate(mutations)
@@ -110,15 +111,15 @@ class DuplicateFinder:
             NearDuplicate(other, score)
             for ordinal, score in near
             if ordinal not in self._dead
-            and (other := self._snapshot.ids[ordinal]) is not None
+            and (other := self._live.ids[ordinal]) is not None
             and other != id
         ]
 
     def _look_up(self, task: Task) -> list[list[tuple[int, float]]]:
         found: list[list[tuple[int, float]]] = [[] for _ in task.queries]
-        if not len(task.queries) or not self._snapshot.items:
+        if not len(task.queries) or not self._live.items:
             return found
-        ranked = answer(self._snapshot, task, self._lanes).ranked
+        ranked = search(self._live, task, self._pool).ranked
         for query, ordinal, score in zip(
             ranked.query.tolist(), ranked.ordinal.tolist(), ranked.score.tolist(), strict=True
         ):

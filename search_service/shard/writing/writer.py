@@ -62,7 +62,7 @@ class Writer:
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
-        lanes: ScanPool,
+        pool: ScanPool,
         heal: Callable[[], None],
         on_fatal: Callable[[], None],
     ) -> None:
@@ -74,7 +74,7 @@ class Writer:
         self._sequencer = sequencer
         self._ballast = ballast
         self._options = options
-        self._lanes = lanes
+        self._pool = pool
         self._heal = heal
         self._on_fatal = on_fatal
         self._next_ordinal = int(read_meta(db, "next_ordinal"))
@@ -213,12 +213,12 @@ class Writer:
         finder = None
         if spec.duplicates.policy is not DuplicatePolicy.OFF and refusal is None:
             finder = DuplicateFinder(
-                held.enter_context(self._memory.snapshot()),
+                held.enter_context(self._memory.view()),
                 mutations,
                 dimension=spec.dimension,
                 threshold=spec.duplicates.threshold,
                 expansion=spec.index.expansion_search,
-                lanes=self._lanes,
+                pool=self._pool,
             )
         return MutationBatch(
             batch,

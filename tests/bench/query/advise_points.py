@@ -27,7 +27,7 @@ from search_service.segments.building.audit import repair
 from search_service.segments.building.graph import Graph
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
 from search_service.segments.graph_view import GraphView
-from search_service.shard.search.plan import OVERFETCH, OVERFETCH_MORE
+from search_service.shard.search.tuning import OVERFETCH, OVERFETCH_MORE
 from tests.bench.report import median, percentile
 from tests.bench.search.dataset import HardVectors
 from tests.bench.search.vectors import nearest, recall

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.wire.vectors import F32
-from search_service.shard.search.plan import OVERFETCH, OVERFETCH_MORE
+from search_service.shard.search.tuning import OVERFETCH, OVERFETCH_MORE
 from tests.bench.search import h2load
 from tests.bench.search.ceiling import Ceiling
 from tests.bench.search.peers.environment import Missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search_service.shard.search.candidates import MARGIN
+from search_service.shard.search.ranking import MARGIN
 
 
 @pytest.mark.parametrize("dimension", [512, 1_280, 4_096])

@@ -1,0 +1,94 @@
+"""What is tuned in a search, with what each number was measured by or follows from.
+
+What is in a graph is walked; what is not is compared, in float32 or in the compact
+form; the best of both are ranked by exact cosines. These numbers say how many.
+"""
+
+from __future__ import annotations
+
+# --- Exact scan or graph ---
+
+# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB.
+MAX_GATHERED = 4_096
+# Past this many candidates a query, or this share of the nodes, a scan is cheaper.
+MAX_FETCH = 4_096
+MAX_FETCH_SHARE = 0.05
+
+# --- Walks through a graph ---
+
+# Candidates fetched beyond what is asked for, so that exact re-ranking can give
+# back what a short or quantised form of the vectors lost.
+OVERFETCH = 3.0
+OVERFETCH_MORE = 32
+# Of a graph's candidates, the nearer ones among which none is missing: towards the
+# end of its list rows are, and a filter that excludes all but that end would show
+# it (20,000 x 512, the nearest tenth excluded: recall@10 .977 with the whole list).
+SURE_SHARE = 0.5
+# A walk that keeps `expansion` nodes compares 20 (of 256) to 29 (of 64) times as many
+# (tests/bench/search/walk.py, 200,000 nodes with 32 links), and when a filter keeps a
+# share of them, the more: one over the share.
+WALK_COMPARISONS = 21
+# What a comparison costs a walk, in those of a scan, which goes through the memory.
+WALK_COST = 3
+# A walk that needs so many times what it should is given up for a scan: its filter
+# keeps what is far from the query, and sends it through all that is near. That shows
+# early: otherwise each match that it reaches is kept, until it has enough.
+MOST_WALK = 2.0
+PATIENCE = 4.0
+MORE = 1_000  # comparisons on the way there
+
+# --- Scans in the compact form: rows re-ranked for each that is wanted, and besides ---
+
+RERANKED = 16
+# Without a filter a scan finds what is near the query.
+NEAR_RERANKED_MORE = 256
+# Past a filter a scan meets what is far from a query too, where many lie at about the
+# same distance and the compact form mistakes more of them: of 200,000, the farthest half
+# and tenth, recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
+MATCHES_RERANKED_MORE = 1_024
+FALLBACK_RERANKED_MORE = 4_096
+# Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
+RERANKED_AT_A_TIME = 1 << 18
+# Of so many rows in the head, those re-ranked are a small part; more queries than that
+# share a product in float32.
+LEAST_HEAD_ROWS = 2_048
+MOST_HEAD_QUERIES = 16
+
+# --- Scans in float32 ---
+
+# Rows in one matrix product: 32 MiB of rows at 512 dimensions.
+ROWS_PER_PRODUCT = 16_384
+# Rows gathered for one, which stay in a core's cache: 2 MiB at 512 dimensions.
+ROWS_PER_GATHER = 1_024
+# Past this share of rows, to compare all costs less than to gather these: a
+# gathered row is copied at about a quarter of the speed of a product.
+DENSE_SHARE = 0.3
+# Below this share of a segment, matches are looked up; above it, flags of all its
+# rows cost less than to look up and to sort so many.
+LOCATED_SHARE = 0.05
+# Up to so many queries, gathered rows are compared where they are; for more, a copy of
+# them and a matrix product cost less.
+FEW_QUERIES = 4
+
+# --- Threads ---
+
+# Walks differ in length: parts smaller than a thread's share leave less to wait for
+# at the end.
+PARTS_A_THREAD = 4
+
+# --- Group-by ---
+
+# Rows ranked for each hit wanted, at first: similar items tend to share values.
+FIRST_ROWS = 4
+# How many times more where these were not enough.
+MORE_ROWS = 8
+
+
+def walked(count: int) -> int:
+    """Return how many candidates to ask a graph for, so that the best `count` are among them."""
+    return int(count * OVERFETCH) + OVERFETCH_MORE
+
+
+def reranked(count: int, more: int) -> int:
+    """Return how many rows of a compact scan to compare exactly for the best `count`."""
+    return count * RERANKED + more
