@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from tests.integration.ingest.model import FakeEmbedder, FakeIndex
-from tests.integration.ingest.rig import drained, front_door, submission, worker
+from tests.integration.ingest.rig import RunningWorker, drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
 
@@ -63,6 +63,22 @@ async def test_full_memory_refuses_producers_while_the_worker_drains(own_valkey:
             await drained(door)
     await client.aclose()
     assert set(index.state()) == accepted | {"after"}
+
+
+async def test_a_worker_waits_for_a_server_without_memory_for_the_group(own_valkey: Valkey) -> None:
+    own_valkey.start()
+    client = Redis.from_url(own_valkey.url, protocol=2)
+    await client.config_set("maxmemory", 1)
+    running = RunningWorker(own_valkey.url, FakeEmbedder(), FakeIndex(), "w")
+    for call in (running.queue.wait_for_server(0.2), running.queue.read_new(1)):
+        with pytest.raises(Unavailable) as raised:
+            await call
+        assert raised.value.reason is Reason.QUEUE_UNAVAILABLE
+    await client.config_set("maxmemory", 0)
+    await running.queue.wait_for_server(0.2)
+    assert await running.queue.read_new(1) == []
+    await running.queue.close()
+    await client.aclose()
 
 
 async def test_bytes_and_age_are_bounded(valkey_server: Valkey, client: Redis) -> None:
