@@ -49,8 +49,11 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=dir for your own)
 	$(BIN)/python -m lookalike_client.demo $(if $(IMAGES),--images '$(IMAGES)')
 
-test: setup ## Run the tests
-	$(BIN)/python -m pytest
+test: setup ## Run the tests, and see how much of the code they reach
+	@mkdir -p build
+	$(BIN)/python -m coverage run -m pytest
+	@echo 'Lines and branches that the tests reach, in percent:'
+	@$(BIN)/python -m coverage report --format=total
 
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
