@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from pyroaring import BitMap
@@ -11,7 +10,6 @@ from pyroaring import BitMap
 from lookalike.wire.errors import LimitExceeded
 from search_service.domain.conditions import FieldPath, Filter
 from search_service.filters.column import Column
-from search_service.filters.estimate import estimate_share
 from search_service.filters.evaluate import evaluate
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
@@ -35,7 +33,7 @@ Frozen: TypeAlias = "tuple[BitMap, list[tuple[FieldPath, Column]]]"
 class MetadataIndex:
     """Metadata of a collection by field path.
 
-    Threads: one writer calls `add`, `add_many` and `remove`; any number of
+    Threads: one writer calls `add` and `remove`; any number of
     threads call the rest meanwhile. A lock is held for one item at a time by
     the writer and for one evaluation (milliseconds at a million items) by a
     reader, so a reader sees an item with all its fields or not at all.
@@ -69,18 +67,6 @@ class MetadataIndex:
         check_limits(filter)
         with self._lock:
             return evaluate(filter, self._columns, self._everything)
-
-    def estimate(self, filter: Filter) -> float:
-        """Estimate the share of items that meet `filter`, 0 to 1, in microseconds.
-
-        Conditions that are joined count as independent of each other.
-
-        Raises:
-            FilterInvalid: the filter passes a limit.
-        """
-        check_limits(filter)
-        with self._lock:
-            return estimate_share(filter, self._columns, len(self._everything))
 
     def present(self, field: FieldPath) -> BitMap:
         """Find the ordinals of items where `field` is there, as a new bitmap."""
@@ -131,11 +117,6 @@ class MetadataIndex:
                     column = self._columns[path] = Column()
                 column.add(ordinal, values)
         self._mutated()
-
-    def add_many(self, items: Iterable[tuple[int, Metadata]]) -> None:
-        """Index many items, as at start-up."""
-        for ordinal, metadata in items:
-            self.add(ordinal, metadata)
 
     def remove(self, ordinal: int, metadata: Metadata) -> None:
         """Forget an item; `metadata` is what it was added with."""

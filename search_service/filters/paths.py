@@ -14,7 +14,6 @@ MAX_PATH_KEYS = 8  # metadata has at most 8 levels (search.proto, Item.metadata)
 MAX_PATH_CHARACTERS = 1_024
 
 _KEY = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
-_BARE = re.compile(r"[^\W\d][\w-]*")
 # Words of the text syntax; as keys they stand between backticks there.
 RESERVED = frozenset({"and", "or", "not", "in", "exists", "startswith", "true", "false"})
 
@@ -47,17 +46,6 @@ def parse_path(text: str) -> FieldPath:
     return tuple(keys)
 
 
-def format_path(path: FieldPath) -> str:
-    """Write a path so that `parse_path` and the text syntax read it back."""
-    return ".".join(_format_key(key) for key in path)
-
-
 def unquote_key(text: str) -> str:
     """Take the backticks off a key that has them."""
     return text[1:-1].replace("``", "`") if text.startswith("`") else text
-
-
-def _format_key(key: str) -> str:
-    if _BARE.fullmatch(key) and key.lower() not in RESERVED:
-        return key
-    return "`" + key.replace("`", "``") + "`"

@@ -54,14 +54,3 @@ def parse_rfc3339(text: str) -> int | None:
         offset_us = (hours * 60 + minutes) * 60_000_000
         epoch_us += -offset_us if match[9] == "+" else offset_us
     return epoch_us if _LEAST_US <= epoch_us <= _GREATEST_US else None
-
-
-def format_rfc3339(epoch_us: int) -> str:
-    """Write a timestamp in UTC with as many digits as it needs.
-
-    Raises:
-        OverflowError: outside the years 1 to 9999.
-    """
-    moment = _EPOCH + epoch_us * _MICROSECOND
-    text = moment.replace(tzinfo=None).isoformat()
-    return f"{text}Z"

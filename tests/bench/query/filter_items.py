@@ -18,7 +18,7 @@ from search_service.domain.conditions import (
     Range,
 )
 from search_service.domain.metadata import JsonValue, Metadata
-from search_service.filters.timestamps import format_rfc3339
+from tests.unit.search_service.filters.printing import format_rfc3339
 
 _FIRST_US = 1_577_836_800_000_000  # 2020-01-01
 _YEAR_US = 365 * 86_400 * 1_000_000

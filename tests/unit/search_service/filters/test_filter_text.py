@@ -22,10 +22,10 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
 )
-from search_service.filters.paths import format_path, parse_path
-from search_service.filters.printing import format_filter
+from search_service.filters.paths import parse_path
 from search_service.filters.text import parse_filter
-from search_service.filters.timestamps import format_rfc3339, parse_rfc3339
+from search_service.filters.timestamps import parse_rfc3339
+from tests.unit.search_service.filters.printing import format_filter, format_path, format_rfc3339
 from tests.unit.search_service.filters.reference import meets
 from tests.unit.search_service.filters.strategies import filters, metadata
 

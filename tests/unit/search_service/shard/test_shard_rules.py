@@ -78,7 +78,9 @@ def test_what_is_outranked_changes_nothing_and_names_what_outranks_it(
     for judge in (judge_upsert, judge_metadata, judge_delete):
         verdict = judge(held, version)
         if verdict.status is MutationStatus.SUPERSEDED:
-            assert not (verdict.writes_vector or verdict.writes_metadata or verdict.deletes)
+            assert not (verdict.writes_vector)
+            assert not (verdict.writes_metadata)
+            assert not (verdict.deletes)
             assert verdict.version >= version
             assert verdict.version in (held.vector, held.metadata, held.delete)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime, timedelta
 
 from search_service.domain.conditions import (
     AllOf,
     AnyOf,
     Equals,
     Exists,
+    FieldPath,
     Filter,
     In,
     Instant,
@@ -17,9 +20,10 @@ from search_service.domain.conditions import (
     Range,
     Scalar,
 )
-from search_service.filters.paths import format_path
-from search_service.filters.timestamps import format_rfc3339
+from search_service.filters.paths import RESERVED
 
+_BARE = re.compile(r"[^\W\d][\w-]*")
+_EPOCH = datetime(1970, 1, 1)  # UTC, as all of these
 _CONTROL = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
@@ -82,3 +86,19 @@ def _end(included: Scalar | None, sign: str, excluded: Scalar | None) -> tuple[s
     if included is not None:
         return format_scalar(included), sign
     return None if excluded is None else (format_scalar(excluded), "<")
+
+
+def format_path(path: FieldPath) -> str:
+    """Write a path so that `parse_path` and the text syntax read it back."""
+    return ".".join(_format_key(key) for key in path)
+
+
+def format_rfc3339(epoch_us: int) -> str:
+    """Write a timestamp in UTC with as many digits as it needs."""
+    return f"{(_EPOCH + timedelta(microseconds=epoch_us)).isoformat()}Z"
+
+
+def _format_key(key: str) -> str:
+    if _BARE.fullmatch(key) and key.lower() not in RESERVED:
+        return key
+    return "`" + key.replace("`", "``") + "`"
