@@ -51,7 +51,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_count(field: str, count: int, most: int, *, least: int = 1) -> None:
-    """Hold the number of elements of a repeated field.
+    """Check the number of elements of a repeated field.
 
     Raises:
         InvalidField: fewer than `least`.
@@ -83,7 +83,7 @@ def page_size(value: int) -> int:
 
 
 def check_id(item_id: str, field: str) -> None:
-    """Hold the form of an item's id: 1 to 512 bytes, no control characters.
+    """Check the form of an item's id: 1 to 512 bytes, no control characters.
 
     Raises:
         InvalidField: empty, or with a control character.
@@ -102,7 +102,7 @@ def check_id(item_id: str, field: str) -> None:
 
 
 def check_name(name: str, field: str) -> None:
-    """Hold the form of a collection's or alias's name.
+    """Check the form of a collection's or alias's name.
 
     Raises:
         InvalidField: another form, or that of a UID (which would hide one).

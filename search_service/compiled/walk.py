@@ -132,7 +132,7 @@ def walk(
     `expansion` (at least C) wanted nodes are kept, and a query ends when none nearer is
     linked to them. One that has compared `most` vectors by then, or `patience` before it
     kept `expansion` nodes, is given up: its flag in `ended`, bool [B], is not set.
-    With `goals`, int64 [B] or none, a query that comes by its goal ends there, and finds
+    With `goals`, int64 [B] or none, a query that reaches its goal ends there, and finds
     it alone. Returns the number of comparisons.
     """
     scratch = np.zeros(1, dtype=np.uint64)
@@ -159,7 +159,7 @@ def walk(
         while not (sides or reached):
             done = waiting == 0 or (kept == expansion and queue[0] > -best[0])
             new = 0
-            if done:  # what the walk did not come by is compared at last
+            if done:  # what the walk did not reach is compared at last
                 sides = True
                 for node in side:
                     if not seen[node >> 6] & (np.uint64(1) << np.uint64(node & 63)):

@@ -75,9 +75,9 @@ class GraphView:
         """Return int64 [B, count] wanted nodes, nearest first, padded with -1.
 
         `queries` is [B, width]; `side` int32 are nodes to compare in any case. The
-        second result, bool [B], says which queries made do with `most` comparisons, and
+        second result, bool [B], says which queries ended within `most` comparisons, and
         with `patience` before they had found `expansion` nodes.
-        A query that comes by its goal, int64 [B], ends with it alone.
+        A query that reaches its goal, int64 [B], ends with it alone.
         """
         found = np.empty((len(queries), count), dtype=np.int64)
         ended = np.zeros(len(queries), dtype=np.bool_)

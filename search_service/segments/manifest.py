@@ -25,7 +25,7 @@ CODES = "codes.u8"  # of a large segment without a graph
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose vectors a segment holds."""
+    """The collection and model that the vectors of a segment belong to."""
 
     uid: str
     dimension: int

@@ -94,7 +94,7 @@ def read_request(
 
 
 def check_request(request: search_pb2.SearchRequest) -> None:
-    """Hold the limits of a request.
+    """Check the limits of a request.
 
     Raises:
         InvalidField: a value is outside its range, with its path.

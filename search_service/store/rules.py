@@ -35,7 +35,7 @@ class Registers:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a mutation changes, and what its sender is told.
+    """What a mutation changes, and what its sender hears.
 
     `version` is the mutation's own, or the one that outranks it.
     """

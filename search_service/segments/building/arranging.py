@@ -3,7 +3,7 @@
 An insertion compares nodes all over the memory; the next one finds them in the cache
 if it is of a row that is alike: usearch inserts more of them a second, at the same
 recall (`python -m tests.bench.search.order` prints both). A node's number says where
-it stands in memory and in files, so searches too come by what lies close.
+it stands in memory and in files, so searches too read what lies close.
 """
 
 from __future__ import annotations

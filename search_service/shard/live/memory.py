@@ -162,7 +162,7 @@ class Memory:
 
     @contextmanager
     def view(self) -> Iterator[LiveView]:
-        """Hold a moment for as long as the block runs."""
+        """Keep a moment readable for as long as the block runs."""
         with self.lock:
             view = LiveView(
                 self._epoch,

@@ -2,7 +2,7 @@
 
 A start with such a file must know which items have other metadata by now. New
 items have greater ordinals than the store had given out, and dead ones are no
-longer live; items that were told other metadata under their old ordinal are listed
+longer live; items that got other metadata under their old ordinal are listed
 in the store, by the commit that told them. Each save has a token, which the store
 knows from before the file is there: a file whose token it does not know, such as
 one beside a store that was put back from a backup, is of no use.

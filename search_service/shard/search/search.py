@@ -68,7 +68,7 @@ def _search_all(live: LiveView, task: Task, wanted: int, pool: ScanPool) -> Answ
 
 
 def _search_living(live: LiveView, task: Task, wanted: int, pool: ScanPool) -> Answer:
-    """Answer queries around which most nodes are dead: the walk is told which live."""
+    """Answer queries around which most nodes are dead: the walk leaves out what is dead."""
     living = Matches(
         np.flatnonzero(live.died_at[: live.upto] > live.epoch),
         np.ones(live.upto, dtype=np.bool_),
