@@ -54,6 +54,9 @@ def look(
 
     `reopen` opens a file at the scale at which the picture is to be loaded.
     """
+    if data.endswith(_END):
+        # The usual case, spared the walk: 1 ms for 100 KB. No scan holds these bytes.
+        return None
     walk = _walk(data)
     if walk.whole or not walk.bits or not walk.scans:
         return None
