@@ -7,6 +7,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from embedder_service.decode.facts import ImageFacts
 from embedder_service.embedder import Embedder
 from embedder_service.lanes import Lane
 
@@ -31,15 +32,25 @@ class DecodeMetrics:
             ["reason"],
             registry=registry,
         )
+        self._marked = Counter(
+            "lookalike_embedder_marked_images",
+            "Images that were decoded although the file is cut short (truncated), or that "
+            "show next to nothing (blank)",
+            ["mark"],
+            registry=registry,
+        )
         self._restarts = Counter(
             "lookalike_embedder_decode_restarts",
             "Decode processes that were replaced",
             registry=registry,
         )
 
-    def decoded(self, seconds: float) -> None:
-        """Count one image."""
+    def decoded(self, seconds: float, facts: ImageFacts) -> None:
+        """Count one image, and what is odd about it."""
         self._seconds.observe(seconds)
+        for mark in ("truncated", "blank"):
+            if getattr(facts, mark):
+                self._marked.labels(mark).inc()
 
     def decode_failed(self, cause: str) -> None:
         """Count one failure."""

@@ -190,6 +190,8 @@ def _embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
             sharpness=facts.sharpness,
             format=facts.format,
             thumbnail_webp=facts.thumbnail_webp,
+            truncated=facts.truncated,
+            blank=facts.blank,
         ),
     )
 

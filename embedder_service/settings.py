@@ -80,7 +80,7 @@ class Settings(ServerSettings):
         "most unanswered images of one stream", 64, least=1, most=_MOST_IMAGES
     )
     max_image_bytes: int = setting(
-        "most bytes of one file", 32 * _MIB, unit="bytes", least=1, most=MOST_BYTES
+        "most bytes of one file", 60 * _MIB, unit="bytes", least=1, most=MOST_BYTES
     )
     max_image_pixels: int = setting(
         "most pixels of one picture", 50_000_000, least=1, most=_MOST_PIXELS
@@ -95,10 +95,17 @@ class Settings(ServerSettings):
         "decode processes; 0 for one a core", 0, least=0, most=_MOST_THREADS
     )
     decode_timeout_ms: int = setting(
-        "most CPU time to decode one image", 1000, unit="milliseconds", least=1, most=3_600_000
+        "most CPU time to decode one image", 30_000, unit="milliseconds", least=1, most=3_600_000
+    )
+    least_rows_share: float = setting(
+        "share of its rows that a file which lacks its end must hold to be decoded; 1 refuses "
+        "such files",
+        0.95,
+        least=0.5,
+        most=1,
     )
     decode_memory_mib: int = setting(
-        "memory of one decode process", 1024, unit="MiB", least=256, most=_MOST_MIB
+        "memory of one decode process", 1536, unit="MiB", least=256, most=_MOST_MIB
     )
     decode_nice: int = setting("niceness of the decode processes", 0, least=0, most=19)
     thumbnail_side_px: int = setting(

@@ -23,6 +23,7 @@ from embedder_service.runtimes.protocol import Runtime
 from embedder_service.settings import Settings
 from embedder_service.trials import BatcherOptions
 from lookalike.serving.server import ServerOptions
+from lookalike.wire.channel import MAX_MESSAGE_BYTES
 
 _MIB = 1 << 20
 
@@ -68,7 +69,10 @@ def build_embedder(
 def image_limits(settings: Settings) -> ImageLimits:
     """Return what an image may be."""
     return ImageLimits(
-        settings.max_image_bytes, settings.max_image_pixels, settings.max_aspect_ratio
+        settings.max_image_bytes,
+        settings.max_image_pixels,
+        settings.max_aspect_ratio,
+        settings.least_rows_share,
     )
 
 
@@ -99,6 +103,8 @@ def server_options(settings: Settings) -> ServerOptions:
         host=settings.host,
         port=settings.port,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        # A file of the largest size that is allowed, beside what names it.
+        max_message_bytes=max(MAX_MESSAGE_BYTES, settings.max_image_bytes + 4 * _MIB),
         tls=settings.tls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,

@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     """Serve tasks until the socket closes."""
     connection = socket.socket(fileno=int(arguments[0]))
     settings = json.loads(arguments[2])
+    _hush()
     _confine(settings["memory_bytes"], settings["nice"])
     limits = ImageLimits(**settings["limits"])
     picture.prepare_process(limits)
@@ -125,6 +126,8 @@ def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dic
         "sha256": hashlib.sha256(data).hexdigest(),
         "perceptual_hash": facts.perceptual_hash(luminance),
         "sharpness": facts.sharpness(luminance),
+        "truncated": seen.truncated,
+        "blank": facts.is_blank(luminance),
     }
     if thumbnail_side_px:
         webp = facts.thumbnail(seen.rgb, thumbnail_side_px)
@@ -149,6 +152,14 @@ def _confine(memory_bytes: int, nice: int) -> None:
         os.nice(nice)
     # Ctrl-C reaches the whole group; the server decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _hush() -> None:
+    """Keep what libraries in C print about files out of the service's log."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _receive(connection: socket.socket) -> dict[str, Any] | None:

@@ -19,9 +19,11 @@ BACKGROUND = (255, 255, 255)
 # that such a profile must declare (ICC.1:2022, table 19).
 _PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 
+_BAND_ROWS = 256
+
 
 def to_srgb(picture: Image.Image) -> Image.Image:
-    """Return `picture`, in any Pillow mode, as RGB in sRGB.
+    """Return `picture`, in any Pillow mode but deep integers, as RGB in sRGB.
 
     Transparent pixels are composed onto `BACKGROUND`. An embedded profile that
     is broken or belongs to another colour space is ignored, as browsers do.
@@ -44,7 +46,7 @@ def to_srgb(picture: Image.Image) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Return `picture` as L, RGB, RGBA or CMYK with 8 bits a channel."""
+    """Return `picture`, no deeper than 8 bits or float, as L, RGB, RGBA or CMYK."""
     mode = picture.mode
     if mode in ("L", "RGB") and "transparency" in picture.info:
         return picture.convert("RGBA")
@@ -58,8 +60,6 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
         return _from_lab(picture)
     if mode == "F":
         return Image.fromarray(_float_to_u8(np.asarray(picture)))
-    if mode == "I" or mode.startswith("I;16"):
-        return Image.fromarray(_int_to_u8(np.asarray(picture)))
     return picture.convert("RGB")
 
 
@@ -71,30 +71,26 @@ def _indexed_or_alpha(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA")
 
 
-def _int_to_u8(values: npt.NDArray[Any]) -> U8:
-    """Keep the upper eight of sixteen bits.
-
-    Pillow widens 16-bit files to mode I in places, so I is read as 16 bits too;
-    a mode I picture with nothing above 255 is taken for 8 bits.
-    """
-    wide = np.clip(values.astype(np.int64), 0, 65535)
-    if values.dtype != np.uint16 and wide.max(initial=0) <= 255:
-        return wide.astype(np.uint8)
-    return (wide >> 8).astype(np.uint8)
-
-
 def _float_to_u8(values: npt.NDArray[Any]) -> U8:
     """Read 0..1 as black to white, else 0..255, else stretch the range.
 
     Float pictures carry no scale of their own; NaN and infinity become black.
     """
-    finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
-    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
+    usable = np.isfinite(values)
+    low = float(values.min(initial=0.0, where=usable))
+    high = float(values.max(initial=0.0, where=usable))
+    floor, scale = 0.0, 1.0
     if low >= 0.0 and high <= 1.0:
-        finite = finite * 255.0
+        scale = 255.0
     elif low < 0.0 or high > 255.0:
-        finite = (finite - low) / (high - low) * 255.0
-    return np.clip(np.rint(finite), 0, 255).astype(np.uint8)
+        floor, scale = low, 255.0 / (high - low)
+    out = np.empty(values.shape, dtype=np.uint8)
+    # A band of rows at a time: in float64 a large picture would not fit the memory.
+    for top in range(0, values.shape[0], _BAND_ROWS):
+        band = np.where(usable[top : top + _BAND_ROWS], values[top : top + _BAND_ROWS], 0.0)
+        stretched = np.rint((band.astype(np.float64) - floor) * scale)
+        out[top : top + _BAND_ROWS] = np.clip(stretched, 0, 255)
+    return out
 
 
 def _from_lab(picture: Image.Image) -> Image.Image:

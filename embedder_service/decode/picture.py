@@ -8,14 +8,19 @@ are converted, so that the costly steps see few pixels.
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
 from embedder_service.decode.colour import to_srgb
+from embedder_service.decode.cut import bmp, gif, jpeg, png, tiff, webp
+from embedder_service.decode.cut.remains import Remains, fill
+from embedder_service.decode.depth import eight_bit_depth
 from embedder_service.decode.limits import FORMATS, ImageLimits
+from embedder_service.decode.naming import refuse_previews, what_it_is
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
 
 # Modes that Pillow can reduce by averaging without losing their meaning.
@@ -38,7 +43,8 @@ DAMAGE = (
 
 DAMAGED = "the image file is damaged or cut short"
 TOO_MUCH_MEMORY = (
-    "the image needs more memory to decode than one image may use: send a smaller copy"
+    "the image needs more memory to decode than one image may use (the embedder's setting "
+    "decode_memory_mib): send a smaller copy"
 )
 
 
@@ -50,6 +56,7 @@ class Picture:
     width_px: int
     height_px: int
     format: str
+    truncated: bool = False
 
 
 def prepare_process(limits: ImageLimits) -> None:
@@ -59,6 +66,8 @@ def prepare_process(limits: ImageLimits) -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # More threads would escape the process's share of the machine.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # What is wrong with a file is answered to its sender.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -81,20 +90,24 @@ def decode_file(
         ImageTooLarge: passes a limit, or needs more memory than there is.
     """
     try:
+        if (cut_webp := webp.header(data)) is not None:
+            limits.check_size(cut_webp.width_px, cut_webp.height_px)
+            admit(cut_webp.width_px * cut_webp.height_px)
+            return _load_webp(data, cut_webp, limits, least_short_side_px)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             limits.check_size(*image.size)
+            refuse_previews(image)
             admit(image.width * image.height)
-            return _load(image, least_short_side_px)
+            return _load(image, data, limits, least_short_side_px)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
-            f"the image has more than {limits.max_image_pixels} pixels: send a smaller copy"
+            f"the image has more than {limits.max_image_pixels:,} pixels (the embedder's setting "
+            "max_image_pixels): send a smaller copy"
         ) from error
     except MemoryError as error:
         raise ImageTooLarge(TOO_MUCH_MEMORY) from error
     except UnidentifiedImageError as error:
-        raise ImageUnreadable(
-            f"the bytes are not an image in a supported format ({', '.join(FORMATS)})"
-        ) from error
+        raise ImageUnreadable(what_it_is(data)) from error
     except (ImageTooLarge, ImageUnreadable):
         raise
     except DAMAGE as error:
@@ -107,16 +120,79 @@ def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:
     return Picture(rgb, width_px, height_px, "RAW")
 
 
-def _load(image: ImageFile.ImageFile, least_short_side_px: int) -> Picture:
-    width_px, height_px = image.size
+def _load(
+    image: ImageFile.ImageFile, data: bytes, limits: ImageLimits, least_short_side_px: int
+) -> Picture:
+    size = image.size
     # The decoder of MPO hands out the first JPEG of several.
     name = "JPEG" if image.format == "MPO" else image.format or ""
     if name == "JPEG":
         _draft(image, least_short_side_px)
-    image.load()
-    orientation = _orientation(image)
+    remains = _look(name, image, data, least_short_side_px)
+    if remains is None:
+        image.load()
+        flat = eight_bit_depth(image, data)
+        return _finished(flat, size, _orientation(image), name, least_short_side_px)
+    limits.check_share(remains.share)
+    with _reopened(remains.data, name, least_short_side_px) as rest:
+        _load_leniently(rest)
+        flat = eight_bit_depth(rest, remains.data)
+        fill(flat, remains.missing)
+        done = _finished(flat, size, _orientation(image), name, least_short_side_px)
+    return replace(done, truncated=True)
+
+
+def _look(
+    name: str, image: ImageFile.ImageFile, data: bytes, least_short_side_px: int
+) -> Remains | None:
+    """Return what came of a file that lacks its end, None for one that does not."""
+    if name == "JPEG":
+
+        def reopen(other: bytes) -> ImageFile.ImageFile:
+            return _reopened(other, name, least_short_side_px)
+
+        return jpeg.look(data, image, reopen)
+    look = _LOOKS.get(name)
+    return look(data, image) if look is not None else None
+
+
+def _reopened(data: bytes, name: str, least_short_side_px: int) -> ImageFile.ImageFile:
+    image = Image.open(io.BytesIO(data), formats=(name,))
+    if name == "JPEG":
+        _draft(image, least_short_side_px)
+    return image
+
+
+def _load_leniently(image: ImageFile.ImageFile) -> None:
+    """Load what there is; which rows that are was found out before."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        image.load()
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _load_webp(
+    data: bytes, cut: webp.CutWebp, limits: ImageLimits, least_short_side_px: int
+) -> Picture:
+    share, flat, missing = webp.decode(data, cut)
+    limits.check_share(share)
+    fill(flat, missing)
+    size = (cut.width_px, cut.height_px)
+    # EXIF stands at the end of the file.
+    return replace(_finished(flat, size, 1, "WEBP", least_short_side_px), truncated=True)
+
+
+def _finished(
+    flat: Image.Image,
+    size: tuple[int, int],
+    orientation: int,
+    name: str,
+    least_short_side_px: int,
+) -> Picture:
+    width_px, height_px = size
     # Modes that cannot be averaged as they are can be once they are RGB.
-    rgb = _reduced(to_srgb(_reduced(image, least_short_side_px)), least_short_side_px)
+    rgb = _reduced(to_srgb(_reduced(flat, least_short_side_px)), least_short_side_px)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPS_SIDES:
@@ -152,6 +228,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
     return value if isinstance(value, int) else 1
 
+
+_LOOKS: dict[str, Callable[[bytes, ImageFile.ImageFile], Remains | None]] = {
+    "PNG": png.look,
+    "GIF": gif.look,
+    "BMP": bmp.look,
+    "TIFF": tiff.look,
+}
 
 _EXIF_ORIENTATION = 0x0112
 _SWAPS_SIDES = (5, 6, 7, 8)

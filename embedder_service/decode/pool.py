@@ -21,6 +21,10 @@ _log = logging.getLogger(__name__)
 # A process that cannot be started is tried again after this long.
 _RESTART_DELAY_S = 0.5
 
+# What another process might not die of: a kill from outside, and memory that earlier
+# images have left in pieces.
+_PERHAPS_THE_PROCESS = ("killed", "memory")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -47,11 +51,11 @@ class DecodeJob:
 class DecodeObserver(Protocol):
     """Hears of what the pool does (metrics)."""
 
-    def decoded(self, seconds: float) -> None:
+    def decoded(self, seconds: float, facts: ImageFacts) -> None:
         """One image was decoded."""
 
     def decode_failed(self, cause: str) -> None:
-        """One image failed: a reason in lower case, or timeout, crash, memory."""
+        """One image failed: a reason in lower case, or timeout, clock, crash, killed, memory."""
 
     def process_restarted(self) -> None:
         """A process was replaced."""
@@ -121,6 +125,8 @@ class DecodePool:
 
         Raises:
             ImageUnreadable, ImageTooLarge: the image's own fault.
+            Exhausted: the machine was too busy to decode it.
+            LookalikeError: INTERNAL, the process was ended from outside.
             DeadlineExceeded: `deadline_s` passed before its turn came.
             Unavailable: the pool is closing.
         """
@@ -147,19 +153,37 @@ class DecodePool:
                 await self._run(process, ticket)
 
     async def _run(self, process: DecodeProcess, ticket: Ticket[DecodeJob, Decoded]) -> None:
+        """Answer one image; its second try, if there is one, is in a process without a past."""
+        if not await self._try(process, ticket, last=False):
+            await self._try(process, ticket, last=True)
+
+    async def _try(
+        self, process: DecodeProcess, ticket: Ticket[DecodeJob, Decoded], *, last: bool
+    ) -> bool:
+        """Return whether the image is answered."""
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         job = ticket.work
         facts: asyncio.Future[ImageFacts] = loop.create_future()
+        shown = False
         try:
             pixels = await process.pixels(self._task_for(job), job.source.data)
             ticket.resolve(Decoded(pixels, facts))
-            facts.set_result(await process.facts(len(job.source.data)))
+            shown = True
+            learnt = await process.facts(len(job.source.data))
+            facts.set_result(learnt)
         except ProcessDied as error:
-            _settle(ticket, facts, error.image_error)
+            again = error.cause in _PERHAPS_THE_PROCESS and not (last or shown)
+            if not again:
+                _settle(ticket, facts, error.image_error)
             self._observer.decode_failed(error.cause)
             _log.warning("a decode process ended", extra={"cause": error.cause})
-            await self._restart(process)
+            try:
+                await self._restart(process)
+            except asyncio.CancelledError:
+                ticket.fail(_closing())
+                raise
+            return not again
         except LookalikeError as error:
             _settle(ticket, facts, error)
             self._observer.decode_failed(error.reason.name.lower())
@@ -167,7 +191,8 @@ class DecodePool:
             _settle(ticket, facts, _closing())
             raise
         else:
-            self._observer.decoded(loop.time() - started_s)
+            self._observer.decoded(loop.time() - started_s, learnt)
+        return True
 
     async def _restart(self, process: DecodeProcess) -> None:
         self._observer.process_restarted()

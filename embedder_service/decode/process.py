@@ -8,6 +8,7 @@ import contextlib
 import json
 import mmap
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,16 +25,17 @@ from embedder_service.decode.facts import ImageFacts
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.line import Line
 from embedder_service.preprocess import U8
-from lookalike.wire.errors import ImageTooLarge, ImageUnreadable, LookalikeError, Reason
+from lookalike.wire.errors import Exhausted, ImageTooLarge, ImageUnreadable, LookalikeError, Reason
 
 # Python, NumPy and Pillow import in 0.3 s; a machine under load takes longer.
 _START_TIMEOUT_S = 60.0
 # A copy into shared memory of this size takes 0.2 ms: more leaves the loop.
 _COPY_ON_LOOP_BYTES = 1 << 20
 
-# By the clock a decode may take this many times its CPU time: the forward pass
-# wants the same cores.
-_CLOCK_OVER_CPU = 1.5
+# By the clock a decode may take this many times its CPU time, and then is a fault of
+# the machine, to be tried again: no image is judged by how busy the cores are.
+_CLOCK_OVER_CPU = 10.0
+_LEAST_CLOCK_S = 2.0
 
 PixelLease = Callable[[int], AbstractAsyncContextManager[None]]
 
@@ -43,8 +45,7 @@ class ProcessOptions:
     """What one decode process may use.
 
     `free_pixels` is the size of a picture that needs no leave of the budget of
-    pixels in flight. `timeout_ms` bounds the CPU time of one image; its time by
-    the clock may be half as much again.
+    pixels in flight. `timeout_ms` bounds the CPU time of one image.
     """
 
     limits: ImageLimits
@@ -110,11 +111,12 @@ class DecodeProcess:
 
         Raises:
             ImageUnreadable, ImageTooLarge: the image's own fault.
-            ProcessDied: so much its fault that the process is gone.
+            ProcessDied: the process is gone; whose fault it was, its error says.
         """
         with self._deaths() as deaths:
             await self._write(data)
-            self._until_s = time.monotonic() + _CLOCK_OVER_CPU * self._options.timeout_ms / 1000
+            patience_s = max(_CLOCK_OVER_CPU * self._options.timeout_ms / 1000, _LEAST_CLOCK_S)
+            self._until_s = time.monotonic() + patience_s
             answer = await self._converse(pack_task(task))
             _raise_refusal(answer)
             if self._memory is None:
@@ -218,22 +220,31 @@ class DecodeProcess:
 
     async def _death(self, seen: list[Exception]) -> ProcessDied:
         """Return how the process died: by the clock, by its CPU timer, or otherwise."""
-        slow = isinstance(seen[0], TimeoutError) or await self._was_timed_out()
-        error = _too_slow(self._options.timeout_ms) if slow else _crashed()
-        died = ProcessDied(error, "timeout" if slow else "crash")
+        if isinstance(seen[0], TimeoutError):
+            died = ProcessDied(_starved(), "clock")
+        else:
+            died = self._judge(await self._exit_code())
         died.__cause__ = seen[0]
         return died
 
-    async def _was_timed_out(self) -> bool:
-        """Tell whether the CPU timer ended the process."""
+    def _judge(self, exit_code: int | None) -> ProcessDied:
+        if exit_code == -signal.SIGPROF:
+            return ProcessDied(_too_slow(self._options.timeout_ms), "timeout")
+        if exit_code in _FROM_OUTSIDE:
+            return ProcessDied(_ended(), "killed")
+        return ProcessDied(_crashed(), "crash")
+
+    async def _exit_code(self) -> int | None:
+        """Return how the process ended, None while it runs."""
         if self._process is None:
-            return False
+            return None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return await asyncio.to_thread(self._process.wait, 1.0) == -_SIGPROF
-        return False
+            return await asyncio.to_thread(self._process.wait, 1.0)
+        return None
 
 
-_SIGPROF = 27  # Linux, every architecture that wheels exist for
+# Signals that no decoder raises: an operator's, or the system's when it is out of memory.
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
 
 
 def _raise_refusal(answer: dict[str, Any]) -> None:
@@ -254,6 +265,8 @@ def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
         sharpness=float(answer["sharpness"]),
         format=str(answer["format"]),
         thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
+        truncated=bool(answer["truncated"]),
+        blank=bool(answer["blank"]),
     )
 
 
@@ -269,5 +282,15 @@ def _crashed() -> LookalikeError:
 
 def _too_slow(timeout_ms: int) -> LookalikeError:
     return ImageTooLarge(
-        f"the image takes more than {timeout_ms} ms to decode: send a smaller or plainer copy"
+        f"the image takes more than {timeout_ms} ms of CPU time to decode "
+        "(the embedder's setting decode_timeout_ms): send a smaller or plainer copy"
     )
+
+
+def _starved() -> LookalikeError:
+    return Exhausted("the machine is too busy to decode the image now", retry_delay_s=5.0)
+
+
+def _ended() -> LookalikeError:
+    """Return a fault, which is tried again, but not for ever."""
+    return LookalikeError("the process that decoded the image was ended", reason=Reason.INTERNAL)

@@ -30,6 +30,8 @@ class ImageFacts(_message.Message):
     SHARPNESS_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     THUMBNAIL_WEBP_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    BLANK_FIELD_NUMBER: _builtins.int
     width_px: _builtins.int
     """Width in pixels after EXIF orientation."""
     height_px: _builtins.int
@@ -50,6 +52,14 @@ class ImageFacts(_message.Message):
     """The encoded format as the decoder named it, such as "JPEG"."""
     thumbnail_webp: _builtins.bytes
     """A small WebP picture; empty unless the embedder is set to make one."""
+    truncated: _builtins.bool
+    """The file lacks its end: the picture is what came of it, and what little is
+    missing was filled from what is next to it.
+    """
+    blank: _builtins.bool
+    """The picture is of one tone nearly everywhere, so that its vector says next to
+    nothing: a failed export, an empty page, a transparent drawing on white.
+    """
     def __init__(
         self,
         *,
@@ -61,10 +71,12 @@ class ImageFacts(_message.Message):
         sharpness: _builtins.float = ...,
         format: _builtins.str = ...,
         thumbnail_webp: _builtins.bytes = ...,
+        truncated: _builtins.bool = ...,
+        blank: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height_px", b"height_px", "perceptual_hash", b"perceptual_hash", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "height_px", b"height_px", "perceptual_hash", b"perceptual_hash", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

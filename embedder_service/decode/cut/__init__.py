@@ -1,0 +1,1 @@
+"""Files that lack their end: how many rows came, and the picture of those."""
