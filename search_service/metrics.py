@@ -144,8 +144,8 @@ def read_stats(
 
 _GAUGES = {
     "items": "Items that can be found",
-    "head_vectors": "Vectors in the head, which no segment holds yet",
-    "unindexed_vectors": "Vectors sealed but not in a graph yet",
+    "head_vectors": "Live vectors in the head, which no segment holds yet",
+    "unindexed_vectors": "Live vectors in no graph yet, the head's among them; all are compared",
     "graph_vectors": "Vectors in graphs, replaced and deleted ones included",
     "side_list_vectors": "Vectors that their graph does not reach",
     "segments": "Sealed segments",

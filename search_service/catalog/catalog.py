@@ -31,8 +31,9 @@ from lookalike.wire.errors import (
 from search_service import limits
 from search_service.catalog.collection import Collection, ShardFactory
 from search_service.catalog.data_lock import DataLock
-from search_service.catalog.names import NameFile, Names, NamesDamaged, sync_directory
+from search_service.catalog.names import NameFile, Names, NamesDamaged
 from search_service.domain.collection import CollectionSpec
+from search_service.durable_files import sync_directory
 from search_service.shard.api import ShardApi
 
 _log = logging.getLogger(__name__)

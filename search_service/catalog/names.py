@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from search_service.durable_files import write_durably
 
 _FORMAT = 1
 
@@ -97,13 +98,7 @@ class NameFile:
             },
             option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS,
         )
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        sync_directory(self._path.parent)
+        write_durably(self._path, [content])
 
     def _mapping(self, content: dict[str, Any], key: str) -> dict[str, str]:
         mapping = content.get(key)
@@ -112,12 +107,3 @@ class NameFile:
         ):
             raise NamesDamaged(f"{self._path} has no {key}")
         return mapping
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the entries of a directory durable."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

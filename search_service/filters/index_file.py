@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pyroaring import BitMap
 
+from search_service.durable_files import SYNC_EVERY_BYTES, write_durably
 from search_service.filters.column import Column
 from search_service.filters.index import Frozen, MetadataIndex
 from search_service.filters.inverted import InvertedValues
@@ -36,8 +36,6 @@ _MAGIC = b"LKMETAIX"
 _PREAMBLE = struct.Struct("<8sIIQ")  # magic, version, zero, bytes of the header
 _ALIGNMENT = 8
 _CHECKSUM_BYTES = 32
-# Forced to the device piece by piece: all at once, commits would wait behind it.
-_SYNC_EVERY_BYTES = 8 << 20
 
 
 class IndexFileUnusable(Exception):
@@ -73,7 +71,7 @@ def save_index(frozen: Frozen, path: Path, *, collection_uid: str, token: str) -
     encoded = json.dumps(header, ensure_ascii=True).encode()
     encoded += b" " * (-(_PREAMBLE.size + len(encoded)) % _ALIGNMENT)
     preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, 0, len(encoded))
-    _write_durably(path, [preamble, encoded, *body.parts])
+    write_durably(path, _with_checksum([preamble, encoded, *body.parts]))
 
 
 def load_index(path: Path, *, collection_uid: str) -> LoadedSnapshot:
@@ -202,36 +200,12 @@ def _read_checked(path: Path) -> tuple[dict[str, Any], _Sections]:
     return json.loads(bytes(content[_PREAMBLE.size : end])), _Sections(content[end:])
 
 
-def _write_durably(path: Path, parts: list[bytes]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            _write_synced(file, parts)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _write_synced(file: BinaryIO, parts: list[bytes]) -> None:
-    """Write the parts and their checksum."""
+def _with_checksum(parts: Sequence[bytes]) -> Iterator[bytes | memoryview]:
+    """Give the parts piece by piece, and their checksum."""
     checksum = hashlib.sha256()
-    unsynced = 0
     for part in parts:
-        for start in range(0, len(part), _SYNC_EVERY_BYTES):
-            piece = memoryview(part)[start : start + _SYNC_EVERY_BYTES]
+        for start in range(0, len(part), SYNC_EVERY_BYTES):
+            piece = memoryview(part)[start : start + SYNC_EVERY_BYTES]
             checksum.update(piece)
-            file.write(piece)
-            unsynced += len(piece)
-            if unsynced >= _SYNC_EVERY_BYTES:
-                file.flush()
-                os.fdatasync(file.fileno())
-                unsynced = 0
-    file.write(checksum.digest())
-    file.flush()
-    os.fsync(file.fileno())
+            yield piece
+    yield checksum.digest()

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from search_service.durable_files import remove_tree
 from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.current import read_current, remove_unfinished, write_current
 from search_service.segments.errors import BuildFailed, SegmentDamaged
-from search_service.segments.files import remove_tree
 from search_service.segments.manifest import Identity, Manifest, read_manifest
 
 # The child runs below the server: with every core busy it gets about a tenth.

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from search_service.durable_files import remove_tree, write_durably
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.files import remove_tree, write_durably
 
 CURRENT = "segments.json"
 _FORMAT_VERSION = 1
@@ -34,7 +34,7 @@ def read_current(root: Path) -> list[str]:
 
 def write_current(root: Path, names: Sequence[str]) -> None:
     """Make `names` the segments in use, durably."""
-    write_durably(root / CURRENT, _encode(names))
+    write_durably(root / CURRENT, [_encode(names)])
 
 
 def remove_leftovers(root: Path, names: Sequence[str]) -> None:

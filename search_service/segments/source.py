@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from search_service.durable_files import remove_tree
 from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.builder import DEFAULT_NICE, Builder
 from search_service.segments.current import read_current, remove_leftovers, write_current
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.files import remove_tree
 from search_service.segments.manifest import Identity
 from search_service.segments.segment import Segment
 

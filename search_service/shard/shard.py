@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -69,6 +70,7 @@ class Shard:
         self._directory = directory
         self._options = options
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
+        self._settings_lock = threading.Lock()  # held while they change
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
         self._pool = ScanPool(options.threads)
@@ -217,8 +219,11 @@ class Shard:
             schema.write_meta(db, "spec", schema.spec_to_json(spec))
             return spec
 
-        self._spec = self._writer.run(save).result()
-        return self._spec
+        # The writer may save the next change before this thread goes on: each starts from
+        # the one before only if it is made after that was noted here.
+        with self._settings_lock:
+            self._spec = self._writer.run(save).result()
+            return self._spec
 
     def measure_recall(
         self, *, sample_size: int, limit: int, expansions: Sequence[int], seed: int

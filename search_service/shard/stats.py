@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from search_service.domain.arrays import I64
 from search_service.domain.collection import ShardStats
-from search_service.shard.live.memory import Memory
+from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.upkeep import SegmentUpkeep
 
 
 def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
     with memory.view() as live:
-        items = live.items
-        head = np.concatenate([np.empty(0, dtype=np.int64), *(view.ordinals for view in live.head)])
-        flat = [one.ordinals for one in live.sealed if not one.segment.has_graph]
-        unindexed = sum(int(np.count_nonzero(live.alive(some))) for some in [head, *flat])
+        head = _count(live, [view.ordinals for view in live.head])
+        flat = _count(live, [one.ordinals for one in live.sealed if not one.segment.has_graph])
         sealed = live.sealed
         graphs = [one for one in sealed if one.segment.has_graph]
         return ShardStats(
-            items=items,
-            head_vectors=len(head),
-            unindexed_vectors=unindexed,
+            items=live.items,
+            head_vectors=head,
+            unindexed_vectors=head + flat,
             graph_vectors=sum(one.nodes - one.segment.side_nodes for one in graphs),
             side_list_vectors=sum(one.segment.side_nodes for one in graphs),
             segments=len(sealed),
@@ -34,6 +34,11 @@ def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardS
             last_build_error=keeper.last_error,
             building=keeper.building,
         )
+
+
+def _count(live: LiveView, parts: Sequence[I64]) -> int:
+    """Count the live ones of ordinals, int64 [n] each."""
+    return sum(int(np.count_nonzero(live.alive(part))) for part in parts)
 
 
 def _tree_bytes(directory: Path) -> int:

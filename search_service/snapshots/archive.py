@@ -8,12 +8,12 @@ another file nor hide a damaged byte. Nothing of it is ever unpacked by name.
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from lookalike.wire.errors import SnapshotInvalid
+from search_service.durable_files import SyncedWriter
 from search_service.snapshots.manifest import (
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -26,7 +26,6 @@ from search_service.snapshots.pace import PIECE_BYTES
 
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK_BYTES)
-_SYNC_EVERY_BYTES = 8 << 20
 
 
 def archive_bytes(manifest: Manifest) -> int:
@@ -132,18 +131,15 @@ class Unpacker:
         path = self._directory / entry.name  # a name that `decode` has let through
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        left, unsynced = entry.size, 0
+        left = entry.size
         with path.open("xb") as file:
+            writer = SyncedWriter(file)
             while left:
                 piece = yield from self._take(min(left, PIECE_BYTES))
-                file.write(piece)
+                writer.write(piece)
                 digest.update(piece)
                 left -= len(piece)
-                unsynced += len(piece)
-                if unsynced >= _SYNC_EVERY_BYTES or not left:
-                    file.flush()
-                    os.fdatasync(file.fileno())
-                    unsynced = 0
+            writer.sync()
         if digest.hexdigest() != entry.sha256:
             raise SnapshotInvalid("the archive is damaged: a file has another checksum")
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import apsw
 
+from search_service.durable_files import SYNC_EVERY_BYTES, sync_directory, sync_file
 from search_service.segments.current import read_current
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.files import sync_directory
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry
 from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
 from search_service.store import schema
@@ -33,9 +33,6 @@ _log = logging.getLogger(__name__)
 
 # A build may replace the segments while they are linked; it lasts far longer than that.
 _LINK_ATTEMPTS = 5
-# Written bytes after which the copy is forced to the device: left to the kernel they
-# would go out all at once, and the writer's own commits wait behind them.
-_SYNC_EVERY_BYTES = 8 << 20
 
 
 def capture(collection: Path, target: Path, pace: Pace, step: Callable[[str], None]) -> list[str]:
@@ -106,21 +103,17 @@ def _copy_store(source: Path, target: Path, pace: Pace, step: Callable[[str], No
     with closing(schema.open_reader(source, "")) as reader, closing(_new_store(target)) as copy:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM meta").fetchall()  # the moment of the snapshot
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            with copy.backup("main", reader, "main") as backup:
-                unsynced = 0
-                while not backup.done:
-                    backup.step(PIECE_BYTES // schema.PAGE_BYTES)
-                    unsynced += PIECE_BYTES
-                    if unsynced >= _SYNC_EVERY_BYTES:
-                        os.fdatasync(descriptor)
-                        unsynced = 0
-                    pace.spend(PIECE_BYTES)
-                    step("copying")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with copy.backup("main", reader, "main") as backup:
+            unsynced = 0
+            while not backup.done:
+                backup.step(PIECE_BYTES // schema.PAGE_BYTES)
+                unsynced += PIECE_BYTES
+                if unsynced >= SYNC_EVERY_BYTES:
+                    sync_file(target)
+                    unsynced = 0
+                pace.spend(PIECE_BYTES)
+                step("copying")
+        sync_file(target)
         reader.execute("ROLLBACK")
         _fold_in_log(source)
 

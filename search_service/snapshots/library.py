@@ -29,8 +29,8 @@ from lookalike.wire.errors import (
 )
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
+from search_service.durable_files import remove_tree, sync_directory, sync_file
 from search_service.priority import lower_priority
-from search_service.segments.files import remove_tree, sync_directory, sync_file
 from search_service.snapshots import archive
 from search_service.snapshots.capture import capture, list_files
 from search_service.snapshots.manifest import MANIFEST, STORE, Manifest, decode, encode

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -20,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.wire.errors import SnapshotInvalid
+from search_service.durable_files import SyncedWriter, sync_directory, sync_file
 from search_service.segments import manifest as segment_manifest
 from search_service.segments.current import write_current
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.files import sync_directory, sync_file
 from search_service.segments.manifest import Identity
 from search_service.snapshots.capture import link_files
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry, Manifest
@@ -31,8 +30,6 @@ from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
 from search_service.store import schema
 
 _log = logging.getLogger(__name__)
-
-_SYNC_EVERY_BYTES = 8 << 20
 
 
 def fill_collection(
@@ -73,19 +70,13 @@ def fill_collection(
 
 def _copy_checked(source: Path, target: Path, entry: FileEntry, pace: Pace) -> None:
     digest = hashlib.sha256()
-    unsynced = 0
     with source.open("rb", buffering=0) as reading, target.open("xb") as writing:
+        writer = SyncedWriter(writing)
         while piece := reading.read(PIECE_BYTES):
             digest.update(piece)
-            writing.write(piece)
-            unsynced += len(piece)
-            if unsynced >= _SYNC_EVERY_BYTES:
-                writing.flush()
-                os.fdatasync(writing.fileno())
-                unsynced = 0
+            writer.write(piece)
             pace.spend(len(piece))
-        writing.flush()
-        os.fsync(writing.fileno())
+        writer.sync()
     if digest.hexdigest() != entry.sha256:
         raise SnapshotInvalid(
             "the snapshot is damaged: take another, or upload a copy", field="snapshot_id"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tests.hostile.files_crafted import chunk
+from tests.hostile.crafted import chunk
 
 Samples = npt.NDArray[Any]
 

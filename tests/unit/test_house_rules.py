@@ -46,6 +46,18 @@ def test_only_settings_read_the_environment() -> None:
     assert found == []
 
 
+def test_files_are_forced_to_the_device_in_one_place() -> None:
+    syncs = re.compile(r"\bf(data)?sync\(")
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in _hand_written(".py")
+        if path.is_relative_to(ROOT / "search_service")
+        and syncs.search(path.read_text(encoding="utf-8"))
+    ]
+
+    assert found == ["search_service/durable_files.py"]
+
+
 def test_there_is_no_drawer_for_odds_and_ends() -> None:
     names = {path.stem for path in _hand_written(".py")} | {
         path.parent.name for path in _hand_written(".py")

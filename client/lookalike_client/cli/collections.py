@@ -218,8 +218,8 @@ def _print(session: Session, collection: Collection) -> None:
                 if collection.duplicates.policy != "off"
                 else ""
             ),
-            "in graph, in head, waiting": f"{stats.graph_vectors:,}, {stats.head_vectors:,}, "
-            f"{stats.unindexed_vectors:,}",
+            "in graphs, in none yet (in head)": f"{stats.graph_vectors:,}, "
+            f"{stats.unindexed_vectors:,} ({stats.head_vectors:,})",
             "on disk": f"{stats.disk_bytes / 1e6:,.1f} MB",
             "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
             "last build error": stats.last_build_error or "none",

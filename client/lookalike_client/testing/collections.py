@@ -155,7 +155,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         found = self._state.find(name)
         message = collection_pb2.Collection()
         message.CopyFrom(found.message)
-        message.stats.items = message.stats.head_vectors = len(found.items)
+        count = len(found.items)
+        message.stats.items = message.stats.head_vectors = message.stats.unindexed_vectors = count
         own = found.message.name
         message.aliases.extend(
             sorted(alias for alias, target in self._state.aliases.items() if target == own)

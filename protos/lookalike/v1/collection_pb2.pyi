@@ -313,9 +313,9 @@ class CollectionStats(_message.Message):
     items: _builtins.int
     """Items that can be found."""
     head_vectors: _builtins.int
-    """Vectors in the head, which no segment holds yet."""
+    """Live vectors in the head, which no segment holds yet."""
     unindexed_vectors: _builtins.int
-    """Vectors sealed but not in a graph yet; all are compared."""
+    """Live vectors in no graph yet, the head's among them; all are compared."""
     graph_vectors: _builtins.int
     """Vectors in graphs, those replaced or deleted since included."""
     side_list_vectors: _builtins.int

@@ -18,6 +18,7 @@ from search_service.compiled.metric import as_scalars
 from search_service.compiled.usearch_file import add_links
 from search_service.domain.arrays import F32, I64
 from search_service.domain.collection import IndexSettings
+from search_service.durable_files import publish_directory, remove_tree
 from search_service.segments.building.arranging import arranged
 from search_service.segments.building.audit import repair
 from search_service.segments.building.collector import Collector
@@ -27,7 +28,6 @@ from search_service.segments.building.planning import Action, BuildPlan
 from search_service.segments.checksums import check_file, sum_file
 from search_service.segments.encoder import Encoder, read_encoder
 from search_service.segments.errors import SegmentDamaged
-from search_service.segments.files import publish_directory, remove_tree
 from search_service.segments.graph_view import GraphView
 from search_service.segments.manifest import (
     CODES,

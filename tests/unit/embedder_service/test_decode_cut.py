@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import Picture, decode_file, prepare_process
 from lookalike.wire.errors import ImageUnreadable
-from tests.embedder_hostile import encoded, photo
+from tests.hostile.files import encoded, photo
 from tests.hostile.pictures import interlaced_png, tiff
 
 LIMITS = ImageLimits(max_image_bytes=1 << 24, max_image_pixels=10_000_000, max_aspect_ratio=50)
@@ -39,7 +39,7 @@ FILES = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _decoder() -> None:
+def decoder() -> None:
     prepare_process(LIMITS)
 
 

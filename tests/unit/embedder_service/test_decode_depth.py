@@ -15,8 +15,8 @@ from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import decode_file
 from embedder_service.preprocess import U8
 from lookalike.wire.errors import ImageUnreadable
-from tests.embedder_hostile import encoded, photo
-from tests.embedder_hostile_crafted import chunk
+from tests.hostile.crafted import chunk
+from tests.hostile.files import encoded, photo
 from tests.hostile.pictures import Samples, deep_png, tiff
 
 LIMITS = ImageLimits(max_image_bytes=1 << 20, max_image_pixels=1_000_000, max_aspect_ratio=50)

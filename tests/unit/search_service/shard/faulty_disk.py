@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,8 @@ class FaultyDisk(apsw.VFS):
     """The platform's files, until told otherwise.
 
     `fail_syncs` makes each fsync fail. `room_bytes`, when set, is how many bytes
-    files may still grow by. Both count for files of this layer only.
+    files may still grow by. While `synced_when` is clear, each fsync waits. All count
+    for files of this layer only.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,8 @@ class FaultyDisk(apsw.VFS):
         self.fail_syncs = False
         self.failed_syncs = 0
         self.room_bytes: int | None = None
+        self.synced_when = threading.Event()
+        self.synced_when.set()
         super().__init__(self.name, "")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
@@ -44,6 +48,7 @@ class _File(apsw.VFSFile):
         super().__init__("", name, flags)
 
     def xSync(self, flags: int) -> None:
+        self._disk.synced_when.wait(60)
         if self._disk.fail_syncs:
             self._disk.failed_syncs += 1
             raise apsw.IOError("the disk failed")
