@@ -15,7 +15,8 @@ _log = logging.getLogger(__name__)
 class Submission:
     """A mutation as it came: an upload has an image or the reference of one.
 
-    `metadata` is a serialised `google.protobuf.Struct` that was checked already.
+    `metadata` is a serialised `google.protobuf.Struct` that was checked already,
+    `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
     """
 
     collection: str
@@ -25,6 +26,7 @@ class Submission:
     image: bytes = b""
     image_uri: str = ""
     metadata: bytes = b""
+    duplicate_policy: int = 0
 
 
 @dataclass(frozen=True, slots=True)

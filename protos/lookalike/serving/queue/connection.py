@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
@@ -37,6 +37,8 @@ Rows: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 # Streams with entries_read and lag, XAUTOCLAIM with the third element, and
 # scripts with flags came with Redis 7.0; every Valkey has them.
 LEAST_MAJOR_VERSION = 7
+
+RISKS = ("eviction", "persistence")
 
 # Long enough for a worker to free some memory or bytes, short enough to keep a
 # steady stream going.
@@ -84,8 +86,8 @@ def connect(settings: QueueSettings, client_name: str) -> Redis:
     return client
 
 
-async def reach(client: Redis, stream: str, wait_s: float) -> Mapping[str, Any] | None:
-    """Wait for the server up to `wait_s`, check that it suits, create stream and group.
+async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping[str, Any] | None:
+    """Wait for the server up to `wait_s`, check that it suits, create streams and groups.
 
     Returns what INFO says, or None when the server could not be reached in time.
 
@@ -97,7 +99,7 @@ async def reach(client: Redis, stream: str, wait_s: float) -> Mapping[str, Any] 
         try:
             info: Mapping[str, Any] = await client.info()
             check_server(info)
-            await ensure_group(client, stream)
+            await ensure_groups(client, streams)
         except (RedisError, OSError) as error:
             if time.monotonic() >= deadline_s:
                 _log.warning(
@@ -119,24 +121,44 @@ def check_server(info: Mapping[str, object]) -> None:
     version = str(info.get("valkey_version") or info.get("redis_version") or "0")
     if int(version.split(".", maxsplit=1)[0]) < LEAST_MAJOR_VERSION:
         raise _unsuitable(f"the queue's server is Redis {version}: use Redis 7 or Valkey")
+    if (eviction := risks(info).get("eviction")) is not None:
+        raise _unsuitable(eviction)
+
+
+def risks(info: Mapping[str, object]) -> dict[str, str]:
+    """Return what may make the server lose entries, by the names of `RISKS`, with what to
+    change."""
+    found: dict[str, str] = {}
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
-        raise _unsuitable(
+        found["eviction"] = (
             f"the queue's server evicts keys ({policy}): set maxmemory-policy to noeviction"
         )
+    if not info.get("aof_enabled", 1):
+        found["persistence"] = (
+            "the queue's server keeps no append-only file: accepted images are lost when it dies. "
+            "Set appendonly yes and appendfsync always"
+        )
+    elif info.get("aof_last_write_status", "ok") != "ok":
+        found["persistence"] = (
+            "the queue's server cannot write its append-only file: accepted images are lost when "
+            "it dies. Look at its disk"
+        )
+    return found
 
 
-async def ensure_group(client: Redis, stream: str) -> None:
-    """Create stream and group where they are missing, from the first entry on.
+async def ensure_groups(client: Redis, streams: Sequence[str]) -> None:
+    """Create streams and their group where they are missing, from the first entry on.
 
     Raises:
         RedisError, OSError: as the client library; see `queue_errors`.
     """
-    try:
-        await client.xgroup_create(stream, GROUP, id="0", mkstream=True)
-    except ResponseError as error:
-        if not str(error).startswith("BUSYGROUP"):
-            raise
+    for stream in streams:
+        try:
+            await client.xgroup_create(stream, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
 
 
 async def command(client: Redis, *arguments: str | bytes | int) -> Any:
