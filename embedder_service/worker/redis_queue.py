@@ -44,8 +44,9 @@ class RedisQueue:
         Raises:
             Unavailable: it cannot be reached in time, is too old, or evicts keys.
         """
-        if await connection.reach(self._client, self._keys.lanes, wait_s) is None:
-            raise _away()
+        info = await connection.reach(self._client, self._keys.lanes, wait_s)
+        if isinstance(info, str):
+            raise Unavailable(info, reason=Reason.QUEUE_UNAVAILABLE)
 
     async def read_new(self, count: int, held: Mapping[int, int]) -> list[Entry]:
         """See `Queue.read_new`."""

@@ -68,7 +68,8 @@ class QueueWatch:
             Unavailable: it is too old, or evicts keys.
         """
         info = await connection.reach(self._client, self._keys.lanes, wait_s)
-        if info is None:
+        if isinstance(info, str):
+            self._say_away(info)
             return
         self.suits, self.unsuitable = True, None
         self._judge(info)
@@ -112,6 +113,11 @@ class QueueWatch:
         except Unavailable as error:
             self.unsuitable = error.message
             raise
+
+    def _say_away(self, why: str) -> None:
+        if why not in self.warnings:
+            _log.warning("no queue yet", extra={"reason": why})
+        self.warnings = (why,)
 
     async def _forget(self, now_ms: int) -> None:
         await self._failures.forget_old(now_ms)

@@ -13,13 +13,15 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
     NoScriptError,
     OutOfMemoryError,
     RedisError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -86,10 +88,11 @@ def connect(settings: QueueSettings, client_name: str) -> Redis:
     return client
 
 
-async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping[str, Any] | None:
+async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping[str, Any] | str:
     """Wait for the server up to `wait_s`, check that it suits, create streams and groups.
 
-    Returns what INFO says, or None when the server could not be reached in time.
+    Returns what INFO says or, when the server could not be reached in time, why, for the
+    operator. A refused password is not waited for.
 
     Raises:
         Unavailable: it is too old, or evicts keys.
@@ -101,15 +104,29 @@ async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping
             check_server(info)
             await ensure_groups(client, streams)
         except (RedisError, OSError) as error:
-            if time.monotonic() >= deadline_s:
+            refused = isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError)
+            if refused or time.monotonic() >= deadline_s:
                 _log.warning(
                     "no queue yet",
                     extra={"error": type(error).__name__, "answer": _answer(error)},
                 )
-                return None
+                return _why_not(client, error)
         else:
             return info
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _why_not(client: Redis, error: Exception) -> str:
+    """Say in words why a server was not reached; without password."""
+    kept = client.connection_pool.connection_kwargs
+    address = f"{kept.get('host', 'localhost')}:{kept.get('port', 6379)}"
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
+        return f"the Redis at {address} refuses the user or password of --redis"
+    if answer := _answer(error):
+        return f"the Redis at {address} refuses to work: {answer}"
+    cause = error.__cause__ or error.__context__ or error
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else ""
+    return f"no Redis answers at {address}" + (f": {said}" if said else "")
 
 
 def check_server(info: Mapping[str, object]) -> None:
