@@ -37,6 +37,7 @@ from search_service.domain.collection import ShardStats
 from search_service.embedders import Embedders
 from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
+from search_service.ingest.ledger import Ledger
 from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
@@ -180,7 +181,8 @@ def _front_door(
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry))
+    ledger = Ledger(str(settings.data / "ingest.sqlite"))
+    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger)
 
 
 def _shard_options(settings: Settings) -> ShardOptions:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from embedder_service.worker.protocols import Ended, Entry, Queue
 from lookalike.serving import tasks
 from lookalike.v1 import search_pb2
-from lookalike.wire.errors import LookalikeError, Unavailable
+from lookalike.wire.errors import LookalikeError, Precondition, Reason, Unavailable
 from lookalike.wire.status import to_item_error
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ class Acknowledger:
         self._task = asyncio.create_task(self._run(), name="worker-acknowledger")
 
     def finish(self, entry: Entry, result: search_pb2.MutationResult) -> None:
-        """Record soon that `entry` was applied."""
-        self._waiting.put_nowait(Ended(entry, result))
+        """Record soon that `entry` was applied, or refused as a duplicate: then it is listed."""
+        refused = _refusal(result)
+        attempts = 0 if refused is None else 1
+        self._waiting.put_nowait(Ended(entry, result, refused, attempts))
 
     def give_up(self, entry: Entry, error: LookalikeError, attempts: int) -> None:
         """Record soon that `entry` failed for good, after so many attempts."""
@@ -65,7 +67,7 @@ class Acknowledger:
                 batch.append(self._waiting.get_nowait())
             await self._record(batch)
             for ended in batch:
-                self._in_hand.remove(ended.entry.entry_id)
+                self._in_hand.remove(ended.entry)
                 self._count(ended)
 
     async def _record(self, batch: list[Ended]) -> None:
@@ -79,7 +81,7 @@ class Acknowledger:
             backoff_s = min(backoff_s * 2, _MAX_BACKOFF_S)
 
     def _count(self, ended: Ended) -> None:
-        if ended.failure is not None:
+        if ended.failure is not None and ended.result.HasField("error"):
             self._stats.count_failed()
             self._metrics.failed.labels(ended.failure.reason.name).inc()
             return
@@ -87,3 +89,15 @@ class Acknowledger:
         kind = ended.entry.mutation.kind.value if ended.entry.mutation else "unknown"
         status = search_pb2.MutationStatus.Name(ended.result.status)
         self._metrics.finished.labels(kind, status.removeprefix("MUTATION_STATUS_")).inc()
+
+
+def _refusal(result: search_pb2.MutationResult) -> LookalikeError | None:
+    """Return the listing's error for an image that the duplicate policy kept out."""
+    if result.status != search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE:
+        return None
+    near = result.near_duplicate
+    return Precondition(
+        f'looks like "{near.id}" (cosine {near.score:.4f}) and was not stored; '
+        "try it again with another duplicate policy to store it all the same",
+        reason=Reason.DUPLICATE_REJECTED,
+    )

@@ -75,19 +75,19 @@ class AloneRunner:
             self._acknowledger.give_up(entry, EntryDamaged(), 1)
             return
         try:
-            attempts = await self._queue.begin_attempt(entry.entry_id)
+            attempts = await self._queue.begin_attempt(entry)
         except Unavailable:
             self._again(entry, _RETRY_S)
             return
         if attempts == 0:
-            self._in_hand.remove(entry.entry_id)  # another worker took it over
+            self._in_hand.remove(entry)  # another worker took it over
             return
         if attempts > self._max_attempts:
             self._acknowledger.give_up(entry, _gave_up(attempts - 1), attempts - 1)
             return
         self._metrics.alone.inc()
         try:
-            result = await self._applier.apply(entry.mutation)
+            result = await self._applier.apply(entry.mutation, entry.owner)
         except asyncio.CancelledError:
             await self._take_back(entry)
             raise
@@ -113,7 +113,7 @@ class AloneRunner:
 
     async def _take_back(self, entry: Entry) -> None:
         try:
-            await self._queue.take_back_attempt(entry.entry_id)
+            await self._queue.take_back_attempt(entry)
         except Unavailable:
             _log.warning("an attempt that was broken off stays counted")
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
 from lookalike.serving.queue.entries import Kind, QueuedMutation
-from lookalike.v1 import embedder_pb2, search_pb2
+from lookalike.v1 import collection_pb2, embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.status import from_item_error
 
@@ -36,7 +37,7 @@ class Applier:
     ) -> None:
         self._embedder = embedder
         self._index = index
-        self._places = asyncio.Semaphore(max_embeds_in_flight)
+        self._places = FairPlaces(max_embeds_in_flight)
         self._stats = stats
         self._metrics = metrics
         self._waiting_for = ""
@@ -61,15 +62,15 @@ class Applier:
             return "the search service is away"
         return self._waiting_for
 
-    async def apply(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
-        """Return what became of it, once that is durable.
+    async def apply(self, mutation: QueuedMutation, owner: str = "") -> search_pb2.MutationResult:
+        """Return what became of it, once that is durable; owners share the embedder.
 
         Raises:
             LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
         self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
         if mutation.kind is Kind.UPLOAD:
-            return await self._upload(mutation)
+            return await self._upload(mutation, owner)
         uid = mutation.collection_uid
         if mutation.kind is Kind.DELETE:
             item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
@@ -78,8 +79,8 @@ class Applier:
         update.metadata.MergeFromString(mutation.metadata)
         return await self._stored(lambda: self._index.update_metadata(uid, update))
 
-    async def _upload(self, mutation: QueuedMutation) -> search_pb2.MutationResult:
-        async with self._places:
+    async def _upload(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
+        async with self._places.place(owner):
             embedding = await self._embedded(mutation)
         item = search_pb2.VectorUpsert(
             id=mutation.id,
@@ -87,6 +88,7 @@ class Applier:
             facts=embedding.facts,
             model_fingerprint=embedding.model_fingerprint,
             version=mutation.version,
+            duplicate_policy=collection_pb2.DuplicatePolicy.ValueType(mutation.duplicate_policy),
         )
         item.metadata.MergeFromString(mutation.metadata)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))

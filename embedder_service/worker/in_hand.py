@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 
 from embedder_service.worker.protocols import Entry
 
@@ -30,24 +30,28 @@ class InHand:
         """How many."""
         return len(self._entries)
 
-    def entry_ids(self) -> list[str]:
-        """Their ids."""
-        return list(self._entries)
+    def entries(self) -> list[Entry]:
+        """All of them."""
+        return list(self._entries.values())
+
+    def by_lane(self) -> Counter[int]:
+        """How many of each lane."""
+        return Counter(entry.lane for entry in self._entries.values())
 
     def add(self, entry: Entry) -> bool:
         """Take an entry; False if it is in hand already."""
-        if entry.entry_id in self._entries:
+        if entry.key in self._entries:
             return False
-        self._entries[entry.entry_id] = entry
+        self._entries[entry.key] = entry
         self._bytes += entry.counted_bytes
         self._recent.append(entry.counted_bytes)
         return True
 
-    def remove(self, entry_id: str) -> None:
+    def remove(self, entry: Entry) -> None:
         """Let go of an entry, if it is in hand."""
-        entry = self._entries.pop(entry_id, None)
-        if entry is not None:
-            self._bytes -= entry.counted_bytes
+        held = self._entries.pop(entry.key, None)
+        if held is not None:
+            self._bytes -= held.counted_bytes
             self._changed.set()
 
     async def room(self) -> int:

@@ -22,13 +22,26 @@ class PeerLost(Unavailable):
 class Entry:
     """An entry of the queue as it was delivered; None stands for an unreadable one.
 
-    `attempts` is how often it was tried alone before.
+    `attempts` is how often it was tried alone before, `lane` the number of the
+    stream in which it stands.
     """
 
     entry_id: str
     counted_bytes: int
     mutation: QueuedMutation | None
     attempts: int = 0
+    lane: int = 0
+
+    @property
+    def key(self) -> str:
+        """Its name among all lanes."""
+        return f"{self.entry_id}/{self.lane}" if self.lane else self.entry_id
+
+    @property
+    def owner(self) -> str:
+        """Whose work it is: those with the same owner share a turn."""
+        mutation = self.mutation
+        return (mutation.job_id or mutation.collection_uid) if mutation else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +65,34 @@ class Ended:
 class Queue(Protocol):
     """The queue. Every method raises Unavailable while it cannot be reached."""
 
-    async def read_new(self, count: int) -> list[Entry]:
-        """Return up to `count` entries that no worker has read, waiting a moment for one."""
+    async def read_new(self, count: int, held: Mapping[int, int]) -> list[Entry]:
+        """Return up to `count` entries that no worker has read, waiting a moment for one.
 
-    async def read_own(self, after: str, count: int) -> list[Entry]:
-        """Return entries that an earlier life of this worker left, after an id."""
+        Lanes of which this worker holds least come first; `held` is how many by lane.
+        """
+
+    async def read_own(self, lane: int, after: str, count: int) -> list[Entry]:
+        """Return entries of a lane that an earlier life of this worker left, after an id."""
 
     async def claim_idle(self, count: int) -> Claimed:
         """Take over up to `count` entries whose worker shows no sign of life."""
 
-    async def begin_attempt(self, entry_id: str) -> int:
+    async def begin_attempt(self, entry: Entry) -> int:
         """Count one more attempt alone; return how many, or 0 if another worker has it."""
 
-    async def take_back_attempt(self, entry_id: str) -> None:
+    async def take_back_attempt(self, entry: Entry) -> None:
         """Uncount an attempt that said nothing about the entry."""
 
     async def end(self, ended: Sequence[Ended]) -> None:
         """Record outcomes and acknowledge, each in one step; repeating is harmless."""
 
-    async def beat(self, held: Sequence[str], state: Mapping[str, str]) -> None:
+    async def beat(self, held: Sequence[Entry], state: Mapping[str, str]) -> None:
         """Show a sign of life for this worker and the entries that it has in hand."""
 
     async def drop_dead_consumers(self) -> None:
         """Forget workers that show no sign of life and have nothing in hand."""
 
-    async def release(self, entry_ids: Sequence[str]) -> None:
+    async def release(self, entries: Sequence[Entry]) -> None:
         """Let others take entries at once."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from embedder_service.worker.acknowledger import Acknowledger
@@ -17,6 +17,7 @@ from embedder_service.worker.protocols import Embedder, Entry, Index, Queue
 from embedder_service.worker.turnstile import Turnstile
 from lookalike.serving import tasks
 from lookalike.serving.queue.entries import EntryDamaged
+from lookalike.serving.queue.keys import LANES
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 
 if TYPE_CHECKING:
@@ -113,14 +114,22 @@ class Worker:
             if not await self._can_work():
                 continue
             count = await self._in_hand.room()
-            for entry in await self._patiently(self._queue.read_new(count)) or ():
+            for entry in await self._read_new(count):
                 self._begin(entry)
+
+    async def _read_new(self, count: int) -> Sequence[Entry]:
+        held = self._in_hand.by_lane()
+        return await self._patiently(self._queue.read_new(count, held)) or ()
 
     async def _recover(self) -> None:
         """Take up what an earlier life under this name left behind."""
+        for lane in range(LANES):
+            await self._recover_lane(lane)
+
+    async def _recover_lane(self, lane: int) -> None:
         after = "0-0"
         while not self._stop.is_set():
-            entries = await self._patiently(self._queue.read_own(after, _MAX_CLAIM))
+            entries = await self._patiently(self._queue.read_own(lane, after, _MAX_CLAIM))
             if entries is None:
                 continue
             if not entries:
@@ -156,7 +165,7 @@ class Worker:
             return
         try:
             async with self._turnstile.together():
-                result = await self._applier.apply(entry.mutation)
+                result = await self._applier.apply(entry.mutation, entry.owner)
         except LookalikeError as error:
             if next_step_after(error) is NextStep.GIVE_UP:
                 self._acknowledger.give_up(entry, error, 1)
@@ -174,7 +183,7 @@ class Worker:
             paused = self._applier.paused_reason
             self._metrics.paused.set(1 if paused else 0)
             state = {**self._stats.state(), "paused_reason": paused}
-            await self._patiently(self._queue.beat(self._in_hand.entry_ids(), state))
+            await self._patiently(self._queue.beat(self._in_hand.entries(), state))
             await asyncio.sleep(self._settings.heartbeat_s)
 
     async def _claim_loop(self) -> None:
@@ -219,6 +228,6 @@ class Worker:
 
     async def _release(self) -> None:
         try:
-            await self._queue.release(self._in_hand.entry_ids())
+            await self._queue.release(self._in_hand.entries())
         except Unavailable:
             _log.warning("the queue is away: others take over when the sign of life ends")

@@ -27,7 +27,10 @@ NO_FIELDS = Fields()
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item as it is stored; parts that were not asked for are empty."""
+    """An item as it is stored; parts that were not asked for are empty.
+
+    `version` is the newer of those of vector and metadata.
+    """
 
     id: str
     version: int
@@ -37,6 +40,7 @@ class StoredItem:
     thumbnail: bytes = b""
     vector: F32 | None = None
     near_duplicate_of: str = ""
+    vector_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

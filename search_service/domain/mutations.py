@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from lookalike.wire.errors import LookalikeError
 from search_service.domain.arrays import F32
+from search_service.domain.collection import DuplicatePolicy
 from search_service.domain.metadata import Metadata
 
 
@@ -17,6 +18,7 @@ class Upsert:
 
     `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
     `facts` is opaque to the shard. `version` 0 takes the next one.
+    `duplicate_policy` None is the collection's.
     """
 
     id: str
@@ -25,6 +27,7 @@ class Upsert:
     facts: bytes = b""
     thumbnail: bytes = b""
     version: int = 0
+    duplicate_policy: DuplicatePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
+    from search_service.ingest.ledger import Ledger
     from search_service.ingest.settings import IngestSettings
     from search_service.shard.api import ShardApi
 
@@ -47,10 +49,13 @@ class Appender:
     may be queued all the same: its version is older than the next attempt's.
     """
 
-    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
+    def __init__(
+        self, client: Redis, keys: QueueKeys, settings: IngestSettings, ledger: Ledger
+    ) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
+        self._ledger = ledger
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(settings.window_items * 16)
         self._task: asyncio.Task[None] | None = None
         self._order = asyncio.Lock()
@@ -123,11 +128,17 @@ class Appender:
         ready = [item for item in await self._with_versions(batch) if not item.future.done()]
         if not ready:
             return
+        # Noted before: a worker may be done with one before its answer is here.
+        lanes = await asyncio.to_thread(self._ledger.begin, [item.mutation for item in ready])
         pipeline = self._client.pipeline(transaction=False)
-        for item in ready:
-            pipeline.eval(scripts.APPEND, 4, *self._arguments(item.mutation))
-        with queue_errors():
-            answers = await pipeline.execute(raise_on_error=False)
+        for item, lane in zip(ready, lanes, strict=True):
+            pipeline.eval(scripts.APPEND, 4, *self._arguments(item.mutation, lane))
+        answers: Sequence[object] = ()
+        try:
+            with queue_errors():
+                answers = await pipeline.execute(raise_on_error=False)
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._note, ready, answers))
         for item, answer in zip(ready, answers, strict=True):
             if answer == b"FULL":
                 _resolve(item, full("the queue is full; send again later"))
@@ -135,6 +146,19 @@ class Appender:
                 _resolve(item, to_error(answer))
             else:
                 _resolve(item, item.mutation.version)
+
+    def _note(self, ready: Sequence[_Waiting], answers: Sequence[object]) -> None:
+        """Note which mutations are queued; the others were never accepted."""
+        queued: list[tuple[str, int, str]] = []
+        refused: list[tuple[str, int]] = []
+        for item, answer in itertools.zip_longest(ready, answers):
+            mutation = item.mutation
+            if isinstance(answer, bytes) and answer != b"FULL":
+                queued.append((mutation.collection_uid, mutation.version, answer.decode()))
+            else:
+                refused.append((mutation.collection_uid, mutation.version))
+        self._ledger.confirm(queued)
+        self._ledger.end(refused)
 
     async def _with_versions(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
         """Give each collection's mutations their versions; drop whose caller left."""
@@ -154,10 +178,10 @@ class Appender:
                 item.mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
         return live
 
-    def _arguments(self, mutation: QueuedMutation) -> list[str | bytes | int]:
+    def _arguments(self, mutation: QueuedMutation, lane: int) -> list[str | bytes | int]:
         keys, job = self._keys, mutation.job_id
         return [
-            keys.stream,
+            keys.lane(lane),
             keys.stream_bytes,
             keys.versions(mutation.collection_uid),
             keys.job(job) if job else keys.stream,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue import endings, entries
 from lookalike.serving.queue.connection import Rows, command, full, queue_errors
+from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.wire.errors import PageTokenInvalid
+from search_service.ingest.stored import vector_versions
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
+    from search_service.ingest.collections import Collections
+    from search_service.ingest.ledger import Ledger
     from search_service.ingest.settings import IngestSettings
 
 # A failure is listed in about 300 bytes: what one look at the list may cost.
@@ -22,7 +28,10 @@ _LOOK = 500
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A mutation that was given up; `reason` is a number of `ErrorReason`."""
+    """A mutation that was given up; `reason` is a number of `ErrorReason`.
+
+    `near_id` and `near_score` name what it looks like, where it is kept out for that.
+    """
 
     failure_id: str
     entry_id: str
@@ -36,16 +45,28 @@ class Failure:
     retryable: bool
     attempts: int
     fail_time_ms: int
+    near_id: str = ""
+    near_score: float = 0.0
 
 
 class Failures:
     """The dead-letter stream. Its entries describe the mutations, without pictures;
     the mutations themselves are kept in hashes beside it, so that listing is cheap."""
 
-    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        keys: QueueKeys,
+        settings: IngestSettings,
+        collections: Collections,
+        ledger: Ledger,
+    ) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
+        self._collections = collections
+        self._ledger = ledger
+        self._sweep_from = "+"
 
     async def page(
         self, collection_uid: str, page_size: int, page_token: str
@@ -63,8 +84,7 @@ class Failures:
                 rows: Rows = await command(
                     self._client, "XREVRANGE", self._keys.dead, newest, "-", "COUNT", _LOOK
                 )
-            for entry_id, fields in rows:
-                failure = _read(entry_id, fields)
+            for failure in await self._unsettled(rows):
                 if collection_uid and failure.collection_uid != collection_uid:
                     continue
                 if len(found) == page_size:
@@ -74,8 +94,13 @@ class Failures:
                 return found, ""
             newest = f"({rows[-1][0].decode()}"
 
-    async def retry(self, failure_ids: Sequence[str]) -> tuple[int, list[str]]:
+    async def retry(
+        self, failure_ids: Sequence[str], duplicate_policy: int = 0
+    ) -> tuple[int, list[str]]:
         """Queue failures again; return how many, and the ids that are not there.
+
+        `duplicate_policy` is a number of `lookalike.v1.DuplicatePolicy`, 0 for what they
+        were submitted with. What a newer version of the item has settled is not there.
 
         Raises:
             InvalidField: an id has another form.
@@ -89,13 +114,14 @@ class Failures:
         for failure_id in failure_ids:
             with queue_errors():
                 rows = await self._oldest(failure_id, failure_id, 1)
-                answer = await self._retry(_read(*rows[0])) if rows else b"MISSING"
+            found = await self._unsettled(rows)
+            answer = await self._retry(found[0], duplicate_policy) if found else b"MISSING"
             if answer == b"FULL":
                 raise full("the queue is full; try the rest again later")
-            if answer == b"OK":
-                retried += 1
-            else:
+            if answer == b"MISSING":
                 missing.append(failure_id)
+            else:
+                retried += 1
         return retried, missing
 
     async def forget_old(self, now_ms: int) -> int:
@@ -111,18 +137,49 @@ class Failures:
             if excess > len(rows):
                 rows = await self._oldest("-", "+", min(_LOOK, excess))
             for entry_id, fields in rows:
-                failure = _read(entry_id, fields)
-                await self._client.eval(
-                    scripts.FORGET,
-                    4,
-                    self._keys.dead,
-                    self._keys.dead_entry(failure.entry_id),
-                    self._keys.dead_bytes,
-                    self._keys.versions(failure.collection_uid),
-                    failure.failure_id,
-                    failure.version,
-                )
+                await self._forget(_read(entry_id, fields))
         return len(rows)
+
+    async def sweep(self) -> None:
+        """Forget those on the next stretch of the list that a newer version has settled,
+        whichever way that came.
+
+        Raises:
+            Unavailable: the queue cannot be reached.
+        """
+        with queue_errors():
+            rows: Rows = await command(
+                self._client, "XREVRANGE", self._keys.dead, self._sweep_from, "-", "COUNT", _LOOK
+            )
+        await self._unsettled(rows)
+        self._sweep_from = f"({rows[-1][0].decode()}" if len(rows) == _LOOK else "+"
+
+    async def _unsettled(self, rows: Rows) -> list[Failure]:
+        """Return failures whose items have no newer version; forget the others."""
+        failures = [_read(entry_id, fields) for entry_id, fields in rows]
+        stored = await asyncio.to_thread(
+            vector_versions, self._collections, [(one.collection_uid, one.id) for one in failures]
+        )
+        left = []
+        for one in failures:
+            if stored.get((one.collection_uid, one.id), 0) <= one.version:
+                left.append(one)
+            else:
+                with queue_errors():
+                    await self._forget(one)
+        return left
+
+    async def _forget(self, failure: Failure) -> None:
+        uid = failure.collection_uid
+        await self._client.eval(
+            endings.FORGET,
+            4,
+            self._keys.dead,
+            self._keys.dead_bytes,
+            self._keys.versions(uid),
+            self._keys.failed(uid),
+            failure.failure_id,
+        )
 
     async def _oldest(self, start: str, end: str, count: int) -> Rows:
         rows: Rows = await command(
@@ -130,22 +187,41 @@ class Failures:
         )
         return rows
 
-    async def _retry(self, failure: Failure) -> bytes:
-        keys, job = self._keys, failure.job_id
-        answer: bytes = await self._client.eval(
-            scripts.RETRY,
-            6,
-            keys.dead,
-            keys.dead_entry(failure.entry_id),
-            keys.dead_bytes,
-            keys.stream,
-            keys.stream_bytes,
-            keys.job(job) if job else keys.stream,
-            failure.failure_id,
-            self._settings.max_queue_bytes,
-            int(self._settings.job_retention_s * 1000) if job else 0,
+    async def _retry(self, failure: Failure, duplicate_policy: int) -> bytes:
+        keys, job, uid = self._keys, failure.job_id, failure.collection_uid
+        # Noted before, as with all that is queued: a worker may be done with it at once.
+        noted = QueuedMutation(
+            uid, failure.id, Kind.UPLOAD, failure.version, int(time.time() * 1000), job
         )
+        lane = (await asyncio.to_thread(self._ledger.begin, [noted]))[0]
+        answer: bytes = b"MISSING"
+        try:
+            with queue_errors():
+                answer = await self._client.eval(
+                    endings.RETRY,
+                    7,
+                    keys.dead,
+                    keys.dead_entry(failure.entry_id),
+                    keys.dead_bytes,
+                    keys.lane(lane),
+                    keys.stream_bytes,
+                    keys.job(job) if job else keys.stream,
+                    keys.failed(uid),
+                    failure.failure_id,
+                    self._settings.max_queue_bytes,
+                    int(self._settings.job_retention_s * 1000) if job else 0,
+                    failure.id,
+                    duplicate_policy,
+                )
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._note, uid, failure.version, answer))
         return answer
+
+    def _note(self, uid: str, version: int, answer: bytes) -> None:
+        if answer in (b"MISSING", b"FULL"):
+            self._ledger.end([(uid, version)])
+        else:
+            self._ledger.confirm([(uid, version, answer.decode())])
 
 
 def _page_start(collection_uid: str, page_token: str) -> str:
@@ -172,4 +248,6 @@ def _read(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Failure:
         retryable=fields.get(b"y") == b"1",
         attempts=int(fields.get(b"a", 0)),
         fail_time_ms=int(entry_id.split(b"-")[0]),
+        near_id=text(b"d"),
+        near_score=float(fields.get(b"s", 0.0)),
     )

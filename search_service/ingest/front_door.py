@@ -11,6 +11,7 @@ from lookalike.serving import tasks
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.queue.keys import QueueKeys
 from search_service import limits
+from search_service.ingest.accounts import Accounts
 from search_service.ingest.appender import Appender
 from search_service.ingest.failures import Failure, Failures
 from search_service.ingest.intake import Intake
@@ -23,6 +24,7 @@ from search_service.ingest.submit_stream import SubmitStream, Window
 
 if TYPE_CHECKING:
     from search_service.ingest.collections import Collections
+    from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
 
@@ -34,23 +36,38 @@ class IngestState:
     queue: QueueState
     workers: Sequence[WorkerState]
     max_queue_bytes: int
+    lost: int
+    warnings: Sequence[str]
 
 
 class FrontDoor:
     """Takes mutations in, and reports what became of them."""
 
     def __init__(
-        self, settings: IngestSettings, collections: Collections, metrics: IngestMetrics
+        self,
+        settings: IngestSettings,
+        collections: Collections,
+        metrics: IngestMetrics,
+        ledger: Ledger,
     ) -> None:
         self._settings = settings
         self._collections = collections
         self._keys = QueueKeys(settings.key_prefix)
         self._client = connect(settings, "lookalike-search")
-        self._appender = Appender(self._client, self._keys, settings)
-        self._failures = Failures(self._client, self._keys, settings)
-        self._jobs = Jobs(self._client, self._keys, settings)
+        self._ledger = ledger
+        self._appender = Appender(self._client, self._keys, settings, ledger)
+        self._failures = Failures(self._client, self._keys, settings, collections, ledger)
+        accounts = Accounts(self._client, self._keys, settings, ledger, metrics)
+        self._jobs = Jobs(self._client, self._keys, settings, accounts)
         self._queue_watch = QueueWatch(
-            self._client, self._keys, settings, self._appender, self._failures, metrics
+            self._client,
+            self._keys,
+            settings,
+            self._appender,
+            self._failures,
+            metrics,
+            accounts,
+            ledger,
         )
         self._intake = Intake(
             collections,
@@ -81,6 +98,7 @@ class FrontDoor:
         await tasks.end(self._watch_task)
         await self._appender.close()
         await self._client.aclose()
+        await asyncio.to_thread(self._ledger.close)
 
     def submit_all(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Submit a stream of mutations; see `SubmitStream.answers`."""
@@ -99,7 +117,10 @@ class FrontDoor:
         """
         state = await read_queue(self._client, self._keys)
         workers = await read_workers(self._client, self._keys, state.now_ms)
-        return IngestState(state, workers, self._settings.max_queue_bytes)
+        lost = await asyncio.to_thread(self._ledger.lost)
+        return IngestState(
+            state, workers, self._settings.max_queue_bytes, lost, self._queue_watch.warnings
+        )
 
     def watch(self, job_id: str, cursor: str) -> AsyncGenerator[JobEvent, None]:
         """Yield a job's outcomes; see `Jobs.watch`."""
@@ -116,7 +137,9 @@ class FrontDoor:
         uid = self._collections.find(collection).uid if collection else ""
         return await self._failures.page(uid, limits.page_size(page_size), page_token)
 
-    async def retry_failures(self, failure_ids: Sequence[str]) -> tuple[int, list[str]]:
+    async def retry_failures(
+        self, failure_ids: Sequence[str], duplicate_policy: int = 0
+    ) -> tuple[int, list[str]]:
         """Queue failures again; see `Failures.retry`."""
         limits.check_count("failure_ids", len(failure_ids), limits.MAX_ITEMS_PER_MESSAGE)
-        return await self._failures.retry(failure_ids)
+        return await self._failures.retry(failure_ids, duplicate_policy)

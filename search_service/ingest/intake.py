@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import entries
 from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.v1 import collection_pb2
 from lookalike.wire.errors import (
     ImageTooLarge,
     ImageUnreadable,
@@ -15,8 +16,10 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from search_service import limits
+from search_service.domain.collection import DuplicatePolicy
 
 if TYPE_CHECKING:
+    from search_service.domain.collection import CollectionSpec
     from search_service.ingest.appender import Appender
     from search_service.ingest.collections import Collections
     from search_service.ingest.metrics import IngestMetrics
@@ -73,6 +76,7 @@ class Intake:
         fingerprint = ""
         if submission.kind is Kind.UPLOAD:
             fingerprint = shard.spec.model_fingerprint
+            _check_policy(submission.duplicate_policy, shard.spec)
             image = await self._image(submission, bound=bool(fingerprint))
         mutation = QueuedMutation(
             collection_uid=collection.uid,
@@ -84,6 +88,7 @@ class Intake:
             model_fingerprint=fingerprint,
             image=image,
             metadata=submission.metadata,
+            duplicate_policy=submission.duplicate_policy,
         )
         return await self._appender.append(shard, mutation)
 
@@ -107,3 +112,15 @@ class Intake:
                 f"has more than {self._max_image_bytes:,} bytes", field="upload.image"
             )
         return image
+
+
+def _check_policy(policy: int, spec: CollectionSpec) -> None:
+    """Refuse a policy that has no threshold to go by."""
+    if (
+        policy > collection_pb2.DUPLICATE_POLICY_OFF
+        and spec.duplicates.policy is DuplicatePolicy.OFF
+    ):
+        raise InvalidField(
+            "upload.duplicate_policy",
+            "the collection has no threshold for duplicates: set its policy first",
+        )

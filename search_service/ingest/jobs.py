@@ -15,6 +15,7 @@ from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from search_service.ingest.accounts import Accounts
     from search_service.ingest.settings import IngestSettings
 
 _LOOK = 256
@@ -34,9 +35,12 @@ class JobEvent:
 class Jobs:
     """Reads the events of jobs, for a bounded number of watchers."""
 
-    def __init__(self, client: Redis, keys: QueueKeys, settings: IngestSettings) -> None:
+    def __init__(
+        self, client: Redis, keys: QueueKeys, settings: IngestSettings, accounts: Accounts
+    ) -> None:
         self._client = client
         self._keys = keys
+        self._accounts = accounts
         self._max_watchers = settings.max_watchers
         self._watchers = 0
 
@@ -67,12 +71,12 @@ class Jobs:
                     )
                 # Counted first: an outcome and its count are written in one step,
                 # so that a reader who counts none remaining finds all outcomes after it.
-                remaining = await self._remaining(job_id)
+                remaining = await self._accounts.remaining(job_id)
                 events = await self._read(job_id, after, block=remaining > 0)
                 if not events and remaining == 0:
                     return
                 if events:
-                    remaining = await self._remaining(job_id)
+                    remaining = await self._accounts.remaining(job_id)
                 for entry_id, fields in events:
                     after = entry_id.decode()
                     yield JobEvent(
@@ -83,13 +87,6 @@ class Jobs:
                     )
         finally:
             self._watchers -= 1
-
-    async def _remaining(self, job_id: str) -> int:
-        with queue_errors():
-            accepted, ended = await self._client.hmget(
-                self._keys.job(job_id), ["accepted", "ended"]
-            )
-        return max(0, int(accepted or 0) - int(ended or 0))
 
     async def _read(self, job_id: str, after: str, *, block: bool) -> Rows:
         wait = ("BLOCK", _BLOCK_MS) if block else ()

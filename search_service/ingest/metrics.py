@@ -41,6 +41,18 @@ class IngestMetrics:
             "Age of the oldest unfinished mutation; 0 when there is none",
             registry=registry,
         )
+        self.lost = Counter(
+            "lookalike_ingest_lost",
+            "Accepted mutations that the queue's server lost before they had ended",
+            registry=registry,
+        )
+        self.at_risk = Gauge(
+            "lookalike_ingest_queue_at_risk",
+            "1 while the queue's server may lose what was accepted, by risk (eviction or "
+            "persistence)",
+            ["risk"],
+            registry=registry,
+        )
         self.failures = Gauge(
             "lookalike_ingest_failures", "Mutations in the dead-letter list", registry=registry
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import connection
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
+    from search_service.ingest.accounts import Accounts
     from search_service.ingest.appender import Appender
     from search_service.ingest.collections import Collections
     from search_service.ingest.failures import Failures
+    from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
 
@@ -27,6 +30,7 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
 _FORGET_EVERY_S = 60.0
 _MARK_EVERY_S = 300.0
+_INSPECT_EVERY_S = 2.0
 
 
 class QueueWatch:
@@ -40,15 +44,22 @@ class QueueWatch:
         appender: Appender,
         failures: Failures,
         metrics: IngestMetrics,
+        accounts: Accounts,
+        ledger: Ledger,
     ) -> None:
         self._client = client
         self._keys = keys
         self._appender = appender
         self._failures = failures
         self._metrics = metrics
+        self._accounts = accounts
+        self._ledger = ledger
+        self._failure_retention_s = settings.failure_retention_s
+        self._inspect_at = 0.0
         self._tombstones = Tombstones(client, keys, appender, settings.tombstone_grace_s)
         self.suits = False
         self.unsuitable: str | None = None
+        self.warnings: tuple[str, ...] = ()
 
     async def open(self, wait_s: float) -> None:
         """Wait for the server up to `wait_s`; note whether it is there and suits.
@@ -56,15 +67,12 @@ class QueueWatch:
         Raises:
             Unavailable: it is too old, or evicts keys.
         """
-        info = await connection.reach(self._client, self._keys.stream, wait_s)
-        if info is None:
+        info = await connection.reach(self._client, self._keys.lanes, wait_s)
+        if isinstance(info, str):
+            self._say_away(info)
             return
         self.suits, self.unsuitable = True, None
-        if not info.get("aof_enabled"):
-            _log.warning(
-                "the queue's server keeps no append-only file: accepted images are lost when "
-                "it dies. Set appendonly yes and appendfsync always"
-            )
+        self._judge(info)
 
     async def run(self, collections: Collections) -> None:
         """Run until cancelled."""
@@ -73,11 +81,14 @@ class QueueWatch:
         while True:
             try:
                 await self._open_again()
+                known = self._ledger.open
                 state = await read_queue(self._client, self._keys)
                 self._show(state)
+                await self._accounts.find_lost(collections, state.depth + state.ended, known)
+                await self._inspect()
                 if time.monotonic() >= forget_at:
                     forget_at = time.monotonic() + _FORGET_EVERY_S
-                    await self._failures.forget_old(state.now_ms)
+                    await self._forget(state.now_ms)
                 if time.monotonic() >= mark_at:
                     mark_at = time.monotonic() + _MARK_EVERY_S
                     await self._tombstones.step(collections)
@@ -102,6 +113,47 @@ class QueueWatch:
         except Unavailable as error:
             self.unsuitable = error.message
             raise
+
+    def _say_away(self, why: str) -> None:
+        if why not in self.warnings:
+            _log.warning("no queue yet", extra={"reason": why})
+        self.warnings = (why,)
+
+    async def _forget(self, now_ms: int) -> None:
+        await self._failures.forget_old(now_ms)
+        await self._failures.sweep()
+        before_ms = now_ms - int(self._failure_retention_s * 1000)
+        await asyncio.to_thread(self._ledger.forget_lost, before_ms)
+
+    async def _inspect(self) -> None:
+        """Look whether the server still suits: somebody may set it up otherwise meanwhile."""
+        if time.monotonic() < self._inspect_at:
+            return
+        self._inspect_at = time.monotonic() + _INSPECT_EVERY_S
+        with connection.queue_errors():
+            info = await self._client.info()
+        try:
+            connection.check_server(info)
+        except Unavailable as error:
+            if self.unsuitable is None:
+                _log.error("the queue's server does not suit", extra={"reason": error.message})
+            self.unsuitable = error.message
+        else:
+            self.unsuitable = None
+        self._judge(info)
+
+    def _judge(self, info: Mapping[str, object]) -> None:
+        """Tell what may make the server lose what was accepted."""
+        found = connection.risks(info)
+        for risk in connection.RISKS:
+            self._metrics.at_risk.labels(risk).set(1 if risk in found else 0)
+        warnings = tuple(found.values())
+        for warning in warnings:
+            if warning not in self.warnings:
+                _log.warning(warning)
+        if self.warnings and not warnings:
+            _log.info("the queue's server keeps what is accepted again")
+        self.warnings = warnings
 
     def _show(self, state: QueueState) -> None:
         self._appender.oldest_age_s = state.oldest_age_s

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import scripts
 from lookalike.serving.queue.connection import queue_errors
-from lookalike.serving.queue.keys import GROUP
+from lookalike.serving.queue.keys import GROUP, LANES
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,6 +36,7 @@ class QueueState:
     `lag` is None where it is not known. Entries leave the stream when they are
     acknowledged, so it has in it what is pending and what no worker has read;
     Redis' own `lag` is null once an entry was deleted.
+    `ended` is how many have ended that the ledger does not know of yet.
     """
 
     depth: int
@@ -45,6 +46,7 @@ class QueueState:
     failures: int
     counted_bytes: int
     now_ms: int
+    ended: int
 
 
 async def read_queue(client: Redis, keys: QueueKeys) -> QueueState:
@@ -55,9 +57,15 @@ async def read_queue(client: Redis, keys: QueueKeys) -> QueueState:
     """
     with queue_errors():
         answer = await client.eval(
-            scripts.STATUS, 3, keys.stream, keys.stream_bytes, keys.dead, GROUP
+            scripts.STATUS,
+            3 + LANES,
+            keys.stream_bytes,
+            keys.dead,
+            keys.ended,
+            *keys.lanes,
+            GROUP,
         )
-    depth, counted, failures, pending, now_ms, oldest = answer
+    depth, counted, failures, pending, now_ms, oldest, ended = answer
     age_s = max(0, now_ms - int(oldest.split(b"-")[0])) / 1000 if oldest else None
     return QueueState(
         depth=depth,
@@ -68,6 +76,7 @@ async def read_queue(client: Redis, keys: QueueKeys) -> QueueState:
         failures=failures,
         counted_bytes=counted,
         now_ms=now_ms,
+        ended=ended,
     )
 
 
@@ -78,8 +87,12 @@ async def read_workers(client: Redis, keys: QueueKeys, now_ms: int) -> list[Work
         Unavailable: the queue cannot be reached.
     """
     with queue_errors():
-        consumers = await client.xinfo_consumers(keys.stream, GROUP)
-        names = sorted(consumer["name"].decode() for consumer in consumers)
+        lanes = client.pipeline(transaction=False)
+        for stream in keys.lanes:
+            lanes.xinfo_consumers(stream, GROUP)
+        # A lane without a group, after the server came back empty, has no consumers yet.
+        told = [one for one in await lanes.execute(raise_on_error=False) if isinstance(one, list)]
+        names = sorted({consumer["name"].decode() for one in told for consumer in one})
         pipeline = client.pipeline(transaction=False)
         for name in names:
             pipeline.hgetall(keys.worker(name))

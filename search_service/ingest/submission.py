@@ -12,7 +12,8 @@ from lookalike.wire.errors import LookalikeError
 class Submission:
     """A mutation as it came: an upload has an image or the reference of one.
 
-    `metadata` is a serialised `google.protobuf.Struct` that was checked already.
+    `metadata` is a serialised `google.protobuf.Struct` that was checked already,
+    `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
     """
 
     collection: str
@@ -22,6 +23,7 @@ class Submission:
     image: bytes = b""
     image_uri: str = ""
     metadata: bytes = b""
+    duplicate_policy: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from lookalike.serving.queue.entries import Kind
-from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
+from lookalike.v1 import collection_pb2, ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.ingest.submission import Answer, Request, Submission
+from search_service.servicers.specs import read_policy_override
 from search_service.servicers.structs import read_metadata
 from search_service.servicers.translate import duration_of, timestamp_of
 
@@ -62,6 +63,8 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
             queue_bytes=max(0, queue.counted_bytes),
             max_queue_bytes=state.max_queue_bytes,
             workers=[_worker_message(worker) for worker in state.workers],
+            lost=state.lost,
+            warnings=state.warnings,
         )
 
     async def WatchIngest(
@@ -92,7 +95,9 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self, request: ingest_pb2.RetryFailuresRequest, context: Context
     ) -> ingest_pb2.RetryFailuresResponse:
         """Queue failures again."""
-        retried, missing = await self._door.retry_failures(list(request.failure_ids))
+        retried, missing = await self._door.retry_failures(
+            list(request.failure_ids), _read_policy(request.duplicate_policy, "duplicate_policy")
+        )
         return ingest_pb2.RetryFailuresResponse(retried=retried, missing_failure_ids=missing)
 
 
@@ -118,6 +123,7 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
             image=upload.image,
             image_uri=upload.image_uri,
             metadata=upload.metadata.SerializeToString(),
+            duplicate_policy=_read_policy(upload.duplicate_policy, "upload.duplicate_policy"),
         )
     if which == "delete":
         return Submission(message.collection, Kind.DELETE, message.delete.id, message.job_id)
@@ -131,6 +137,12 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
             metadata=message.metadata.metadata.SerializeToString(),
         )
     raise InvalidField("mutation", "say what to do: upload, delete or metadata")
+
+
+def _read_policy(policy: collection_pb2.DuplicatePolicy.ValueType, field: str) -> int:
+    """Return the number of a policy, 0 for the collection's."""
+    read_policy_override(policy, None, field)
+    return int(policy)
 
 
 def _answer_message(answer: Answer) -> ingest_pb2.SubmitImagesResponse:
@@ -161,6 +173,9 @@ def _failure_message(failure: Failure) -> ingest_pb2.IngestFailure:
     message.error.message = failure.message
     message.error.field = failure.field
     message.error.retryable = failure.retryable
+    if failure.near_id:
+        message.near_duplicate.id = failure.near_id
+        message.near_duplicate.score = failure.near_score
     return message
 
 

@@ -100,6 +100,28 @@ def read_duplicates(message: pb.DuplicateSettings, field: str) -> DuplicateSetti
     return DuplicateSettings(policy, message.threshold)
 
 
+def read_policy_override(
+    policy: pb.DuplicatePolicy.ValueType, settings: DuplicateSettings | None, field: str
+) -> DuplicatePolicy | None:
+    """Return the policy for one item; None for the collection's, whose settings are given
+    where they are known.
+
+    Raises:
+        InvalidField: an unknown policy, or one that needs a threshold where there is none.
+    """
+    if policy == pb.DUPLICATE_POLICY_UNSPECIFIED:
+        return None
+    chosen = _POLICIES.get(policy)
+    if chosen is None:
+        raise InvalidField(field, "is none of the policies")
+    off = settings is not None and settings.policy is DuplicatePolicy.OFF
+    if off and chosen is not DuplicatePolicy.OFF:
+        raise InvalidField(
+            field, "the collection has no threshold for duplicates: set its policy first"
+        )
+    return chosen
+
+
 def collection_message(
     spec: CollectionSpec, stats: ShardStats, aliases: list[str]
 ) -> pb.Collection:

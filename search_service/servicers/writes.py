@@ -28,6 +28,7 @@ from search_service.domain.mutations import (
     Upsert,
 )
 from search_service.metrics import SearchMetrics
+from search_service.servicers.specs import read_policy_override
 from search_service.servicers.structs import read_metadata
 from search_service.servicers.translate import error_message, outcome_message, split_facts
 from search_service.servicers.vectors import unit_matrix, unit_vector
@@ -235,7 +236,12 @@ def _read_upsert(
     metadata = (
         read_metadata(item.metadata, f"{field}.metadata") if item.HasField("metadata") else {}
     )
-    return Upsert(item.id, row, metadata, facts, thumbnail, item.version)
+    policy = read_policy_override(
+        item.duplicate_policy,
+        None if item.version else spec.duplicates,
+        f"{field}.duplicate_policy",
+    )
+    return Upsert(item.id, row, metadata, facts, thumbnail, item.version, policy)
 
 
 def _read_update(update: search_pb2.MetadataUpdate, field: str) -> UpdateMetadata:

@@ -27,7 +27,7 @@ MAX_READ_BYTES = 64 << 20
 
 _COLUMNS = (
     "i.id, max(i.vector_version, i.metadata_version), i.update_time_us,"
-    " CASE WHEN i.near_flagged THEN i.near_id ELSE '' END"
+    " CASE WHEN i.near_flagged THEN i.near_id ELSE '' END, i.vector_version"
 )
 
 
@@ -53,7 +53,7 @@ class ItemReader:
             for start in range(0, len(ids), IDS_PER_QUERY):
                 some = orjson.dumps(list(ids[start : start + IDS_PER_QUERY])).decode()
                 for row in db.execute(query, (some,)):
-                    nbytes += sum(len(part) for part in row[4:] if part is not None)
+                    nbytes += sum(len(part) for part in row[5:] if part is not None)
                     if nbytes > MAX_READ_BYTES:
                         raise LimitExceeded(
                             "fields",
@@ -150,8 +150,10 @@ def _read_metadata(metadata: bytes, fields: Fields) -> Metadata:
     return pick(read, fields.metadata_paths) if fields.metadata_paths else read
 
 
-def _item(row: tuple[str, int, int, str, bytes, bytes, bytes, bytes], fields: Fields) -> StoredItem:
-    id, version, time_us, near_id, metadata, facts, thumbnail, vector = row
+def _item(
+    row: tuple[str, int, int, str, int, bytes, bytes, bytes, bytes], fields: Fields
+) -> StoredItem:
+    id, version, time_us, near_id, vector_version, metadata, facts, thumbnail, vector = row
     return StoredItem(
         id=id,
         version=version,
@@ -161,4 +163,5 @@ def _item(row: tuple[str, int, int, str, bytes, bytes, bytes, bytes], fields: Fi
         thumbnail=thumbnail or b"",
         vector=np.frombuffer(vector, dtype="<f4") if fields.vector else None,
         near_duplicate_of=near_id or "",
+        vector_version=vector_version,
     )

@@ -130,6 +130,17 @@ def test_a_part_that_never_starts_is_given_up(tmp_path: Path) -> None:
     assert "no-such-model" in last
 
 
+def test_a_redis_that_does_not_let_us_in_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+
+    ran = run_cli("up", "--data", tmp_path, "--redis", f"redis://:secret@127.0.0.1:{port}")
+
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert f"no Redis answers at 127.0.0.1:{port}" in ran.err
+    assert "secret" not in ran.err
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     """400 small pictures, all different, cut from real ones."""

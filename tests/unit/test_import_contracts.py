@@ -23,6 +23,7 @@ ALLOWED = {
     },
     "numba": {"search_service.compiled"},
     "apsw": {
+        "search_service.ingest.ledger",
         "search_service.store",
         "search_service.snapshots",
         "search_service.shard.metadata",

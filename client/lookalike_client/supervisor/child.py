@@ -18,6 +18,10 @@ from lookalike_client.supervisor.errors import StartError
 
 # A child that dies this often in a row before it was ready is not started again.
 MOST_FAILED_STARTS = 5
+# Nor one that ended by itself when it has been tried for so long: what it lacks, it
+# will lack again, and it may take a minute to find that out each time.
+TRY_FOR_S = 15.0
+_LAST_LINES = 3
 # What a part ends with whose settings cannot work: no second start will mend that.
 _WRONG_SETTINGS = 2
 # A child that was ready for so long and dies is restarted as if for the first time.
@@ -63,6 +67,7 @@ class Child:
         self._failed_starts = 0
         self._quick_deaths = 0
         self._started_s = 0.0
+        self._first_start_s: float | None = None
         self._start_at_s = 0.0
 
     @property
@@ -86,7 +91,7 @@ class Child:
             self._bury(self._process, now_s)
             return True
         if not self.ready and self._is_ready():
-            self.ready, self._failed_starts = True, 0
+            self.ready, self._failed_starts, self._first_start_s = True, 0, None
             return True
         if not self.ready and now_s - self._started_s > self.spec.ready_within_s:
             raise StartError(
@@ -116,14 +121,15 @@ class Child:
         self._process, self.ready = None, False
 
     def last_words(self) -> str:
-        """Return the last line that the process wrote."""
+        """Return the last lines that the process wrote, in one."""
         try:
             with self._log_path.open("rb") as log:
                 log.seek(self._log_offset)
                 lines = log.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
         except OSError:
             return "(no log)"
-        return lines[-1][:300] if lines else "(nothing)"
+        said = [line.strip()[:300] for line in lines if line.strip()]
+        return " | ".join(said[-_LAST_LINES:]) if said else "(nothing)"
 
     def _is_ready(self) -> bool:
         if self.spec.ready is not None:
@@ -148,6 +154,8 @@ class Child:
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops in order
             )
         self._started_s = now_s
+        if self._first_start_s is None:
+            self._first_start_s = now_s
 
     def _bury(self, process: subprocess.Popen[bytes], now_s: float) -> None:
         # Before it is reaped, since its id could be another's after that.
@@ -158,9 +166,12 @@ class Child:
             if process.returncode == _WRONG_SETTINGS:
                 raise StartError(f"{self.spec.name} cannot start so: {self.last_words()}")
             self._failed_starts += 1
-        if self._failed_starts >= MOST_FAILED_STARTS:
+        if self._failed_starts >= MOST_FAILED_STARTS or self._is_tried_enough(
+            process.returncode, now_s
+        ):
+            times = "" if self._failed_starts == 1 else f" {self._failed_starts} times"
             raise StartError(
-                f"{self.spec.name} {how} {self._failed_starts} times before it was ready; "
+                f"{self.spec.name} {how}{times} before it was ready; "
                 f"its log ends: {self.last_words()}"
             )
         steady = was_ready and now_s - self._started_s >= STEADY_S
@@ -168,6 +179,11 @@ class Child:
         delay_s = min(_FIRST_DELAY_S * 2.0**self._quick_deaths, _LONGEST_DELAY_S)
         self._start_at_s = now_s + delay_s
         self._report(f"{self.spec.name} {how}; starting it again in {delay_s:.1f} s")
+
+    def _is_tried_enough(self, code: int, now_s: float) -> bool:
+        """Whether a part that was not ready and ended by itself has had its time."""
+        tried_s = 0.0 if self._first_start_s is None else now_s - self._first_start_s
+        return self._failed_starts > 0 and code >= 0 and tried_s >= TRY_FOR_S
 
     def _open_log(self) -> IO[bytes]:
         if self._log_path.exists() and self._log_path.stat().st_size > _MAX_LOG_BYTES:

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.wire.channel import ChannelOptions, sync_channel
-from lookalike_client.supervisor import redis_server
+from lookalike_client.supervisor import redis_probe, redis_server
 from lookalike_client.supervisor.child import ChildSpec
-from lookalike_client.supervisor.errors import StartError
 from lookalike_client.supervisor.ports import ReservedPort
 from lookalike_client.supervisor.system import Addresses
 
 # Longer than the grace that the services give calls under way (10 s, worker 20 s).
 _SERVICE_GRACE_S = 20.0
 _WORKER_GRACE_S = 30.0
+# For a server that is being started beside us.
+_REDIS_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def plan(options: UpOptions, stack: ExitStack) -> System:
     """Reserve ports on `stack` and say what to run.
 
     Raises:
-        StartError: a port is in use, or there is no Redis server.
+        StartError: a port is in use, there is no Redis server, or it does not let us in.
     """
     search = _reserve(stack, options.search_port, "--search-port")
     embedder = _reserve(stack, options.embedder_port, "--embedder-port")
@@ -65,7 +65,8 @@ def plan(options: UpOptions, stack: ExitStack) -> System:
         specs.append(_redis(options, redis))
         redis_url, redis_address = f"redis://{redis.address}/0", redis.address
     else:
-        redis_url, redis_address = options.redis_url, _host_and_port(options.redis_url)
+        redis_url = options.redis_url
+        redis_address = redis_probe.check(redis_url, wait_s=_REDIS_WAIT_S)
     specs.append(_embedder(options, embedder, stack))
     specs.append(_search(options, search, embedder.address, redis_url, stack))
     specs.extend(
@@ -133,6 +134,7 @@ def _worker(
         *("--name", f"{socket.gethostname()}-{port}-{number}"),
         *("--search", search),
         *("--embedder", embedder),
+        *("--startup-wait-s", str(_REDIS_WAIT_S)),
     ]
     return ChildSpec(
         name=name,
@@ -162,11 +164,3 @@ def _health_check(address: str, stack: ExitStack) -> Callable[[], bool]:
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
     return serving
-
-
-def _host_and_port(url: str) -> str:
-    """Return the address in a Redis URL, without its password."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise StartError("--redis must be a URL such as redis://127.0.0.1:6379/0")
-    return f"{parts.hostname}:{parts.port or 6379}"

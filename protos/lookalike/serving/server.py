@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
-from lookalike.wire.channel import MAX_MESSAGE_BYTES, TlsFiles
+from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ class ServerOptions:
 
     `port` 0 takes a free one. `max_concurrent_rpcs` bounds the calls under way,
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
-    calls under way are given when the server stops.
+    calls under way are given when the server stops. A client that pings more often
+    than `least_ping_interval_ms` is disconnected.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +38,7 @@ class ServerOptions:
     tls: TlsFiles | None = None
     reflection: bool = False
     grace_s: float = 10.0
+    least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
 
 
 class Server:
@@ -53,7 +55,7 @@ class Server:
         self._health = health.aio.HealthServicer()
         self.grpc = grpc.aio.server(
             interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
-            options=_arguments(options),
+            options=server_arguments(options),
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         if options.reflection:
@@ -105,13 +107,14 @@ class Server:
         return self.grpc.add_secure_port(address, credentials)
 
 
-def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
+def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
+    """Return the arguments of a server, for the gRPC library."""
     return [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.so_reuseport", 0),
-        # Clients ping every 30 s (`lookalike.wire.channel`): allow that and more.
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        # Also without a call: the library's clients ping as `lookalike.wire.channel` says.
+        ("grpc.http2.min_ping_interval_without_data_ms", options.least_ping_interval_ms),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),

@@ -97,6 +97,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A snapshot's archive or files are damaged, foreign or of another format.
     INVALID_ARGUMENT.
     """
+    ERROR_REASON_INGEST_LOST: _ErrorReason.ValueType  # 26
+    """The queue's server lost an accepted mutation before it had ended: send it
+    again. UNAVAILABLE.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -179,6 +183,10 @@ ERROR_REASON_SNAPSHOT_NOT_FOUND: ErrorReason.ValueType  # 24
 ERROR_REASON_SNAPSHOT_INVALID: ErrorReason.ValueType  # 25
 """A snapshot's archive or files are damaged, foreign or of another format.
 INVALID_ARGUMENT.
+"""
+ERROR_REASON_INGEST_LOST: ErrorReason.ValueType  # 26
+"""The queue's server lost an accepted mutation before it had ended: send it
+again. UNAVAILABLE.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from lookalike.v1 import collection_pb2 as _collection_pb2
 from lookalike.v1 import errors_pb2 as _errors_pb2
 from lookalike.v1 import search_pb2 as _search_pb2
 import builtins as _builtins
@@ -85,6 +86,7 @@ class ImageUpload(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     IMAGE_URI_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     image: _builtins.bytes
@@ -92,6 +94,10 @@ class ImageUpload(_message.Message):
     image_uri: _builtins.str
     """Where it lies: "file:" under a root that the service allows, or "s3:" or
     "gs:" in an allowed bucket.
+    """
+    duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType
+    """What is done if it is a near-duplicate, in the place of the collection's
+    policy; unspecified for the collection's. See `VectorUpsert`.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -104,10 +110,11 @@ class ImageUpload(_message.Message):
         image: _builtins.bytes = ...,
         image_uri: _builtins.str = ...,
         metadata: _struct_pb2.Struct | None = ...,
+        duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "id", b"id", "image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "image_uri"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
@@ -262,6 +269,8 @@ class GetIngestStatusResponse(_message.Message):
     QUEUE_BYTES_FIELD_NUMBER: _builtins.int
     MAX_QUEUE_BYTES_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     queue_depth: _builtins.int
     """Mutations in the queue, those being worked on included."""
     lag: _builtins.int
@@ -274,6 +283,11 @@ class GetIngestStatusResponse(_message.Message):
     """Bytes in the queue, as the service counts them."""
     max_queue_bytes: _builtins.int
     """Most bytes in the queue before mutations are refused."""
+    lost: _builtins.int
+    """Items of which the queue's server lost an accepted mutation, and which were
+    not sent again since. Each is listed as a failure (INGEST_LOST) and, where it
+    had a job, told by WatchIngest.
+    """
     @_builtins.property
     def oldest_age(self) -> _duration_pb2.Duration:
         """Age of the oldest unfinished mutation; not set when there is none."""
@@ -281,6 +295,12 @@ class GetIngestStatusResponse(_message.Message):
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerStatus]:
         """Workers that gave a sign of life lately."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What may make the queue's server lose accepted mutations, and what to change,
+        for people; empty when all is well. Looked at every few seconds.
+        """
 
     def __init__(
         self,
@@ -293,10 +313,12 @@ class GetIngestStatusResponse(_message.Message):
         queue_bytes: _builtins.int = ...,
         max_queue_bytes: _builtins.int = ...,
         workers: _abc.Iterable[Global___WorkerStatus] | None = ...,
+        lost: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "lag", b"lag", "oldest_age", b"oldest_age"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "failures", b"failures", "lag", b"lag", "max_queue_bytes", b"max_queue_bytes", "oldest_age", b"oldest_age", "pending", b"pending", "queue_bytes", b"queue_bytes", "queue_depth", b"queue_depth", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "failures", b"failures", "lag", b"lag", "lost", b"lost", "max_queue_bytes", b"max_queue_bytes", "oldest_age", b"oldest_age", "pending", b"pending", "queue_bytes", b"queue_bytes", "queue_depth", b"queue_depth", "warnings", b"warnings", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__lag: _TypeAlias = _typing.Literal["lag"]  # noqa: Y015
     _WhichOneofArgType__lag: _TypeAlias = _typing.Literal["_lag", b"_lag"]  # noqa: Y015
@@ -516,6 +538,7 @@ class IngestFailure(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     FAIL_TIME_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
+    NEAR_DUPLICATE_FIELD_NUMBER: _builtins.int
     failure_id: _builtins.str
     """For RetryFailures."""
     collection_uid: _builtins.str
@@ -536,6 +559,12 @@ class IngestFailure(_message.Message):
     def fail_time(self) -> _timestamp_pb2.Timestamp:
         """When it was given up."""
 
+    @_builtins.property
+    def near_duplicate(self) -> _search_pb2.NearDuplicate:
+        """The stored item that it looks like; set when the duplicate policy kept it out
+        (DUPLICATE_REJECTED).
+        """
+
     def __init__(
         self,
         *,
@@ -547,10 +576,11 @@ class IngestFailure(_message.Message):
         attempts: _builtins.int = ...,
         fail_time: _timestamp_pb2.Timestamp | None = ...,
         job_id: _builtins.str = ...,
+        near_duplicate: _search_pb2.NearDuplicate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fail_time", b"fail_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fail_time", b"fail_time", "near_duplicate", b"near_duplicate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "collection_uid", b"collection_uid", "error", b"error", "fail_time", b"fail_time", "failure_id", b"failure_id", "id", b"id", "job_id", b"job_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "collection_uid", b"collection_uid", "error", b"error", "fail_time", b"fail_time", "failure_id", b"failure_id", "id", b"id", "job_id", b"job_id", "near_duplicate", b"near_duplicate", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -563,6 +593,12 @@ class RetryFailuresRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FAILURE_IDS_FIELD_NUMBER: _builtins.int
+    DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
+    duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType
+    """What is done with those that are near-duplicates, in the place of the policy
+    that they were submitted under: ACCEPT stores all the same what was rejected.
+    Unspecified for the policy as it was.
+    """
     @_builtins.property
     def failure_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 1,000 failure ids."""
@@ -571,10 +607,11 @@ class RetryFailuresRequest(_message.Message):
         self,
         *,
         failure_ids: _abc.Iterable[_builtins.str] | None = ...,
+        duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure_ids", b"failure_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "failure_ids", b"failure_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,7 +629,7 @@ class RetryFailuresResponse(_message.Message):
     """Mutations that were queued again."""
     @_builtins.property
     def missing_failure_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Failure ids that are not in the list."""
+        """Failure ids that are not in the list, or of which no image was kept."""
 
     def __init__(
         self,

@@ -93,7 +93,8 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFailures(self, request, context):
-        """Lists mutations that were given up, newest first.
+        """Lists mutations that were given up, rejected as duplicates or lost, newest
+        first. What a newer version of the item has settled is not listed any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,9 @@ class IngestServiceStub:
     leaves.
     """
     ListFailures: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.ListFailuresRequest, _ingest_pb2.ListFailuresResponse]
-    """Lists mutations that were given up, newest first."""
+    """Lists mutations that were given up, rejected as duplicates or lost, newest
+    first. What a newer version of the item has settled is not listed any more.
+    """
     RetryFailures: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.RetryFailuresRequest, _ingest_pb2.RetryFailuresResponse]
     """Queues failed mutations again, under the versions they had."""
 
@@ -70,7 +72,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
     leaves.
     """
     ListFailures: _aio.UnaryUnaryMultiCallable[_ingest_pb2.ListFailuresRequest, _ingest_pb2.ListFailuresResponse]  # type: ignore[assignment]
-    """Lists mutations that were given up, newest first."""
+    """Lists mutations that were given up, rejected as duplicates or lost, newest
+    first. What a newer version of the item has settled is not listed any more.
+    """
     RetryFailures: _aio.UnaryUnaryMultiCallable[_ingest_pb2.RetryFailuresRequest, _ingest_pb2.RetryFailuresResponse]  # type: ignore[assignment]
     """Queues failed mutations again, under the versions they had."""
 
@@ -114,7 +118,9 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_pb2.ListFailuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_pb2.ListFailuresResponse, _abc.Awaitable[_ingest_pb2.ListFailuresResponse]]:
-        """Lists mutations that were given up, newest first."""
+        """Lists mutations that were given up, rejected as duplicates or lost, newest
+        first. What a newer version of the item has settled is not listed any more.
+        """
 
     @_abc_1.abstractmethod
     def RetryFailures(

@@ -11,6 +11,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from lookalike.v1 import collection_pb2 as _collection_pb2
 from lookalike.v1 import errors_pb2 as _errors_pb2
 from lookalike.v1 import filter_pb2 as _filter_pb2
 from lookalike.v1 import image_pb2 as _image_pb2
@@ -727,6 +728,7 @@ class VectorUpsert(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     vector_f32_le: _builtins.bytes
@@ -738,6 +740,11 @@ class VectorUpsert(_message.Message):
     version: _builtins.int
     """Version given by SubmitImages; 0 takes the next one. An older version than
     the stored one changes nothing and is acknowledged as superseded.
+    """
+    duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType
+    """What is done with this item if it is a near-duplicate, in the place of the
+    collection's policy; unspecified for the collection's. The threshold is the
+    collection's: where that has none, only OFF may be asked for.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -756,10 +763,11 @@ class VectorUpsert(_message.Message):
         facts: _image_pb2.ImageFacts | None = ...,
         model_fingerprint: _builtins.str = ...,
         version: _builtins.int = ...,
+        duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +9,14 @@ from pathlib import Path
 
 import grpc
 
+from lookalike.wire import proxies
+
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 # A server answers pings that come more often than it allows with GOAWAY
-# too_many_pings; `lookalike.serving.server` allows one every 10 s.
+# too_many_pings: what is allowed must be well below what is sent.
 KEEPALIVE_TIME_MS = 30_000
+LEAST_PING_INTERVAL_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 10_000
 
 
@@ -29,16 +31,23 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class ChannelOptions:
-    """How to connect."""
+    """How to connect.
+
+    Without `use_proxy` the connection is direct, whatever proxy the environment
+    names (`lookalike.wire.proxies`): between the parts of a system there is none.
+    A target on this machine is never reached through one.
+    """
 
     tls: TlsFiles | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     service_config: str | None = None
+    keepalive_time_ms: int = KEEPALIVE_TIME_MS
+    use_proxy: bool = False
 
 
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     """Return an asyncio channel to `target` ("host:port"); connects lazily."""
-    arguments = _arguments(target, options)
+    arguments = channel_arguments(target, options)
     if options.tls is None:
         return grpc.aio.insecure_channel(target, options=arguments)
     return grpc.aio.secure_channel(target, _credentials(options.tls), options=arguments)
@@ -46,7 +55,7 @@ def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
 
 def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
     """Return a blocking channel to `target` ("host:port"); connects lazily."""
-    arguments = _arguments(target, options)
+    arguments = channel_arguments(target, options)
     if options.tls is None:
         return grpc.insecure_channel(target, options=arguments)
     return grpc.secure_channel(target, _credentials(options.tls), options=arguments)
@@ -81,34 +90,23 @@ def service_config(
     return json.dumps(config)
 
 
-def _arguments(target: str, options: ChannelOptions) -> list[tuple[str, int | str]]:
+def channel_arguments(target: str, options: ChannelOptions) -> list[tuple[str, int | str]]:
+    """Return the arguments of a channel to `target`, for the gRPC library."""
     arguments: list[tuple[str, int | str]] = [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
-        ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
+        ("grpc.keepalive_time_ms", options.keepalive_time_ms),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.max_pings_without_data", 0),
         # The default grows to two minutes: a restarted server would stay unseen.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.enable_http_proxy", int(options.use_proxy and not proxies.is_local(target))),
     ]
-    if _is_loopback(target):
-        # gRPC asks `http_proxy` for every address, and a proxy's loopback is another machine's.
-        arguments.append(("grpc.enable_http_proxy", 0))
     if options.service_config is not None:
         arguments.append(("grpc.enable_retries", 1))
         arguments.append(("grpc.service_config", options.service_config))
     return arguments
-
-
-def _is_loopback(target: str) -> bool:
-    """Tell whether `target` ("host:port", a scheme before it or not) is this machine's own."""
-    host = target.rpartition("/")[2].removeprefix("ipv4:").removeprefix("ipv6:")
-    host = host.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _credentials(tls: TlsFiles) -> grpc.ChannelCredentials:

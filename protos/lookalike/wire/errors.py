@@ -19,7 +19,7 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     ├── AlreadyExists
     ├── Precondition          MODEL_MISMATCH, DUPLICATE_REJECTED
     ├── Exhausted             OVERLOADED, DISK_FULL (with a retry delay)
-    ├── Unavailable           EMBEDDER_, QUEUE_UNAVAILABLE, NOT_READY, STORE_FAILED
+    ├── Unavailable           EMBEDDER_, QUEUE_UNAVAILABLE, NOT_READY, STORE_FAILED, INGEST_LOST
     └── DeadlineExceeded
 """
 
@@ -56,6 +56,7 @@ class Reason(IntEnum):
     DUPLICATE_REJECTED = 23
     SNAPSHOT_NOT_FOUND = 24
     SNAPSHOT_INVALID = 25
+    INGEST_LOST = 26
 
 
 class LookalikeError(Exception):

@@ -50,6 +50,7 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.DUPLICATE_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SNAPSHOT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.SNAPSHOT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.INGEST_LOST: grpc.StatusCode.UNAVAILABLE,
 }
 
 # What grpc.aio puts in the place of the service's own status when that comes in

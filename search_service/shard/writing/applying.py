@@ -92,8 +92,9 @@ class MutationBatch:
         return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
+        policy = upsert.duplicate_policy or self._policy
         rejected = self._batch.rejection(upsert.id, version)
-        if rejected is not None:
+        if rejected is not None and policy is DuplicatePolicy.REJECT:
             return self._rejection(upsert.id, version, rejected)
         row = self._batch.row(upsert.id)
         verdict = judge_upsert(row.registers, version)
@@ -101,9 +102,9 @@ class MutationBatch:
             near = row.near if verdict.status is MutationStatus.APPLIED else None
             return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
         near = None
-        if self._finder is not None:
+        if self._finder is not None and policy is not DuplicatePolicy.OFF:
             near = self._finder.nearest(index, upsert.id, self.effects)
-        if near is not None and self._policy is DuplicatePolicy.REJECT:
+        if near is not None and policy is DuplicatePolicy.REJECT:
             self._batch.reject(upsert.id, version, near)
             return self._rejection(upsert.id, version, near)
         own = metadata if verdict.writes_metadata else None
@@ -130,8 +131,9 @@ class MutationBatch:
             ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
         )
         held = row.registers
+        policy = upsert.duplicate_policy or self._policy
         told = held.metadata if own_metadata is None else version
-        flagged = near is not None and self._policy is DuplicatePolicy.FLAG
+        flagged = near is not None and policy is DuplicatePolicy.FLAG
         registers = Registers(version, told, held.delete)
         self._batch.put(ItemRow(row.id, registers, ordinal, near, flagged))
         self.effects.append(Added(ordinal, row.id, upsert.vector, orjson.loads(metadata)))

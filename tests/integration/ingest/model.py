@@ -13,6 +13,8 @@ from google.protobuf import struct_pb2
 from embedder_service.worker.protocols import PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
 from lookalike.wire.errors import ImageUnreadable, LookalikeError, Reason
+from search_service.domain.collection import DuplicatePolicy, DuplicateSettings
+from search_service.domain.items import Fields, StoredItem
 from search_service.shard.api import ShardApi
 
 FINGERPRINT = "f" * 64
@@ -51,10 +53,21 @@ class FakeShard:
     """Hands out versions as a shard does; nothing else is asked of it."""
 
     last: int = 0
+    policy: DuplicatePolicy = DuplicatePolicy.REJECT
+    stored: dict[str, int] = field(default_factory=dict)
 
     @property
     def spec(self) -> Any:
-        return type("Spec", (), {"model_fingerprint": FINGERPRINT})
+        duplicates = DuplicateSettings(self.policy, 0.9)
+        return type("Spec", (), {"model_fingerprint": FINGERPRINT, "duplicates": duplicates})
+
+    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        return [
+            StoredItem(id, self.stored[id], 0, vector_version=self.stored[id])
+            if id in self.stored
+            else None
+            for id in ids
+        ]
 
     def reserve_versions(self, count: int) -> range:
         first = self.last + 1
@@ -154,7 +167,11 @@ class FakeEmbedder:
 
 
 class FakeIndex:
-    """Keeps rows by the rule of versions that the contract states."""
+    """Keeps rows by the rule of versions that the contract states.
+
+    A picture that starts with "twin" is a duplicate, rejected unless its upsert says
+    what else to do.
+    """
 
     def __init__(self, delay_s: Callable[[], float] = lambda: 0.0) -> None:
         self.rows: dict[str, Row] = {}
@@ -173,6 +190,11 @@ class FakeIndex:
         row = self.rows.setdefault(item.id, Row())
         if item.version <= max(row.delete_version, row.vector_version):
             return _result(item.id, search_pb2.MUTATION_STATUS_SUPERSEDED, item.version)
+        if item.vector_f32_le.startswith(b"twin") and not item.duplicate_policy:
+            near = search_pb2.NearDuplicate(id="x", score=0.5)
+            rejected = _result(item.id, search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE, item.version)
+            rejected.near_duplicate.CopyFrom(near)
+            return rejected
         row.vector_version, row.picture = item.version, item.vector_f32_le
         if item.version > row.metadata_version:
             row.metadata_version, row.metadata = item.version, _text(item.metadata)

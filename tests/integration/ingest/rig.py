@@ -18,6 +18,7 @@ from embedder_service.worker.worker import Worker
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.queue.entries import Kind
 from search_service.ingest.front_door import FrontDoor
+from search_service.ingest.ledger import Ledger
 from search_service.ingest.metrics import IngestMetrics
 from search_service.ingest.settings import IngestSettings
 from search_service.ingest.submission import Submission
@@ -25,10 +26,13 @@ from tests.integration.ingest.model import FakeCatalog, struct
 
 
 @contextlib.asynccontextmanager
-async def front_door(url: str, catalog: Any = None, **options: Any) -> AsyncIterator[FrontDoor]:
+async def front_door(
+    url: str, catalog: Any = None, ledger: str = ":memory:", **options: Any
+) -> AsyncIterator[FrontDoor]:
     """Run a front door."""
     settings = IngestSettings(redis=url, **options)
-    door = FrontDoor(settings, catalog or FakeCatalog(), IngestMetrics(CollectorRegistry()))
+    metrics = IngestMetrics(CollectorRegistry())
+    door = FrontDoor(settings, catalog or FakeCatalog(), metrics, Ledger(ledger))
     try:
         await door.start()
         yield door
@@ -65,7 +69,7 @@ class RunningWorker:
     async def die(self) -> None:
         """Leave without releasing anything, as after SIGKILL."""
 
-        async def nothing(entry_ids: object) -> None:
+        async def nothing(entries: object) -> None:
             return
 
         self.queue.release = nothing  # type: ignore[method-assign]

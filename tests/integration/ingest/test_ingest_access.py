@@ -51,13 +51,24 @@ async def test_a_wrong_password_is_not_shown(
         async with front_door(url, startup_wait_s=0.2) as door:
             with pytest.raises(Unavailable) as raised:
                 await door.submit(submission("delete", "a", ""))
-            with pytest.raises(Unavailable):
-                await running.queue.wait_for_server(0.2)
+            # Told at once: waiting does not make a password right.
+            with pytest.raises(Unavailable, match=rf":{server.port} refuses the user or password"):
+                await running.queue.wait_for_server(600)
     finally:
         await running.queue.close()
         server.stop()
     shown = f"{raised.value!r} {running.settings!r} {IngestSettings(redis=url)!r} {caplog.text}"
     assert "hush" not in shown
+
+
+async def test_a_worker_says_why_it_does_not_reach_the_queue(tmp_path: Path) -> None:
+    server = Valkey(tmp_path)
+    running = RunningWorker(server.url, FakeEmbedder(), FakeIndex(), "w")
+    try:
+        with pytest.raises(Unavailable, match=rf"no Redis answers at 127.0.0.1:{server.port}: C"):
+            await running.queue.wait_for_server(0.2)
+    finally:
+        await running.queue.close()
 
 
 @pytest.mark.parametrize("url", ["redis://:hush/x@host", "hush", "http://:hush@host"])

@@ -70,13 +70,13 @@ async def test_a_worker_waits_for_a_server_without_memory_for_the_group(own_valk
     client = Redis.from_url(own_valkey.url, protocol=2)
     await client.config_set("maxmemory", 1)
     running = RunningWorker(own_valkey.url, FakeEmbedder(), FakeIndex(), "w")
-    for call in (running.queue.wait_for_server(0.2), running.queue.read_new(1)):
+    for call in (running.queue.wait_for_server(0.2), running.queue.read_new(1, {})):
         with pytest.raises(Unavailable) as raised:
             await call
         assert raised.value.reason is Reason.QUEUE_UNAVAILABLE
     await client.config_set("maxmemory", 0)
     await running.queue.wait_for_server(0.2)
-    assert await running.queue.read_new(1) == []
+    assert await running.queue.read_new(1, {}) == []
     await running.queue.close()
     await client.aclose()
 

@@ -73,15 +73,30 @@ async def test_outcomes_verdicts_and_failures_are_told(system: System) -> None:
         assert outcomes["twin"].near_duplicate.id == "first"
         assert outcomes["bad"].error.reason == errors_pb2.ERROR_REASON_IMAGE_UNREADABLE
         listed = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest(collection="c"))
-        assert [failure.id for failure in listed.failures] == ["bad"]
-        assert listed.failures[0].attempts == 1
+        failed = {failure.id: failure for failure in listed.failures}
+        assert set(failed) == {"bad", "twin"}
+        assert failed["bad"].attempts == 1
+        assert failed["twin"].error.reason == errors_pb2.ERROR_REASON_DUPLICATE_REJECTED
+        assert failed["twin"].near_duplicate == outcomes["twin"].near_duplicate
         retried = await one.ingest.RetryFailures(
-            ingest_pb2.RetryFailuresRequest(failure_ids=[listed.failures[0].failure_id])
+            ingest_pb2.RetryFailuresRequest(failure_ids=[failed["bad"].failure_id])
         )
         assert retried.retried == 1
         await one.drained(20.0)
+        # Stored all the same, under the version that was rejected.
+        retried = await one.ingest.RetryFailures(
+            ingest_pb2.RetryFailuresRequest(
+                failure_ids=[failed["twin"].failure_id],
+                duplicate_policy=collection_pb2.DUPLICATE_POLICY_ACCEPT,
+            )
+        )
+        assert retried.retried == 1
+        await one.drained(20.0)
+        assert set(await one.items()) == {"first", "twin"}
         status = await one.ingest.GetIngestStatus(ingest_pb2.GetIngestStatusRequest())
         assert status.failures == 1
+        assert status.lost == 0
+        assert list(status.warnings) == []
         assert status.HasField("lag")
         assert not status.HasField("oldest_age")
         assert [worker.name for worker in status.workers] == ["worker-1"]

@@ -6,20 +6,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
     NoScriptError,
     OutOfMemoryError,
     RedisError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -37,6 +39,8 @@ Rows: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
 # Streams with entries_read and lag, XAUTOCLAIM with the third element, and
 # scripts with flags came with Redis 7.0; every Valkey has them.
 LEAST_MAJOR_VERSION = 7
+
+RISKS = ("eviction", "persistence")
 
 # Long enough for a worker to free some memory or bytes, short enough to keep a
 # steady stream going.
@@ -84,10 +88,11 @@ def connect(settings: QueueSettings, client_name: str) -> Redis:
     return client
 
 
-async def reach(client: Redis, stream: str, wait_s: float) -> Mapping[str, Any] | None:
-    """Wait for the server up to `wait_s`, check that it suits, create stream and group.
+async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping[str, Any] | str:
+    """Wait for the server up to `wait_s`, check that it suits, create streams and groups.
 
-    Returns what INFO says, or None when the server could not be reached in time.
+    Returns what INFO says or, when the server could not be reached in time, why, for the
+    operator. A refused password is not waited for.
 
     Raises:
         Unavailable: it is too old, or evicts keys.
@@ -97,17 +102,31 @@ async def reach(client: Redis, stream: str, wait_s: float) -> Mapping[str, Any] 
         try:
             info: Mapping[str, Any] = await client.info()
             check_server(info)
-            await ensure_group(client, stream)
+            await ensure_groups(client, streams)
         except (RedisError, OSError) as error:
-            if time.monotonic() >= deadline_s:
+            refused = isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError)
+            if refused or time.monotonic() >= deadline_s:
                 _log.warning(
                     "no queue yet",
                     extra={"error": type(error).__name__, "answer": _answer(error)},
                 )
-                return None
+                return _why_not(client, error)
         else:
             return info
         await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _why_not(client: Redis, error: Exception) -> str:
+    """Say in words why a server was not reached; without password."""
+    kept = client.connection_pool.connection_kwargs
+    address = f"{kept.get('host', 'localhost')}:{kept.get('port', 6379)}"
+    if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
+        return f"the Redis at {address} refuses the user or password of --redis"
+    if answer := _answer(error):
+        return f"the Redis at {address} refuses to work: {answer}"
+    cause = error.__cause__ or error.__context__ or error
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else ""
+    return f"no Redis answers at {address}" + (f": {said}" if said else "")
 
 
 def check_server(info: Mapping[str, object]) -> None:
@@ -119,24 +138,44 @@ def check_server(info: Mapping[str, object]) -> None:
     version = str(info.get("valkey_version") or info.get("redis_version") or "0")
     if int(version.split(".", maxsplit=1)[0]) < LEAST_MAJOR_VERSION:
         raise _unsuitable(f"the queue's server is Redis {version}: use Redis 7 or Valkey")
+    if (eviction := risks(info).get("eviction")) is not None:
+        raise _unsuitable(eviction)
+
+
+def risks(info: Mapping[str, object]) -> dict[str, str]:
+    """Return what may make the server lose entries, by the names of `RISKS`, with what to
+    change."""
+    found: dict[str, str] = {}
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
-        raise _unsuitable(
+        found["eviction"] = (
             f"the queue's server evicts keys ({policy}): set maxmemory-policy to noeviction"
         )
+    if not info.get("aof_enabled", 1):
+        found["persistence"] = (
+            "the queue's server keeps no append-only file: accepted images are lost when it dies. "
+            "Set appendonly yes and appendfsync always"
+        )
+    elif info.get("aof_last_write_status", "ok") != "ok":
+        found["persistence"] = (
+            "the queue's server cannot write its append-only file: accepted images are lost when "
+            "it dies. Look at its disk"
+        )
+    return found
 
 
-async def ensure_group(client: Redis, stream: str) -> None:
-    """Create stream and group where they are missing, from the first entry on.
+async def ensure_groups(client: Redis, streams: Sequence[str]) -> None:
+    """Create streams and their group where they are missing, from the first entry on.
 
     Raises:
         RedisError, OSError: as the client library; see `queue_errors`.
     """
-    try:
-        await client.xgroup_create(stream, GROUP, id="0", mkstream=True)
-    except ResponseError as error:
-        if not str(error).startswith("BUSYGROUP"):
-            raise
+    for stream in streams:
+        try:
+            await client.xgroup_create(stream, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
 
 
 async def command(client: Redis, *arguments: str | bytes | int) -> Any:

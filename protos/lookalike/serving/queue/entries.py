@@ -38,7 +38,8 @@ class QueuedMutation:
     """One accepted mutation.
 
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
-    the encoded file; `model_fingerprint` the collection's model. The same
+    the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
+    is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. The same
     version always stands for the same content.
     """
 
@@ -51,6 +52,7 @@ class QueuedMutation:
     model_fingerprint: str = ""
     image: bytes = b""
     metadata: bytes = b""
+    duplicate_policy: int = 0
 
     @property
     def counted_bytes(self) -> int:
@@ -77,6 +79,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
     optional = (
         (b"j", mutation.job_id.encode()),
         (b"f", mutation.model_fingerprint.encode()),
+        (b"p", b"%d" % mutation.duplicate_policy if mutation.duplicate_policy else b""),
         (b"m", mutation.metadata),
         (b"b", mutation.image),
     )
@@ -103,6 +106,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             model_fingerprint=fields.get(b"f", b"").decode(),
             image=fields.get(b"b", b""),
             metadata=fields.get(b"m", b""),
+            duplicate_policy=int(fields.get(b"p", 0)),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error

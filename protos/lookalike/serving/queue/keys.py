@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GROUP = "workers"
+# Streams among which jobs are spread, so that a worker can take from each job in
+# turn. As many jobs go side by side; those beyond share streams.
+LANES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,24 @@ class QueueKeys:
     def stream(self) -> str:
         """Stream of accepted mutations."""
         return self._key("queue")
+
+    def lane(self, number: int) -> str:
+        """Stream of accepted mutations number 0 to LANES - 1; the first is `stream`."""
+        return self.stream if number == 0 else self._key(f"queue:{number}")
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """All streams of accepted mutations, by number."""
+        return tuple(self.lane(number) for number in range(LANES))
+
+    @property
+    def ended(self) -> str:
+        """List of what has ended, for the front door's ledger."""
+        return self._key("ended")
+
+    def failed(self, collection_uid: str) -> str:
+        """Hash from the ids of a collection to their failures in `dead`."""
+        return self._key(f"failed:{collection_uid}")
 
     @property
     def stream_bytes(self) -> str:
@@ -45,9 +66,9 @@ class QueueKeys:
         """Counter of bytes kept for trying again."""
         return self._key("dead-bytes")
 
-    def dead_entry(self, entry_id: str) -> str:
+    def dead_entry(self, entry_key: str) -> str:
         """Hash with the fields of an entry that was given up."""
-        return self._key(f"dead:{entry_id}")
+        return self._key(f"dead:{entry_key}")
 
     def versions(self, collection_uid: str) -> str:
         """Sorted set of a collection's versions that are queued or dead."""

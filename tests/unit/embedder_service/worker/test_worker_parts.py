@@ -86,8 +86,8 @@ async def test_room_shrinks_with_what_is_held() -> None:
         await asyncio.wait_for(in_hand.room(), 0.02)
     waiting = asyncio.create_task(in_hand.room())
     await asyncio.sleep(0)
-    in_hand.remove("2-0")
-    in_hand.remove("nothing")
+    in_hand.remove(Entry("2-0", 900, None))
+    in_hand.remove(Entry("1-0", 100, None, lane=3))
     assert await waiting == 1  # as large as the largest seen lately
     assert await InHand(100, 10**9).room() <= MAX_READ_ITEMS
 

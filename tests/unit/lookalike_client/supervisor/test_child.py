@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike_client.supervisor.child import MOST_FAILED_STARTS, Child, ChildSpec
+from lookalike_client.supervisor.child import MOST_FAILED_STARTS, TRY_FOR_S, Child, ChildSpec
 from lookalike_client.supervisor.errors import StartError
 from tests.unit.lookalike_client.supervisor.waiting import eventually
 
@@ -44,12 +44,12 @@ def make(tmp_path: Path) -> Iterator[Make]:
         child.wait_stopped()
 
 
-def step_until(child: Child, holds: Callable[[], bool]) -> None:
+def step_until(child: Child, holds: Callable[[], bool], within_s: float = 20) -> None:
     def stepped() -> bool:
         child.step()
         return holds()
 
-    eventually(stepped)
+    eventually(stepped, within_s)
 
 
 def running(pid: int) -> bool:
@@ -89,6 +89,23 @@ def test_one_that_never_starts_is_given_up_with_its_last_words(make: Make) -> No
     assert f"ended with code 7 {MOST_FAILED_STARTS} times" in given_up.value.message
     assert "cannot find the model" in given_up.value.message
     assert child.pid is None
+
+
+def test_one_that_needs_long_to_fail_is_not_tried_again_and_again(
+    make: Make, tmp_path: Path
+) -> None:
+    """As a model that is looked for on a network that is not there."""
+    slow = "import pathlib, time; pathlib.Path('{}').open('a').write('x'); time.sleep({})"
+    program = slow.format(tmp_path / "starts", TRY_FOR_S + 1)
+    child = make(program + "; print('no network'); print('no weights'); raise SystemExit(1)")
+
+    with pytest.raises(StartError) as given_up:
+        step_until(child, lambda: False, within_s=60)
+
+    assert (tmp_path / "starts").read_text() == "x"
+    assert given_up.value.message == (
+        "part ended with code 1 before it was ready; its log ends: no network | no weights"
+    )
 
 
 def test_one_whose_settings_cannot_work_is_not_tried_again(make: Make) -> None:

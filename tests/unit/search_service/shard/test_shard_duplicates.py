@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lookalike.wire.vectors import F32
 from search_service.domain.collection import CollectionSpec, DuplicatePolicy, DuplicateSettings
 from search_service.domain.items import Fields
-from search_service.domain.mutations import Delete, MutationStatus, Upsert
+from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
 from tests.unit.search_service.shard.kit import create, make_spec, random_units, reopen, unit
 
 BASE = (1.0, 0, 0, 0, 0, 0, 0, 0)
@@ -38,6 +39,45 @@ def test_reject_stores_nothing_and_answers_the_same_again(tmp_path: Path) -> Non
     shard = reopen(tmp_path)
     assert shard.submit([copy]).result(10)[0] == first
     assert shard.count(None) == 0
+    shard.close()
+
+
+def test_an_upsert_may_override_the_policy_also_after_it_was_rejected(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec(DuplicatePolicy.REJECT))
+    shard.submit([Upsert("a", unit(*BASE))]).result(10)
+    copy = Upsert("b", near_base(0.01), version=50)
+    assert shard.submit([copy]).result(10)[0].status is MutationStatus.REJECTED_DUPLICATE
+    accepted = replace(copy, duplicate_policy=DuplicatePolicy.ACCEPT)
+    flagged = replace(copy, id="c", version=51, duplicate_policy=DuplicatePolicy.FLAG)
+    unasked = replace(copy, id="d", version=52, duplicate_policy=DuplicatePolicy.OFF)
+    outcomes = shard.submit([accepted, flagged, unasked]).result(10)
+    assert [one.status for one in outcomes] == [MutationStatus.APPLIED] * 3
+    assert [one.near_duplicate is not None for one in outcomes] == [True, True, False]
+    stored = shard.get(["b", "c", "d"], Fields())
+    flags = [item.near_duplicate_of != "" for item in stored if item is not None]
+    assert flags == [False, True, False]
+    shard.close()
+
+
+def test_an_upsert_may_ask_to_be_rejected_where_others_are_kept(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec(DuplicatePolicy.ACCEPT))
+    strict = Upsert("b", near_base(0.01), duplicate_policy=DuplicatePolicy.REJECT)
+    outcomes = shard.submit([Upsert("a", unit(*BASE)), strict, Upsert("c", near_base(0.02))])
+    assert [one.status for one in outcomes.result(10)] == [
+        MutationStatus.APPLIED,
+        MutationStatus.REJECTED_DUPLICATE,
+        MutationStatus.APPLIED,
+    ]
+    shard.close()
+
+
+def test_the_version_of_the_vector_is_told_beside_that_of_the_metadata(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec(DuplicatePolicy.OFF))
+    shard.submit([Upsert("a", unit(*BASE), version=5)]).result(10)
+    shard.submit([UpdateMetadata("a", {"label": "x"}, version=9)]).result(10)
+    (item,) = shard.get(["a"], Fields(metadata=True))
+    assert item is not None
+    assert (item.vector_version, item.version, item.metadata) == (5, 9, {"label": "x"})
     shard.close()
 
 

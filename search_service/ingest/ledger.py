@@ -1,0 +1,203 @@
+"""What was accepted and has not ended yet, kept apart from the queue's server.
+
+Redis can forget: flushed, restarted without an append-only file, restored from an
+older snapshot. What it forgot can only be known by somebody else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from lookalike.serving.queue.entries import QueuedMutation
+from lookalike.serving.queue.keys import LANES
+
+# A commit without a sync: what a crash of this process leaves is whole. A crash of
+# the machine may lose the last commits, and with them only the notice of a loss.
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS accepted (
+  uid TEXT NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+  job TEXT NOT NULL, lane INTEGER NOT NULL, entry TEXT NOT NULL, time_ms INTEGER NOT NULL,
+  PRIMARY KEY (uid, version)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS accepted_by_id ON accepted (uid, id);
+CREATE INDEX IF NOT EXISTS accepted_by_job ON accepted (job);
+CREATE TABLE IF NOT EXISTS lost (
+  uid TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+  PRIMARY KEY (uid, id)
+) WITHOUT ROWID;
+"""
+_COLUMNS = "uid, version, id, kind, job, lane, entry, time_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A mutation in the queue: in which lane, and under which entry; "" before it has one."""
+
+    uid: str
+    version: int
+    id: str
+    kind: str
+    job: str
+    lane: int
+    entry: str
+    time_ms: int
+
+    @property
+    def owner(self) -> str:
+        """Whose work it is; as `embedder_service.worker.protocols.Entry.owner`."""
+        return self.job or self.uid
+
+
+class Ledger:
+    """The table of accepted mutations, in a file; ":memory:" for one that is not kept.
+
+    Safe to call from many threads; every method may wait for the disk.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()
+        self._db = apsw.Connection(path)
+        self._db.execute(_SCHEMA).fetchall()
+        # An append that was never answered: its caller was not told that it is queued.
+        self._db.execute("DELETE FROM accepted WHERE entry = ''")
+        self._owners: dict[str, Counter[int]] = {}
+        self._open = 0
+        for row in self._db.execute(f"SELECT {_COLUMNS} FROM accepted"):  # noqa: S608 - our names
+            self._count(Accepted(*row), 1)
+            self._open += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @property
+    def open(self) -> int:
+        """How many were accepted and have not ended."""
+        return self._open
+
+    def begin(self, mutations: Sequence[QueuedMutation]) -> list[int]:
+        """Note mutations that are about to be queued; return the lane of each."""
+        lanes = []
+        with self._lock, self._db:
+            for one in mutations:
+                owner = one.job_id or one.collection_uid
+                lane = self._lane_of(one.collection_uid, one.id, owner)
+                row = Accepted(
+                    one.collection_uid, one.version, one.id, one.kind.value, one.job_id, lane, "",
+                    one.submit_time_ms,
+                )  # fmt: skip
+                self._put(row)
+                lanes.append(lane)
+        return lanes
+
+    def confirm(self, entries: Iterable[tuple[str, int, str]]) -> None:
+        """Note under which entries (collection UID, version, entry) they are queued.
+
+        What was lost of an item before is past once a newer mutation is queued.
+        """
+        with self._lock, self._db:
+            for uid, version, entry in entries:
+                for (item_id,) in self._db.execute(
+                    "UPDATE accepted SET entry = ? WHERE uid = ? AND version = ? RETURNING id",
+                    (entry, uid, version),
+                ):
+                    self._open += 1
+                    self._db.execute(
+                        "DELETE FROM lost WHERE uid = ? AND id = ? AND version < ?",
+                        (uid, item_id, version),
+                    )
+
+    def end(self, versions: Iterable[tuple[str, int]]) -> list[Accepted]:
+        """Take out what has ended, by collection UID and version; return what was there."""
+        taken: list[Accepted] = []
+        with self._lock, self._db:
+            for uid, version in versions:
+                taken += self._take(uid, version)
+        return taken
+
+    def lose(self, row: Accepted) -> bool:
+        """Take out one that is gone and note it as lost; False when it ended meanwhile."""
+        with self._lock, self._db:
+            taken = self._take(row.uid, row.version)
+            if taken:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO lost VALUES (?, ?, ?, ?)",
+                    (row.uid, row.id, row.version, int(time.time() * 1000)),
+                )
+        return bool(taken)
+
+    def rows(self) -> list[Accepted]:
+        """Return all that are queued, as far as is known."""
+        with self._lock:
+            query = f"SELECT {_COLUMNS} FROM accepted WHERE entry <> ''"  # noqa: S608 - our names
+            return [Accepted(*row) for row in self._db.execute(query)]
+
+    def open_of(self, job: str) -> int:
+        """Return how many of a job were accepted and have not ended."""
+        with self._lock:
+            return self._one("SELECT count(*) FROM accepted WHERE job = ? AND entry <> ''", job)
+
+    def lost(self) -> int:
+        """Return how many items were lost and not sent again since."""
+        with self._lock:
+            return self._one("SELECT count(*) FROM lost")
+
+    def forget_lost(self, before_ms: int) -> None:
+        """Forget what was lost before a time."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM lost WHERE time_ms < ?", (before_ms,))
+
+    def _lane_of(self, uid: str, id: str, owner: str) -> int:
+        """Return the lane of the item's last mutation, so that their order holds, else the
+        owner's, else the one with the fewest owners."""
+        last: list[Any] = self._db.execute(
+            "SELECT lane FROM accepted WHERE uid = ? AND id = ? ORDER BY version DESC LIMIT 1",
+            (uid, id),
+        ).fetchall()
+        if last:
+            return int(last[0][0])
+        if owner in self._owners:
+            lanes = self._owners[owner]
+            return max(lanes, key=lambda lane: lanes[lane])
+        used = Counter(lane for lanes in self._owners.values() for lane in lanes)
+        return min(range(LANES), key=lambda lane: (used[lane], lane))
+
+    def _one(self, query: str, *values: str) -> int:
+        rows: list[Any] = self._db.execute(query, values).fetchall()
+        return int(rows[0][0])
+
+    def _put(self, row: Accepted) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.uid, row.version, row.id, row.kind, row.job, row.lane, row.entry,
+                row.time_ms,
+            ),
+        )  # fmt: skip
+        self._count(row, 1)
+
+    def _take(self, uid: str, version: int) -> list[Accepted]:
+        query = f"DELETE FROM accepted WHERE uid = ? AND version = ? RETURNING {_COLUMNS}"  # noqa: S608 - our names
+        found = [Accepted(*row) for row in self._db.execute(query, (uid, version))]
+        for row in found:
+            self._count(row, -1)
+            self._open -= 1 if row.entry else 0
+        return found
+
+    def _count(self, row: Accepted, change: int) -> None:
+        lanes = self._owners.setdefault(row.owner, Counter())
+        lanes[row.lane] += change
+        if lanes[row.lane] <= 0:
+            del lanes[row.lane]
+        if not lanes:
+            del self._owners[row.owner]
