@@ -13,6 +13,7 @@ from lookalike.serving.queue.connection import command, queue_errors
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import Reason, Unavailable
 from lookalike.wire.status import to_item_error
+from search_service.ingest.status import QueueState, read_queue
 from search_service.ingest.stored import vector_versions
 
 if TYPE_CHECKING:
@@ -94,15 +95,26 @@ class Accounts:
                 with queue_errors():
                     await self._client.ltrim(self._keys.ended, len(ended), -1)
 
-    async def find_lost(self, collections: Collections, depth: int, known: int) -> None:
-        """Look for what is gone if fewer are in the queue (`depth`, with what ended since)
-        than were `known` to the ledger before that was read.
+    async def look(self) -> tuple[QueueState, bool]:
+        """Read the state of the queue, and say whether fewer are in it or have ended than
+        the ledger has: then something is gone.
+
+        Raises:
+            Unavailable: the queue cannot be reached.
+        """
+        async with self._order:  # nothing may be taken off `ended` in between
+            known = self._ledger.open
+            state = await read_queue(self._client, self._keys)
+        return state, known > state.depth + state.ended
+
+    async def find_lost(self, collections: Collections, *, suspected: bool) -> None:
+        """Look for what is gone, and tell it when it has been for a while.
 
         Raises:
             Unavailable: the queue cannot be reached.
         """
         await self.note_ended()
-        if known <= depth and not self._gone_since:
+        if not suspected and not self._gone_since:
             return
         gone = await self._gone()
         await self.note_ended()
@@ -114,18 +126,22 @@ class Accounts:
 
     async def _gone(self) -> dict[tuple[str, int], Accepted]:
         by_lane: dict[int, dict[str, Accepted]] = {}
-        for row in await asyncio.to_thread(self._ledger.rows):
+        rows = await asyncio.to_thread(self._ledger.rows)
+        # Looking up is dear, for the server reads pictures: once for all, then for those.
+        for row in rows:
+            if self._gone_since and (row.uid, row.version) not in self._gone_since:
+                continue
             by_lane.setdefault(row.lane, {})[row.entry] = row
         gone: dict[tuple[str, int], Accepted] = {}
-        for lane, rows in by_lane.items():
-            ids = list(rows)
+        for lane, entries in by_lane.items():
+            ids = list(entries)
             for start in range(0, len(ids), _LOOK_UP):
                 with queue_errors():
                     missing: list[bytes] = await self._client.eval(
                         scripts.MISSING, 1, self._keys.lane(lane), *ids[start : start + _LOOK_UP]
                     )
                 for entry in missing:
-                    row = rows[entry.decode()]
+                    row = entries[entry.decode()]
                     gone[row.uid, row.version] = row
         return gone
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import connection
 from lookalike.wire.errors import LookalikeError, Unavailable
-from search_service.ingest.status import QueueState, read_queue
+from search_service.ingest.status import QueueState
 from search_service.ingest.tombstones import Tombstones
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 _FORGET_EVERY_S = 60.0
+_FORGET_ROUNDS = 20
 _MARK_EVERY_S = 300.0
 _INSPECT_EVERY_S = 2.0
 
@@ -81,10 +82,9 @@ class QueueWatch:
         while True:
             try:
                 await self._open_again()
-                known = self._ledger.open
-                state = await read_queue(self._client, self._keys)
+                state, suspected = await self._accounts.look()
                 self._show(state)
-                await self._accounts.find_lost(collections, state.depth + state.ended, known)
+                await self._accounts.find_lost(collections, suspected=suspected)
                 await self._inspect()
                 if time.monotonic() >= forget_at:
                     forget_at = time.monotonic() + _FORGET_EVERY_S
@@ -120,7 +120,9 @@ class QueueWatch:
         self.warnings = (why,)
 
     async def _forget(self, now_ms: int) -> None:
-        await self._failures.forget_old(now_ms)
+        for _ in range(_FORGET_ROUNDS):
+            if not await self._failures.forget_old(now_ms):
+                break
         await self._failures.sweep()
         before_ms = now_ms - int(self._failure_retention_s * 1000)
         await asyncio.to_thread(self._ledger.forget_lost, before_ms)

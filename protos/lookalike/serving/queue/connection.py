@@ -106,10 +106,6 @@ async def reach(client: Redis, streams: Sequence[str], wait_s: float) -> Mapping
         except (RedisError, OSError) as error:
             refused = isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError)
             if refused or time.monotonic() >= deadline_s:
-                _log.warning(
-                    "no queue yet",
-                    extra={"error": type(error).__name__, "answer": _answer(error)},
-                )
                 return _why_not(client, error)
         else:
             return info
