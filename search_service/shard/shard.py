@@ -12,6 +12,7 @@ import apsw
 import numpy as np
 
 from lookalike.wire.errors import DimensionMismatch, Exhausted
+from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
@@ -66,6 +67,7 @@ class Shard:
         on_fatal: Callable[[], None],
     ) -> None:
         """Put the parts together; see `create` and `open`."""
+        keep_loops()  # a scan of the head may be the first to compile one
         path = directory / STORE
         self._directory = directory
         self._options = options
