@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,6 +16,9 @@ import numba
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 _HERE = Path(__file__).parent
+_config: Any = numba.config  # its names are made at run time
+_lock = threading.Lock()
+_not_kept: list[Any] = []
 
 
 def _digest() -> str:
@@ -38,27 +44,43 @@ def _kept_in(named: str) -> Path:
     return root / f"lookalike-{_digest()}"
 
 
-_config: Any = numba.config  # its names are made at run time
-_KEPT_IN = _kept_in(_config.CACHE_DIR)
-_config.CACHE_DIR = str(_KEPT_IN)
+@functools.cache
+def _kept_here() -> Path:
+    return _kept_in(_config.CACHE_DIR)
+
+
+def keep_loops() -> None:
+    """Have what is compiled from now on kept beside the modules, so that it is read later.
+
+    Or in the user's cache, or in NUMBA_CACHE_DIR; where nothing can be written it is
+    compiled again by each process, which takes some seconds. Importing a loop does not
+    do it, since it reads all sources and looks for a place on the disk.
+    """
+    with _lock:
+        if not _not_kept:
+            return
+        named, _config.CACHE_DIR = _config.CACHE_DIR, str(_kept_here())
+        try:
+            while _not_kept:
+                with suppress(RuntimeError):  # Numba found no place for what it compiles
+                    _not_kept.pop().enable_caching()
+        finally:
+            _config.CACHE_DIR = named
 
 
 def forget_kept() -> None:
     """Remove what we keep, as far as that can be done."""
-    shutil.rmtree(_KEPT_IN, ignore_errors=True)
+    shutil.rmtree(_kept_here(), ignore_errors=True)
 
 
 def compiled(loop: _Loop) -> _Loop:
     """Compile a function on its first call, without the interpreter and its lock.
 
-    Indices are not checked. What was compiled is kept beside the module, or in the
-    user's cache, or in NUMBA_CACHE_DIR; where nothing can be written it is compiled
-    again by each process, which takes some seconds.
+    Indices are not checked. The result is kept after `keep_loops`.
     """
-    try:
-        return cast(_Loop, numba.njit(nogil=True, cache=True, error_model="numpy")(loop))
-    except RuntimeError:  # Numba found no place for what it compiles
-        return cast(_Loop, numba.njit(nogil=True, error_model="numpy")(loop))
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(loop)
+    _not_kept.append(dispatcher)
+    return cast(_Loop, dispatcher)
 
 
 def inlined(loop: _Loop) -> _Loop:

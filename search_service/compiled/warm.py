@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from search_service.compiled.addresses import address_of
-from search_service.compiled.jit import forget_kept
+from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.usearch_file import compile_reader
@@ -43,6 +43,7 @@ def warm_reader() -> None:
     global _reader_is_warm  # noqa: PLW0603 - what was loaded is the process's
     with _reader_lock:
         if not _reader_is_warm:
+            keep_loops()
             _until_kept(compile_reader)
             _reader_is_warm = True
 

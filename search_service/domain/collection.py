@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Dtype(StrEnum):
@@ -37,6 +39,16 @@ class IndexSettings:
     expansion_add: int
     expansion_search: int
     graph_dimension: int
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> IndexSettings:
+        """Return the settings from their JSON form, an object of all fields.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown or of no such value.
+        """
+        named = {"preset": Preset(fields["preset"]), "dtype": Dtype(fields["dtype"])}
+        return cls(**{**fields, **named})
 
 
 class DuplicatePolicy(StrEnum):

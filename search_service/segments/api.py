@@ -7,11 +7,11 @@ hold that vector. A shard decides which ordinals are live; segments never know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from search_service.compiled.walk import Wanted
 from search_service.domain.arrays import F32, I64, U8, Flags
@@ -148,14 +148,32 @@ class BuildJob:
     # Not behind queries: the head grows faster than it can be sealed in their shadow.
     hurried: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """Return its JSON form, as the builder's child gets it."""
+        paths = {"store_path": str(self.store_path), "segments_path": str(self.segments_path)}
+        return asdict(self) | paths
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> BuildJob:
+        """Return the job whose JSON form this is.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown or of no such value.
+        """
+        typed = {
+            "store_path": Path(fields["store_path"]),
+            "segments_path": Path(fields["segments_path"]),
+            "settings": IndexSettings.from_json(fields["settings"]),
+        }
+        return cls(**{**fields, **typed})
+
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """The set that is current now, by `segments.json`; the builder's own timing."""
+    """The set that is current now, by `segments.json`."""
 
     paths: Sequence[Path]
     upto_ordinal: int
-    elapsed_s: float
 
 
 class SegmentSource(Protocol):

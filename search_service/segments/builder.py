@@ -6,11 +6,10 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,6 @@ class Builder:
     def _attend(
         self, job: BuildJob, child: subprocess.Popen[str], future: Future[BuildResult]
     ) -> None:
-        started_s = time.monotonic()
         try:
             outcome = self._converse(job, child)
             with self._lock:
@@ -118,7 +116,6 @@ class Builder:
                 BuildResult(
                     paths=[job.segments_path / name for name in names],
                     upto_ordinal=job.upto_ordinal,
-                    elapsed_s=time.monotonic() - started_s,
                 )
             )
         except BuildFailed as error:
@@ -136,7 +133,7 @@ class Builder:
             assert child.stdin is not None  # piped above
             assert child.stdout is not None  # piped above
             try:
-                child.stdin.write(json.dumps(_job_fields(job)) + "\n")
+                child.stdin.write(json.dumps(job.to_json()) + "\n")
             except BrokenPipeError:
                 said.append("the child ended before it took its job")
             for line in child.stdout:
@@ -153,11 +150,6 @@ class Builder:
             last = said[-1] if said else "it said nothing"
             raise BuildFailed(f"the builder ended with status {child.returncode}: {last}")
         return outcome
-
-
-def _job_fields(job: BuildJob) -> dict[str, Any]:
-    paths = {"store_path": str(job.store_path), "segments_path": str(job.segments_path)}
-    return asdict(job) | paths
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -18,14 +18,13 @@ _MAPS = Path("/proc/self/maps")
 # A line of maps: range, permissions, offset, device, inode, and a name if it has one.
 _ANONYMOUS_FIELDS = 5
 
-_libc = ctypes.CDLL(None)
-
 
 def ask_for_huge_pages() -> None:
     """Ask for them for all large, anonymous, writable memory of this process."""
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None or not _MAPS.exists():
         return
+    libc = ctypes.CDLL(None)
     for line in _MAPS.read_text().splitlines():
         fields = line.split()
         if len(fields) != _ANONYMOUS_FIELDS or not fields[1].startswith("rw"):
@@ -33,5 +32,5 @@ def ask_for_huge_pages() -> None:
         start, end = (int(bound, 16) for bound in fields[0].split("-"))
         if end - start >= _LEAST_BYTES:
             span = ctypes.c_void_p(start), ctypes.c_size_t(end - start)
-            _libc.madvise(*span, advice)
-            _libc.madvise(*span, _MADV_COLLAPSE)
+            libc.madvise(*span, advice)
+            libc.madvise(*span, _MADV_COLLAPSE)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.domain.collection import IndexSettings
 from search_service.segments.checksums import FileSum
 from search_service.segments.errors import SegmentDamaged
 
@@ -103,12 +103,9 @@ def _decode(body: dict[str, Any]) -> Manifest:
     version = fields.pop("format")
     if version != FORMAT_VERSION:
         raise SegmentDamaged(f"format {version} is not {FORMAT_VERSION}, which this version reads")
-    settings = dict(fields.pop("settings"))
-    settings["preset"] = Preset(settings["preset"])
-    settings["dtype"] = Dtype(settings["dtype"])
     return Manifest(
         identity=Identity(**fields.pop("identity")),
-        settings=IndexSettings(**settings),
+        settings=IndexSettings.from_json(fields.pop("settings")),
         files={name: FileSum(**value) for name, value in fields.pop("files").items()},
         **fields,
     )

@@ -90,8 +90,9 @@ class Writes:
         shard = self._catalog.find(request.collection).shard
         limits.check_count("updates", len(request.updates), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
-        for index, update in enumerate(request.updates):
-            batch.read(update.id, _read_update, update, f"updates[{index}]")
+        async for start, updates in _turns(request.updates):
+            for index, update in enumerate(updates, start):
+                batch.read(update.id, _read_update, update, f"updates[{index}]")
         batch.submit(shard)
         return await self._finish(batch)
 
@@ -100,8 +101,9 @@ class Writes:
         shard = self._catalog.find(request.collection).shard
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
-        for index, item in enumerate(request.items):
-            batch.read(item.id, _read_delete, item, f"items[{index}]")
+        async for start, items in _turns(request.items):
+            for index, item in enumerate(items, start):
+                batch.read(item.id, _read_delete, item, f"items[{index}]")
         batch.submit(shard)
         return await self._finish(batch)
 
@@ -137,9 +139,8 @@ class Writes:
             batch.refuse_all([item.id for item in request.items], error)
             return batch
         spec = shard.spec
-        for start in range(0, len(request.items), _ITEMS_A_TURN):
-            _read_upserts(batch, request.items[start : start + _ITEMS_A_TURN], start, spec)
-            await asyncio.sleep(0)
+        async for start, items in _turns(request.items):
+            _read_upserts(batch, items, start, spec)
         batch.submit(shard)
         return batch
 
@@ -206,6 +207,13 @@ class _Batch:
             else:
                 results.append(outcome_message(next(finished)))
         return results
+
+
+async def _turns(messages: Sequence[M]) -> AsyncIterator[tuple[int, Sequence[M]]]:
+    """Give messages by parts, each with the place of its first; other calls run between them."""
+    for start in range(0, len(messages), _ITEMS_A_TURN):
+        yield start, messages[start : start + _ITEMS_A_TURN]
+        await asyncio.sleep(0)
 
 
 def _read_upserts(

@@ -12,6 +12,7 @@ import apsw
 import numpy as np
 
 from lookalike.wire.errors import DimensionMismatch, Exhausted
+from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
@@ -66,6 +67,7 @@ class Shard:
         on_fatal: Callable[[], None],
     ) -> None:
         """Put the parts together; see `create` and `open`."""
+        keep_loops()  # a scan of the head may be the first to compile one
         path = directory / STORE
         self._directory = directory
         self._options = options
@@ -76,7 +78,7 @@ class Shard:
         self._pool = ScanPool(options.threads)
         self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
         self._items = Listing(self._memory, self._filters, self._reader)
-        self._keeper = SegmentUpkeep(
+        self._upkeep = SegmentUpkeep(
             self._memory,
             source,
             self._reader,
@@ -94,7 +96,7 @@ class Shard:
             ballast=Ballast(directory / BALLAST, options.ballast_bytes),
             options=options,
             pool=self._pool,
-            heal=self._keeper.heal,
+            heal=self._upkeep.heal,
             on_fatal=on_fatal,
         )
         answerer = Answerer(
@@ -102,7 +104,7 @@ class Shard:
             self._filters,
             self._reader,
             expansion=lambda: self._spec.index.expansion_search,
-            heal=self._keeper.heal,
+            heal=self._upkeep.heal,
             pool=self._pool,
         )
         self._engine, self._exact_engine = (
@@ -203,7 +205,7 @@ class Shard:
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
-        return read_stats(self._memory, self._keeper, self._directory)
+        return read_stats(self._memory, self._upkeep, self._directory)
 
     def update_settings(
         self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
@@ -245,7 +247,7 @@ class Shard:
 
     def build_now(self) -> None:
         """Have what is not indexed indexed soon, whatever its size."""
-        self._keeper.build_now()
+        self._upkeep.build_now()
 
     def close(self) -> None:
         """See `ShardApi`."""
@@ -253,7 +255,7 @@ class Shard:
         self._writer.stop()
         self._engine.close()
         self._exact_engine.close()
-        self._keeper.close()
+        self._upkeep.close()
         self._reader.close()
         self._writer.close()
         self._pool.close()
@@ -261,7 +263,7 @@ class Shard:
     def _load(self, db: apsw.Connection) -> I64:
         """Bring the memory up; return the live ordinals, int64 [n], ascending."""
         with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
-            opened = pool.submit(self._keeper.open_segments)
+            opened = pool.submit(self._upkeep.open_segments)
             ordinals, ids = live_ids(db)
             next_ordinal = int(schema.read_meta(db, "next_ordinal"))
             self._memory.load(ordinals, ids, next_ordinal)
@@ -282,7 +284,7 @@ class Shard:
         self._writer.start()
         self._engine.start()
         self._exact_engine.start()
-        self._keeper.start()
+        self._upkeep.start()
 
 
 def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:

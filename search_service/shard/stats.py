@@ -15,7 +15,7 @@ from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.upkeep import SegmentUpkeep
 
 
-def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardStats:
+def read_stats(memory: Memory, upkeep: SegmentUpkeep, directory: Path) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
     with memory.view() as live:
         head = _count(live, [view.ordinals for view in live.head])
@@ -30,9 +30,9 @@ def read_stats(memory: Memory, keeper: SegmentUpkeep, directory: Path) -> ShardS
             side_list_vectors=sum(one.segment.side_nodes for one in graphs),
             segments=len(sealed),
             disk_bytes=_tree_bytes(directory),
-            builds=keeper.builds,
-            last_build_error=keeper.last_error,
-            building=keeper.building,
+            builds=upkeep.builds,
+            last_build_error=upkeep.last_error,
+            building=upkeep.building,
         )
 
 

@@ -66,7 +66,7 @@ class SegmentUpkeep:
         self.builds = 0
         self.last_error = ""
         self.building = False
-        self._thread = threading.Thread(target=self._run, name="shard-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="shard-upkeep", daemon=True)
 
     def open_segments(self) -> None:
         """Put into memory what is on the disk and whole, before `start`."""

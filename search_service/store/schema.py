@@ -14,11 +14,9 @@ import orjson
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.collection import (
     CollectionSpec,
-    Dtype,
     DuplicatePolicy,
     DuplicateSettings,
     IndexSettings,
-    Preset,
 )
 
 APPLICATION_ID = 0x4C4B414C  # "LKAL"
@@ -123,9 +121,7 @@ def spec_from_json(data: bytes) -> CollectionSpec:
     duplicates = raw.pop("duplicates")
     return CollectionSpec(
         **raw,
-        index=IndexSettings(
-            **{**index, "preset": Preset(index["preset"]), "dtype": Dtype(index["dtype"])}
-        ),
+        index=IndexSettings.from_json(index),
         duplicates=DuplicateSettings(
             policy=DuplicatePolicy(duplicates["policy"]), threshold=duplicates["threshold"]
         ),

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search_service.domain.collection import Dtype, IndexSettings, Preset
+from search_service.segments.api import BuildJob
 from search_service.segments.building.assembly import Assembly, Step
 from search_service.segments.building.planning import (
     Action,
@@ -33,43 +33,33 @@ from search_service.store.vectors import iter_live_vectors, live_ordinals
 
 def main() -> None:
     """Run the job on standard input."""
-    job = json.loads(sys.stdin.readline())
+    job = BuildJob.from_json(json.loads(sys.stdin.readline()))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _say(run_job(job, lambda step: _say({"step": step})))
+    _say({"made": run_job(job, lambda step: _say({"step": step}))})
 
 
-def run_job(job: dict[str, Any], report: Callable[[Step], None]) -> dict[str, Any]:
-    """Plan and make the job's segment; return what the parent needs to publish it."""
-    root = Path(job["segments_path"])
-    store = Path(job["store_path"])
-    identity = Identity(job["uid"], job["dimension"], job["fingerprint"])
-    settings = settings_of(job["settings"])
-    plan = _plan(job, _current(root, identity), store, settings)
+def run_job(job: BuildJob, report: Callable[[Step], None]) -> str | None:
+    """Plan and make the job's segment; return its name, for the parent to publish it.
+
+    None: there was nothing to do.
+    """
+    identity = Identity(job.uid, job.dimension, job.fingerprint)
+    plan = _plan(job, _current(job.segments_path, identity))
     if plan.action is Action.NOTHING:
-        return {"made": None}
-    vectors = partial(iter_live_vectors, store)
-    assembly = Assembly(root, identity, settings, job["threads"], vectors, report)
-    return {"made": assembly.run(plan)}
+        return None
+    vectors = partial(iter_live_vectors, job.store_path)
+    assembly = Assembly(job.segments_path, identity, job.settings, job.threads, vectors, report)
+    return assembly.run(plan)
 
 
-def _plan(
-    job: dict[str, Any], current: list[Current], store: Path, settings: IndexSettings
-) -> BuildPlan:
+def _plan(job: BuildJob, current: list[Current]) -> BuildPlan:
     # Never less than what is covered: a segment is replaced as a whole or not at all.
     covered = [segment.manifest.upto_ordinal for segment in current]
-    upto_ordinal = max([job["upto_ordinal"], *covered])
-    if job["seal_only"]:
-        return make_seal_plan(current, settings, upto_ordinal)
-    return make_plan(current, live_ordinals(store, upto_ordinal), settings, upto_ordinal)
-
-
-def settings_of(fields: dict[str, Any]) -> IndexSettings:
-    """Return the settings from their JSON form."""
-    return IndexSettings(
-        preset=Preset(fields["preset"]),
-        dtype=Dtype(fields["dtype"]),
-        **{name: int(fields[name]) for name in fields.keys() - {"preset", "dtype"}},
-    )
+    upto_ordinal = max([job.upto_ordinal, *covered])
+    if job.seal_only:
+        return make_seal_plan(current, job.settings, upto_ordinal)
+    live = live_ordinals(job.store_path, upto_ordinal)
+    return make_plan(current, live, job.settings, upto_ordinal)
 
 
 def _current(root: Path, identity: Identity) -> list[Current]:

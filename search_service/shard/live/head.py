@@ -67,12 +67,6 @@ class Head:
         """Count rows, dead ones among them."""
         return sum(block.count - block.start for block in self._blocks)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory that rows take."""
-        width = self.codec.width_bytes if self.codec else 0
-        return len(self) * (self._dimension * 4 + width)
-
     def encode(self, vectors: F32) -> Coded | None:
         """Return the compact form of rows that are to be added, float32 [n, D]."""
         codec = self.codec

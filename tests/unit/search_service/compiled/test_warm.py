@@ -7,6 +7,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
 WARM = "from search_service.compiled.warm import warm_up; warm_up()"
+# No import sets where Numba keeps what it compiles, or loads C's library.
+IMPORT = """
+import ctypes, numba
+libraries = []
+load = ctypes.CDLL.__init__
+def note(self, name, *rest, **more):
+    libraries.append(name)
+    load(self, name, *rest, **more)
+ctypes.CDLL.__init__ = note
+set_before = numba.config.CACHE_DIR
+import search_service.compiled.warm
+import search_service.segments.building.child
+import search_service.segments.segment
+assert numba.config.CACHE_DIR == set_before, numba.config.CACHE_DIR
+assert None not in libraries, libraries
+"""
 # Every plan, then how many forms of each loop there are.
 PLANS = """
 import sys
@@ -26,6 +42,13 @@ def run(code: str, *arguments: str, **environ: str) -> subprocess.CompletedProce
         check=False,
         timeout=200,
     )
+
+
+def test_imports_set_nothing_and_load_no_library(tmp_path: Path) -> None:
+    for environ in ({}, {"NUMBA_CACHE_DIR": str(tmp_path)}):
+        done = run(IMPORT, **environ)
+        assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_loops_are_kept_and_damaged_ones_are_made_again(tmp_path: Path) -> None:

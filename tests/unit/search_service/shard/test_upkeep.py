@@ -32,7 +32,12 @@ from tests.unit.search_service.shard.kit import (
 )
 
 COUNT, DIMENSION, HEAD_LIMIT = 16_000, 16, 1_000
-VECTORS: F32 = random_units(23_500, DIMENSION, seed=4)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> F32:
+    """float32 [23,500, DIMENSION], unit L2."""
+    return random_units(23_500, DIMENSION, seed=4)
 
 
 class SealsEndLast(DiskSegments):
@@ -90,7 +95,9 @@ def _after(
     return chained
 
 
-def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(tmp_path: Path) -> None:
+def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(
+    tmp_path: Path, vectors: F32
+) -> None:
     spec = make_spec(DIMENSION)
     schema.create(tmp_path / STORE, spec, "").close()
     source = SealsEndLast(tmp_path / SEGMENTS, uid=spec.uid)
@@ -98,20 +105,20 @@ def test_what_was_sealed_beside_a_build_stays_when_the_build_is_adopted(tmp_path
     options = replace(SMALL, head_limit=HEAD_LIMIT)
     shard = Shard(tmp_path, database, source, options, never)
     first = 11_000  # enough for a graph, which takes a while to build
-    fill(shard, VECTORS[:first])
+    fill(shard, vectors[:first])
     wait_until(lambda: shard.stats().building)
-    fill(shard, VECTORS[first:COUNT], first)
+    fill(shard, vectors[first:COUNT], first)
     wait_until(lambda: not shard.stats().building and shard.stats().head_vectors <= HEAD_LIMIT)
 
     assert source.seals_beside > 0
     for start in range(0, COUNT, 500):
-        request = QueryRequest(VECTORS[start : start + 100], limit=1, exact=True)
+        request = QueryRequest(vectors[start : start + 100], limit=1, exact=True)
         found = [outcome.hits[0].id for outcome in shard.query(request).result(60)]
         assert found == [f"item-{row}" for row in range(start, start + 100)]
     shard.close()
 
 
-def test_the_upkeep_goes_on_after_an_unforeseen_failure(tmp_path: Path) -> None:
+def test_the_upkeep_goes_on_after_an_unforeseen_failure(tmp_path: Path, vectors: F32) -> None:
     spec = make_spec(DIMENSION)
     schema.create(tmp_path / STORE, spec, "").close()
     source = FailsOnce(
@@ -119,7 +126,7 @@ def test_the_upkeep_goes_on_after_an_unforeseen_failure(tmp_path: Path) -> None:
     )
     database = schema.open_writer(tmp_path / STORE, "")
     shard = Shard(tmp_path, database, source, replace(SMALL, head_limit=HEAD_LIMIT), never)
-    fill(shard, VECTORS[: 2 * HEAD_LIMIT])
+    fill(shard, vectors[: 2 * HEAD_LIMIT])
 
     wait_until(lambda: shard.stats().builds > 0 and shard.stats().head_vectors == 0)
 
@@ -140,7 +147,7 @@ class FailsOnce(DiskSegments):
 
 
 def test_what_was_sealed_beside_a_build_gets_a_graph_when_nothing_else_comes(
-    tmp_path: Path,
+    tmp_path: Path, vectors: F32
 ) -> None:
     spec = make_spec(DIMENSION)
     schema.create(tmp_path / STORE, spec, "").close()
@@ -148,9 +155,9 @@ def test_what_was_sealed_beside_a_build_gets_a_graph_when_nothing_else_comes(
     database = schema.open_writer(tmp_path / STORE, "")
     options = replace(SMALL, head_limit=6_000, idle_build_s=0.5)
     shard = Shard(tmp_path, database, source, options, never)
-    fill(shard, VECTORS[:11_000])
+    fill(shard, vectors[:11_000])
     wait_until(lambda: shard.stats().building)
-    fill(shard, VECTORS[11_000:], 11_000)  # sealed at twice the limit: less than calls for a build
+    fill(shard, vectors[11_000:], 11_000)  # sealed at twice the limit: less than calls for a build
 
     wait_until(lambda: shard.stats().unindexed_vectors < 1_000)
 
@@ -213,19 +220,19 @@ def test_a_seal_beside_a_build_of_a_head_that_was_not_full_is_not_in_its_way(
 
 @pytest.mark.parametrize(("unindexed_limit", "most"), [(400_000, 2_000), (3_000, 1_500)])
 def test_a_head_in_the_compact_form_may_grow_larger_but_writes_are_not_refused_for_it(
-    tmp_path: Path, unindexed_limit: int, most: int
+    tmp_path: Path, vectors: F32, unindexed_limit: int, most: int
 ) -> None:
     options = replace(STILL, head_limit=HEAD_LIMIT, unindexed_limit=unindexed_limit)
     shard = create(tmp_path, make_spec(DIMENSION, graph_dimension=8), STILL)
-    fill(shard, VECTORS[:10_500])
+    fill(shard, vectors[:10_500])
     build(shard)
     shard.close()
     shard = reopen(tmp_path, options)
-    fill(shard, VECTORS[10_500 : 10_500 + most], 10_500)
+    fill(shard, vectors[10_500 : 10_500 + most], 10_500)
     time.sleep(2 * LOOK_EVERY_S)
     assert (shard.stats().builds, shard.stats().head_vectors) == (0, most)
 
-    fill(shard, VECTORS[15_000:15_100], 15_000)
+    fill(shard, vectors[15_000:15_100], 15_000)
 
     wait_until(lambda: shard.stats().builds > 0 and shard.stats().head_vectors == 0)
     shard.close()
