@@ -159,8 +159,16 @@ def test_snapshots_by_command(
         taken["snapshot_id"],
         uploaded["snapshot_id"],
     }
+    client.collections.set_alias("live", "photos")
     restored = command("snapshots", "restore", uploaded["snapshot_id"], "by-command")
-    assert restored["items"] == 1_000
+    assert (restored["items"], restored["aliases_left"]) == (1_000, ["live"])
+    words = ("--address", address, "snapshots", "restore", uploaded["snapshot_id"])
+    assert run([*words, "-c", "once-more"]) == 0
+    said = capsys.readouterr().out
+    assert "these aliases still lead to photos: live" in said
+    client.collections.delete_alias("live")
+    assert run([*words, "-c", "and-again"]) == 0
+    assert "no alias came with it" in capsys.readouterr().out
     assert items_of(client, "by-command") == items_of(client, "photos")
     for each in listed:
         command("snapshots", "delete", each["snapshot_id"], "--yes")
