@@ -24,7 +24,7 @@ import numpy as np
 
 from lookalike.wire.errors import LookalikeError, Reason
 from lookalike_client import archive_files, types
-from lookalike_client.tables.plan import DIMENSION, FINGERPRINT, FORMAT, FORMAT_VERSION, SETTINGS
+from lookalike_client.tables.binding import DIMENSION, FINGERPRINT, FORMAT, FORMAT_VERSION, SETTINGS
 
 if TYPE_CHECKING:
     from lookalike_client import Client

@@ -22,8 +22,8 @@ from lookalike_client import (
     tables,
 )
 from lookalike_client.cli.main import run
-from lookalike_client.tables.plan import DIMENSION as DIMENSION_KEY
-from lookalike_client.tables.plan import FINGERPRINT, FORMAT, SETTINGS
+from lookalike_client.tables.binding import DIMENSION as DIMENSION_KEY
+from lookalike_client.tables.binding import FINGERPRINT, FORMAT, SETTINGS
 from lookalike_client.types import ImageFacts, Item, Metadata, MutationResult, MutationStatus
 from tests.integration.search_server import running
 

@@ -113,12 +113,14 @@ def test_a_folder_is_read_with_all_its_tables(bring: Importer, tmp_path: Path) -
     pq.write_table(more, tmp_path / "part" / "2.parquet")
     pq.write_table(table.drop_columns(["vector"]), tmp_path / "part" / "3.parquet")
     (tmp_path / "part" / "4.parquet").write_bytes(b"PAR1 broken")
+    (tmp_path / "about.csv").write_text("name,license\nphotos,free\n")
     (tmp_path / "state.json").write_text("{}")
     (tmp_path / "_SUCCESS").touch()
 
     told = bring(tmp_path, code=1)
 
-    assert (told["stored"], told["failed"]) == (ROWS, 2)
+    assert (told["stored"], told["failed"]) == (ROWS, 3)
+    assert "about.csv: no column 'vector'" in bring.err
     assert "4.parquet" in bring.err
     assert "3.parquet: no column 'vector'" in bring.err
     stored = bring.stored("images")
@@ -210,3 +212,44 @@ def test_values_of_other_programs_become_json(bring: Importer, tmp_path: Path) -
         "box": {"x": 1, "tags": ["a"]},
         "kind": "cat",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.csv", b"", "the table has no header"),
+        ("header.csv", b"id,vector\n", "holds no rows"),
+        ("twice.csv", b"id,id,vector\n", "'id' twice"),
+        ("empty.json", b"[]", "holds no rows"),
+        ("number.json", b"3", "no list of objects"),
+        ("broken.jsonl", b"{", "line 1: no JSON"),
+        ("broken.npy", b"\x93NUMPY", "no NumPy file"),
+        ("broken.arrow", b"ARROW1", "no Arrow file"),
+        ("unknown.bin", b"what", "no Parquet or Arrow file"),
+        ("plain.csv", b"id,name\na,b\n", "no column looks like vectors; there are id, name"),
+    ],
+)
+def test_what_holds_no_vectors_is_refused(
+    bring: Importer, tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    assert bring(tmp_path / name, code=1) is None
+
+    assert says in bring.err
+    assert bring.err.count("\n") == 1
+    assert list(bring.client.collections.list()) == []
+
+
+def test_parts_of_columns_can_be_named(bring: Importer, tmp_path: Path) -> None:
+    """As in a Hugging Face data set of images and what an encoder made of each."""
+    file = tmp_path / "hf.parquet"
+    images = [{"bytes": b"x", "path": f"{at}.png"} for at in range(ROWS)]
+    table = {"image": images, "embedding": [[row] for row in MATRIX.tolist()], "label": [1] * ROWS}
+    pq.write_table(pa.table(table), file)
+
+    bring(file, "--id-column", "image.path")
+
+    stored = bring.stored("images")
+    assert stored["3.png"].metadata == {"label": 1}
+    assert np.allclose(stored["3.png"].vector, MATRIX[3] / np.linalg.norm(MATRIX[3]), atol=1e-6)

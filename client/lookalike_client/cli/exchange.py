@@ -105,7 +105,11 @@ def import_items(
         for name, text in shown.items():
             complain(f"{name}: {text}")
         with _failures(failures_file) as listed:
-            outcomes, failed = _store(run, listed)
+            try:
+                outcomes, failed = _store(run, listed)
+            except KeyboardInterrupt:
+                complain("stopped; run the same command again to go on where it was")
+                raise
     _report(session.output, collection, run, outcomes, failed)
     return 1 if any(status is not MutationStatus.APPLIED for status in outcomes) else 0
 

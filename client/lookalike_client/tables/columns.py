@@ -43,12 +43,7 @@ class VectorColumn:
         if self.parts:
             found = [cells.get(each) for each in self.parts]
             return [float(each) if isinstance(each, str) else each for each in found]
-        if self.name in cells:
-            return cells[self.name]
-        inner: object = cells
-        for each in self.path:
-            inner = inner.get(each) if isinstance(inner, Mapping) else None
-        return inner
+        return cell_of(cells, self.name)
 
     @property
     def columns(self) -> Sequence[str]:
@@ -59,6 +54,16 @@ class VectorColumn:
         if not self.parts:
             return self.name
         return f"{self.parts[0]} … {self.parts[-1]} ({len(self.parts):,} columns)"
+
+
+def cell_of(cells: Mapping[str, object], name: str) -> object:
+    """Return a cell; `outer.inner` names a part of one, where no column is called so."""
+    if name in cells:
+        return cells[name]
+    inner: object = cells
+    for each in name.split("."):
+        inner = inner.get(each) if isinstance(inner, Mapping) else None
+    return inner
 
 
 def given_vector(name: str, columns: Sequence[str]) -> VectorColumn:

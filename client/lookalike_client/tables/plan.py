@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from lookalike.wire.errors import InvalidField
 from lookalike_client.tables import arrow_files, columns, numpy_files, text_files, values
+from lookalike_client.tables.binding import Binding
 from lookalike_client.tables.columns import VectorColumn
 from lookalike_client.tables.rows import Source, unreadable
 from lookalike_client.types import DuplicateSettings, IndexSettings
-
-FORMAT_VERSION = "1"
-DIMENSION = b"lookalike.dimension"
-FINGERPRINT = b"lookalike.model_fingerprint"
-FORMAT = b"lookalike.format"
-# JSON, and not there in files of the first releases: the defaults hold then.
-SETTINGS = b"lookalike.settings"
 
 _SAMPLE_ROWS = 200
 _OPENERS: Mapping[str, Callable[[Path], Source]] = {
@@ -94,10 +87,29 @@ def plan_import(path: str | Path, choice: Choice | None = None) -> Plan:
     """
     path, choice = Path(path), choice or Choice()
     sources, refused, ids_file = _sources(path, choice)
-    first = sources[0]
+    found: Plan | None = None
+    errors: list[InvalidField] = []
+    for source in sources:
+        try:
+            found = _plan(source, choice)
+            break
+        except InvalidField as error:  # the table may be about something else
+            errors.append(error)
+    if found is None:
+        raise errors[0]
+    folder = path if path.is_dir() else path.parent
+    return replace(found, sources=sources, refused=refused, ids_file=ids_file, folder=folder)
+
+
+def _plan(first: Source, choice: Choice) -> Plan:
+    """Return the plan for one file, after which others are read."""
     names = list(first.columns)
-    sample = [row.cells for row in islice(first.read(""), _SAMPLE_ROWS) if not row.error]
-    binding = _Binding.of(first)
+    rows = list(islice(first.read(""), _SAMPLE_ROWS))
+    sample = [row.cells for row in rows if not row.error]
+    if not sample:
+        why = f"{rows[0].place}: {rows[0].error}" if rows else "holds no rows"
+        raise unreadable(first.path, why)
+    binding = Binding.of(first)
     guessed = set()
     if choice.vector_column is None:
         guessed.add("vector")
@@ -112,8 +124,8 @@ def plan_import(path: str | Path, choice: Choice | None = None) -> Plan:
     informing = ["version"] if _is_own(binding, names) else []
     metadata = _metadata_columns(choice, names, sample, [*taken, *informing], guessed)
     return Plan(
-        sources=sources,
-        refused=refused,
+        sources=[first],
+        refused=(),
         id_column=id_column,
         vector_column=vector,
         metadata_columns=metadata,
@@ -125,45 +137,9 @@ def plan_import(path: str | Path, choice: Choice | None = None) -> Plan:
         fingerprint=binding.fingerprint,
         index=binding.index,
         duplicates=binding.duplicates,
-        ids_file=ids_file,
-        folder=path if path.is_dir() else path.parent,
+        ids_file=None,
+        folder=first.path.parent,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Binding:
-    """What an export says of its collection; nothing where other programs dropped it."""
-
-    dimension: int = 0
-    fingerprint: str | None = None
-    index: IndexSettings | None = None
-    duplicates: DuplicateSettings | None = None
-
-    @classmethod
-    def of(cls, source: Source) -> _Binding:
-        """Read it from a file's schema."""
-        stored = source.stored
-        if FORMAT not in stored:
-            return cls()
-        if stored[FORMAT] != FORMAT_VERSION.encode():
-            raise unreadable(source.path, "a later version of `lookalike export` wrote this file")
-        try:
-            dimension, fingerprint = int(stored[DIMENSION]), stored[FINGERPRINT].decode()
-        except (KeyError, ValueError) as error:
-            raise unreadable(source.path, "does not say its dimension and model") from error
-        return cls(dimension, fingerprint, *_settings(source.path, stored.get(SETTINGS)))
-
-
-def _settings(
-    path: Path, text: bytes | None
-) -> tuple[IndexSettings | None, DuplicateSettings | None]:
-    if text is None:
-        return None, None
-    try:
-        stored = json.loads(text)
-        return IndexSettings(**stored["index"]), DuplicateSettings(**stored["duplicates"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise unreadable(path, "the settings of its collection cannot be read") from error
 
 
 def _sources(path: Path, choice: Choice) -> tuple[list[Source], list[InvalidField], Path | None]:
@@ -240,7 +216,7 @@ def _is_facts(cell: object) -> bool:
     return isinstance(cell, Mapping) and set(cell) >= _PARTS_OF_FACTS
 
 
-def _is_own(binding: _Binding, names: Sequence[str]) -> bool:
+def _is_own(binding: Binding, names: Sequence[str]) -> bool:
     """Whether `version` is an export's, of which other programs may have left out parts."""
     return "version" in names and (
         binding.fingerprint is not None or {"id", "vector", "metadata"} <= set(names)
@@ -259,7 +235,7 @@ def _id_column(
     if choice.id_column is None:
         guessed.add("id")
         return columns.guess_id(names, sample, taken)
-    if choice.id_column not in names:
+    if choice.id_column.partition(".")[0] not in names and choice.id_column not in names:
         raise columns.absent("id", choice.id_column, names)
     return choice.id_column
 

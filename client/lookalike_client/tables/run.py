@@ -18,7 +18,7 @@ from lookalike.wire.errors import (
 )
 from lookalike_client import types
 from lookalike_client.inputs import VectorItem
-from lookalike_client.tables import text_files, values
+from lookalike_client.tables import columns, text_files, values
 from lookalike_client.tables.plan import Plan
 from lookalike_client.tables.rows import Row, Source
 from lookalike_client.types import JsonValue, MutationResult, MutationStatus
@@ -190,7 +190,7 @@ class TableImport:
 
     def _id(self, source: Source, row: Row) -> str:
         if self._plan.id_column:
-            return values.item_id(row.cells.get(self._plan.id_column))
+            return values.item_id(columns.cell_of(row.cells, self._plan.id_column))
         if len(self._plan.sources) == 1:
             return str(row.number)
         return f"{source.path.relative_to(self._plan.folder).as_posix()}/{row.number}"

@@ -67,6 +67,8 @@ def vector(cell: object) -> F32 | None:
     try:
         with np.errstate(over="ignore"):  # infinity, which the service refuses by item
             found = np.asarray(cell, dtype=np.float64 if isinstance(cell, list | tuple) else None)
+            if found.ndim == 2 and len(found) == 1:  # what encoders give for one image
+                found = found[0]
             if found.dtype.kind not in "fiu" or found.ndim != 1:
                 return None
             return found.astype(np.float32)
