@@ -19,9 +19,12 @@ from lookalike_client import (
     IndexSettings,
     VectorItem,
     parquet,
+    tables,
 )
 from lookalike_client.cli.main import run
-from lookalike_client.types import ImageFacts, Item, Metadata, MutationStatus
+from lookalike_client.tables.binding import DIMENSION as DIMENSION_KEY
+from lookalike_client.tables.binding import FINGERPRINT, FORMAT, SETTINGS
+from lookalike_client.types import ImageFacts, Item, Metadata, MutationResult, MutationStatus
 from tests.integration.search_server import running
 
 pq = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
@@ -52,7 +55,7 @@ def test_parquet_round_trip_is_identical(client: Client, tmp_path: Path) -> None
     file = tmp_path / "photos.parquet"
     assert parquet.export_collection(client, "photos", file) == 1_000
     assert [each.name for each in tmp_path.iterdir()] == ["photos.parquet"]
-    results = list(parquet.import_collection(client, file, "again"))
+    results = list(bring_in(client, file, "again"))
 
     assert {each.status for each in results} == {MutationStatus.APPLIED}
     was, now = items_of(client, "photos"), items_of(client, "again")
@@ -61,8 +64,8 @@ def test_parquet_round_trip_is_identical(client: Client, tmp_path: Path) -> None
     made = client.collections.get("again")
     assert (made.dimension, made.model_fingerprint) == (DIMENSION, "")
     schema = pq.read_schema(file)
-    assert schema.metadata[parquet.DIMENSION] == b"24"
-    assert schema.metadata[parquet.FINGERPRINT] == b""
+    assert schema.metadata[DIMENSION_KEY] == b"24"
+    assert schema.metadata[FINGERPRINT] == b""
     assert [field.name for field in schema] == ["id", "vector", "metadata", "facts", "version"]
 
 
@@ -76,7 +79,7 @@ def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> Non
     client.collections.update("made", duplicates=rejecting)
     parquet.export_collection(client, "made", file)
     # With the policy from the start some would be refused: their neighbours are near.
-    results = list(parquet.import_collection(client, file, "made-again"))
+    results = list(bring_in(client, file, "made-again"))
     assert {each.status for each in results} == {MutationStatus.APPLIED}
     assert items_of(client, "made-again") == items_of(client, "made")
     made, again = client.collections.get("made"), client.collections.get("made-again")
@@ -84,18 +87,18 @@ def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> Non
     assert (again.index, again.duplicates) == (index, rejecting)
     assert (again.index, again.duplicates) == (made.index, made.duplicates)
 
-    list(parquet.import_collection(client, file, "faster", index=IndexSettings("fast")))
+    list(bring_in(client, file, "faster", index=IndexSettings("fast")))
     assert client.collections.get("faster").index.preset == "fast"
     for settings in (b"{", b'{"index": {"preset": "fast", "depth": 1}, "duplicates": {}}', b"[]"):
         other = tmp_path / "other.parquet"
         table = pq.read_table(file)
-        told = {**table.schema.metadata, parquet.SETTINGS: settings}
+        told = {**table.schema.metadata, SETTINGS: settings}
         pq.write_table(table.replace_schema_metadata(told), other)
         with pytest.raises(InvalidField, match="settings"):
-            list(parquet.import_collection(client, other, "never"))
-    without = {key: value for key, value in told.items() if key != parquet.SETTINGS}
+            list(bring_in(client, other, "never"))
+    without = {key: value for key, value in told.items() if key != SETTINGS}
     pq.write_table(table.replace_schema_metadata(without), other)
-    list(parquet.import_collection(client, other, "plain"))
+    list(bring_in(client, other, "plain"))
     assert client.collections.get("plain").index.preset == "balanced"
 
 
@@ -104,31 +107,37 @@ def test_another_binding_is_refused(client: Client, tmp_path: Path) -> None:
     parquet.export_collection(client, "photos", file)
     client.collections.create("narrow", model=None, dimension=8)
     with pytest.raises(LookalikeError) as caught:
-        list(parquet.import_collection(client, file, "narrow"))
+        list(bring_in(client, file, "narrow"))
     assert caught.value.reason is Reason.DIMENSION_MISMATCH
     other = tmp_path / "other.parquet"
     table = pq.read_table(file)
-    told = {**table.schema.metadata, parquet.FINGERPRINT: b"another-model"}
+    told = {**table.schema.metadata, FINGERPRINT: b"another-model"}
     pq.write_table(table.replace_schema_metadata(told), other)
     with pytest.raises(LookalikeError) as caught:
-        list(parquet.import_collection(client, other, "photos"))
+        list(bring_in(client, other, "photos"))
     assert caught.value.reason is Reason.MODEL_MISMATCH
     assert client.count("narrow") == 0
 
 
-def test_a_file_of_another_form_is_refused(client: Client, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "photos.parquet"
     parquet.export_collection(client, "photos", file)
-    foreign, columns, cut = (tmp_path / name for name in ("foreign", "columns", "cut"))
+    foreign, later, cut = (tmp_path / f"{name}.parquet" for name in ("foreign", "later", "cut"))
     pq.write_table(pa.table({"id": ["a"]}), foreign)
     table = pq.read_table(file)
-    pq.write_table(table.drop_columns(["facts"]), columns)
+    told = {**table.schema.metadata, FORMAT: b"2"}
+    pq.write_table(table.replace_schema_metadata(told), later)
     cut.write_bytes(file.read_bytes()[:-100])
     (tmp_path / "empty").touch()
-    for path in (foreign, columns, cut, tmp_path / "empty"):
+    for path, field in (
+        (foreign, "vector-column"),
+        (later, "file"),
+        (cut, "file"),
+        (tmp_path / "empty", "file"),
+    ):
         with pytest.raises(InvalidField) as caught:
-            list(parquet.import_collection(client, path, "never"))
-        assert caught.value.field == "file"
+            list(bring_in(client, path, "never"))
+        assert caught.value.field == field
     assert "never" not in {each.name for each in client.collections.list()}
 
 
@@ -150,8 +159,16 @@ def test_snapshots_by_command(
         taken["snapshot_id"],
         uploaded["snapshot_id"],
     }
+    client.collections.set_alias("live", "photos")
     restored = command("snapshots", "restore", uploaded["snapshot_id"], "by-command")
-    assert restored["items"] == 1_000
+    assert (restored["items"], restored["aliases_left"]) == (1_000, ["live"])
+    words = ("--address", address, "snapshots", "restore", uploaded["snapshot_id"])
+    assert run([*words, "-c", "once-more"]) == 0
+    said = capsys.readouterr().out
+    assert "these aliases still lead to photos: live" in said
+    client.collections.delete_alias("live")
+    assert run([*words, "-c", "and-again"]) == 0
+    assert "no alias came with it" in capsys.readouterr().out
     assert items_of(client, "by-command") == items_of(client, "photos")
     for each in listed:
         command("snapshots", "delete", each["snapshot_id"], "--yes")
@@ -189,6 +206,13 @@ async def test_snapshots_on_an_event_loop(address: str, tmp_path: Path) -> None:
         for each in (taken, uploaded):
             await client.snapshots.delete(each.snapshot_id)
         assert [each async for each in client.snapshots.list("photos")] == []
+
+
+def bring_in(
+    client: Client, file: Path, collection: str, index: IndexSettings | None = None
+) -> Iterator[MutationResult]:
+    plan = tables.plan_import(file)
+    yield from tables.TableImport(client, plan, collection, index=index).results()
 
 
 def items_of(client: Client, collection: str) -> dict[str, tuple[Any, ...]]:

@@ -7,7 +7,7 @@ import re
 import click
 
 from lookalike_client.advise.model import Advice, Estimate, Needs, advise, size_text
-from lookalike_client.cli.session import Session, printing
+from lookalike_client.cli.session import Session, offline
 
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
@@ -40,7 +40,7 @@ class _Size(click.ParamType[int]):
 @click.option("--p99-ms", default=100.0, show_default=True, help="99 of 100 queries take less.")
 @click.option("--recall", default=0.95, show_default=True, help="Least recall@10.")
 @click.option("--fields", default=10, show_default=True, help="Metadata fields an item.")
-@printing
+@offline
 def advise_command(
     session: Session,
     count: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lookalike_client.cli.session import Session, connected
+from lookalike_client.cli.session import Session, connected, grouping, one_collection
 from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
 
 PRESETS = click.Choice(["fast", "balanced", "accurate"])
@@ -12,8 +12,11 @@ _SCALARS = click.Choice(["f32", "f16", "bf16", "i8"])
 _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
 
+_option = click.option("-c", "--collection", help="The same as NAME.")
+
+
 @click.group(invoke_without_command=True)
-@click.pass_context
+@grouping
 def collections(context: click.Context) -> None:
     """Create, show, change and delete collections and aliases; list them by default."""
     if context.invoked_subcommand is None:
@@ -47,16 +50,19 @@ def list_collections(session: Session) -> None:
 
 
 @collections.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@_option
 @connected
-def show(session: Session, name: str) -> None:
+def show(session: Session, name: str | None, collection: str | None) -> None:
     """Show one collection, by name or alias."""
+    name = one_collection(name, collection)
     with session.client() as client:
         _print(session, client.collections.get(name))
 
 
 @collections.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@_option
 @click.option("--model", default="", help="Name or fingerprint; the embedder's default if absent.")
 @click.option("--external-vectors", is_flag=True, help="The caller makes the vectors.")
 @click.option("--dimension", type=click.IntRange(2, 4096), help="Needed with external vectors.")
@@ -71,7 +77,8 @@ def show(session: Session, name: str) -> None:
 @connected
 def create(
     session: Session,
-    name: str,
+    name: str | None,
+    collection: str | None,
     model: str,
     external_vectors: bool,
     dimension: int | None,
@@ -85,6 +92,7 @@ def create(
     threshold: float | None,
 ) -> None:
     """Create an empty collection."""
+    name = one_collection(name, collection)
     if external_vectors and model:
         raise click.UsageError("Give --model or --external-vectors, one of them.")
     if external_vectors and dimension is None:
@@ -109,19 +117,22 @@ def create(
 
 
 @collections.command()
-@click.argument("name")
+@click.argument("name", required=False)
+@_option
 @click.option("--duplicates", type=_POLICIES, help="What happens to near-duplicates.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
 @click.option("--expansion-search", type=click.IntRange(16, 4000), help="Candidates at search.")
 @connected
 def update(
     session: Session,
-    name: str,
+    name: str | None,
+    collection: str | None,
     duplicates: str | None,
     threshold: float | None,
     expansion_search: int | None,
 ) -> None:
     """Change settings of a collection."""
+    name = one_collection(name, collection)
     if duplicates is None and threshold is not None:
         raise click.UsageError("--threshold goes with --duplicates.")
     with session.client() as client:
@@ -134,11 +145,15 @@ def update(
 
 
 @collections.command("delete")
-@click.argument("name")
+@click.argument("name", required=False)
+@_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @connected
-def delete_collection(session: Session, name: str, yes: bool) -> None:
+def delete_collection(
+    session: Session, name: str | None, collection: str | None, yes: bool
+) -> None:
     """Delete a collection with its items."""
+    name = one_collection(name, collection)
     if not yes:
         click.confirm(f"Delete {name} with all its items?", abort=True, err=True)
     with session.client() as client:
@@ -152,10 +167,15 @@ def delete_collection(session: Session, name: str, yes: bool) -> None:
 @collections.command("alias")
 @click.argument("alias")
 @click.argument("collection", required=False)
+@click.option("-c", "--collection", "named", help="The same as COLLECTION.")
 @click.option("--delete", "remove", is_flag=True, help="Remove the alias.")
 @connected
-def set_alias(session: Session, alias: str, collection: str | None, remove: bool) -> None:
+def set_alias(
+    session: Session, alias: str, collection: str | None, named: str | None, remove: bool
+) -> None:
     """Point ALIAS at COLLECTION, or --delete it."""
+    if named is not None:
+        collection = one_collection(collection, named)
     if (collection is None) != remove:
         raise click.UsageError("Give a COLLECTION, or --delete.")
     with session.client() as client:

@@ -11,6 +11,7 @@ import grpc
 
 from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client import settings
+from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.exchange import export_items, import_items
@@ -97,8 +98,7 @@ def _refused(error: LookalikeError) -> int:
             "its address with --address or LOOKALIKE_ADDRESS",
             EXIT_UNREACHABLE,
         )
-    text = f"{error.field}: {error.message}" if error.field else error.message
-    return _failed(text, EXIT_FAILED)
+    return _failed(fields.told(error), EXIT_FAILED)
 
 
 def _never_answered(error: LookalikeError) -> bool:

@@ -8,8 +8,10 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from textwrap import wrap
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,8 +19,12 @@ from rich.text import Text
 from lookalike.wire.errors import LookalikeError
 from lookalike_client.types import Metadata
 
-# Wide enough for any table where stdout is a file or a pipe, and nothing is cut.
-_PIPE_WIDTH = 200
+# Where stdout is a file or a pipe: what terminals, mails and logs show without wrapping.
+_PIPE_WIDTH = 80
+# Narrower than this, wrapped text is hard to read.
+_LEAST_WIDTH = 16
+# Float64 holds whole numbers exactly up to here.
+_EXACT_INTEGER = 2**53
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,31 +38,44 @@ class Output:
         print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False), flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table; columns whose name ends with `>` are aligned to the right."""
+        """Print a table; columns whose name ends with `>` are aligned to the right.
+
+        It is as wide as the terminal at most, 80 columns where there is none. Where its
+        words do not fit, each row is printed as a block of lines.
+        """
         console = _console()
         if title:  # not the table's own, which would be wrapped to its width
-            console.print(Text(title, style="bold"))
+            console.print(Text(title, style="bold"), soft_wrap=True)
+        names = [each.removesuffix(">") for each in columns]
+        cells = [[str(cell) for cell in row] for row in rows]
+        widths = _widths(names, cells, console.width - 3 * len(names) - 1)
+        if widths is None:
+            for row in cells:
+                self.facts({name: cell for name, cell in zip(names, row, strict=True) if cell})
+                print()
+            return
         table = Table(header_style="bold")
-        for column in columns:
+        for column, name, width in zip(columns, names, widths, strict=True):
             right = column.endswith(">")
-            table.add_column(
-                column.removesuffix(">"),
-                justify="right" if right else "left",
-                overflow="fold",
-                no_wrap=right,
-            )
-        for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
+            table.add_column(name, justify="right" if right else "left", width=width)
+        for row in cells:
+            table.add_row(*map(Text, row))
         console.print(table)
 
     def facts(self, pairs: Mapping[str, object]) -> None:
-        """Print names and values in two columns."""
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
+        """Print names and values in two columns; words are never cut."""
+        console = _console()
+        indent = max((len(name) for name in pairs), default=0) + 2
         for name, value in pairs.items():
-            table.add_row(name, Text(str(value)))
-        _console().print(table)
+            lines = wrap(
+                str(value),
+                max(console.width - indent, _LEAST_WIDTH),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            line = Text(name.ljust(indent), style="bold")
+            line.append(("\n" + " " * indent).join(lines), style="not bold")
+            console.print(line, soft_wrap=True)
 
     def text(self, line: str) -> None:
         """Print a line for people."""
@@ -76,6 +95,12 @@ def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     )
     text = ", ".join(pairs)
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def whole(value: object) -> object:
+    """Return a number without a fraction as an integer; anything else as it is."""
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGER
+    return int(value) if exact and isinstance(value, float) else value
 
 
 def plain(value: object) -> object:
@@ -103,6 +128,30 @@ def plain(value: object) -> object:
             return {name: plain(getattr(value, name)) for name in names}
         case _:
             return value
+
+
+def _widths(names: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Return the width of each column, or None where not every word has room.
+
+    Columns of text give way to the others, down to their longest word.
+    """
+    columns = list(zip(names, *rows, strict=True))
+    full = [max(map(cell_len, column)) for column in columns]
+    least = [
+        max(cell_len(word) for cell in each for word in cell.split() or ("",)) for each in columns
+    ]
+    least = [
+        min(whole_width, max(longest, _LEAST_WIDTH))
+        for whole_width, longest in zip(full, least, strict=True)
+    ]
+    widths = list(full)
+    while sum(widths) > room:
+        slack = [width - narrow for width, narrow in zip(widths, least, strict=True)]
+        widest = max(range(len(widths)), key=lambda at: (slack[at] > 0, widths[at]), default=0)
+        if not slack or slack[widest] <= 0:
+            return None
+        widths[widest] -= 1
+    return widths
 
 
 def _console() -> Console:

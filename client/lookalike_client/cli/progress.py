@@ -1,7 +1,9 @@
-"""The progress of an index run, on a terminal."""
+"""The progress of an index run: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -23,18 +25,23 @@ from lookalike_client.indexing.ledger import Tally
 
 # The rate is that of the last minute: embedding sets it, not the sending.
 _RATE_PERIOD_S = 60.0
+# Without a terminal, a line so often: a log shows that the run lives, and stays short.
+LINE_PERIOD_S = 10.0
 
 
 class IndexProgress:
-    """A bar on stderr that shows what is done; nothing where stderr is no terminal.
+    """A bar on stderr that shows what is done; now and then a line where it is no terminal.
 
     Files that need no sending count neither as done nor as remaining: they would
     make the remaining time look shorter than it is.
     """
 
-    def __init__(self, files: int, *, wait: bool) -> None:
+    def __init__(
+        self, files: int, *, wait: bool, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         console = Console(stderr=True)
         self._files, self._wait = files, wait
+        self._clock_s, self._told_s = clock_s, clock_s()
         self._stall = ""
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -71,6 +78,9 @@ class IndexProgress:
         if self._progress.disable and stall and stall != self._stall:
             complain(f"note: {stall}")
         self._stall = stall
+        if self._progress.disable:
+            self._tell(tally)
+            return
         ended = tally.done if self._wait else tally.queued
         refused = tally.failed if not self._wait else 0
         notes = [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
@@ -83,6 +93,18 @@ class IndexProgress:
             total=self._files - tally.unchanged,
             notes=", ".join(notes),
         )
+
+    def _tell(self, tally: Tally) -> None:
+        now_s = self._clock_s()
+        if now_s - self._told_s < LINE_PERIOD_S:
+            return
+        self._told_s = now_s
+        files = self._files - tally.unchanged
+        parts = [f"{tally.done if self._wait else tally.queued:,} of {files:,} files"]
+        parts[0] += " done" if self._wait else " queued"
+        parts += [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
+        parts += [f"{tally.failed:,} failed"] if tally.failed else []
+        complain(", ".join(parts))
 
 
 class _Rate(ProgressColumn):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from lookalike_client.cli.output import metadata_text
-from lookalike_client.cli.session import Session, connected
+from lookalike_client.cli.output import metadata_text, whole
+from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
 from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
 from lookalike_client.types import Hit, SearchResult
@@ -76,7 +76,9 @@ def facets(
     if session.output.as_json:
         session.output.document(
             {
-                "facets": [{"value": value, "count": count} for value, count in found.counts],
+                "facets": [
+                    {"value": whole(value), "count": count} for value, count in found.counts
+                ],
                 "items": found.items,
                 "missing": found.missing,
                 "other": found.other,
@@ -84,7 +86,11 @@ def facets(
             }
         )
         return
-    rows = [(json.dumps(value, ensure_ascii=False), f"{count:,}") for value, count in found.counts]
+    if not found.values and found.missing:
+        among = "item that meets the filter" if condition else "item"
+        session.output.text(f"no {among} has the field {field} ({found.missing:,} looked at)")
+        return
+    rows = [(_value(value), f"{count:,}") for value, count in found.counts]
     session.output.table(f"{field}, {found.values:,} values", ["value", "items>"], rows)
     session.output.facts(
         {
@@ -96,7 +102,8 @@ def facets(
 
 
 @click.command()
-@click.argument("collection", default="images")
+@click.argument("collection", required=False)
+@click.option("-c", "--collection", "named", help="The same; images if absent.")
 @click.option("--sample", default=200, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("-k", "--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
 @click.option(
@@ -106,13 +113,15 @@ def facets(
 @connected
 def recall(
     session: Session,
-    collection: str,
+    collection: str | None,
+    named: str | None,
     sample: int,
     limit: int,
     expansion: tuple[int, ...],
     seed: int,
 ) -> None:
     """Measure what the graph misses: stored vectors as queries, against an exact scan."""
+    collection = one_collection(collection, named, DEFAULT_COLLECTION)
     with session.client() as client:
         measured = client.collections.measure_recall(
             collection, sample_size=sample, limit=limit, expansion_search=expansion, seed=seed
@@ -140,6 +149,10 @@ def recall(
     )
 
 
+def _value(value: object) -> str:
+    return json.dumps(whole(value), ensure_ascii=False)
+
+
 def _print_json(session: Session, collection: str, result: SearchResult) -> None:
     document: dict[str, object] = {
         "hits": _hits(result.hits),
@@ -148,7 +161,7 @@ def _print_json(session: Session, collection: str, result: SearchResult) -> None
     }
     if result.groups:
         document["groups"] = [
-            {"value": group.value, "hits": _hits(group.hits)} for group in result.groups
+            {"value": whole(group.value), "hits": _hits(group.hits)} for group in result.groups
         ]
     if result.plan is not None:
         document["plan"] = result.plan
@@ -164,7 +177,7 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
         session.output.text("nothing found")
     elif result.groups:
         rows_by_group = [
-            (json.dumps(group.value, ensure_ascii=False), f"{hit.score:.4f}", hit.id)
+            (_value(group.value), f"{hit.score:.4f}", hit.id)
             for group in result.groups
             for hit in group.hits
         ]

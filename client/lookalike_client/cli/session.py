@@ -1,8 +1,9 @@
-"""What every command has: an address, a client, and a way to print."""
+"""What every command has: an address, a client, a collection, and a way to print."""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,13 @@ from lookalike_client.settings import ClientSettings
 
 R = TypeVar("R")
 
+DEFAULT_COLLECTION = "images"
+
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):(\d{1,5})")
+# Names that gRPC resolves itself.
+_SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "passthrough:", "xds:")
+_MAX_PORT = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -27,9 +35,43 @@ class Session:
     timeout_s: float = DEFAULT_TIMEOUT_S
 
     def client(self) -> Client:
-        """Return a client, to be used in a `with` block."""
+        """Return a client, to be used in a `with` block.
+
+        Raises:
+            click.UsageError: the address is none.
+        """
         settings = self.settings
+        check_address(settings.address)
         return Client(settings.address, tls=settings.tls, timeout_s=self.timeout_s)
+
+
+def check_address(address: str) -> None:
+    """Refuse what can be no address, so that it is not taken for a service that is away.
+
+    Raises:
+        click.UsageError: it is no host:port.
+    """
+    match = _HOST_PORT.fullmatch(address)
+    if address.startswith(_SCHEMES) or (match and 0 < int(match[2]) <= _MAX_PORT):
+        return
+    raise click.UsageError(
+        f"The address {address!r} is no host:port, such as 127.0.0.1:50051: "
+        "mend --address or LOOKALIKE_ADDRESS."
+    )
+
+
+def one_collection(positional: str | None, option: str | None, default: str | None = None) -> str:
+    """Return the collection that a command is given: as its argument or with `-c`.
+
+    Raises:
+        click.UsageError: it is given in neither way, or twice.
+    """
+    if positional is not None and option is not None and positional != option:
+        raise click.UsageError(f"Give one collection: {positional} or {option}.")
+    for name in (positional, option, default):
+        if name is not None:
+            return name
+    raise click.UsageError("Name the collection: -c NAME.")
 
 
 def printing(command: Callable[..., R]) -> Callable[..., R]:
@@ -43,6 +85,32 @@ def printing(command: Callable[..., R]) -> Callable[..., R]:
         return command(replace(session, output=output), *args, **kwargs)
 
     return wrapped
+
+
+def offline(command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command that calls no service `--json`; it takes `--address` as all others do."""
+
+    @click.option("--address", hidden=True, expose_value=False)
+    @functools.wraps(command)
+    def wrapped(*args: object, **kwargs: object) -> R:
+        return command(*args, **kwargs)
+
+    return printing(wrapped)
+
+
+def grouping(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a group of commands the options of a connection, which its commands then have.
+
+    The commands may be given them as well; what they are given holds.
+    """
+
+    def remember(session: Session, *args: object, **kwargs: object) -> None:
+        context = click.get_current_context()
+        context.obj = session
+        command(context, *args, **kwargs)
+
+    functools.update_wrapper(remember, command)
+    return connected(remember)
 
 
 def connected(command: Callable[..., R]) -> Callable[..., R]:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from lookalike_client.cli.session import Session, connected
+from lookalike_client import Client
+from lookalike_client.cli.session import Session, connected, grouping, one_collection
 from lookalike_client.types import Snapshot
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@click.pass_context
+@grouping
 def snapshots(context: click.Context) -> None:
     """Keep the state of collections and restore it; list snapshots by default."""
     if context.invoked_subcommand is None:
@@ -97,22 +98,38 @@ def upload(session: Session, file: Path) -> None:
 
 @snapshots.command()
 @click.argument("snapshot_id")
-@click.argument("collection")
+@click.argument("collection", required=False)
+@click.option("-c", "--collection", "named", help="The same as COLLECTION.")
 @connected
-def restore(session: Session, snapshot_id: str, collection: str) -> None:
-    """Make COLLECTION, a new one, from a snapshot."""
+def restore(session: Session, snapshot_id: str, collection: str | None, named: str | None) -> None:
+    """Make COLLECTION, a new one, from a snapshot, which brings no aliases."""
+    collection = one_collection(collection, named)
     with session.client() as client:
         restored = client.snapshots.restore(snapshot_id, collection)
+        source = _source(client, snapshot_id)
+        aliases = [each.alias for each in client.collections.aliases() if each.collection == source]
     if session.output.as_json:
         session.output.document(
             {
                 "collection": collection,
                 "collection_uid": restored.collection_uid,
                 "items": restored.items,
+                "aliases_left": aliases,
             }
         )
+        return
+    session.output.text(f"restored {restored.items:,} items as {collection}")
+    if aliases:
+        session.output.text(f"these aliases still lead to {source}: {', '.join(aliases)}")
     else:
-        session.output.text(f"restored {restored.items:,} items as {collection}")
+        session.output.text("no alias came with it: a snapshot holds none")
+    session.output.text(f"`lookalike collections alias ALIAS {collection}` sets one")
+
+
+def _source(client: Client, snapshot_id: str) -> str:
+    """Return the collection that a snapshot was taken of; empty if it is gone by now."""
+    found = (each for each in client.snapshots.list() if each.snapshot_id == snapshot_id)
+    return next((each.collection for each in found), "")
 
 
 def _print(session: Session, snapshot: Snapshot) -> None:

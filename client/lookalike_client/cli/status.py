@@ -8,7 +8,7 @@ import click
 
 from lookalike.wire.errors import Unavailable
 from lookalike_client import Client
-from lookalike_client.cli.session import Session, connected, printing
+from lookalike_client.cli.session import Session, connected, offline
 from lookalike_client.types import Collection, IngestStatus
 
 
@@ -36,7 +36,7 @@ def status(session: Session) -> int:
 
 
 @click.command()
-@printing
+@offline
 def version(session: Session) -> None:
     """Show the version of this client."""
     try:

@@ -12,9 +12,11 @@ const files = ["collection", "search", "ingest"].map((name) => join(protoDir, `l
 const definition = loader.loadSync(files, { keepCase: true, includeDirs: [protoDir], enums: String, longs: Number, defaults: true, oneofs: true });
 const v1 = grpc.loadPackageDefinition(definition).lookalike.v1;
 const credentials = grpc.credentials.createInsecure();
-const collections = new v1.CollectionService(address, credentials);
-const ingest = new v1.IngestService(address, credentials);
-const search = new v1.SearchService(address, credentials);
+// An answer may hold 64 MiB; without this the library ends a call at 4 MiB.
+const options = { "grpc.max_receive_message_length": 64 * 1024 * 1024 };
+const collections = new v1.CollectionService(address, credentials, options);
+const ingest = new v1.IngestService(address, credentials, options);
+const search = new v1.SearchService(address, credentials, options);
 
 // The standard error model, for reading `grpc-status-details-bin`.
 const rpc = protobuf.parse(`
