@@ -67,7 +67,7 @@ def _print(session: Session, advice: Advice) -> None:
     if best is None:
         session.output.text("Nothing meets all the bounds; the last column says why.")
     else:
-        session.output.facts(_facts(best))
+        session.output.facts(_facts(best), unwrapped=("create",))
     session.output.table(
         "All ways",
         [

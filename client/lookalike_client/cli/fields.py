@@ -58,6 +58,8 @@ def words(field: str) -> str:
         field = inner
     if not field:
         return {"queries": "query"}.get(counted, counted.removesuffix("s").replace("_", " "))
+    if field.startswith("filter."):
+        return _WORDS["filter"]
     if field in _WORDS:
         return _WORDS[field]
     if field.startswith("metadata."):

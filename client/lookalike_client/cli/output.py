@@ -62,16 +62,18 @@ class Output:
             table.add_row(*map(Text, row))
         console.print(table)
 
-    def facts(self, pairs: Mapping[str, object]) -> None:
-        """Print names and values in two columns; words are never cut."""
+    def facts(self, pairs: Mapping[str, object], *, unwrapped: Sequence[str] = ()) -> None:
+        """Print names and values in two columns; words are never cut.
+
+        The values of `unwrapped` stay on one line, as commands to be copied must.
+        """
         console = _console()
         indent = max((len(name) for name in pairs), default=0) + 2
         for name, value in pairs.items():
+            text = str(value)
+            width = len(text) + 1 if name in unwrapped else console.width - indent
             lines = wrap(
-                str(value),
-                max(console.width - indent, _LEAST_WIDTH),
-                break_long_words=False,
-                break_on_hyphens=False,
+                text, max(width, _LEAST_WIDTH), break_long_words=False, break_on_hyphens=False
             )
             line = Text(name.ljust(indent), style="bold")
             line.append(("\n" + " " * indent).join(lines), style="not bold")

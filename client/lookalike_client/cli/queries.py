@@ -59,6 +59,8 @@ def search(
         _print_json(session, collection, result)
     else:
         _print_table(session, str(image or item_id), result)
+        if group_by and not result.groups:
+            session.output.text(f"(no item that qualifies has the field {group_by})")
 
 
 @click.command()

@@ -30,6 +30,8 @@ _UPSERT_ITEMS = 64
 # Vectors of 4,096 dimensions and metadata of 64 KiB stay below 64 MiB.
 _COMPARED_ITEMS = 200
 _STORED = types.Fields(metadata=True, facts=True, thumbnail=True, vector=True)
+# Bad rows that may wait, of half a KiB, while no good one is stored between them.
+_MOST_FAILURES = 100_000
 # float32 of a vector that is normalised once more, by components at most 1.
 _SAME = 1e-6
 
@@ -61,6 +63,7 @@ class TableImport:
         self._client, self._plan, self._name = client, plan, collection
         self._model, self._index = model, index
         self._seen: set[int] = set()
+        self._untold = 0
         self._duplicates: types.DuplicateSettings | None = None
         self._found = self._existing()
         self._fingerprint = self._found.model_fingerprint if self._found else ""
@@ -82,6 +85,9 @@ class TableImport:
             yield from _drained(failures)
             yield result
         yield from _drained(failures)
+        if self._untold:
+            error = InvalidField("row", f"{self._untold:,} more rows failed, not listed one by one")
+            yield MutationResult("", MutationStatus.FAILED, 0, error)
         if self._duplicates is not None:
             # Last, so that it says nothing about the items of one file.
             self._client.collections.update(self._name, duplicates=self._duplicates)
@@ -163,7 +169,10 @@ class TableImport:
                     try:
                         yield self._item(source, row)
                     except LookalikeError as error:
-                        failures.append(self._failed(source, row, error))
+                        if len(failures) < _MOST_FAILURES:
+                            failures.append(self._failed(source, row, error))
+                        else:
+                            self._untold += 1
             except InvalidField as error:  # the file, from here on
                 failures.append(MutationResult("", MutationStatus.FAILED, 0, error))
 

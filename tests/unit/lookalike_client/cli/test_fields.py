@@ -16,6 +16,7 @@ from lookalike_client.cli.fields import told, words
         ("ids[3]", "id 4"),
         ("chunk", "archive"),
         ("filter", "--filter"),
+        ("filter.expression", "--filter"),
         ("min_score", "--min-score"),
         ("order.field", "--order-by"),
         ("index.graph_dimension", "--graph-dimension"),

@@ -76,3 +76,9 @@ def test_facts_wrap_between_words(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_numbers_without_a_fraction_have_none(value: object, shown: object) -> None:
     assert repr(whole(value)) == repr(shown)
+
+
+def test_a_command_to_be_copied_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().facts({"create": "word " * 40, "said": "word"}, unwrapped=("create",))
+
+    assert len(lines_of(capsys)) == 2

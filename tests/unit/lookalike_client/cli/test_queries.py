@@ -43,6 +43,14 @@ def test_a_field_that_no_item_has_is_called_so(
     assert ended.code == 0
 
 
+def test_grouping_by_a_field_that_no_item_has_says_so(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = ran(capsys, "--address", address, "search", "--id", "i0", "--group-by", "nope")
+
+    assert ended.out == "nothing found\n(no item that qualifies has the field nope)\n"
+
+
 def test_an_absent_item_is_told_without_names_of_the_contract(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
