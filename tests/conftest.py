@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 # Tests talk to servers of their own on loopback, also through clients that are not ours
 # (urllib, Node), which would ask the proxy of the machine that they run on.
 for _name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "no_proxy", "no_grpc_proxy"):
@@ -12,3 +14,9 @@ for _name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "no_proxy"
 # Nor may settings of an operator's shell reach the processes that tests start.
 for _name in [name for name in os.environ if name.startswith("LOOKALIKE_")]:
     del os.environ[_name]
+
+# How fast examples come says something of the machine, and nothing of the code.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
