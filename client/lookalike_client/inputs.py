@@ -82,7 +82,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class VectorItem:
-    """A vector to store, float32 [D], under an id; `facts` of the image it was made of."""
+    """A vector to store, float32 [D], under an id; `facts` of the image it was made of.
+
+    `metadata` replaces what is stored under the id; None leaves it as it is.
+    """
 
     id: str
     vector: VectorLike
@@ -97,6 +100,7 @@ class ImageItem:
 
     A path is read when the item's turn comes, so that a long list of paths costs
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
+    `metadata` replaces what is stored under the id; None leaves it as it is.
     """
 
     id: str

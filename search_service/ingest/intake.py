@@ -89,6 +89,7 @@ class Intake:
             image=image,
             metadata=submission.metadata,
             duplicate_policy=submission.duplicate_policy,
+            keep_metadata=submission.keep_metadata,
         )
         return await self._appender.append(shard, mutation)
 

@@ -156,6 +156,9 @@ def _changes(client: Client) -> Iterator[tuple[str, Any]]:
     yield "deleted", _results(client.delete("shelf", ["g2", "none"]))
     replaced = [VectorItem("g1", [0, 3, 4], {"again": True})]
     yield "replaced", _results(client.upsert_vectors("shelf", replaced))
+    kept = [VectorItem("g1", [0, 4, 3]), VectorItem("fresh", [0, 1, 4])]
+    yield "kept", _results(client.upsert_vectors("shelf", kept))
+    yield "emptied", _results(client.upsert_vectors("shelf", [VectorItem("fresh", [0, 1, 4], {})]))
     yield "now", [_item(each) for each in client.list("shelf", fields=EVERYTHING)]
     for policy in ("accept", "flag", "reject"):
         changed = client.collections.update("shelf", duplicates=DuplicateSettings(policy, 0.875))
@@ -216,13 +219,14 @@ def images_scenario(client: Client) -> Iterator[tuple[str, Any]]:
         MetadataItem("a", {"n": 2}),
         DeleteItem("b"),
         DeleteItem("none"),
+        ImageItem("d", image=b"four again"),
     ]
     yield "accepted too", _accepted(client.submit_images("photos", changes, job_id="j"))
     later = list(client.watch_ingest("j", cursor=events[-1].cursor))
     yield "changed", sorted(_result(event.result) for event in later)
     yield "resumed", len(list(client.watch_ingest("j", cursor=events[-3].cursor)))
     yield "stored", [(each.id, each.metadata) for each in client.list("photos")]
-    looked = client.search("photos", Query.by_image(b"four"), limit=1).hits[0]
+    looked = client.search("photos", Query.by_image(b"four again"), limit=1).hits[0]
     yield "found", (looked.id, round(looked.score, 5), looked.metadata)
     failures = list(client.failures("photos"))
     yield "failed", [(each.id, _reason(each.error), each.job_id) for each in failures]

@@ -29,7 +29,9 @@ def submission(
                 request.upload.image_uri = mutation.image_uri
             else:
                 request.upload.image = image_bytes(mutation.image or b"")
-            if mutation.metadata:
+            if mutation.metadata is None:
+                request.upload.keep_metadata = True
+            else:
                 request.upload.metadata.CopyFrom(structs.from_dict(mutation.metadata))
         case MetadataItem():
             request.metadata.id = mutation.id

@@ -14,13 +14,14 @@ from lookalike_client.types import Fields, ImageFacts, Metadata
 
 
 def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
-    """Return one item of UpsertVectors."""
+    """Return one item of UpsertVectors; without metadata it keeps what is stored."""
     return search_pb2.VectorUpsert(
         id=item.id,
         vector_f32_le=vector_bytes(item.vector),
         metadata=None if item.metadata is None else structs.from_dict(item.metadata),
         model_fingerprint=item.model_fingerprint,
         facts=None if item.facts is None else image_facts(item.facts),
+        keep_metadata=item.metadata is None,
     )
 
 

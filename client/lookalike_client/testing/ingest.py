@@ -11,7 +11,15 @@ from itertools import count
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason
 from lookalike.wire.status import to_item_error
-from lookalike_client.testing.answering import check_count, check_id, now, page_of, streaming, unary
+from lookalike_client.testing.answering import (
+    check_count,
+    check_id,
+    check_kept,
+    now,
+    page_of,
+    streaming,
+    unary,
+)
 from lookalike_client.testing.models import FINGERPRINT
 from lookalike_client.testing.state import FakeCollection, State, failed
 
@@ -137,6 +145,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         item = search_pb2.VectorUpsert(
             id=upload.id,
             metadata=upload.metadata,
+            keep_metadata=upload.keep_metadata,
             facts=model.facts(upload.image),
             model_fingerprint=FINGERPRINT,
         )
@@ -190,5 +199,6 @@ def _check_upload(upload: ingest_pb2.ImageUpload, collection: FakeCollection) ->
         )
     if upload.image_uri:
         raise InvalidField("upload.image_uri", "the fake service reads no references")
+    check_kept(upload, "upload.")
     if not upload.image:
         raise InvalidField("upload.image", "send an encoded image")

@@ -21,7 +21,7 @@ from lookalike.wire.errors import (
 from lookalike.wire.status import to_item_error
 from lookalike.wire.vectors import F32
 from lookalike_client import structs
-from lookalike_client.testing.answering import check_id, now
+from lookalike_client.testing.answering import check_id, check_kept, now
 from lookalike_client.testing.models import Model
 from lookalike_client.types import JsonValue
 
@@ -72,6 +72,7 @@ class FakeCollection:
         """Store an item; `vector`, unit L2, goes before the item's own."""
         try:
             check_id(item.id, f"{where}id")
+            check_kept(item, where)
             bound = self.message.model_fingerprint
             if bound and item.model_fingerprint != bound:
                 raise Precondition(
@@ -95,10 +96,11 @@ class FakeCollection:
                 result.status = search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE
                 return result
         flagged = near is not None and policy == collection_pb2.DUPLICATE_POLICY_FLAG
+        held = self.items.get(item.id) if item.keep_metadata else None
         self.items[item.id] = StoredItem(
             id=item.id,
             vector=vector,
-            metadata=structs.to_dict(item.metadata),
+            metadata=structs.to_dict(item.metadata) if held is None else held.metadata,
             facts=item.facts if item.HasField("facts") else None,
             version=version,
             update_time=now(),
