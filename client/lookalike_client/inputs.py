@@ -13,6 +13,7 @@ import numpy.typing as npt
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
+from lookalike_client.lists import listed
 from lookalike_client.types import ImageFacts, Metadata
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
@@ -74,8 +75,8 @@ class Query:
     def by_examples(cls, positives: Iterable[Example], negatives: Iterable[Example] = ()) -> Self:
         """Look for what is near the positives and far from the negatives."""
         examples = search_pb2.Examples(
-            positives=[each.message for each in positives],
-            negatives=[each.message for each in negatives],
+            positives=[each.message for each in listed("positives", positives)],
+            negatives=[each.message for each in listed("negatives", negatives)],
         )
         return cls(search_pb2.Query(examples=examples))
 

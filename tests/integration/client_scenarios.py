@@ -145,6 +145,8 @@ def _lists(client: Client) -> Iterator[tuple[str, Any]]:
     yield "no field", _error(lambda: client.facets("shelf", ""))
     page = client.get("shelf", ["g2", "none", "g1"], fields=EVERYTHING)
     yield "got", ([_item(each) for each in page.items], page.missing_ids)
+    yield "ids as text", _error(lambda: client.delete("shelf", "g1"))
+    yield "a query alone", _error(lambda: client.search_many("shelf", Query.by_id("g1")))  # type: ignore[arg-type]  # the mistake
     yield "id with a line break", _error(lambda: client.get("shelf", ["a\nb"]))
 
 

@@ -18,6 +18,7 @@ from lookalike_client._sync.paging import pages
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.concurrency import threads
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
+from lookalike_client.lists import listed, texts
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
 from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
@@ -104,6 +105,7 @@ class Client:
 
         One request of many queries costs far less than many requests.
         """
+        queries = listed("queries", queries)
         request = requests.search(collection, queries, options)
         with calls.translated():
             response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
@@ -138,6 +140,7 @@ class Client:
 
     def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
         """Delete items, in their order; durable on return."""
+        ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
             with calls.translated():

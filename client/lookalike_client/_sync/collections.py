@@ -10,6 +10,7 @@ import grpc
 from lookalike.v1 import collection_pb2, collection_pb2_grpc
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._sync.paging import pages
+from lookalike_client.lists import listed
 from lookalike_client.types import DuplicateSettings, IndexSettings
 
 
@@ -114,7 +115,7 @@ class Collections:
             collection=name,
             sample_size=requests.not_negative(sample_size, "sample_size"),
             limit=requests.not_negative(limit, "limit"),
-            expansion_search=expansion_search,
+            expansion_search=listed("expansion_search", expansion_search),
             seed=seed,
         )
         with calls.translated():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from lookalike.v1 import ingest_pb2
 from lookalike_client import structs
 from lookalike_client.inputs import DeleteItem, ImageItem, MetadataItem, QueuedMutation, image_bytes
+from lookalike_client.lists import texts
 from lookalike_client.requests.bounds import parts
 
 
@@ -43,5 +44,5 @@ def submission(
 
 def retries(failure_ids: Sequence[str]) -> Iterator[ingest_pb2.RetryFailuresRequest]:
     """Yield requests of as many failures as one may hold."""
-    for part in parts(failure_ids):
+    for part in parts(texts("failure_ids", failure_ids)):
         yield ingest_pb2.RetryFailuresRequest(failure_ids=part)

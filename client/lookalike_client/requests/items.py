@@ -8,6 +8,7 @@ from lookalike.v1 import image_pb2, search_pb2
 from lookalike.wire.errors import InvalidField
 from lookalike_client import structs
 from lookalike_client.inputs import VectorItem, vector_bytes
+from lookalike_client.lists import texts
 from lookalike_client.requests.bounds import not_negative, parts
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import Fields, ImageFacts, Metadata
@@ -60,7 +61,7 @@ def metadata_updates(
 
 def deletions(collection: str, ids: Sequence[str]) -> Iterator[search_pb2.DeleteItemsRequest]:
     """Yield requests of as many deletions as one may hold."""
-    for part in parts(ids):
+    for part in parts(texts("ids", ids)):
         items = [search_pb2.ItemDelete(id=item_id) for item_id in part]
         yield search_pb2.DeleteItemsRequest(collection=collection, items=items)
 
@@ -69,7 +70,7 @@ def gets(
     collection: str, ids: Sequence[str], fields: Fields
 ) -> Iterator[search_pb2.GetItemsRequest]:
     """Yield requests of as many ids as one may hold."""
-    for part in parts(ids):
+    for part in parts(texts("ids", ids)):
         yield search_pb2.GetItemsRequest(
             collection=collection, ids=part, fields=item_fields(fields)
         )
@@ -104,5 +105,5 @@ def item_fields(fields: Fields) -> search_pb2.ItemFields:
         facts=fields.facts,
         thumbnail=fields.thumbnail,
         vector=fields.vector,
-        metadata_fields=fields.metadata_fields,
+        metadata_fields=texts("metadata_fields", fields.metadata_fields),
     )

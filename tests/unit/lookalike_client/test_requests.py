@@ -1,6 +1,8 @@
 """Requests from what callers hand in."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,3 +114,37 @@ def test_a_collection_is_bound_to_a_model_or_to_none() -> None:
 
     assert made("").WhichOneof("binding") == "model"
     assert made(None).WhichOneof("binding") == "external_vectors"
+
+
+@pytest.mark.parametrize("wrong", ["12", "", b"12", bytearray(b"1"), 12, None])
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("ids", lambda wrong: list(requests.deletions("c", wrong))),
+        ("ids", lambda wrong: list(requests.gets("c", wrong, Fields()))),
+        ("failure_ids", lambda wrong: list(requests.retries(wrong))),
+        ("exclude_ids", lambda wrong: requests.search("c", [], {"exclude_ids": wrong})),
+        ("metadata_fields", lambda wrong: requests.item_fields(Fields(metadata_fields=wrong))),
+        ("positives", Query.by_examples),
+        ("negatives", lambda wrong: Query.by_examples([], wrong)),
+    ],
+)
+def test_a_string_is_no_list(field: str, make: Callable[[Any], object], wrong: object) -> None:
+    with pytest.raises(InvalidField, match="must be a list") as refused:
+        make(wrong)
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("wrong", [12, None, b"a", ["a"]])
+def test_a_list_of_ids_holds_strings(wrong: object) -> None:
+    with pytest.raises(InvalidField, match="must be a string") as refused:
+        list(requests.deletions("c", ["a", wrong]))  # type: ignore[list-item]  # the mistake
+
+    assert refused.value.field == "ids[1]"
+
+
+def test_any_collection_of_strings_is_a_list() -> None:
+    for ids in (("a", "b"), {"a": 1, "b": 2}, iter(["a", "b"])):
+        (request,) = requests.deletions("c", ids)  # type: ignore[arg-type]  # more than promised
+        assert [item.id for item in request.items] == ["a", "b"]
