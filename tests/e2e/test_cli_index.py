@@ -40,7 +40,7 @@ def test_a_folder_is_indexed_and_found(cli: RunCli, folder: Path, table: Path) -
 
     assert ran.code == 0, ran.err
     assert (ran.json["files"], ran.json["stored"], ran.json["failed"]) == (4, 4, [])
-    assert "1 rows of the metadata table match no file" in ran.err
+    assert "1 of 4 rows of the metadata table match no file: 'absent.png'" in ran.err
     found = cli("search", folder / "coffee.png", "-c", "folder", "-k", "2", "--json").json["hits"]
     assert found[0]["id"] == "a/coffee.png"
     assert found[0]["score"] >= 0.999
@@ -61,7 +61,7 @@ def test_a_second_run_sends_only_what_changed(cli: RunCli, folder: Path, table: 
     changed = cli(*arguments).json
 
     assert (unchanged["unchanged"], unchanged["queued"]) == (4, 0)
-    # One picture; the metadata of the three that have some.
+    # One picture, which keeps its metadata; that of the three that have some.
     assert (changed["unchanged"], changed["queued"], changed["stored"]) == (0, 4, 4)
     coffee = cli("get", "coffee.png", "-c", "again", "--json").json["items"][0]
     assert coffee["metadata"] == {"subject": "espresso"}
@@ -129,7 +129,7 @@ def test_a_folder_without_pictures_is_a_failure(cli: RunCli, tmp_path: Path) -> 
     ran = cli("index", tmp_path, "--wait")
 
     assert ran.code == 1
-    assert "no image was found" in ran.out
+    assert "no image was found" in ran.err
 
 
 def test_two_files_of_one_id_are_refused(cli: RunCli, folder: Path, tmp_path: Path) -> None:

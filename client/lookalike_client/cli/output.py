@@ -89,6 +89,13 @@ def complain(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def failure(
+    reason: str, message: str, field: str = "", retryable: bool = False
+) -> dict[str, object]:
+    """Return the JSON of a failure, of a command or of an item."""
+    return {"reason": reason, "message": message, "field": field, "retryable": retryable}
+
+
 def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     """Return metadata in short: `key=value` pairs, cut when they are long."""
     pairs = (
@@ -109,12 +116,7 @@ def plain(value: object) -> object:
     """Return `value` as what JSON can hold: objects, lists, strings, numbers."""
     match value:
         case LookalikeError():
-            return {
-                "reason": value.reason.name,
-                "message": value.message,
-                "field": value.field,
-                "retryable": value.retryable,
-            }
+            return failure(value.reason.name, value.message, value.field, value.retryable)
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case datetime():

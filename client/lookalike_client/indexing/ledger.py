@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lookalike.wire.errors import LookalikeError
+from lookalike.wire.errors import LookalikeError, NotFound, Reason
 from lookalike_client.types import Acceptance, MutationResult, MutationStatus
 
 
@@ -30,12 +30,31 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts at a moment. `done` is stored, failed, refused or outranked."""
+    """Counts at a moment. Of what was `queued`, `done` has ended, well or not.
+
+    `failed` counts all failures; those in `refused` were never queued.
+    """
 
     unchanged: int
     queued: int
     done: int
     failed: int
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many files ended in which way; each file counts once.
+
+    `waiting` are in the queue, or were when nobody waited for them. `rejected` look
+    like a stored item, in a collection that stores no duplicates.
+    """
+
+    unchanged: int
+    stored: int
+    rejected: int
+    failed: int
+    waiting: int
 
 
 @dataclass(slots=True)
@@ -48,10 +67,12 @@ class Ledger:
 
     unchanged: int = 0
     stored: int = 0
+    rejected: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
     _queued: int = 0
     _done: int = 0
+    _failed: int = 0
     _open: dict[str, int] = field(default_factory=dict)
     _early: dict[str, MutationResult] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,7 +105,15 @@ class Ledger:
     def tally(self) -> Tally:
         """Return the counts."""
         with self._lock:
-            return Tally(self.unchanged, self._queued, self._done, len(self.failures))
+            failed = len(self.failures)
+            return Tally(self.unchanged, self._queued, self._done, failed, failed - self._failed)
+
+    def outcomes(self) -> Outcomes:
+        """Return what became of the files; the sum is that of all files."""
+        with self._lock:
+            waiting = self._queued - self._done
+            failed = len(self.failures)
+            return Outcomes(self.unchanged, self.stored, self.rejected, failed, waiting)
 
     def all_ended(self) -> bool:
         """Whether every mutation that was accepted has ended."""
@@ -103,10 +132,19 @@ class Ledger:
         del self._open[result.id]
         self._done += 1
         if result.error is not None:
-            self.failures.append(FileFailure(result.id, result.error))
+            self._fail(result.id, result.error)
         elif result.status in (MutationStatus.APPLIED, MutationStatus.SUPERSEDED):
             self.stored += 1
+        elif result.status is MutationStatus.REJECTED_DUPLICATE:
+            self.rejected += 1
+        else:  # metadata of an item that somebody deleted in between
+            gone = "was deleted meanwhile: index it again"
+            self._fail(result.id, NotFound(gone, reason=Reason.ITEM_NOT_FOUND))
         if result.near_duplicate is not None:
             near = result.near_duplicate
             stored = result.status is MutationStatus.APPLIED
             self.duplicates.append(Duplicate(result.id, near.id, near.score, stored))
+
+    def _fail(self, item_id: str, error: LookalikeError) -> None:
+        self._failed += 1
+        self.failures.append(FileFailure(item_id, error))
