@@ -23,8 +23,6 @@ from lookalike_client.types import Metadata
 _PIPE_WIDTH = 80
 # Narrower than this, wrapped text is hard to read.
 _LEAST_WIDTH = 16
-# Float64 holds whole numbers exactly up to here.
-_EXACT_INTEGER = 2**53
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,12 +102,6 @@ def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     )
     text = ", ".join(pairs)
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def whole(value: object) -> object:
-    """Return a number without a fraction as an integer; anything else as it is."""
-    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGER
-    return int(value) if exact and isinstance(value, float) else value
 
 
 def plain(value: object) -> object:

@@ -9,11 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
 from lookalike.wire.errors import InvalidField
+from lookalike_client.metadata_values import is_large, number
 from lookalike_client.types import JsonValue, Metadata
 
 FIELD = "metadata-csv"
@@ -29,8 +29,6 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 
 # A JSON number: "007" and "1e5x" stay text, as do ids with leading zeros.
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-# Larger whole numbers change in float64, which is what JSON numbers are here.
-_EXACT_INTEGER = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ def read(path: Path) -> list[Row]:
 
     The column is called `file`, `filename`, `path` or the like. Cells that look like
     JSON numbers become numbers, `true` and `false` booleans; empty cells are left out;
-    all else is text.
+    all else is text. Where a whole number is too large to be exact, its column is text.
 
     Raises:
         InvalidField: it has no column of files, a column comes twice or has no name,
@@ -67,7 +65,8 @@ def read(path: Path) -> list[Row]:
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=loose, strict=True
     )
-    rows: dict[str, Row] = {}
+    found: dict[str, _Cells] = {}
+    large: set[int] = set()
     try:
         for cells in islice(_filled(reader), 1, None):  # after the header
             line = lines + cells.line
@@ -77,30 +76,35 @@ def read(path: Path) -> list[Row]:
                     f"line {line}: has {len(cells.values)} cells, and the header {len(columns)}",
                 )
             name = cells.values[at]
-            if name in rows:
+            if name in found:
                 raise InvalidField(FIELD, f"line {line}: {name!r} comes twice")
-            told_of = {
-                column: value_of(cell)
-                for index, (column, cell) in enumerate(zip(columns, cells.values, strict=True))
-                if index != at and cell != ""
-            }
-            rows[name] = Row(name, told_of, line)
+            found[name] = _Cells(cells.values, line)
+            large.update(index for index, cell in enumerate(cells.values) if is_large(cell))
     except csv.Error as error:
         raise InvalidField(FIELD, f"line {lines + reader.line_num}: {error}") from error
-    return list(rows.values())
+
+    def metadata(values: list[str]) -> Metadata:
+        return {
+            column: cell if index in large else value_of(cell)
+            for index, (column, cell) in enumerate(zip(columns, values, strict=True))
+            if index != at and cell != ""
+        }
+
+    return [Row(name, metadata(cells.values), cells.line) for name, cells in found.items()]
 
 
 def value_of(cell: str) -> JsonValue:
-    """Return a cell as a number, a boolean or text."""
+    """Return a cell as the number or boolean that it looks like, else as text.
+
+    A whole number beyond ±2**53, which would become another one, stays text; so must
+    the other cells of its column: see `is_large`.
+    """
     if cell in ("true", "false"):
         return cell == "true"
-    if not _NUMBER.fullmatch(cell):
+    if not _NUMBER.fullmatch(cell) or is_large(cell):
         return cell
-    number = float(cell)
-    if not number.is_integer():
-        return number if math.isfinite(number) else cell
-    whole = int(Decimal(cell))  # not int(number), which may be a rounded one
-    return whole if abs(whole) <= _EXACT_INTEGER else cell
+    found = float(cell)
+    return number(found) if math.isfinite(found) else cell
 
 
 def _text(path: Path) -> str:

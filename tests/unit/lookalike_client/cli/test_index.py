@@ -125,7 +125,11 @@ def test_each_file_has_one_outcome_and_the_sum_is_right(index: Index, folder: Pa
     text = index(folder)
 
     assert told["outcomes"] == {
-        "unchanged": 3, "stored": 1, "rejected": 0, "failed": 1, "waiting": 0
+        "unchanged": 3,
+        "stored": 1,
+        "rejected": 0,
+        "failed": 1,
+        "waiting": 0,
     }
     assert told["files"] == sum(told["outcomes"].values())
     assert [each["id"] for each in told["failed"]] == ["bad\\nname.jpg"]
