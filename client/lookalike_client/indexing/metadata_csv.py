@@ -70,16 +70,12 @@ def read(path: Path) -> list[Row]:
     try:
         for cells in islice(_filled(reader), 1, None):  # after the header
             line = lines + cells.line
-            if len(cells.values) != len(columns):
-                raise InvalidField(
-                    FIELD,
-                    f"line {line}: has {len(cells.values)} cells, and the header {len(columns)}",
-                )
-            name = cells.values[at]
-            if name in found:
-                raise InvalidField(FIELD, f"line {line}: {name!r} comes twice")
-            found[name] = _Cells(cells.values, line)
-            large.update(index for index, cell in enumerate(cells.values) if is_large(cell))
+            values = [cell.strip() for cell in cells.values] if loose else cells.values
+            _check_row(values, columns, line)
+            if values[at] in found:
+                raise InvalidField(FIELD, f"line {line}: {values[at]!r} comes twice")
+            found[values[at]] = _Cells(values, line)
+            large.update(index for index, cell in enumerate(values) if is_large(cell))
     except csv.Error as error:
         raise InvalidField(FIELD, f"line {lines + reader.line_num}: {error}") from error
 
@@ -145,7 +141,7 @@ def _file_column(columns: list[str]) -> int:
     """Return which column names the file.
 
     Raises:
-        InvalidField: none does, one comes twice or has no name.
+        InvalidField: none does, or one comes twice.
     """
     found = ", ".join(f"`{name}`" for name in columns)
     folded = [name.casefold() for name in columns]
@@ -159,11 +155,19 @@ def _file_column(columns: list[str]) -> int:
         raise InvalidField(
             FIELD, f"the table has a column twice: `{twice[0]}`; rename one of {found}"
         )
-    if "" in columns:
-        raise InvalidField(
-            FIELD, f"column {columns.index('') + 1} of the table has no name: name or remove it"
-        )
     return folded.index(best)
+
+
+def _check_row(values: list[str], columns: list[str], line: int) -> None:
+    if len(values) != len(columns):
+        raise InvalidField(
+            FIELD, f"line {line}: has {len(values)} cells, and the header {len(columns)}"
+        )
+    for place, (column, cell) in enumerate(zip(columns, values, strict=True), 1):
+        if cell and not column:  # an empty column does no harm: spreadsheets leave some
+            raise InvalidField(
+                FIELD, f"column {place} of the table has no name: name or remove it (line {line})"
+            )
 
 
 @dataclass(frozen=True, slots=True)

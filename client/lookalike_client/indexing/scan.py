@@ -63,8 +63,10 @@ def scan(paths: Iterable[Path], *, prefix: str = "", base: Path) -> Scan:
     and the others are found all the same.
 
     Raises:
-        InvalidField: two files would get the same id.
+        InvalidField: two files would get the same id, or no id can begin with `prefix`.
     """
+    if prefix and _id_error(prefix) is not None:
+        raise InvalidField("prefix", "must be text without control characters, and short")
     files: dict[str, FileEntry] = {}
     found = Scan()
     for path in paths:
@@ -151,6 +153,10 @@ def _passed_over(path: Path, key: str) -> SkippedFile | None:
 def _named(path: Path, base: Path, found: Scan) -> Iterator[tuple[str, Path]]:
     """Yield a file that was named itself, unless its format is known and not supported."""
     key = _name_of(path, base)
+    if path.exists() and not path.is_file():  # such as a pipe, which might never end
+        error: LookalikeError = InvalidField("image", "is not a regular file")
+        found.refused.append(FileFailure(printable(key), error))
+        return
     try:
         known = _format(path)
     except OSError:  # which sending reports

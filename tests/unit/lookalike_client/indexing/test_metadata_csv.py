@@ -54,7 +54,8 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
         *('File,k,l\na.jpg,1,"x, y"\n', 'FILENAME,k,l\n\n,,\na.jpg,1,"x, y"\n'),
         *('k,file_name,l\n1,a.jpg,"x, y"\n', 'k, Path ,l\n1,a.jpg,"x, y"\n'),
         *('file, k, l\na.jpg, 1, "x, y"\n', "sep=;\r\nfile;k;l\r\na.jpg;1;x, y\r\n"),
-        'path,File,k,l\nelsewhere,a.jpg,1,"x, y"\n',
+        *('path,File,k,l\nelsewhere,a.jpg,1,"x, y"\n', 'file,k,l,,\na.jpg,1,"x, y",,\n'),
+        " file ; k ; l \n a.jpg ; 1 ; x, y \n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -89,3 +90,16 @@ def test_a_table_that_cannot_be_read_says_where(tmp_path: Path, text: str, says:
 def test_another_encoding_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidField, match="UTF-8"):
         metadata_csv.read(write(tmp_path, "file,k\na,é\n", "latin-1"))
+
+
+def test_a_column_with_a_number_that_is_not_exact_is_text(tmp_path: Path) -> None:
+    text = "file,code,n\na,7,1\nb,9007199254740993,2\nc,1.5,3\nd,,4\n"
+
+    table = {row.name: row.metadata for row in metadata_csv.read(write(tmp_path, text))}
+
+    assert table == {
+        "a": {"code": "7", "n": 1},
+        "b": {"code": "9007199254740993", "n": 2},
+        "c": {"code": "1.5", "n": 3},
+        "d": {"n": 4},
+    }

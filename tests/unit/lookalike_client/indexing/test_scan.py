@@ -1,5 +1,6 @@
 """Finding files and giving them ids."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -158,3 +159,22 @@ def test_a_hidden_folder_that_is_named_itself_is_searched(tmp_path: Path) -> Non
     touch(tmp_path, ".photos/a.jpg")
 
     assert [file.id for file in scan([tmp_path / ".photos"], base=tmp_path).files] == ["a.jpg"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    touch(tmp_path, "a.jpg")
+
+    found = scan([tmp_path, tmp_path / "pipe.jpg"], base=tmp_path)
+
+    assert [file.id for file in found.files] == ["a.jpg"]
+    assert [each.file for each in found.skipped] == ["pipe.jpg"]
+    assert [each.id for each in found.refused] == ["pipe.jpg"]
+
+
+@pytest.mark.parametrize("prefix", ["a\n", "\udcff", "x" * 513])
+def test_a_prefix_that_no_id_can_begin_with_is_refused_once(tmp_path: Path, prefix: str) -> None:
+    touch(tmp_path, "a.jpg")
+
+    with pytest.raises(InvalidField, match="control characters"):
+        scan([tmp_path], prefix=prefix, base=tmp_path)
