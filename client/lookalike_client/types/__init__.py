@@ -8,6 +8,13 @@ from lookalike_client.types.collections import (
     IndexSettings,
     RecallMeasurement,
 )
+from lookalike_client.types.evaluation import (
+    AnalysisProgress,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
+    RankingMethod,
+)
 from lookalike_client.types.ingest import (
     Acceptance,
     IngestEvent,
@@ -26,9 +33,13 @@ __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "AnalysisProgress",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Facets",
     "FieldValue",
     "Fields",
@@ -48,6 +59,7 @@ __all__ = [
     "NearDuplicate",
     "PlanKind",
     "QueryPlan",
+    "RankingMethod",
     "RecallMeasurement",
     "RestoredCollection",
     "RetryResult",
