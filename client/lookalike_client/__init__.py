@@ -6,9 +6,11 @@ service for tests.
 """
 
 from lookalike.wire.channel import TlsFiles
+from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.snapshots import AsyncSnapshots
+from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
@@ -48,9 +50,13 @@ from lookalike_client.types import (
     WITH_METADATA,
     Acceptance,
     Alias,
+    AnalysisProgress,
     Collection,
     CollectionStats,
     DuplicateSettings,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
     Facets,
     Fields,
     FieldValue,
@@ -72,6 +78,7 @@ from lookalike_client.types import (
     NearDuplicate,
     PlanKind,
     QueryPlan,
+    RankingMethod,
     RecallMeasurement,
     RestoredCollection,
     RetryResult,
@@ -85,6 +92,9 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AlreadyExists",
+    "Analysis",
+    "AnalysisProgress",
+    "AsyncAnalysis",
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
@@ -96,6 +106,9 @@ __all__ = [
     "DeleteItem",
     "DimensionMismatch",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Example",
     "Exhausted",
     "Facets",
@@ -134,6 +147,7 @@ __all__ = [
     "Query",
     "QueryPlan",
     "QueuedMutation",
+    "RankingMethod",
     "Reason",
     "RecallMeasurement",
     "ReferenceInvalid",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
+from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
     DuplicateSettings,
@@ -85,6 +86,9 @@ class ShardApi(Protocol):
 
     def count(self, filter: Filter | None) -> int:
         """Count items."""
+
+    def matching(self, filter: Filter | None) -> I64:
+        """Return the ordinals of the items that meet `filter`, int64 [n] ascending."""
 
     def stats(self) -> ShardStats:
         """Say what the shard holds."""

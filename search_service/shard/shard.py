@@ -203,6 +203,10 @@ class Shard:
         """See `ShardApi`."""
         return self._items.count(filter)
 
+    def matching(self, filter: Filter | None) -> I64:
+        """Return the ordinals of items that meet a filter; see `ShardApi`."""
+        return self._items.matching(filter)
+
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
         return read_stats(self._memory, self._upkeep, self._directory)

@@ -8,6 +8,13 @@ from lookalike_client.types.collections import (
     IndexSettings,
     RecallMeasurement,
 )
+from lookalike_client.types.evaluation import (
+    AnalysisProgress,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
+    RankingMethod,
+)
 from lookalike_client.types.ingest import (
     Acceptance,
     IngestEvent,
@@ -32,9 +39,13 @@ __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "AnalysisProgress",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Facets",
     "FieldValue",
     "Fields",
@@ -56,6 +67,7 @@ __all__ = [
     "NearDuplicate",
     "PlanKind",
     "QueryPlan",
+    "RankingMethod",
     "RecallMeasurement",
     "RestoredCollection",
     "RetryResult",

@@ -1,0 +1,78 @@
+"""Questions about whole collections."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+import grpc
+
+from lookalike.v1 import analysis_pb2_grpc, evaluation_pb2, progress_pb2
+from lookalike_client import calls, convert
+from lookalike_client.requests import FilterLike, condition
+from lookalike_client.types import AnalysisProgress, EvaluationReport
+
+# An analysis of a million items takes minutes, beside the searches longer.
+LONG_TIMEOUT_S = 6 * 3_600.0
+
+OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
+
+
+class AsyncAnalysis:
+    """Evaluates collections; each call runs in a process of its own at the service."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
+
+    async def evaluate(
+        self,
+        collection: str,
+        label_field: str,
+        *,
+        filter: FilterLike = None,
+        queries: FilterLike = None,
+        max_queries: int = 1_000,
+        ks: Sequence[int] = (1, 5, 10, 50, 100),
+        seed: int = 0,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> EvaluationReport:
+        """Measure how well a collection retrieves what its labels call alike.
+
+        Each of up to `max_queries` labelled items, drawn from those that meet `queries`,
+        is searched for among the other items that meet `filter`; those with its value of
+        the metadata field `label_field` are relevant. `ks` are the depths of the rankings.
+
+        Raises:
+            InvalidField: the labels or options do not allow an evaluation.
+        """
+        request = evaluation_pb2.EvaluateRequest(
+            collection=collection,
+            label_field=label_field,
+            filter=condition(filter),
+            queries=condition(queries),
+            max_queries=max_queries,
+            ks=ks,
+            seed=seed,
+        )
+        with calls.translated():
+            stream = self._stub.Evaluate(request, timeout=timeout_s)
+            return convert.evaluation_report((await _last(stream, on_progress)).report)
+
+
+class _Said(Protocol):
+    @property
+    def progress(self) -> progress_pb2.AnalysisProgress: ...
+
+
+S = TypeVar("S", bound=_Said)
+
+
+async def _last(stream: AsyncIterable[S], on_progress: OnProgress | None) -> S:
+    """Read an analysis to its end and return what it said last: the answer."""
+    last = None
+    async for last in stream:
+        if on_progress is not None and last.progress.stage:
+            on_progress(convert.analysis_progress(last.progress))
+    assert last is not None, "the contract: a call that succeeds says something"
+    return last
