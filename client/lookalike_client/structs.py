@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from lookalike_client import metadata_values
 from lookalike_client.types import JsonValue, MetadataLike
@@ -21,7 +21,9 @@ def from_dict(metadata: MetadataLike) -> Struct:
         InvalidField: it holds what JSON has not, or what would be changed: by its key.
         LimitExceeded: it is too large.
     """
-    message = _struct(metadata_values.plain(metadata))
+    message = Struct()
+    for key, value in metadata_values.plain(metadata).items():
+        _set(message.fields[key], value)
     if message.ByteSize() > _MAX_MESSAGE_BYTES:
         raise metadata_values.too_large()
     return message
@@ -32,27 +34,23 @@ def to_dict(message: Struct) -> dict[str, JsonValue]:
     return {key: _to_json(value) for key, value in message.fields.items()}
 
 
-def _struct(value: Mapping[str, JsonValue]) -> Struct:
-    message = Struct()
-    for key, each in value.items():
-        message.fields[key].CopyFrom(_from_json(each))
-    return message
-
-
-def _from_json(value: JsonValue) -> Value:
-    match value:
-        case None:
-            return Value(null_value=0)  # type: ignore[arg-type]  # the enum's only number
-        case bool():
-            return Value(bool_value=value)
-        case int() | float():
-            return Value(number_value=value)
-        case str():
-            return Value(string_value=value)
-        case Mapping():
-            return Value(struct_value=_struct(value))
-        case _:
-            return Value(list_value=ListValue(values=[_from_json(each) for each in value]))
+def _set(target: Value, value: JsonValue) -> None:
+    if isinstance(value, str):
+        target.string_value = value
+    elif value is None:
+        target.null_value = NULL_VALUE
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, int | float):
+        target.number_value = value
+    elif isinstance(value, Mapping):
+        target.struct_value.SetInParent()
+        for key, each in value.items():
+            _set(target.struct_value.fields[key], each)
+    else:
+        target.list_value.SetInParent()
+        for each in value:
+            _set(target.list_value.values.add(), each)
 
 
 def _to_json(value: Value) -> JsonValue:

@@ -78,7 +78,7 @@ def index(
     job = IndexJob(
         collection=collection,
         files=found.files,
-        metadata=matches.metadata if matches is not None else {},
+        metadata=matches.said if matches is not None else {},
         refused=found.refused,
         replace_metadata=replace_metadata,
         job_id=job_id or f"index-{uuid.uuid4().hex[:12]}",

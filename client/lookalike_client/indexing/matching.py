@@ -38,6 +38,11 @@ class Matches:
         return len(self.metadata) + len(self.idle_rows) + len(self.unmatched_rows)
 
     @property
+    def said(self) -> dict[str, Metadata]:
+        """Metadata by file id, without rows whose cells are all empty: they say nothing."""
+        return {file_id: metadata for file_id, metadata in self.metadata.items() if metadata}
+
+    @property
     def mostly_strangers(self) -> bool:
         """Whether more rows match nothing than something."""
         return 2 * len(self.unmatched_rows) > self.rows

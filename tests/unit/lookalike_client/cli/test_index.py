@@ -56,6 +56,8 @@ def test_a_run_without_the_table_keeps_the_labels(
     labels = {"a.jpg": {"label": "one"}, "sub/b.jpg": {"label": "two"}}
 
     again = index(folder, "--json")
+    table.write_text("file,label\na.jpg,\nsub/b.jpg,\né.jpg,\n")
+    assert index(folder, "--metadata-csv", table).code == 0
 
     assert (again.code, again.json["outcomes"]["unchanged"]) == (0, 2)
     assert stored(server) == labels | {"é.jpg": {"label": "by hand"}}
