@@ -75,7 +75,9 @@ class IndexReport:
 
     def _document(self) -> dict[str, object]:
         tally = self.ledger.tally()
+        error = {"error": failure("NOTHING_INDEXED", self.why_nothing)}
         return {
+            **(error if self.nothing_indexed else {}),
             "collection": self.job.collection,
             "job_id": self.job.job_id,
             "files": self._files,
@@ -99,7 +101,6 @@ class IndexReport:
             },
             "near_duplicates": self.ledger.duplicates,
             "table": self._table_document(),
-            "error": failure("NOTHING_INDEXED", self.why_nothing) if self.nothing_indexed else None,
             "elapsed_s": round(self.elapsed_s, 3),
         }
 
@@ -167,9 +168,16 @@ class IndexReport:
                 f"{name} ({count:,})" if count > 1 else name
                 for name, count in folders.most_common(_MOST_NAMES)
             )
-            text = f"passed over: {folders.total():,} hidden or system folders"
-            text += f" such as {named}" if named else ""
-            output.text(f"{text}, {self.found.clutter_files:,} such files")
+            more = ", …" if len(folders) > _MOST_NAMES else ""
+            output.text(
+                "passed over, hidden or the system's: "
+                f"{_counted(folders.total(), 'folder')}{f' ({named}{more})' if named else ''}, "
+                f"{_counted(self.found.clutter_files, 'file')}"
+            )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _table(

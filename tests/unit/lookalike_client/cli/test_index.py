@@ -133,12 +133,13 @@ def test_each_file_has_one_outcome_and_the_sum_is_right(index: Index, folder: Pa
         "failed": 1,
         "waiting": 0,
     }
+    assert "error" not in told
     assert told["files"] == sum(told["outcomes"].values())
     assert [each["id"] for each in told["failed"]] == ["bad\\nname.jpg"]
     assert told["passed_over"] == {"folders": {"@eaDir": 1}, "files": 0}
     assert text.code == 1
     assert "6 files: 4 unchanged, 1 stored and searchable, 1 failed (" in text.out
-    assert "passed over: 1 hidden or system folders such as @eaDir, 0 such files" in text.out
+    assert "passed over, hidden or the system's: 1 folder (@eaDir), 0 files" in text.out
 
 
 @pytest.mark.parametrize(
