@@ -25,7 +25,7 @@ from lookalike_client.requests.items import (
     metadata_updates,
     vector_upsert,
 )
-from lookalike_client.requests.queries import SearchOptions, facets, search
+from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
     "CopyEvidence",
@@ -46,6 +46,7 @@ __all__ = [
     "index_settings",
     "item_fields",
     "list_page",
+    "make_vectors",
     "metadata_updates",
     "not_negative",
     "retries",
