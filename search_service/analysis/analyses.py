@@ -17,6 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -81,10 +82,12 @@ class Analyses:
         collection: Collection,
         options: Mapping[str, Any],
         chosen: I64 | None = None,
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> AsyncGenerator[Progress | Part]:
         """Yield what an analysis says until it ends; closing the iterator kills it.
 
-        `chosen` are the ordinals that count, int64 ascending; None for all.
+        `chosen` are the ordinals that count, int64 ascending; None for all. `files` are
+        put into its directory, by name.
 
         Raises:
             Exhausted: as many as may run do, or the disk is full.
@@ -98,8 +101,8 @@ class Analyses:
         self._started += 1
         work = self._directory / uuid.uuid4().hex
         try:
-            work.mkdir()
             job = self._job(kind, collection, options, work, chosen)
+            await asyncio.to_thread(_prepare, job, chosen, files)
             async with contextlib.aclosing(self._converse(job)) as conversation:
                 async for said in conversation:
                     yield said
@@ -117,10 +120,6 @@ class Analyses:
     ) -> AnalysisJob:
         spec = collection.shard.spec
         directory = self._catalog.directory(collection.uid)
-        path = None
-        if chosen is not None:
-            path = work / "chosen.i64"
-            path.write_bytes(np.ascontiguousarray(chosen, dtype="<i8").tobytes())
         return AnalysisJob(
             kind=kind,
             store_path=directory / STORE,
@@ -130,7 +129,7 @@ class Analyses:
             dimension=spec.dimension,
             fingerprint=spec.model_fingerprint,
             threads=self._threads,
-            chosen=path,
+            chosen=None if chosen is None else work / "chosen.i64",
             options=options,
         )
 
@@ -178,6 +177,26 @@ class Analyses:
         )
 
 
+def _prepare(job: AnalysisJob, chosen: I64 | None, files: Mapping[str, bytes]) -> None:
+    """Fill the directory of a job."""
+    try:
+        job.work_path.mkdir()
+        if chosen is not None and job.chosen is not None:
+            job.chosen.write_bytes(np.ascontiguousarray(chosen, dtype="<i8").tobytes())
+        for name, content in files.items():
+            (job.work_path / name).write_bytes(content)
+    except OSError as error:
+        raise _disk_full(error.strerror) from error
+
+
+def _disk_full(why: str | None) -> Exhausted:
+    return Exhausted(
+        f"the analysis cannot write to the disk of the search service: {why}",
+        reason=Reason.DISK_FULL,
+        retry_delay_s=5.0,
+    )
+
+
 def _read(said: Mapping[str, Any]) -> Progress | Part:
     """Return what a line says.
 
@@ -197,11 +216,7 @@ def _read(said: Mapping[str, Any]) -> Progress | Part:
     if "refused" in said:
         raise InvalidField(said["refused"]["field"], said["refused"]["message"])
     if "disk" in said:
-        raise Exhausted(
-            f"the analysis cannot write to the disk of the search service: {said['disk']}",
-            reason=Reason.DISK_FULL,
-            retry_delay_s=5.0,
-        )
+        raise _disk_full(said["disk"])
     return Progress(said["stage"], said["done"], said["total"])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 class Kind(StrEnum):
     """The analyses that there are; each has a function in `kinds.py`."""
 
+    CALIBRATE = "calibrate"
     EVALUATE = "evaluate"
 
 

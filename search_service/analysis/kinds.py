@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from search_service.analysis.calibration.calibrate import calibrate
 from search_service.analysis.evaluation.evaluate import evaluate
 from search_service.analysis.jobs import AnalysisJob, Kind, Progress
 
@@ -13,4 +14,4 @@ Analysis: TypeAlias = Callable[
     [AnalysisJob, Callable[[Progress], None]], Iterator[Mapping[str, Any]]
 ]
 
-FUNCTIONS: Mapping[Kind, Analysis] = {Kind.EVALUATE: evaluate}
+FUNCTIONS: Mapping[Kind, Analysis] = {Kind.CALIBRATE: calibrate, Kind.EVALUATE: evaluate}

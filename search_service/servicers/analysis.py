@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from lookalike.v1 import analysis_pb2_grpc
+from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import progress_pb2 as progress
@@ -19,7 +20,15 @@ from search_service.analysis.jobs import Kind, Progress
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
 from search_service.domain.arrays import I64
+from search_service.domain.collection import Calibration, SettingsChange
 from search_service.offload import Offload
+from search_service.servicers.calibration import (
+    calibration_options,
+    calibration_report,
+    decision_message,
+    decision_of,
+    made_decision,
+)
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
 
@@ -54,6 +63,37 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
                 else:
                     report = evaluation_report(said.content)
                     yield evaluation.EvaluateResponse(report=report)
+
+    async def Calibrate(
+        self, request: calibration.CalibrateRequest, context: Context
+    ) -> AsyncIterator[calibration.CalibrateResponse]:
+        """Find the cosine from which on two images count as alike."""
+        collection = self._catalog.find(request.collection)
+        spec = collection.shard.spec
+        if request.WhichOneof("evidence") == "from_collection":
+            other = self._catalog.find(request.from_collection, "from_collection")
+            decision = decision_of(other.shard.spec, spec)
+            report = calibration.CalibrationReport(decision=decision_message(decision))
+            if request.keep:
+                await self._keep(collection, decision)
+            yield calibration.CalibrateResponse(report=report)
+            return
+        options, files = calibration_options(request, spec)
+        run = self._analyses.run(Kind.CALIBRATE, collection, options, files=files)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield calibration.CalibrateResponse(progress=_progress(said))
+                    continue
+                decision = made_decision(said.content, options, spec)
+                if request.keep:
+                    await self._keep(collection, decision)
+                report = calibration_report(said.content, decision)
+                yield calibration.CalibrateResponse(report=report)
+
+    async def _keep(self, collection: Collection, decision: Calibration) -> None:
+        change = SettingsChange(calibration=decision)
+        await self._reads.run(collection.shard.update_settings, change)
 
     async def _matching(
         self, collection: Collection, message: filters.Filter, field: str

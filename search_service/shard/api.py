@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
-    DuplicateSettings,
     RecallMeasurement,
+    SettingsChange,
     ShardStats,
 )
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
@@ -93,9 +93,7 @@ class ShardApi(Protocol):
     def stats(self) -> ShardStats:
         """Say what the shard holds."""
 
-    def update_settings(
-        self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
-    ) -> CollectionSpec:
+    def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """Change settings durably."""
 
     def measure_recall(

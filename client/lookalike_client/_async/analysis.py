@@ -8,9 +8,14 @@ from typing import Protocol, TypeAlias, TypeVar
 import grpc
 
 from lookalike.v1 import analysis_pb2_grpc, evaluation_pb2, progress_pb2
-from lookalike_client import calls, convert
-from lookalike_client.requests import FilterLike, condition
-from lookalike_client.types import AnalysisProgress, EvaluationReport
+from lookalike_client import calls, convert, requests
+from lookalike_client.requests import Evidence, FilterLike
+from lookalike_client.types import (
+    AnalysisProgress,
+    CalibrationMode,
+    CalibrationReport,
+    EvaluationReport,
+)
 
 # An analysis of a million items takes minutes, beside the searches longer.
 LONG_TIMEOUT_S = 6 * 3_600.0
@@ -19,7 +24,7 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class AsyncAnalysis:
-    """Evaluates collections; each call runs in a process of its own at the service."""
+    """Evaluates and calibrates collections, each in a process of its own at the service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
@@ -49,8 +54,8 @@ class AsyncAnalysis:
         request = evaluation_pb2.EvaluateRequest(
             collection=collection,
             label_field=label_field,
-            filter=condition(filter),
-            queries=condition(queries),
+            filter=requests.condition(filter),
+            queries=requests.condition(queries),
             max_queries=max_queries,
             ks=ks,
             seed=seed,
@@ -58,6 +63,42 @@ class AsyncAnalysis:
         with calls.translated():
             stream = self._stub.Evaluate(request, timeout=timeout_s)
             return convert.evaluation_report((await _last(stream, on_progress)).report)
+
+    async def calibrate(
+        self,
+        collection: str,
+        evidence: Evidence,
+        *,
+        precision_at_least: float | None = None,
+        false_positive_rate_at_most: float | None = None,
+        mode: CalibrationMode = CalibrationMode.BOUND,
+        confidence: float = 0.95,
+        keep: bool = False,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> CalibrationReport:
+        """Find the cosine from which on two images count as alike.
+
+        Give one of the constraints: of thresholds for which it holds, the one of highest
+        recall is taken. With `keep` the collection keeps the decision, and duplicate
+        settings without a threshold take it.
+
+        Raises:
+            InvalidField: the evidence does not allow a threshold; the text says what it takes.
+            Precondition: a decision of another model was to be taken over.
+        """
+        request = requests.calibrate(
+            collection,
+            evidence,
+            precision_at_least=precision_at_least,
+            false_positive_rate_at_most=false_positive_rate_at_most,
+            mode=mode,
+            confidence=confidence,
+            keep=keep,
+        )
+        with calls.translated():
+            stream = self._stub.Calibrate(request, timeout=timeout_s)
+            return convert.calibration_report((await _last(stream, on_progress)).report)
 
 
 class _Said(Protocol):

@@ -1,6 +1,14 @@
 """Requests of the contract from what callers hand in, by what they are about."""
 
 from lookalike_client.requests.bounds import MAX_REQUEST_BYTES, id_of, not_negative
+from lookalike_client.requests.calibration import (
+    CopyEvidence,
+    Evidence,
+    FromCollection,
+    LabelEvidence,
+    LabelledPairs,
+    calibrate,
+)
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -17,13 +25,19 @@ from lookalike_client.requests.items import (
     list_page,
     vector_upsert,
 )
-from lookalike_client.requests.queries import SearchOptions, facets, search
+from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
     "MAX_REQUEST_BYTES",
+    "CopyEvidence",
+    "Evidence",
     "FilterLike",
+    "FromCollection",
+    "LabelEvidence",
+    "LabelledPairs",
     "MetadataUpdates",
     "SearchOptions",
+    "calibrate",
     "condition",
     "create_collection",
     "deletions",
@@ -35,6 +49,7 @@ __all__ = [
     "index_settings",
     "item_fields",
     "list_page",
+    "make_vectors",
     "not_negative",
     "retries",
     "search",

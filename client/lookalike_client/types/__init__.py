@@ -1,5 +1,11 @@
 """What the SDK returns: plain, frozen results, by what they are about."""
 
+from lookalike_client.types.calibration import (
+    Calibration,
+    CalibrationMode,
+    CalibrationPoint,
+    CalibrationReport,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -40,6 +46,10 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "Calibration",
+    "CalibrationMode",
+    "CalibrationPoint",
+    "CalibrationReport",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -41,6 +42,11 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_evaluation__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_evaluation__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
+        self.Calibrate = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/Calibrate',
+                request_serializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -55,6 +61,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Calibrate(self, request, context):
+        """Finds the cosine from which on two images count as alike.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +75,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=lookalike_dot_v1_dot_evaluation__pb2.EvaluateRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_evaluation__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'Calibrate': grpc.unary_stream_rpc_method_handler(
+                    servicer.Calibrate,
+                    request_deserializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +111,33 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/Evaluate',
             lookalike_dot_v1_dot_evaluation__pb2.EvaluateRequest.SerializeToString,
             lookalike_dot_v1_dot_evaluation__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Calibrate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/Calibrate',
+            lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
+            lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -37,6 +38,8 @@ class AnalysisServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AnalysisServiceAsyncStub: ...
     Evaluate: _grpc.UnaryStreamMultiCallable[_evaluation_pb2.EvaluateRequest, _evaluation_pb2.EvaluateResponse]
     """Measures how well a collection retrieves what its labels call alike."""
+    Calibrate: _grpc.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
+    """Finds the cosine from which on two images count as alike."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -47,6 +50,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Evaluate: _aio.UnaryStreamMultiCallable[_evaluation_pb2.EvaluateRequest, _evaluation_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Measures how well a collection retrieves what its labels call alike."""
+    Calibrate: _aio.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
+    """Finds the cosine from which on two images count as alike."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each runs in a process of its own, below
@@ -60,5 +65,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_evaluation_pb2.EvaluateResponse], _abc.AsyncIterator[_evaluation_pb2.EvaluateResponse]]:
         """Measures how well a collection retrieves what its labels call alike."""
+
+    @_abc_1.abstractmethod
+    def Calibrate(
+        self,
+        request: _calibration_pb2.CalibrateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_calibration_pb2.CalibrateResponse], _abc.AsyncIterator[_calibration_pb2.CalibrateResponse]]:
+        """Finds the cosine from which on two images count as alike."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
