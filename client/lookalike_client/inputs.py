@@ -86,6 +86,7 @@ class VectorItem:
     """A vector to store, float32 [D], under an id; `facts` of the image it was made of.
 
     `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
     """
 
     id: str
@@ -93,6 +94,7 @@ class VectorItem:
     metadata: Metadata | None = None
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,14 @@ class ImageItem:
     A path is read when the item's turn comes, so that a long list of paths costs
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
     `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
     """
 
     id: str
     image: ImageLike | None = None
     metadata: Metadata | None = None
     image_uri: str = ""
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,11 +243,17 @@ class AsyncClient:
             for each in page.failures:
                 yield convert.ingest_failure(each)
 
-    async def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
-        """Queue failed mutations again, under the versions they had."""
+    async def retry_failures(
+        self, failure_ids: Sequence[str], *, duplicate_policy: str = ""
+    ) -> types.RetryResult:
+        """Queue failed mutations again, under the versions they had.
+
+        `duplicate_policy` goes before the one they were submitted under: with "accept"
+        what was rejected as a duplicate is stored all the same.
+        """
         retried = 0
         missing: list[str] = []
-        for request in requests.retries(failure_ids):
+        for request in requests.retries(failure_ids, duplicate_policy):
             with calls.translated():
                 response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried

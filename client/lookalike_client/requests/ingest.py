@@ -9,6 +9,7 @@ from lookalike_client import structs
 from lookalike_client.inputs import DeleteItem, ImageItem, MetadataItem, QueuedMutation, image_bytes
 from lookalike_client.lists import texts
 from lookalike_client.requests.bounds import parts
+from lookalike_client.requests.collections import duplicate_policy
 
 
 def submission(
@@ -18,7 +19,8 @@ def submission(
 
     Raises:
         OSError: the file cannot be read.
-        InvalidField: the image is empty or too large, or metadata is not JSON.
+        LookalikeError: the image is empty or too large, metadata is not JSON, or there
+            is no such duplicate policy.
     """
     request = ingest_pb2.SubmitImagesRequest(
         request_id=request_id, collection=collection, job_id=job_id
@@ -34,6 +36,7 @@ def submission(
                 request.upload.keep_metadata = True
             else:
                 request.upload.metadata.CopyFrom(structs.from_dict(mutation.metadata))
+            request.upload.duplicate_policy = duplicate_policy(mutation.duplicate_policy)
         case MetadataItem():
             request.metadata.id = mutation.id
             request.metadata.metadata.CopyFrom(structs.from_dict(mutation.metadata))
@@ -42,7 +45,10 @@ def submission(
     return request
 
 
-def retries(failure_ids: Sequence[str]) -> Iterator[ingest_pb2.RetryFailuresRequest]:
-    """Yield requests of as many failures as one may hold."""
+def retries(
+    failure_ids: Sequence[str], policy: str = ""
+) -> Iterator[ingest_pb2.RetryFailuresRequest]:
+    """Yield requests of as many failures as one may hold; `policy` for their duplicates."""
+    number = duplicate_policy(policy)
     for part in parts(texts("failure_ids", failure_ids)):
-        yield ingest_pb2.RetryFailuresRequest(failure_ids=part)
+        yield ingest_pb2.RetryFailuresRequest(failure_ids=part, duplicate_policy=number)

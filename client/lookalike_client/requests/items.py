@@ -10,6 +10,7 @@ from lookalike_client import structs
 from lookalike_client.inputs import VectorItem, vector_bytes
 from lookalike_client.lists import texts
 from lookalike_client.requests.bounds import not_negative, parts
+from lookalike_client.requests.collections import duplicate_policy
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import Fields, ImageFacts, Metadata
 
@@ -23,6 +24,7 @@ def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
         model_fingerprint=item.model_fingerprint,
         facts=None if item.facts is None else image_facts(item.facts),
         keep_metadata=item.metadata is None,
+        duplicate_policy=duplicate_policy(item.duplicate_policy),
     )
 
 
@@ -42,6 +44,8 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
             sharpness=facts.sharpness,
             format=facts.format,
             thumbnail_webp=facts.thumbnail_webp,
+            truncated=facts.truncated,
+            blank=facts.blank,
         )
     except (TypeError, ValueError) as error:
         raise InvalidField("facts", "hold a value that facts of an image cannot have") from error
