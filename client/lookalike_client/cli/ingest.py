@@ -1,4 +1,4 @@
-"""`lookalike index` and `failures`."""
+"""`lookalike index`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lookalike_client.cli.index_endings import IndexEndings
 from lookalike_client.cli.output import Output, complain
 from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.session import Session, connected
@@ -58,7 +59,7 @@ def index(
     lies elsewhere. What is stored with the same bytes and metadata is not sent again,
     so that an interrupted run goes on where it was.
 
-    Exit code 1 if a file failed.
+    Exit code 1 if a file failed or was lost.
     """
     found = scan(paths, prefix=prefix, base=Path.cwd())
     metadata = metadata_csv.read(table) if table is not None else {}
@@ -82,44 +83,7 @@ def index(
                 complain("stopped; run the same command again to go on where it was")
                 raise
     _print_report(session.output, job, found, ledger, time.monotonic() - started_s)
-    return 1 if ledger.failures or not found.files else 0
-
-
-@click.command()
-@click.option("-c", "--collection", default="", help="Only of this collection.")
-@click.option("--retry", is_flag=True, help="Queue all of them again.")
-@connected
-def failures(session: Session, collection: str, retry: bool) -> None:
-    """List images that were given up, newest first, with the reason."""
-    with session.client() as client:
-        found = list(client.failures(collection))
-        retried = client.retry_failures([each.failure_id for each in found]) if retry else None
-    if session.output.as_json:
-        document: dict[str, object] = {"failures": found}
-        if retried is not None:
-            document["retried"] = retried.retried
-        session.output.document(document)
-        return
-    if not found:
-        session.output.text("no failures")
-        return
-    session.output.table(
-        "Failures",
-        ["id", "reason", "message", "tries>", "when", "job"],
-        [
-            (
-                each.id,
-                each.error.reason.name,
-                each.error.message,
-                each.attempts,
-                each.fail_time.isoformat(timespec="seconds") if each.fail_time else "",
-                each.job_id,
-            )
-            for each in found
-        ],
-    )
-    if retried is not None:
-        session.output.text(f"queued {retried.retried} again")
+    return 1 if ledger.failures or ledger.lost or not found.files else 0
 
 
 def _mention_unmatched(metadata: dict[str, Metadata], found: Scan) -> None:
@@ -157,6 +121,7 @@ def _document(job: IndexJob, found: Scan, ledger: Ledger, elapsed_s: float) -> d
         ],
         "skipped": found.skipped,
         "near_duplicates": ledger.duplicates,
+        **IndexEndings(job.collection, ledger).document(),
         "elapsed_s": round(elapsed_s, 3),
     }
 
@@ -165,27 +130,26 @@ def _print_tables(
     output: Output, job: IndexJob, found: Scan, ledger: Ledger, elapsed_s: float
 ) -> None:
     tally = ledger.tally()
+    endings = IndexEndings(job.collection, ledger)
     if not found.files:
         output.text("no image was found")
     parts = [f"{tally.unchanged:,} unchanged", f"{tally.queued:,} queued"]
     if job.wait:
-        parts.append(f"{ledger.stored:,} stored and searchable")
+        parts += [f"{ledger.stored:,} stored and searchable", *endings.counts()]
     parts.append(f"{tally.failed:,} failed")
-    output.text(f"{len(found.files):,} files: {', '.join(parts)} ({elapsed_s:.1f} s)")
+    output.paragraph(f"{len(found.files):,} files: {', '.join(parts)} ({elapsed_s:.1f} s)")
     if found.skipped:
         output.table(
             f"Skipped {len(found.skipped):,}",
             ["file", "reason"],
             [(each.file, each.reason) for each in found.skipped[:_MOST_ROWS]],
         )
-    if ledger.duplicates:
+    stored = [each for each in ledger.duplicates if each.stored]
+    if stored:
         output.table(
-            f"Near-duplicates {len(ledger.duplicates):,}",
-            ["id", "looks like", "score>", "stored"],
-            [
-                (each.id, each.of, f"{each.score:.4f}", "yes" if each.stored else "no")
-                for each in ledger.duplicates[:_MOST_ROWS]
-            ],
+            f"Near-duplicates {len(stored):,}",
+            ["id", "looks like", "score>"],
+            [(each.id, each.of, f"{each.score:.4f}") for each in stored[:_MOST_ROWS]],
         )
     failures = ledger.sorted_failures()
     if failures:
@@ -197,5 +161,6 @@ def _print_tables(
                 for each in failures[:_MOST_ROWS]
             ],
         )
+    endings.print(output)
     if not job.wait and tally.queued:
         output.text("the rest goes on without us: see `lookalike status` and `failures`")

@@ -15,7 +15,8 @@ from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.exchange import export_items, import_items
-from lookalike_client.cli.ingest import failures, index
+from lookalike_client.cli.failures import failures
+from lookalike_client.cli.ingest import index
 from lookalike_client.cli.items import count, delete, get, list_items
 from lookalike_client.cli.output import Output, complain
 from lookalike_client.cli.queries import facets, recall, search
