@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, aio_channel
-from lookalike_client import calls, convert, requests, types
+from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
@@ -39,20 +39,23 @@ class AsyncClient:
         tls: TlsFiles | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
+        use_proxy: bool = False,
     ) -> None:
         """Prepare a connection to `address` ("host:port"); it is made when needed.
 
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
-        progress, through restarts and overload, until it fails.
+        progress, through restarts and overload, until it fails. With `use_proxy` the
+        proxy that the environment names is used, unless the service is on this machine.
         """
+        self._explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s))
+        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self.collections = AsyncCollections(self._channel, timeout_s)
-        self.snapshots = AsyncSnapshots(self._channel, timeout_s)
+        self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
+        self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +79,7 @@ class AsyncClient:
             LookalikeError: it does not answer.
         """
         request = health_pb2.HealthCheckRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._health.Check(request, timeout=self._timeout_s)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
@@ -106,7 +109,7 @@ class AsyncClient:
         """
         queries = listed("queries", queries)
         request = requests.search(collection, queries, options)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
@@ -123,7 +126,7 @@ class AsyncClient:
             UpsertFlow(collection, batch_items=batch_items),
             items,
             self._search.UpsertVectors,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     async def update_metadata(
@@ -132,7 +135,7 @@ class AsyncClient:
         """Replace the metadata of items by id and leave their vectors alone."""
         results: list[types.MutationResult] = []
         for request in requests.metadata_updates(collection, updates):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, updates)
@@ -142,7 +145,7 @@ class AsyncClient:
         ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
@@ -154,7 +157,7 @@ class AsyncClient:
         found: list[types.Item] = []
         missing: list[str] = []
         for request in requests.gets(collection, ids, fields):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._search.GetItems(request, timeout=self._timeout_s)
             found.extend(convert.item(each) for each in response.items)
             missing.extend(response.missing_ids)
@@ -183,7 +186,9 @@ class AsyncClient:
             order_by=order_by,
             descending=descending,
         )
-        async for page in pages(self._search.ListItems, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._search.ListItems, request, timeout_s=self._timeout_s
+        ):
             for each in page.items:
                 yield convert.item(each)
 
@@ -192,7 +197,7 @@ class AsyncClient:
         request = search_pb2.CountItemsRequest(
             collection=collection, filter=requests.condition(filter)
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.CountItems(request, timeout=self._timeout_s)
         return response.count
 
@@ -201,7 +206,7 @@ class AsyncClient:
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
         request = requests.facets(collection, field, filter, limit)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)
 
@@ -218,7 +223,7 @@ class AsyncClient:
             SubmissionFlow(collection, job_id),
             mutations,
             self._ingest.SubmitImages,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     def watch_ingest(self, job_id: str, *, cursor: str = "") -> AsyncIterator[types.IngestEvent]:
@@ -227,19 +232,26 @@ class AsyncClient:
         Ends when all that were accepted so far have ended; resumes by itself when
         the stream breaks.
         """
-        return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
+        return streams.watch(
+            self._ingest.WatchIngest,
+            job_id,
+            cursor,
+            calls.Patience(self._patience_s, self._explain),
+        )
 
     async def ingest_status(self) -> IngestStatus:
         """Return the state of the queue and of its workers."""
         request = ingest_pb2.GetIngestStatusRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
         return convert.ingest_status(response)
 
     async def failures(self, collection: str = "") -> AsyncIterator[types.IngestFailure]:
         """Yield mutations that were given up, newest first, reading page by page."""
         request = ingest_pb2.ListFailuresRequest(collection=collection)
-        async for page in pages(self._ingest.ListFailures, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._ingest.ListFailures, request, timeout_s=self._timeout_s
+        ):
             for each in page.failures:
                 yield convert.ingest_failure(each)
 
@@ -254,7 +266,7 @@ class AsyncClient:
         retried = 0
         missing: list[str] = []
         for request in requests.retries(failure_ids, duplicate_policy):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried
             missing.extend(response.missing_failure_ids)

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, sync_channel
-from lookalike_client import calls, convert, requests, types
+from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._sync import streams
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
@@ -40,20 +40,23 @@ class Client:
         tls: TlsFiles | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
+        use_proxy: bool = False,
     ) -> None:
         """Prepare a connection to `address` ("host:port"); it is made when needed.
 
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
-        progress, through restarts and overload, until it fails.
+        progress, through restarts and overload, until it fails. With `use_proxy` the
+        proxy that the environment names is used, unless the service is on this machine.
         """
+        self._explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s))
+        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self.collections = Collections(self._channel, timeout_s)
-        self.snapshots = Snapshots(self._channel, timeout_s)
+        self.collections = Collections(self._channel, self._explain, timeout_s)
+        self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +80,7 @@ class Client:
             LookalikeError: it does not answer.
         """
         request = health_pb2.HealthCheckRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._health.Check(request, timeout=self._timeout_s)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
@@ -107,7 +110,7 @@ class Client:
         """
         queries = listed("queries", queries)
         request = requests.search(collection, queries, options)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
@@ -124,7 +127,7 @@ class Client:
             UpsertFlow(collection, batch_items=batch_items),
             items,
             self._search.UpsertVectors,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     def update_metadata(
@@ -133,7 +136,7 @@ class Client:
         """Replace the metadata of items by id and leave their vectors alone."""
         results: list[types.MutationResult] = []
         for request in requests.metadata_updates(collection, updates):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, updates)
@@ -143,7 +146,7 @@ class Client:
         ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
@@ -155,7 +158,7 @@ class Client:
         found: list[types.Item] = []
         missing: list[str] = []
         for request in requests.gets(collection, ids, fields):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = self._search.GetItems(request, timeout=self._timeout_s)
             found.extend(convert.item(each) for each in response.items)
             missing.extend(response.missing_ids)
@@ -184,7 +187,9 @@ class Client:
             order_by=order_by,
             descending=descending,
         )
-        for page in pages(self._search.ListItems, request, timeout_s=self._timeout_s):
+        for page in pages(
+            self._explain, self._search.ListItems, request, timeout_s=self._timeout_s
+        ):
             for each in page.items:
                 yield convert.item(each)
 
@@ -193,7 +198,7 @@ class Client:
         request = search_pb2.CountItemsRequest(
             collection=collection, filter=requests.condition(filter)
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._search.CountItems(request, timeout=self._timeout_s)
         return response.count
 
@@ -202,7 +207,7 @@ class Client:
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
         request = requests.facets(collection, field, filter, limit)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)
 
@@ -219,7 +224,7 @@ class Client:
             SubmissionFlow(collection, job_id),
             mutations,
             self._ingest.SubmitImages,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     def watch_ingest(self, job_id: str, *, cursor: str = "") -> Iterator[types.IngestEvent]:
@@ -228,19 +233,26 @@ class Client:
         Ends when all that were accepted so far have ended; resumes by itself when
         the stream breaks.
         """
-        return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
+        return streams.watch(
+            self._ingest.WatchIngest,
+            job_id,
+            cursor,
+            calls.Patience(self._patience_s, self._explain),
+        )
 
     def ingest_status(self) -> IngestStatus:
         """Return the state of the queue and of its workers."""
         request = ingest_pb2.GetIngestStatusRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
         return convert.ingest_status(response)
 
     def failures(self, collection: str = "") -> Iterator[types.IngestFailure]:
         """Yield mutations that were given up, newest first, reading page by page."""
         request = ingest_pb2.ListFailuresRequest(collection=collection)
-        for page in pages(self._ingest.ListFailures, request, timeout_s=self._timeout_s):
+        for page in pages(
+            self._explain, self._ingest.ListFailures, request, timeout_s=self._timeout_s
+        ):
             for each in page.failures:
                 yield convert.ingest_failure(each)
 
@@ -255,7 +267,7 @@ class Client:
         retried = 0
         missing: list[str] = []
         for request in requests.retries(failure_ids, duplicate_policy):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried
             missing.extend(response.missing_failure_ids)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
-import grpc
 
-from lookalike.wire.errors import LookalikeError, Unavailable
+from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
@@ -27,7 +27,6 @@ from lookalike_client.cli.up import up
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -41,9 +40,12 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
     Exit codes: 0 done, 1 failed (also: some items failed), 2 wrong usage, 3 the
     search service cannot be reached.
     """
-    base = settings.load(os.environ)
+    try:
+        base = settings.load(os.environ)
+    except InvalidField as error:
+        raise click.UsageError(f"{error.field} {error.message}.") from error
     if address:
-        base = settings.ClientSettings(address, base.tls_ca, base.tls_certificate, base.tls_key)
+        base = replace(base, address=address)
     context.obj = Session(base, Output(as_json=as_json))
 
 
@@ -69,11 +71,11 @@ def run(arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         return _usage(error)
     except click.ClickException as error:
-        return _failed(error.format_message(), EXIT_FAILED)
+        return _failed(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _failed("interrupted", EXIT_INTERRUPTED)
     except LookalikeError as error:
-        return _refused(error)
+        return _failed(fields.told(error), EXIT_FAILED)
     except BrokenPipeError:
         # The reader has gone. What is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -90,25 +92,6 @@ def _usage(error: click.UsageError) -> int:
     path = error.ctx.command_path if error.ctx else "lookalike"
     message = " ".join(error.format_message().split())
     return _failed(f"{message} (see `{path} --help`)", EXIT_USAGE)
-
-
-def _refused(error: LookalikeError) -> int:
-    if isinstance(error, Unavailable) and _never_answered(error):
-        return _failed(
-            "no search service answers: start one with `lookalike up --data DIR`, or name "
-            "its address with --address or LOOKALIKE_ADDRESS",
-            EXIT_UNREACHABLE,
-        )
-    return _failed(fields.told(error), EXIT_FAILED)
-
-
-def _never_answered(error: LookalikeError) -> bool:
-    """Whether the failure is the connection's, not something that a service said."""
-    cause = error.__cause__
-    if not isinstance(cause, grpc.RpcError):
-        return False
-    keys = [entry.key for entry in cause.trailing_metadata() or ()]
-    return "grpc-status-details-bin" not in keys
 
 
 def _failed(message: str, code: int) -> int:
