@@ -12,15 +12,13 @@ import numpy.typing as npt
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
 from lookalike_client.lists import listed
 from lookalike_client.types import ImageFacts, Metadata
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
 ImageLike: TypeAlias = bytes | str | Path
-
-# Below the contract's 64 MiB message limit, with room for id and metadata.
-MAX_IMAGE_BYTES = 63 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +163,7 @@ def image_bytes(image: ImageLike) -> bytes:
     if size > MAX_IMAGE_BYTES:
         raise LimitExceeded(
             "image",
-            f"the file has {size:,} bytes; at most {MAX_IMAGE_BYTES:,} fit in a message",
+            f"the file has {size:,} bytes; the limit is {MAX_IMAGE_BYTES:,}, what fits in a "
+            "message: send a smaller copy, or let the service read it by reference (image_uri)",
         )
     return data

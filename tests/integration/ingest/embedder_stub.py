@@ -96,7 +96,7 @@ async def _main() -> None:
     parser.add_argument("--delay-s", type=float, default=0.0)
     options = parser.parse_args()
     stop = stop_event()
-    server = Server(ServerOptions(port=options.port), [SERVICE])
+    server = Server(ServerOptions(port=options.port, max_message_bytes=-1), [SERVICE])
     embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(Stub(options.delay_s), server.grpc)
     port = await server.start()
     await server.set_serving(True)

@@ -103,7 +103,7 @@ class System:
     """All four, on ports that stay the same over restarts.
 
     Without a `model` the embedder is a stub that needs none. `queue_options` are those of
-    the queue's server.
+    the queue's server, `search_options` further ones of the search service.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class System:
         model: str = "",
         stub_delay_s: float = 0.0,
         queue_options: tuple[str, ...] = (),
+        search_options: tuple[str, ...] = (),
     ) -> None:
         self.valkey = Valkey(directory, *queue_options)
         ports = [_free_port() for _ in range(2)]
@@ -126,6 +127,7 @@ class System:
             [
                 *("search_service", "--data", str(directory / "data"), "--port", str(ports[1])),
                 *("--redis", self.valkey.url, "--embedders", self.embedder_address),
+                *search_options,
             ],
         )
         self.worker = Program(
