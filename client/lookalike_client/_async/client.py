@@ -132,7 +132,11 @@ class AsyncClient:
     async def update_metadata(
         self, collection: str, updates: Mapping[str, Metadata]
     ) -> Sequence[types.MutationResult]:
-        """Replace the metadata of items by id and leave their vectors alone."""
+        """Replace the metadata of items by id and leave their vectors alone.
+
+        "not_found" is also said of an id whose picture is still in the queue, which will
+        be stored with this metadata. `MetadataItem` waits in the queue for its turn.
+        """
         results: list[types.MutationResult] = []
         for request in requests.metadata_updates(collection, updates):
             with calls.translated(self._explain):
@@ -141,7 +145,10 @@ class AsyncClient:
         return calls.same_length(results, updates)
 
     async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
-        """Delete items, in their order; durable on return."""
+        """Delete items, in their order; durable on return.
+
+        What was submitted for an id before and is still in the queue is not stored later.
+        """
         ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
