@@ -81,26 +81,44 @@ def _is_failed(failure: IngestFailure) -> bool:
 
 
 def _print(output: Output, found: Sequence[IngestFailure]) -> None:
+    """Print a table for each kind: what failed, what looks like another image, what is lost."""
     if not found:
         output.text("no failures")
         return
-    output.table(
-        "Failures",
-        ["id", "reason", "looks like", "score>", "message", "tries>", "when", "job"],
-        [
-            (
-                each.id,
-                each.error.reason.name,
-                each.near_duplicate.id if each.near_duplicate else "",
-                f"{each.near_duplicate.score:.4f}" if each.near_duplicate else "",
-                each.error.message,
-                each.attempts,
-                each.fail_time.isoformat(timespec="seconds") if each.fail_time else "",
-                each.job_id,
-            )
-            for each in found
-        ],
-    )
+    if failed := [each for each in found if _is_failed(each)]:
+        output.table(
+            f"Failures {len(failed):,}",
+            ["id", "reason", "message", "tries>", "when", "job"],
+            [
+                (
+                    *(each.id, each.error.reason.name, each.error.message),
+                    *(each.attempts, _when(each), each.job_id),
+                )
+                for each in failed
+            ],
+        )
+    if kept_out := [each for each in found if _is_duplicate(each)]:
+        output.table(
+            f"Kept out as duplicates {len(kept_out):,}",
+            ["id", "looks like", "score>"],
+            [(each.id, *_neighbour(each)) for each in kept_out],
+        )
+    if lost := [each for each in found if _is_lost(each)]:
+        output.table(
+            f"Lost {len(lost):,}",
+            ["id", "when", "job"],
+            [(each.id, _when(each), each.job_id) for each in lost],
+        )
+
+
+def _when(failure: IngestFailure) -> str:
+    time = failure.fail_time
+    return "" if time is None else time.isoformat(timespec="seconds")
+
+
+def _neighbour(failure: IngestFailure) -> tuple[str, str]:
+    near = failure.near_duplicate
+    return ("", "") if near is None else (near.id, f"{near.score:.4f}")
 
 
 def _hints(found: Sequence[IngestFailure], *, retry: bool, store_duplicates: bool) -> Sequence[str]:

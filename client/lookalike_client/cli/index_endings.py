@@ -59,8 +59,8 @@ class IndexEndings:
             )
         if ledger.blank:
             found.append(
-                f"{_images(ledger.blank)} blank or nearly so, and will look like each other: "
-                f"{_names(ledger.blank)}"
+                f"{_images(ledger.blank)} blank or nearly so, and like any other such image to "
+                f"the model: {_names(ledger.blank)}"
             )
         if ledger.truncated:
             found.append(
