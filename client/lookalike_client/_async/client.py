@@ -12,6 +12,7 @@ from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grp
 from lookalike.wire.channel import TlsFiles, aio_channel
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
+from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
 from lookalike_client._async.snapshots import AsyncSnapshots
@@ -56,6 +57,7 @@ class AsyncClient:
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
         self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
+        self.analysis = AsyncAnalysis(self._channel, self._explain)
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grp
 from lookalike.wire.channel import TlsFiles, sync_channel
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._sync import streams
+from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
 from lookalike_client._sync.snapshots import Snapshots
@@ -57,6 +58,7 @@ class Client:
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = Collections(self._channel, self._explain, timeout_s)
         self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
+        self.analysis = Analysis(self._channel, self._explain)
 
     def __enter__(self) -> Self:
         return self

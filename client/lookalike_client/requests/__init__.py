@@ -1,6 +1,14 @@
 """Requests of the contract from what callers hand in, by what they are about."""
 
 from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.calibration import (
+    CopyEvidence,
+    Evidence,
+    FromCollection,
+    LabelEvidence,
+    LabelledPairs,
+    calibrate,
+)
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -20,8 +28,14 @@ from lookalike_client.requests.items import (
 from lookalike_client.requests.queries import SearchOptions, facets, search
 
 __all__ = [
+    "CopyEvidence",
+    "Evidence",
     "FilterLike",
+    "FromCollection",
+    "LabelEvidence",
+    "LabelledPairs",
     "SearchOptions",
+    "calibrate",
     "condition",
     "create_collection",
     "deletions",
