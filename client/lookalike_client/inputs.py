@@ -15,10 +15,10 @@ from lookalike.wire import vectors
 from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
 from lookalike_client.lists import listed
-from lookalike_client.types import ImageFacts, Metadata
+from lookalike_client.types import ImageFacts, MetadataLike
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
-ImageLike: TypeAlias = bytes | str | Path
+ImageLike: TypeAlias = bytes | bytearray | memoryview | str | Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class VectorItem:
 
     id: str
     vector: VectorLike
-    metadata: Metadata | None = None
+    metadata: MetadataLike | None = None
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
     duplicate_policy: str = ""
@@ -107,7 +107,7 @@ class ImageItem:
 
     id: str
     image: ImageLike | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataLike | None = None
     image_uri: str = ""
     duplicate_policy: str = ""
 
@@ -124,7 +124,7 @@ class MetadataItem:
     """Metadata to replace, in the order of the other mutations of its id."""
 
     id: str
-    metadata: Metadata
+    metadata: MetadataLike
 
 
 QueuedMutation: TypeAlias = ImageItem | DeleteItem | MetadataItem
@@ -138,7 +138,7 @@ def vector_bytes(vector: VectorLike) -> bytes:
     """
     try:
         array = np.asarray(vector, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidField("vector", "must be a row of numbers") from error
     if array.ndim != 1 or not array.size:
         raise InvalidField("vector", f"must be one row of numbers, got shape {array.shape}")
@@ -152,10 +152,11 @@ def image_bytes(image: ImageLike) -> bytes:
         OSError: the file cannot be read.
         LookalikeError: it is empty, or too large for a message.
     """
-    if isinstance(image, bytes):
-        size, data = len(image), image
+    if isinstance(image, bytes | bytearray | memoryview):
+        data = bytes(image)
+        size = len(data)
     else:
-        path = Path(image)
+        path = _path(image)
         size = path.stat().st_size
         data = path.read_bytes() if size <= MAX_IMAGE_BYTES else b""
     if size == 0:
@@ -167,3 +168,14 @@ def image_bytes(image: ImageLike) -> bytes:
             "message: send a smaller copy, or let the service read it by reference (image_uri)",
         )
     return data
+
+
+def _path(image: str | Path) -> Path:
+    try:
+        path = Path(image)
+    except TypeError as error:
+        kind = type(image).__name__
+        raise InvalidField("image", f"must be bytes or a path, got {kind}") from error
+    if "\0" in str(path):  # no file system has such names
+        raise InvalidField("image", "the path of the file holds a null character")
+    return path

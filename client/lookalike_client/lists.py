@@ -16,7 +16,7 @@ def texts(field: str, values: Iterable[str]) -> list[str]:
     Python takes "12" for the list of "1" and "2": as ids to delete, the wrong ones.
 
     Raises:
-        InvalidField: it is one string, or holds something else than strings.
+        InvalidField: it is one string, or holds something else than text that UTF-8 has.
     """
     found = listed(field, values)
     for index, value in enumerate(found):
@@ -24,6 +24,10 @@ def texts(field: str, values: Iterable[str]) -> list[str]:
             raise InvalidField(
                 f"{field}[{index}]", f"must be a string, got {type(value).__name__} {value!r}"
             )
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidField(f"{field}[{index}]", "is no text that UTF-8 has") from error
     return found
 
 

@@ -152,7 +152,8 @@ def _lists(client: Client) -> Iterator[tuple[str, Any]]:
 
 def _changes(client: Client) -> Iterator[tuple[str, Any]]:
     before = client.get("shelf", ["g1"]).items[0].version
-    yield "updated", _results(client.update_metadata("shelf", {"g1": {"n": 1}, "none": {}}))
+    updates = {"g1": {"n": 1}, "a": {"n": 2**60}, "none": {}}
+    yield "updated", _results(client.update_metadata("shelf", updates))
     after = client.get("shelf", ["g1"]).items[0]
     yield "newer", (after.version > before, after.metadata)
     yield "deleted", _results(client.delete("shelf", ["g2", "none"]))

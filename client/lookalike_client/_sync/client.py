@@ -22,7 +22,7 @@ from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.lists import listed, texts
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, MetadataLike
 from lookalike_client.upsert_flow import UpsertFlow
 
 
@@ -133,19 +133,21 @@ class Client:
         )
 
     def update_metadata(
-        self, collection: str, updates: Mapping[str, Metadata]
+        self, collection: str, updates: Mapping[str, MetadataLike]
     ) -> Sequence[types.MutationResult]:
         """Replace the metadata of items by id and leave their vectors alone.
 
         "not_found" is also said of an id whose picture is still in the queue, which will
         be stored with this metadata. `MetadataItem` waits in the queue for its turn.
+        One result an item, in their order. What cannot be metadata fails alone.
         """
+        wanted = requests.MetadataUpdates(collection, updates)
         results: list[types.MutationResult] = []
-        for request in requests.metadata_updates(collection, updates):
+        for request in wanted.requests():
             with calls.translated(self._explain):
                 response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, updates)
+        return wanted.results(results)
 
     def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
         """Delete items, in their order; durable on return.

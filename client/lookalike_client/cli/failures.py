@@ -99,7 +99,7 @@ def _print(output: Output, found: Sequence[IngestFailure]) -> None:
         )
     if kept_out := [each for each in found if _is_duplicate(each)]:
         output.table(
-            f"Kept out as duplicates {len(kept_out):,}",
+            f"Rejected as duplicates {len(kept_out):,}",
             ["id", "looks like", "score>"],
             [(each.id, *_neighbour(each)) for each in kept_out],
         )
@@ -130,7 +130,7 @@ def _hints(found: Sequence[IngestFailure], *, retry: bool, store_duplicates: boo
         hints.append(f"{failed:,} failed: `--retry` queues them again")
     if duplicates and not store_duplicates:
         hints.append(
-            f"{duplicates:,} kept out as duplicates: `--store-duplicates` stores them all the same"
+            f"{duplicates:,} rejected as duplicates: `--store-duplicates` stores them all the same"
         )
     if lost:
         hints.append(

@@ -20,16 +20,10 @@ class IndexEndings:
     collection: str
     ledger: Ledger
 
-    def counts(self) -> list[str]:
-        """Return how many were kept out and lost, for the line of counts."""
-        rejected, lost = len(self.ledger.rejected()), len(self.ledger.lost)
-        found = [f"{rejected:,} kept out as duplicates"] if rejected else []
-        return [*found, *([f"{lost:,} lost"] if lost else [])]
-
     def document(self) -> dict[str, object]:
         """Return what programs are told, all of it."""
         return {
-            "rejected": self.ledger.rejected(),
+            "rejected": self.ledger.kept_out(),
             "lost": sorted(self.ledger.lost),
             "blank": self.ledger.blank,
             "truncated": self.ledger.truncated,
@@ -37,10 +31,10 @@ class IndexEndings:
 
     def print(self, output: Output) -> None:
         """Print what people are told."""
-        rejected = self.ledger.rejected()
+        rejected = self.ledger.kept_out()
         if rejected:
             output.table(
-                f"Kept out as duplicates {len(rejected):,}",
+                f"Rejected as duplicates {len(rejected):,}",
                 ["id", "looks like", "score>"],
                 [(each.id, each.of, f"{each.score:.4f}") for each in rejected],
             )

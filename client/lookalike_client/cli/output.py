@@ -23,8 +23,6 @@ from lookalike_client.types import Metadata
 _PIPE_WIDTH = 80
 # Narrower than this, wrapped text is hard to read.
 _LEAST_WIDTH = 16
-# Float64 holds whole numbers exactly up to here.
-_EXACT_INTEGER = 2**53
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +92,13 @@ def complain(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def failure(
+    reason: str, message: str, field: str = "", retryable: bool = False
+) -> dict[str, object]:
+    """Return the JSON of a failure, of a command or of an item."""
+    return {"reason": reason, "message": message, "field": field, "retryable": retryable}
+
+
 def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     """Return metadata in short: `key=value` pairs, cut when they are long."""
     pairs = (
@@ -104,22 +109,11 @@ def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def whole(value: object) -> object:
-    """Return a number without a fraction as an integer; anything else as it is."""
-    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGER
-    return int(value) if exact and isinstance(value, float) else value
-
-
 def plain(value: object) -> object:
     """Return `value` as what JSON can hold: objects, lists, strings, numbers."""
     match value:
         case LookalikeError():
-            return {
-                "reason": value.reason.name,
-                "message": value.message,
-                "field": value.field,
-                "retryable": value.retryable,
-            }
+            return failure(value.reason.name, value.message, value.field, value.retryable)
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case datetime():

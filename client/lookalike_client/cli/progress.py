@@ -82,7 +82,6 @@ class IndexProgress:
             self._tell(tally)
             return
         ended = tally.done if self._wait else tally.queued
-        refused = tally.failed if not self._wait else 0
         notes = [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
         notes += [f"{tally.unchanged:,} unchanged"] if tally.unchanged else []
         notes += [f"[red]{tally.failed:,} failed[/red]"] if tally.failed else []
@@ -90,7 +89,7 @@ class IndexProgress:
         notes += [f"[yellow]{escape(stall)}[/yellow]"] if stall else []
         self._progress.update(
             self._task,
-            completed=ended + refused,
+            completed=ended + tally.refused,
             total=self._files - tally.unchanged,
             notes=", ".join(notes),
         )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lookalike.v1 import filter_pb2
+from lookalike_client.metadata_values import number
 from lookalike_client.types import FieldValue
 
 if TYPE_CHECKING:
@@ -31,4 +32,4 @@ def field_value(message: filter_pb2.FilterValue) -> FieldValue:
         case "bool_value":
             return message.bool_value
         case _:
-            return message.number_value
+            return number(message.number_value)

@@ -9,11 +9,6 @@ from dataclasses import dataclass, field
 from lookalike.wire.errors import LookalikeError, NotFound, Reason
 from lookalike_client.types import Acceptance, MutationResult, MutationStatus
 
-_DELETED = NotFound(
-    "was deleted by somebody else before its metadata was replaced: index it again",
-    reason=Reason.ITEM_NOT_FOUND,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
@@ -35,12 +30,33 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts at a moment. `done` is stored, failed, rejected, lost or outranked."""
+    """Counts at a moment. Of what was `queued`, `done` has ended, well or not.
+
+    `failed` counts all failures; those in `refused` were never queued.
+    """
 
     unchanged: int
     queued: int
     done: int
     failed: int
+    refused: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many files ended in which way; each file counts once.
+
+    `waiting` are in the queue, or were when nobody waited for them. `rejected` look
+    like a stored item, in a collection that stores no duplicates. `lost` were in the
+    queue, and its server forgot them.
+    """
+
+    unchanged: int
+    stored: int
+    rejected: int
+    failed: int
+    waiting: int
     lost: int = 0
 
 
@@ -56,6 +72,7 @@ class Ledger:
 
     unchanged: int = 0
     stored: int = 0
+    rejected: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -64,6 +81,7 @@ class Ledger:
     stored_ids: list[str] = field(default_factory=list)
     _queued: int = 0
     _done: int = 0
+    _failed: int = 0
     _open: dict[str, int] = field(default_factory=dict)
     _early: dict[str, MutationResult] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,12 +114,19 @@ class Ledger:
     def tally(self) -> Tally:
         """Return the counts."""
         with self._lock:
-            return Tally(
-                self.unchanged,
-                self._queued,
-                self._done,
-                len(self.failures),
-                len(self.lost),
+            failed, refused = len(self.failures), len(self.failures) - self._failed
+            return Tally(self.unchanged, self._queued, self._done, failed, refused, len(self.lost))
+
+    def outcomes(self) -> Outcomes:
+        """Return what became of the files; the sum is that of all files."""
+        with self._lock:
+            return Outcomes(
+                unchanged=self.unchanged,
+                stored=self.stored,
+                rejected=self.rejected,
+                failed=len(self.failures),
+                waiting=self._queued - self._done,
+                lost=len(self.lost),
             )
 
     def all_ended(self) -> bool:
@@ -114,7 +139,7 @@ class Ledger:
         with self._lock:
             return dict(self._open)
 
-    def rejected(self) -> Sequence[Duplicate]:
+    def kept_out(self) -> Sequence[Duplicate]:
         """Return what the duplicate policy kept out, by id."""
         with self._lock:
             found = [duplicate for duplicate in self.duplicates if not duplicate.stored]
@@ -134,13 +159,20 @@ class Ledger:
         if result.error is not None and result.error.reason is Reason.INGEST_LOST:
             self.lost.append(result.id)
         elif result.error is not None:
-            self.failures.append(FileFailure(result.id, result.error))
+            self._fail(result.id, result.error)
         elif result.status in (MutationStatus.APPLIED, MutationStatus.SUPERSEDED):
             self.stored += 1
             self.stored_ids.append(result.id)
-        elif result.status is MutationStatus.NOT_FOUND:
-            self.failures.append(FileFailure(result.id, _DELETED))
+        elif result.status is MutationStatus.REJECTED_DUPLICATE:
+            self.rejected += 1
+        else:  # metadata of an item that somebody deleted in between
+            gone = "was deleted meanwhile: index it again"
+            self._fail(result.id, NotFound(gone, reason=Reason.ITEM_NOT_FOUND))
         if result.near_duplicate is not None:
             near = result.near_duplicate
             stored = result.status is MutationStatus.APPLIED
             self.duplicates.append(Duplicate(result.id, near.id, near.score, stored))
+
+    def _fail(self, item_id: str, error: LookalikeError) -> None:
+        self._failed += 1
+        self.failures.append(FileFailure(item_id, error))

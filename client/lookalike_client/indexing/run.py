@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
 from lookalike_client import Client
 from lookalike_client.indexing import aftermath, resume
-from lookalike_client.indexing.ledger import Ledger, Tally
+from lookalike_client.indexing.ledger import FileFailure, Ledger, Tally
 from lookalike_client.indexing.scan import FileEntry
-from lookalike_client.inputs import ImageItem, QueuedMutation
+from lookalike_client.inputs import QueuedMutation
 from lookalike_client.types import Collection, Metadata
 
 _TICK_S = 0.1
@@ -24,13 +24,19 @@ _QUIET_ENDS = 3
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What to index. `job_id` groups the outcomes; `resend` sends all files again."""
+    """What to index. `job_id` groups the outcomes; `resend` sends all files again.
+
+    `metadata` is by file id; where there is none, what is stored stays, unless
+    `replace_metadata` asks to empty it. `refused` are files that cannot be indexed.
+    """
 
     collection: str
     files: Sequence[FileEntry]
     metadata: Mapping[str, Metadata]
     job_id: str
     resend: bool = False
+    replace_metadata: bool = False
+    refused: Sequence[FileFailure] = ()
     wait: bool = True
 
 
@@ -54,7 +60,7 @@ def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Led
     Raises:
         LookalikeError: the service refuses the job as a whole or stays away.
     """
-    ledger = Ledger()
+    ledger = Ledger(failures=list(job.refused))
     with _following(client, job, ledger) as follower:
         for acceptance in client.submit_images(
             job.collection, _mutations(client, job, ledger, progress), job_id=job.job_id
@@ -75,11 +81,8 @@ def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Led
 def _mutations(
     client: Client, job: IndexJob, ledger: Ledger, progress: Callable[[Tally], None]
 ) -> Iterator[QueuedMutation]:
-    if job.resend:
-        for file in job.files:
-            yield ImageItem(file.id, image=file.path, metadata=job.metadata.get(file.key))
-        return
-    for action in resume.compare(client, job.collection, job.files, job.metadata):
+    wanted = resume.Wanted(job.metadata, job.replace_metadata)
+    for action in resume.compare(client, job.collection, job.files, wanted, resend=job.resend):
         if isinstance(action, resume.Unchanged):
             ledger.leave_out()
             progress(ledger.tally())

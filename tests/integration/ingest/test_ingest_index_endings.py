@@ -63,7 +63,7 @@ def test_what_the_policy_keeps_out_is_told_with_its_neighbour(
     ]
     assert (as_json.json["stored"], as_json.json["failed"]) == (1, [])
     words = as_text.out.split()
-    counts = "1 unchanged, 2 queued, 0 stored and searchable, 2 kept out as duplicates, 0 failed"
+    counts = "1 unchanged, 0 stored and searchable, 2 rejected as duplicates, 0 failed"
     assert f"3 files: {counts}" in " ".join(words)
     assert {f"{LONG}.png", "first.png", "b.png", "second.png"} <= set(words)
     assert words.count("1.0000") == 2

@@ -48,7 +48,7 @@ def test_outcomes_that_were_not_told_are_looked_up(client: Client) -> None:
     assert ledger.all_ended()
     assert (ledger.stored, ledger.tally().done) == (COUNT, COUNT + 3)
     assert [failure.id for failure in ledger.failures] == ["bad"]
-    assert [(each.id, each.of, each.stored) for each in ledger.rejected()] == [("copy", "7", False)]
+    assert [(each.id, each.of, each.stored) for each in ledger.kept_out()] == [("copy", "7", False)]
     assert ledger.lost == ["gone"]
 
 
