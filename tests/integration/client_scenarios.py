@@ -58,8 +58,7 @@ FILTERS = [
     "taken >= @2024-03-01",
     "taken = @2024-03-01T13:00:00+01:00",
     "@2024-01-01 < taken <= @2024-02-01",
-    "true",
-    "false",
+    *("true", "false"),
     "kind = 'a \\\"b\\\"'",
     "sale = 1",
 ]
@@ -68,9 +67,7 @@ WRONG_FILTERS = [
     "kind == 'x'",
     "'x' = kind",
     "price <",
-    "a and or b",
-    "in = 3",
-    "kind ~ 1",
+    *("a and or b", "in = 3", "kind ~ 1"),
 ]
 EVERYTHING = Fields(metadata=True, facts=True, vector=True)
 
@@ -231,6 +228,9 @@ def images_scenario(client: Client) -> Iterator[tuple[str, Any]]:
     yield "stored", [(each.id, each.metadata) for each in client.list("photos")]
     looked = client.search("photos", Query.by_image(b"four again"), limit=1).hits[0]
     yield "found", (looked.id, round(looked.score, 5), looked.metadata)
+    vectors = client.make_vectors("photos", [b"four", b"five"])
+    yield "vectors", (len(vectors), [round(float(row @ row), 5) for row in vectors])
+    yield "no vectors", _error(lambda: client.make_vectors("own", [b"four"]))
     failures = list(client.failures("photos"))
     yield "failed", [(each.id, _reason(each.error), each.job_id) for each in failures]
     status = client.ingest_status()

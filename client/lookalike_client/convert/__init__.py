@@ -8,7 +8,7 @@ from lookalike_client.convert.items import item
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
-from lookalike_client.convert.values import seconds
+from lookalike_client.convert.values import seconds, vectors
 
 __all__ = [
     "analysis_progress",
@@ -25,4 +25,5 @@ __all__ = [
     "search_result",
     "seconds",
     "snapshot",
+    "vectors",
 ]

@@ -25,7 +25,7 @@ from lookalike_client.requests.items import (
     list_page,
     vector_upsert,
 )
-from lookalike_client.requests.queries import SearchOptions, facets, search
+from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
     "MAX_REQUEST_BYTES",
@@ -49,6 +49,7 @@ __all__ = [
     "index_settings",
     "item_fields",
     "list_page",
+    "make_vectors",
     "not_negative",
     "retries",
     "search",

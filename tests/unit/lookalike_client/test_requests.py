@@ -126,6 +126,7 @@ def test_a_collection_is_bound_to_a_model_or_to_none() -> None:
         ("failure_ids", lambda wrong: list(requests.retries(wrong))),
         ("exclude_ids", lambda wrong: requests.search("c", [], {"exclude_ids": wrong})),
         ("metadata_fields", lambda wrong: requests.item_fields(Fields(metadata_fields=wrong))),
+        ("images", lambda wrong: requests.make_vectors("c", wrong)),
         ("positives", Query.by_examples),
         ("negatives", lambda wrong: Query.by_examples([], wrong)),
     ],
