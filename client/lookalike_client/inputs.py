@@ -12,15 +12,13 @@ import numpy.typing as npt
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
 from lookalike_client.lists import listed
 from lookalike_client.types import ImageFacts, MetadataLike
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
 ImageLike: TypeAlias = bytes | bytearray | memoryview | str | Path
-
-# Below the contract's 64 MiB message limit, with room for id and metadata.
-MAX_IMAGE_BYTES = 63 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,7 @@ class VectorItem:
     """A vector to store, float32 [D], under an id; `facts` of the image it was made of.
 
     `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
     """
 
     id: str
@@ -93,6 +92,7 @@ class VectorItem:
     metadata: MetadataLike | None = None
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,14 @@ class ImageItem:
     A path is read when the item's turn comes, so that a long list of paths costs
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
     `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
     """
 
     id: str
     image: ImageLike | None = None
     metadata: MetadataLike | None = None
     image_uri: str = ""
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def image_bytes(image: ImageLike) -> bytes:
     if size > MAX_IMAGE_BYTES:
         raise LimitExceeded(
             "image",
-            f"the file has {size:,} bytes; at most {MAX_IMAGE_BYTES:,} fit in a message",
+            f"the file has {size:,} bytes; the limit is {MAX_IMAGE_BYTES:,}, what fits in a "
+            "message: send a smaller copy, or let the service read it by reference (image_uri)",
         )
     return data
 

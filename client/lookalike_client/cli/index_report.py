@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lookalike_client.cli.index_endings import IndexEndings
 from lookalike_client.cli.output import Output, failure
 from lookalike_client.indexing.ledger import Ledger, Outcomes
 from lookalike_client.indexing.matching import Matches
@@ -38,9 +39,10 @@ class IndexReport:
     def why_nothing(self) -> str:
         """Say why nothing was indexed."""
         ended = self._outcomes
-        if ended.failed or ended.rejected:
+        if ended.failed or ended.rejected or ended.lost:
             ways = [f"{ended.failed:,} failed"] if ended.failed else []
             ways += [f"{ended.rejected:,} were rejected as duplicates"] if ended.rejected else []
+            ways += [f"{ended.lost:,} were lost"] if ended.lost else []
             return f"nothing was indexed: {' and '.join(ways)}"
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self._formats.most_common())
         if kinds:
@@ -67,6 +69,10 @@ class IndexReport:
     @property
     def _outcomes(self) -> Outcomes:
         return self.ledger.outcomes()
+
+    @property
+    def _endings(self) -> IndexEndings:
+        return IndexEndings(self.job.collection, self.ledger)
 
     @property
     def _formats(self) -> Counter[str]:
@@ -100,6 +106,7 @@ class IndexReport:
                 "files": self.found.clutter_files,
             },
             "near_duplicates": self.ledger.duplicates,
+            **self._endings.document(),
             "table": self._table_document(),
             "elapsed_s": round(self.elapsed_s, 3),
         }
@@ -116,7 +123,7 @@ class IndexReport:
         }
 
     def _tables(self, output: Output) -> None:
-        output.text(f"{self._files:,} files: {self._sentence()} ({self.elapsed_s:.1f} s)")
+        output.paragraph(f"{self._files:,} files: {self._sentence()} ({self.elapsed_s:.1f} s)")
         if self.matches is not None:
             matched = self.matches.rows - len(self.matches.unmatched_rows)
             output.text(f"{matched:,} of {self.matches.rows:,} rows of the table have a file")
@@ -127,10 +134,11 @@ class IndexReport:
         _table(
             output,
             "Near-duplicates",
-            ["id", "looks like", "score>", "stored"],
+            ["id", "looks like", "score>"],
             [
-                (each.id, each.of, f"{each.score:.4f}", "yes" if each.stored else "no")
+                (each.id, each.of, f"{each.score:.4f}")
                 for each in self.ledger.duplicates
+                if each.stored
             ],
         )
         _table(
@@ -142,6 +150,7 @@ class IndexReport:
                 for each in self.ledger.sorted_failures()
             ],
         )
+        self._endings.print(output)
         if self._outcomes.waiting:
             output.text("the rest goes on without us: see `lookalike status` and `failures`")
 
@@ -156,6 +165,8 @@ class IndexReport:
             parts.append(f"{ended.waiting:,} queued")
         if ended.rejected:
             parts.append(f"{ended.rejected:,} rejected as duplicates")
+        if ended.lost:
+            parts.append(f"{ended.lost:,} lost")
         return ", ".join([*parts, f"{ended.failed:,} failed"])
 
     def _passed_over(self, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""`lookalike index` and `failures`."""
+"""`lookalike index`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.wire.errors import InvalidField
+from lookalike.wire.errors import InvalidField, Unavailable
 from lookalike_client.cli.index_report import IndexReport
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.progress import IndexProgress
@@ -69,7 +69,7 @@ def index(
     so that an interrupted run goes on where it was. Images are told by their first
     bytes, not by their names. A file that is given no metadata keeps what is stored.
 
-    Exit code 1 if a file failed, or if nothing was indexed.
+    Exit code 1 if a file failed or was lost, or if nothing was indexed.
     """
     found = scan(paths, prefix=prefix, base=Path.cwd())
     matches = None
@@ -92,51 +92,14 @@ def index(
         with IndexProgress(len(found.files) + len(found.refused), wait=wait) as progress:
             try:
                 ledger = run(client, job, lambda tally: progress.show(tally, stall.reason(tally)))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Unavailable):
                 complain("stopped; run the same command again to go on where it was")
                 raise
     report = IndexReport(job, found, matches, ledger, time.monotonic() - started_s)
     report.print(session.output)
     if report.nothing_indexed:
         complain(f"error: {report.why_nothing}")
-    return 1 if ledger.failures or report.nothing_indexed else 0
-
-
-@click.command()
-@click.option("-c", "--collection", default="", help="Only of this collection.")
-@click.option("--retry", is_flag=True, help="Queue all of them again.")
-@connected
-def failures(session: Session, collection: str, retry: bool) -> None:
-    """List images that were given up, newest first, with the reason."""
-    with session.client() as client:
-        found = list(client.failures(collection))
-        retried = client.retry_failures([each.failure_id for each in found]) if retry else None
-    if session.output.as_json:
-        document: dict[str, object] = {"failures": found}
-        if retried is not None:
-            document["retried"] = retried.retried
-        session.output.document(document)
-        return
-    if not found:
-        session.output.text("no failures")
-        return
-    session.output.table(
-        "Failures",
-        ["id", "reason", "message", "tries>", "when", "job"],
-        [
-            (
-                each.id,
-                each.error.reason.name,
-                each.error.message,
-                each.attempts,
-                each.fail_time.isoformat(timespec="seconds") if each.fail_time else "",
-                each.job_id,
-            )
-            for each in found
-        ],
-    )
-    if retried is not None:
-        session.output.text(f"queued {retried.retried} again")
+    return 1 if ledger.failures or ledger.lost or report.nothing_indexed else 0
 
 
 def _match(table: Path, paths: tuple[Path, ...], found: Scan, *, allow_unmatched: bool) -> Matches:

@@ -77,6 +77,11 @@ class Output:
             line.append(("\n" + " " * indent).join(lines), style="not bold")
             console.print(line, soft_wrap=True)
 
+    def paragraph(self, text: str) -> None:
+        """Print a sentence for people, over several lines; words are never cut."""
+        lines = wrap(text, _console().width, break_long_words=False, break_on_hyphens=False)
+        print("\n".join(lines), flush=True)
+
     def text(self, line: str) -> None:
         """Print a line for people."""
         print(line, flush=True)

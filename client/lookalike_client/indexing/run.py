@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
 from lookalike_client import Client
-from lookalike_client.indexing import resume
+from lookalike_client.indexing import aftermath, resume
 from lookalike_client.indexing.ledger import FileFailure, Ledger, Tally
 from lookalike_client.indexing.scan import FileEntry
 from lookalike_client.inputs import QueuedMutation
 from lookalike_client.types import Collection, Metadata
 
 _TICK_S = 0.1
+# Times in a row that the service must say that all has ended, and tell nothing, until
+# what is open is looked up: its own look for losses may be under way at the first.
+_QUIET_ENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,13 @@ def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Led
         ):
             ledger.accept(acceptance)
             progress(ledger.tally())
+        follower.all_sent()
         while job.wait and not ledger.all_ended():
             follower.check()
             progress(ledger.tally())
             time.sleep(_TICK_S)
+    if job.wait:
+        aftermath.note_marks(client, job.collection, ledger)
     progress(ledger.tally())
     return ledger
 
@@ -89,13 +95,17 @@ class _Follower:
 
     def __init__(self, client: Client, job: IndexJob, ledger: Ledger) -> None:
         self._client, self._job, self._ledger = client, job, ledger
-        self._stop = threading.Event()
+        self._stop, self._sent = threading.Event(), threading.Event()
         self._error: LookalikeError | None = None
         self._thread = threading.Thread(target=self._follow, name="lookalike-watch", daemon=True)
 
     def start(self) -> None:
         """Start watching."""
         self._thread.start()
+
+    def all_sent(self) -> None:
+        """Say that nothing more will be accepted."""
+        self._sent.set()
 
     def stop(self) -> None:
         """Stop watching; the thread ends with its next outcome or with the client."""
@@ -111,16 +121,19 @@ class _Follower:
             raise self._error
 
     def _follow(self) -> None:
-        cursor = ""
+        cursor, quiet = "", 0
         try:
             # The service ends a stream when all that was accepted so far has ended:
             # more may be accepted after that.
             while not self._stop.wait(_TICK_S):
+                quiet += self._sent.is_set()
                 for event in self._client.watch_ingest(self._job.job_id, cursor=cursor):
-                    cursor = event.cursor
+                    cursor, quiet = event.cursor, 0
                     self._ledger.end(event.result)
                     if self._stop.is_set():
                         return
+                if quiet >= _QUIET_ENDS:
+                    aftermath.look_up_untold(self._client, self._job.collection, self._ledger)
         except LookalikeError as error:
             self._error = error
         except ValueError:  # what gRPC raises for a call on a channel that was closed

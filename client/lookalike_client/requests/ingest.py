@@ -10,6 +10,7 @@ from lookalike_client import structs
 from lookalike_client.inputs import DeleteItem, ImageItem, MetadataItem, image_bytes
 from lookalike_client.lists import texts
 from lookalike_client.requests.bounds import check_id, check_size, naming, parts
+from lookalike_client.requests.collections import duplicate_policy
 
 
 def submission(
@@ -37,6 +38,7 @@ def submission(
                     request.upload.keep_metadata = True
                 else:
                     request.upload.metadata.CopyFrom(structs.from_dict(mutation.metadata))
+                request.upload.duplicate_policy = duplicate_policy(mutation.duplicate_policy)
                 if mutation.image_uri:
                     request.upload.image_uri = mutation.image_uri
             case MetadataItem():
@@ -50,7 +52,10 @@ def submission(
     return request
 
 
-def retries(failure_ids: Sequence[str]) -> Iterator[ingest_pb2.RetryFailuresRequest]:
-    """Yield requests of as many failures as one may hold."""
+def retries(
+    failure_ids: Sequence[str], policy: str = ""
+) -> Iterator[ingest_pb2.RetryFailuresRequest]:
+    """Yield requests of as many failures as one may hold; `policy` for their duplicates."""
+    number = duplicate_policy(policy)
     for part in parts(texts("failure_ids", failure_ids)):
-        yield ingest_pb2.RetryFailuresRequest(failure_ids=part)
+        yield ingest_pb2.RetryFailuresRequest(failure_ids=part, duplicate_policy=number)

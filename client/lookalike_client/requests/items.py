@@ -11,6 +11,7 @@ from lookalike_client.inputs import VectorItem, vector_bytes
 from lookalike_client.lists import texts
 from lookalike_client.metadata_values import described
 from lookalike_client.requests.bounds import check_id, check_size, naming, not_negative, parts
+from lookalike_client.requests.collections import duplicate_policy
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import Fields, ImageFacts, MetadataLike, MutationResult, MutationStatus
 
@@ -32,6 +33,7 @@ def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
             model_fingerprint=item.model_fingerprint,
             facts=None if item.facts is None else image_facts(item.facts),
             keep_metadata=item.metadata is None,
+            duplicate_policy=duplicate_policy(item.duplicate_policy),
         )
         check_size(message)
     return message
@@ -53,6 +55,8 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
             sharpness=facts.sharpness,
             format=facts.format,
             thumbnail_webp=facts.thumbnail_webp,
+            truncated=facts.truncated,
+            blank=facts.blank,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidField("facts", "hold a value that facts of an image cannot have") from error

@@ -89,7 +89,7 @@ class FakeCollection:
             id=item.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
         )
         near = self._near_duplicate(item.id, vector)
-        policy = self.message.settings.duplicates.policy
+        policy = item.duplicate_policy or self.message.settings.duplicates.policy
         if near is not None:
             result.near_duplicate.CopyFrom(near)
             if policy == collection_pb2.DUPLICATE_POLICY_REJECT:
@@ -146,11 +146,12 @@ class FakeCollection:
         if settings.policy in _NO_VERDICT:
             return None
         others = (
-            (cosine(each.vector, vector), each.id)
+            (-cosine(each.vector, vector), each.id)
             for each in self.items.values()
             if each.id != item_id
         )
-        score, nearest = max(others, default=(-1.0, ""))
+        distance, nearest = min(others, default=(1.0, ""))
+        score = -distance
         if score < settings.threshold:
             return None
         return search_pb2.NearDuplicate(id=nearest, score=score)

@@ -99,7 +99,10 @@ class _MutationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mutati
     MUTATION_STATUS_SUPERSEDED: _MutationStatus.ValueType  # 2
     """A newer mutation of the id is there already; nothing was changed."""
     MUTATION_STATUS_NOT_FOUND: _MutationStatus.ValueType  # 3
-    """There is no such item; nothing was changed."""
+    """There is no such item, or its picture is still in the queue. In that case the
+    mutation counts all the same, since it is the newer one: the picture will be
+    stored with this metadata, and after a deletion not at all.
+    """
     MUTATION_STATUS_REJECTED_DUPLICATE: _MutationStatus.ValueType  # 4
     """Not stored, since it looks like another item and the policy is to reject."""
 
@@ -113,7 +116,10 @@ MUTATION_STATUS_APPLIED: MutationStatus.ValueType  # 1
 MUTATION_STATUS_SUPERSEDED: MutationStatus.ValueType  # 2
 """A newer mutation of the id is there already; nothing was changed."""
 MUTATION_STATUS_NOT_FOUND: MutationStatus.ValueType  # 3
-"""There is no such item; nothing was changed."""
+"""There is no such item, or its picture is still in the queue. In that case the
+mutation counts all the same, since it is the newer one: the picture will be
+stored with this metadata, and after a deletion not at all.
+"""
 MUTATION_STATUS_REJECTED_DUPLICATE: MutationStatus.ValueType  # 4
 """Not stored, since it looks like another item and the policy is to reject."""
 Global___MutationStatus: _TypeAlias = MutationStatus  # noqa: Y015

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lookalike.v1 import collection_pb2, filter_pb2
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
 from lookalike_client import inputs, requests
 from lookalike_client.inputs import Example, Query
@@ -69,9 +70,9 @@ def test_pictures_come_as_bytes_or_paths(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     with path.open("wb") as handle:
-        handle.truncate(inputs.MAX_IMAGE_BYTES + 1)
+        handle.truncate(MAX_IMAGE_BYTES + 1)
 
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded, match="62,914,561 bytes; the limit is 62,914,560"):
         inputs.image_bytes(path)
 
 

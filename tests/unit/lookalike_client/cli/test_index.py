@@ -132,6 +132,7 @@ def test_each_file_has_one_outcome_and_the_sum_is_right(index: Index, folder: Pa
         "rejected": 0,
         "failed": 1,
         "waiting": 0,
+        "lost": 0,
     }
     assert "error" not in told
     assert told["files"] == sum(told["outcomes"].values())

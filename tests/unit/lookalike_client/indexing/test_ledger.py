@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from lookalike.wire.errors import ImageUnreadable
+from lookalike.wire.errors import ImageUnreadable, Reason, Unavailable
 from lookalike_client.indexing.ledger import FileFailure, Ledger, Outcomes, Tally
 from lookalike_client.types import Acceptance, MutationResult, MutationStatus, NearDuplicate
 
 BAD = ImageUnreadable("damaged")
+LOST = Unavailable("forgotten", reason=Reason.INGEST_LOST)
 
 
 def outcome(
@@ -85,7 +86,7 @@ def test_each_file_has_one_outcome() -> None:
     for _ in range(3):
         ledger.leave_out()
     ledger.accept(Acceptance("refused", 0, BAD))
-    for item_id in ("stored", "bad", "twin", "gone", "waits"):
+    for item_id in ("stored", "bad", "twin", "gone", "waits", "lost"):
         ledger.accept(Acceptance(item_id, 1))
     for item_id, status in (
         ("stored", MutationStatus.APPLIED),
@@ -94,6 +95,10 @@ def test_each_file_has_one_outcome() -> None:
         ("gone", MutationStatus.NOT_FOUND),
     ):
         ledger.end(outcome(1, status, item_id))
+    ledger.end(MutationResult("lost", MutationStatus.FAILED, 1, LOST))
 
-    assert ledger.outcomes() == Outcomes(unchanged=3, stored=1, rejected=1, failed=4, waiting=1)
-    assert ledger.tally() == Tally(unchanged=3, queued=5, done=4, failed=4, refused=2)
+    assert ledger.outcomes() == Outcomes(
+        unchanged=3, stored=1, rejected=1, failed=4, waiting=1, lost=1
+    )
+    assert ledger.tally() == Tally(unchanged=3, queued=6, done=5, failed=4, refused=2, lost=1)
+    assert ledger.lost == ["lost"]
