@@ -12,6 +12,7 @@ from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -23,9 +24,12 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 from search_service.filters.limits import FilterSize, count_values, measure
 from search_service.filters.paths import parse_path
+from search_service.filters.patterns import fault_of
 from search_service.filters.text import parse_filter
 
 # google.protobuf.Timestamp covers the years 1 to 9999.
@@ -115,6 +119,22 @@ class _Translation:
             raise FilterInvalid(f"{field}.prefix", "the prefix must not be empty")
         return self._counted(Prefix(path, node.prefix), field, level)
 
+    def text(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
+        node = message.text
+        path = _path(node.field, field)
+        if node.match not in _MATCHES:
+            raise FilterInvalid(f"{field}.match", "say how to compare: set a TextMatch")
+        leaf = Text(path, _MATCHES[node.match], node.text, node.ignore_case)
+        fault = fault_of(leaf)
+        if fault is not None:
+            raise FilterInvalid(f"{field}.text", fault)
+        return self._counted(leaf, field, level)
+
+    def any_element(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
+        node = message.any_element
+        path = _path(node.field, field)
+        return AnyElement(path, self.condition(node.filter, f"{field}.filter", level + 1))
+
     def expression(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
         parsed = parse_filter(message.expression, field)
         size = measure(parsed)
@@ -152,8 +172,11 @@ _TRANSLATIONS: dict[str, _Translate] = {
     "range": _Translation.range,
     "exists": _Translation.exists,
     "prefix": _Translation.prefix,
+    "text": _Translation.text,
+    "any_element": _Translation.any_element,
     "expression": _Translation.expression,
 }
+_MATCHES: dict[int, TextMatch] = {match.value: match for match in TextMatch}
 
 
 def _path(text: str, field: str) -> FieldPath:

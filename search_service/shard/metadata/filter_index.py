@@ -136,6 +136,16 @@ class FilterIndex:
                 self._index.remove(effect.ordinal, effect.before)
                 self._index.add(effect.ordinal, effect.after)
 
+    def prepare(self, filter: Filter) -> None:
+        """Do what takes long of `matches` before a lock is taken; after `when_ready`.
+
+        Raises:
+            FilterInvalid: it passes a limit.
+            Unavailable: the metadata could not be read.
+        """
+        self._check()
+        self._index.prepare(filter)
+
     def matches(self, filter: Filter | None, upto: int, having: FieldPath | None = None) -> Matches:
         """Evaluate a filter over the live ordinals below `upto`; after `when_ready`.
 

@@ -71,6 +71,8 @@ class Answerer:
     def _answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         begun_s = time.monotonic()
         first = gathered[0].request
+        if first.filter is not None:
+            self._filters.prepare(first.filter)
         with ExitStack() as held:
             with self._memory.lock:  # so that both are of one moment
                 live = held.enter_context(self._memory.view())

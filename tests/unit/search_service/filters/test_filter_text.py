@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lookalike.wire.errors import FilterInvalid
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -21,6 +22,8 @@ from search_service.domain.conditions import (
     NoneOf,
     Prefix,
     Range,
+    Text,
+    TextMatch,
 )
 from search_service.filters.paths import parse_path
 from search_service.filters.text import parse_filter
@@ -53,6 +56,26 @@ MEANINGS: list[tuple[str, Filter]] = [
     ("taken >= @1970-01-01T00:00:01.5Z", Range(("taken",), at_least=Instant(1_500_000))),
     ("taken = @1970-01-01T01:00:00+01:00", Equals(("taken",), Instant(0))),
     ('name startswith "ab"', Prefix(("name",), "ab")),
+    ("a contains 'x'", Text(("a",), TextMatch.CONTAINS, "x")),
+    ("a ICONTAINS 'É'", Text(("a",), TextMatch.CONTAINS, "É", ignore_case=True)),
+    ("a endswith 'x'", Text(("a",), TextMatch.ENDS_WITH, "x")),
+    ("a iendswith 'x'", Text(("a",), TextMatch.ENDS_WITH, "x", ignore_case=True)),
+    ("a istartswith 'x'", Text(("a",), TextMatch.STARTS_WITH, "x", ignore_case=True)),
+    ("a iequals ''", Text(("a",), TextMatch.EQUALS, "", ignore_case=True)),
+    ("a.b matches '^x\\\\d+$'", Text(("a", "b"), TextMatch.REGEX, "^x\\d+$")),
+    ("not a contains 'x'", NoneOf(Text(("a",), TextMatch.CONTAINS, "x"))),
+    ("any(a, exists(b))", AnyElement(("a",), B)),
+    (
+        "ANY (a.`x y`, exists(a) and not any(b, exists(c)))",
+        AnyElement(("a", "x y"), AllOf((A, NoneOf(AnyElement(("b",), C))))),
+    ),
+    # Words that came later are still fields where a field can stand.
+    (
+        "any = 1 and any.matches = 2",
+        AllOf((Equals(("any",), 1.0), Equals(("any", "matches"), 2.0))),
+    ),
+    ("contains contains 'x'", Text(("contains",), TextMatch.CONTAINS, "x")),
+    ("exists(iequals)", Exists(("iequals",))),
     ("exists(a.b)", Exists(("a", "b"))),
     ("true", AllOf(())),
     ("false", AnyOf(())),
@@ -100,6 +123,18 @@ MISTAKES = [
     ("a..b = 1", 1, 3, "expected a field"),
     ("and = 1", 1, 1, "and is a word of the syntax"),
     ("a.in = 1", 1, 3, "backticks"),
+    ("a contains ''", 1, 12, "must not be empty"),
+    ("a contains 3", 1, 12, "expected a string"),
+    ("a matches '('", 1, 11, "missing )"),
+    ("a matches 'x(?=y)'", 1, 11, "no pattern of RE2"),
+    ("a matches ''", 1, 11, "must not be empty"),
+    ("a matches '" + "x" * 513 + "'", 1, 11, "at most 512 characters"),
+    ("a matches '((x{100}){100}){100}'", 1, 11, "no pattern of RE2"),
+    ("a containsx 'y'", 1, 3, "contains, matches or the like"),
+    ("any(a)", 1, 6, "expected a comma"),
+    ("any(a, )", 1, 8, "expected a field"),
+    ("any(a, b = 1", 1, 13, "found the end"),
+    ("any(1, b = 1)", 1, 5, "expected a field"),
     ("a = 1; drop table items", 1, 6, "found ';'"),
     ("a = 1 -- b", 1, 7, "found '-'"),
 ]
@@ -132,6 +167,8 @@ def test_every_limit_passes_at_the_limit_and_fails_one_past_it() -> None:
     parse_filter(_chain(255))
     _refused(_chain(256), "256 conditions", position=5)
     parse_filter(".".join("abcdefgh") + " = 1")
+    parse_filter("any(a, " * 15 + "a=1" + ")" * 15)
+    _refused("any(a, " * 16 + "a=1" + ")" * 16, "16 levels", position=1)
 
 
 def _refused(text: str, says: str, position: int) -> None:
@@ -238,6 +275,18 @@ def test_any_text_is_a_filter_or_filter_invalid(text: str) -> None:
 
 @given(st.text(alphabet="ab=<>!()[]'\"`@.,-+0123 \n\\andortinexs", max_size=40))
 def test_any_text_of_the_syntax_s_own_characters_too(text: str) -> None:
+    assert (_mistake_in(text) or "line ").startswith("line ")
+
+
+_PIECES = (
+    *("a", "b.c", "any(", "(", ")", ",", "and", "or", "not", "contains", "icontains", "matches"),
+    *("iequals", "startswith", "endswith", "=", "<", "in", "[", "]", "1", "'x'", "'(a|b)+$'"),
+    *("'('", "'\\xe9'", "@2024-01-01", "exists(", "true", "any", "`any`"),
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=14).map(" ".join))
+def test_any_row_of_words_too(text: str) -> None:
     assert (_mistake_in(text) or "line ").startswith("line ")
 
 
