@@ -55,6 +55,19 @@ def filter_from_proto(message: filter_pb2.Filter, field: str = "filter") -> Filt
     return _Translation().condition(message, field, level=1)
 
 
+def instant_from_proto(message: Timestamp, field: str) -> Instant:
+    """Translate a point in time; digits below a microsecond are cut off.
+
+    Raises:
+        FilterInvalid: it is none.
+    """
+    if not _LEAST_SECOND <= message.seconds <= _GREATEST_SECOND:
+        raise FilterInvalid(f"{field}.seconds", "the timestamp is outside the years 1 to 9999")
+    if not 0 <= message.nanos < 1_000_000_000:
+        raise FilterInvalid(f"{field}.nanos", "nanos lie between 0 and 999,999,999")
+    return Instant(message.seconds * 1_000_000 + message.nanos // 1_000)
+
+
 class _Translation:
     """One filter, with what it holds so far."""
 
@@ -204,13 +217,5 @@ def _scalar(message: filter_pb2.FilterValue, field: str) -> Scalar:
             raise FilterInvalid(f"{field}.number_value", "the number must be finite")
         return message.number_value
     if kind == "timestamp_value":
-        return _instant(message.timestamp_value, f"{field}.timestamp_value")
+        return instant_from_proto(message.timestamp_value, f"{field}.timestamp_value")
     raise FilterInvalid(field, "the value is empty: set one of its fields")
-
-
-def _instant(message: Timestamp, field: str) -> Instant:
-    if not _LEAST_SECOND <= message.seconds <= _GREATEST_SECOND:
-        raise FilterInvalid(f"{field}.seconds", "the timestamp is outside the years 1 to 9999")
-    if not 0 <= message.nanos < 1_000_000_000:
-        raise FilterInvalid(f"{field}.nanos", "nanos lie between 0 and 999,999,999")
-    return Instant(message.seconds * 1_000_000 + message.nanos // 1_000)

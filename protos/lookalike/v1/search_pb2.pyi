@@ -448,9 +448,9 @@ class Ranking(_message.Message):
     """Maximal marginal relevance (Carbonell and Goldstein, 1998): 0 to 1. Hits are
     chosen one by one, each the candidate with the greatest
       (1 - diversity) rank score - diversity * redundancy,
-    redundancy being its greatest cosine to a hit chosen before, equal ones by id. 0
-    orders by rank score alone. Times queries, limit and candidates at most 1,000,000
-    comparisons.
+    redundancy being its greatest cosine to a hit chosen before; equal ones by rank
+    score, then id. 0 orders by rank score alone. Queries times limit times
+    candidates are at most 1,000,000 then.
     """
     candidates: _builtins.int
     """How many of the nearest items of each query, or of each positive with BEST_SCORE,
