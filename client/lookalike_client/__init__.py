@@ -12,6 +12,7 @@ from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
+from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -48,6 +49,7 @@ from lookalike_client.types import (
     WITH_METADATA,
     Acceptance,
     Alias,
+    BoostPart,
     Collection,
     CollectionStats,
     DuplicateSettings,
@@ -56,6 +58,7 @@ from lookalike_client.types import (
     FieldValue,
     Hit,
     HitGroup,
+    HitRanking,
     ImageFacts,
     IndexSettings,
     IngestEvent,
@@ -86,6 +89,8 @@ __all__ = [
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Boost",
+    "BoostPart",
     "Client",
     "Collection",
     "CollectionStats",
@@ -103,6 +108,7 @@ __all__ = [
     "FilterLike",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "ImageItem",
     "ImageLike",

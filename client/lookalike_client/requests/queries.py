@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField
+from lookalike_client.boosts import Boost
 from lookalike_client.inputs import Query
 from lookalike_client.requests.bounds import not_negative
 from lookalike_client.requests.filters import FilterLike, condition
@@ -23,6 +24,9 @@ class SearchOptions(TypedDict, total=False):
     `fields` says what a hit carries (default: metadata); `explain` asks for the
     plan. `group_by` names a metadata field: results then hold up to `limit`
     groups, of up to `hits_per_group` hits (default 1) that share its value.
+    `boosts` are added to the scores (`Boost`, or its text), and `diversity`, 0 to 1,
+    prefers hits that differ from each other (maximal marginal relevance); both choose
+    from the `candidates` nearest items (default 4 times `limit`, 100 at least).
     """
 
     limit: int
@@ -35,6 +39,9 @@ class SearchOptions(TypedDict, total=False):
     explain: bool
     group_by: str
     hits_per_group: int
+    boosts: Sequence[Boost | str]
+    diversity: float
+    candidates: int
 
 
 def search(
@@ -53,6 +60,7 @@ def search(
         exclude_ids=options.get("exclude_ids", ()),
         explain=options.get("explain", False),
         group_by=_group_by(options),
+        ranking=_ranking(options),
     )
 
 
@@ -65,6 +73,19 @@ def facets(
         field=field,
         filter=condition(filter),
         limit=not_negative(limit, "limit"),
+    )
+
+
+def _ranking(options: SearchOptions) -> search_pb2.Ranking | None:
+    boosts = [
+        Boost.parse(each) if isinstance(each, str) else each for each in options.get("boosts", ())
+    ]
+    diversity = options.get("diversity", 0.0)
+    candidates = not_negative(options.get("candidates", 0), "candidates")
+    if not (boosts or diversity or candidates):
+        return None
+    return search_pb2.Ranking(
+        boosts=[each.message for each in boosts], diversity=diversity, candidates=candidates
     )
 
 

@@ -19,13 +19,23 @@ from lookalike_client.types.ingest import (
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
 from lookalike_client.types.metadata import FieldValue, JsonValue, Metadata
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    BoostPart,
+    Facets,
+    Hit,
+    HitGroup,
+    HitRanking,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "BoostPart",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",
@@ -34,6 +44,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",
