@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,11 +100,11 @@ def _found(run: Run, search: Any) -> Flags:
 def _containing(run: Run, needle: bytes) -> Flags:
     """One search through all texts, which goes on behind each text that it finds."""
     flags = np.zeros(len(run), np.bool_)
-    blob, ends = run.blob, run.offsets[1:]
-    at = blob.find(needle)
+    blob, ends = run.blob, memoryview(run.offsets.data)[1:]
+    text, at = 0, blob.find(needle)
     while at >= 0:
-        text = int(np.searchsorted(ends, at, side="right"))
-        end = int(ends[text])
+        text = bisect_right(ends, at, text)
+        end = ends[text]
         if at + len(needle) <= end:
             flags[text] = True
             at = blob.find(needle, end)

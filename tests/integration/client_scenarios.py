@@ -24,6 +24,8 @@ from lookalike_client import (
     SearchResult,
     VectorItem,
 )
+from tests.integration.filter_scenarios import FILTERS, WRONG_FILTERS
+from tests.integration.ranking_scenarios import rankings
 
 VECTORS = {
     "g1": [1.0, 0.0, 0.0],
@@ -51,75 +53,6 @@ METADATA: dict[str, dict[str, Any]] = {
     "g4": {"kind": 'a "b"', "price": "50", "sale": False, "tags": ["b", 3]},
     "g5": {},
 }
-FILTERS = [
-    "kind = 'shoe'",
-    "kind != 'shoe'",
-    "price < 50",
-    "price <= 50 and not sale = true",
-    "10 <= price < 50",
-    "price = '50' or price > 1e1",
-    "kind in ['shirt', \"shoe\"] AND exists(camera)",
-    "kind not in ['shoe']",
-    "kind startswith 'sh'",
-    "tags = 'b'",
-    "tags = 3",
-    "exists(tags) and not tags in ['a']",
-    "camera.iso >= 400",
-    "`camera`.model = 'x'",
-    "(sale = false or sale = true)",
-    "taken >= @2024-03-01",
-    "taken = @2024-03-01T13:00:00+01:00",
-    "@2024-01-01 < taken <= @2024-02-01",
-    "true",
-    "false",
-    "kind = 'a \\\"b\\\"'",
-    "sale = 1",
-    "kind contains 'h'",
-    "kind icontains 'SHI'",
-    "parts.key iequals 'GRÖSSE'",
-    "tags endswith 'b'",
-    "kind istartswith 'SHO' and not kind iendswith 'RT'",
-    "kind matches '^sh(oe|op)$'",
-    "kind matches '(?i)SH' or camera.model matches '.'",
-    "any(parts, key = 'Color' and value = 'Red')",
-    "any(parts, key = 'Color' and not exists(value))",
-    "any(parts, key = 'Color' and value = 38)",
-    "not any(parts, key icontains 'color')",
-    "any(camera, iso = 200 and model = 'x') or any(tags, true)",
-    "any = 1 or matches matches 'x' or not exists(contains)",
-]
-WRONG_FILTERS = [
-    "kind = ",
-    "kind == 'x'",
-    "'x' = kind",
-    "price <",
-    "a and or b",
-    "in = 3",
-    "kind ~ 1",
-    "kind contains ''",
-    "kind contains 3",
-    "kind matches '('",
-    "kind matches 'a(?=b)'",
-    "any(parts)",
-    "any(parts, )",
-]
-BOOSTS = [
-    "0.5 * linear(price, 0, 50)",
-    "-2 * linear(price, 50, 0, missing=0.5)",
-    "0.3 * log(price, 0, 100)",
-    "0.9 * gauss(taken, @2024-03-02, 1d)",
-    "0.9 * exp(price, 20, 10, offset=5, at=0.25)",
-    "0.9 * decay(camera.iso, 300, 50, missing=1)",
-]
-WRONG_BOOSTS = [
-    "11 * linear(price, 0, 50)",
-    "1 * linear(price, 50, 50)",
-    "1 * linear(price, 50, @2024-01-01)",
-    "1 * log(price, 5, 1)",
-    "1 * gauss(price, 5, 0)",
-    "1 * gauss(price, 5, 1, at=1)",
-    "1 * gauss(price, 5, 1, missing=2)",
-]
 EVERYTHING = Fields(metadata=True, facts=True, vector=True)
 
 
@@ -159,7 +92,7 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
     yield "options", _found(client.search("shelf", near, min_score=0.5, exclude_ids=["g3"]))
     for text in FILTERS:
         yield f"where {text}", _found(client.search("shelf", near, filter=text))
-    yield from _rankings(client, near)
+    yield from rankings(client, near, _hit, _error)
     yield "groups", _found(client.search("shelf", near, group_by="kind", hits_per_group=2))
     cancelled = Query.by_examples([Example.by_id("g1")], [Example.by_vector([2, 0, 0])])
     for name, query in {
@@ -177,43 +110,6 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
     yield "no query", _error(lambda: client.search_many("shelf", []))
     for text in WRONG_FILTERS:
         yield f"wrong {text}", _error(partial(client.count, "shelf", filter=text))
-
-
-def _rankings(client: Client, near: Query) -> Iterator[tuple[str, Any]]:
-    for text in BOOSTS:
-        yield f"boost {text}", _ranked(client.search("shelf", near, boosts=[text], explain=True))
-    both = client.search("shelf", near, boosts=BOOSTS[:2], diversity=0.5, limit=3, explain=True)
-    yield "boosts and diversity", _ranked(both)
-    yield "diverse", _ranked(client.search("shelf", near, diversity=0.7, candidates=10))
-    yield (
-        "few candidates",
-        _ranked(client.search("shelf", near, boosts=BOOSTS[:1], limit=2, candidates=2)),
-    )
-    positives = [Example.by_id("g1"), Example.by_vector([0, 0, 1])]
-    for name, negatives in {"none": [], "one": [Example.by_vector([0.1, 1, 0])]}.items():
-        query = Query.by_examples(positives, negatives, best_score=True)
-        yield f"best score, {name}", _ranked(client.search("shelf", query, explain=True))
-        yield (
-            f"boosted best score, {name}",
-            _ranked(client.search("shelf", query, boosts=BOOSTS[:1], diversity=0.2, min_score=0.1)),
-        )
-    best = Query.by_examples(positives, best_score=True)
-    yield "grouped best", _error(partial(client.search, "shelf", best, group_by="kind"))
-    yield (
-        "grouped diversity",
-        _error(partial(client.search, "shelf", near, group_by="kind", diversity=0.5)),
-    )
-    for text in WRONG_BOOSTS:
-        yield f"wrong {text}", _error(partial(client.search, "shelf", near, boosts=[text]))
-    for name, diversity in {"above": 1.5, "below": -0.5}.items():
-        yield (
-            f"diversity {name}",
-            _error(partial(client.search, "shelf", near, diversity=diversity)),
-        )
-    yield (
-        "fewer candidates than hits",
-        _error(partial(client.search, "shelf", near, diversity=0.5, candidates=5)),
-    )
 
 
 def _lists(client: Client) -> Iterator[tuple[str, Any]]:
@@ -356,20 +252,6 @@ def _result(result: MutationResult) -> tuple[Any, ...]:
 def _found(result: SearchResult) -> Any:
     groups = [(group.value, _hits(group.hits)) for group in result.groups]
     return (_hits(result.hits), groups, result.plan_kind.value)
-
-
-def _ranked(result: SearchResult) -> Any:
-    return [(_hit(hit), _rounded(hit.rank_score or 0.0), _parts(hit)) for hit in result.hits]
-
-
-def _parts(hit: Hit) -> Any:
-    if hit.ranking is None:
-        return None
-    parts = [
-        (part.value, _rounded(part.curve), _rounded(part.added)) for part in hit.ranking.boosts
-    ]
-    said = (hit.ranking.redundancy, hit.ranking.negative)
-    return parts, [None if each is None else _rounded(each) for each in said]
 
 
 def _hits(hits: Any) -> list[tuple[Any, ...]]:

@@ -83,7 +83,12 @@ TRANSLATIONS: list[tuple[pb.Filter, Filter]] = [
     *(
         (
             pb.Filter(
-                text=pb.FieldText(field="a.b", match=match.value, text="x", ignore_case=any_case)
+                text=pb.FieldText(
+                    field="a.b",
+                    match=pb.TextMatch.ValueType(match.value),
+                    text="x",
+                    ignore_case=any_case,
+                )
             ),
             Text(("a", "b"), match, "x", any_case),
         )
@@ -141,12 +146,30 @@ MISTAKES: list[tuple[pb.Filter, str, str]] = [
     (field_in("a", moment(0, -1)), "filter.in.values[0].timestamp_value.nanos", "nanos"),
     (pb.Filter(prefix=pb.FieldPrefix(field="a")), "filter.prefix.prefix", "not be empty"),
     (pb.Filter(text=pb.FieldText(field="a", text="x")), "filter.text.match", "TextMatch"),
-    (pb.Filter(text=pb.FieldText(field="a", text="x", match=77)), "filter.text.match", "TextMatch"),
-    (pb.Filter(text=pb.FieldText(field="a", match=4)), "filter.text.text", "not be empty"),
-    (pb.Filter(text=pb.FieldText(field="", match=4, text="x")), "filter.text.field", "required"),
-    (pb.Filter(text=pb.FieldText(field="a", match=5, text="(")), "filter.text.text", "RE2"),
     (
-        pb.Filter(text=pb.FieldText(field="a", match=5, text="x", ignore_case=True)),
+        pb.Filter(text=pb.FieldText(field="a", text="x", match=pb.TextMatch.ValueType(77))),
+        "filter.text.match",
+        "TextMatch",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="a", match=pb.TEXT_MATCH_CONTAINS)),
+        "filter.text.text",
+        "not be empty",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="", match=pb.TEXT_MATCH_CONTAINS, text="x")),
+        "filter.text.field",
+        "required",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="a", match=pb.TEXT_MATCH_REGEX, text="(")),
+        "filter.text.text",
+        "RE2",
+    ),
+    (
+        pb.Filter(
+            text=pb.FieldText(field="a", match=pb.TEXT_MATCH_REGEX, text="x", ignore_case=True)
+        ),
         "filter.text.text",
         "(?i)",
     ),
