@@ -1,5 +1,11 @@
 """What the SDK returns: plain, frozen results, by what they are about."""
 
+from lookalike_client.types.calibration import (
+    Calibration,
+    CalibrationMode,
+    CalibrationPoint,
+    CalibrationReport,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -7,6 +13,13 @@ from lookalike_client.types.collections import (
     DuplicateSettings,
     IndexSettings,
     RecallMeasurement,
+)
+from lookalike_client.types.evaluation import (
+    AnalysisProgress,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
+    RankingMethod,
 )
 from lookalike_client.types.ingest import (
     Acceptance,
@@ -35,10 +48,18 @@ __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "AnalysisProgress",
     "BoostPart",
+    "Calibration",
+    "CalibrationMode",
+    "CalibrationPoint",
+    "CalibrationReport",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Facets",
     "FieldValue",
     "Fields",
@@ -59,6 +80,7 @@ __all__ = [
     "NearDuplicate",
     "PlanKind",
     "QueryPlan",
+    "RankingMethod",
     "RecallMeasurement",
     "RestoredCollection",
     "RetryResult",
