@@ -61,9 +61,13 @@ class Decay:
     def at(self, value: float) -> float:
         """The curve's value."""
         far = max(0.0, abs(value - self.origin) - self.offset) / self.scale
-        if self.shape is DecayShape.LINEAR:
-            return max(0.0, 1.0 - (1.0 - self.at_scale) * far)
-        power = far if self.shape is DecayShape.EXPONENTIAL else far * far
+        match self.shape:
+            case DecayShape.LINEAR:
+                return max(0.0, 1.0 - (1.0 - self.at_scale) * far)
+            case DecayShape.EXPONENTIAL:
+                power = far
+            case DecayShape.GAUSS:
+                power = far * far
         return float(self.at_scale**power) if power < _FAR else 0.0
 
 
