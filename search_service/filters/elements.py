@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # Owner of a number that is free, and parent of an element in no other.
 NOBODY = 2**32 - 1
-_SCALARS = (str, int, float, type(None))  # bool is an int
+_SCALARS = frozenset({str, bool, int, float, type(None)})  # told quickly
+_SCALAR_TYPES = (str, int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Objects:
         self.plain: list[FieldPath] = []
         self.elements: list[Element] = []
         for key, value in metadata.items():
-            if not isinstance(value, _SCALARS):
+            if type(value) not in _SCALARS:
                 self._visit(value, (key,), None, in_list=False)
 
     def _visit(
@@ -60,10 +61,12 @@ class Objects:
                 return
             self.plain.append(path)
             for key, held in value.items():
-                self._visit(held, (*path, key), None, in_list=False)
-        elif not isinstance(value, _SCALARS):
+                if type(held) not in _SCALARS:
+                    self._visit(held, (*path, key), None, in_list=False)
+        elif value is not None and not isinstance(value, _SCALAR_TYPES):
             for held in value:
-                self._visit(held, path, parent, in_list=True)
+                if type(held) not in _SCALARS:
+                    self._visit(held, path, parent, in_list=True)
 
     def _add(self, members: Metadata, path: FieldPath, parent: int | None) -> None:
         element = Element(path, parent)
@@ -73,7 +76,8 @@ class Objects:
             if value is not None:
                 under = (*path, key)
                 _gather(value, element.fields.setdefault(under, []))
-                self._visit(value, under, own, in_list=False)
+                if type(value) not in _SCALARS:
+                    self._visit(value, under, own, in_list=False)
 
 
 class Elements:

@@ -379,7 +379,7 @@ Global___FieldPrefix: _TypeAlias = FieldPrefix  # noqa: Y015
 @_typing.final
 class FieldText(_message.Message):
     """The field fits a text. Each different string of the field is examined once: at
-    most 256 MiB of them, or 500,000 with REGEX, for all such conditions of a filter
+    most 128 MiB of them, or 500,000 with REGEX, for all such conditions of a filter
     that the index has no answer of yet.
     """
 

@@ -138,7 +138,7 @@ def test_more_texts_than_a_filter_may_examine_are_refused() -> None:
         budget.spend(("a", "b"), test, 1, 0)
     plain = TextTest(TextMatch.CONTAINS, "x", ignore_case=False)
     budget.spend(("a",), plain, 10**9, text_search.MAX_EXAMINED_BYTES)
-    with pytest.raises(FilterInvalid, match="256 MiB"):
+    with pytest.raises(FilterInvalid, match="128 MiB"):
         budget.spend(("a",), plain, 1, 1)
 
 
