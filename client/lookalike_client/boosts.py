@@ -81,10 +81,12 @@ class Boost:
         `shape` is gauss, exp or decay, which is straight; up to `offset` it stays 1.
 
         Raises:
-            InvalidField: there is no such shape.
+            InvalidField: there is no such shape, or `at_scale` is not between 0 and 1.
         """
         if shape not in _SHAPES:
             raise InvalidField("boosts", f"there is no shape {shape!r}: gauss, exp or decay")
+        if not 0.0 < at_scale < 1.0:
+            raise InvalidField("boosts", f"at must lie between 0 and 1, got {at_scale:g}")
         boost = _boost(field, weight, missing)
         boost.decay.shape = _SHAPES[shape]
         boost.decay.origin.CopyFrom(_point(origin))
@@ -109,7 +111,13 @@ def _boost(field: str, weight: float, missing: float) -> search_pb2.Boost:
 
 
 def _point(value: Point) -> filter_pb2.FilterValue:
-    """A number, or a time; one without an offset is local, as Python has it."""
+    """A number, or a time; one without an offset is local, as Python has it.
+
+    Raises:
+        InvalidField: it is neither.
+    """
+    if not isinstance(value, datetime | int | float):
+        raise InvalidField("boosts", f"a point is a number or a datetime, got {value!r}")
     if not isinstance(value, datetime):
         return filter_pb2.FilterValue(number_value=value)
     point = filter_pb2.FilterValue()
@@ -170,7 +178,7 @@ class _Parser:
             elif name == "offset":
                 boost.decay.offset = self._length(origin)
             else:
-                boost.decay.at_scale = self._number("a number")
+                boost.decay.at_scale = self._share()
             names = names - {name}
         self._sign(")")
         if self._kind != "end":
@@ -208,6 +216,12 @@ class _Parser:
         number = float(self._token)
         self._next()
         return number
+
+    def _share(self) -> float:
+        expected = "a number between 0 and 1"
+        if self._kind == "number" and not 0.0 < float(self._token) < 1.0:
+            self._wrong(expected)
+        return self._number(expected)
 
     def _name(self, expected: str) -> str:
         if self._kind != "name":

@@ -25,7 +25,6 @@ WRONG_BOOSTS = [
     "1 * linear(price, 50, @2024-01-01)",
     "1 * log(price, 5, 1)",
     "1 * gauss(price, 5, 0)",
-    "1 * gauss(price, 5, 1, at=1)",
     "1 * gauss(price, 5, 1, missing=2)",
 ]
 

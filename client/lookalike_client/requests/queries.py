@@ -9,6 +9,7 @@ from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField
 from lookalike_client.boosts import Boost
 from lookalike_client.inputs import ImageLike, Query, image_bytes
+from lookalike_client.lists import listed, texts
 from lookalike_client.requests.bounds import not_negative
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.requests.items import item_fields
@@ -51,7 +52,7 @@ def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.Mak
         LookalikeError: a picture cannot be read, or is too large.
     """
     return search_pb2.MakeVectorsRequest(
-        collection=collection, images=[image_bytes(image) for image in images]
+        collection=collection, images=[image_bytes(image) for image in listed("images", images)]
     )
 
 
@@ -68,7 +69,7 @@ def search(
         exact=options.get("exact", False),
         expansion_search=not_negative(options.get("expansion_search", 0), "expansion_search"),
         fields=item_fields(options.get("fields", WITH_METADATA)),
-        exclude_ids=options.get("exclude_ids", ()),
+        exclude_ids=texts("exclude_ids", options.get("exclude_ids", ())),
         explain=options.get("explain", False),
         group_by=_group_by(options),
         ranking=_ranking(options),
@@ -89,7 +90,8 @@ def facets(
 
 def _ranking(options: SearchOptions) -> search_pb2.Ranking | None:
     boosts = [
-        Boost.parse(each) if isinstance(each, str) else each for each in options.get("boosts", ())
+        Boost.parse(each) if isinstance(each, str) else each
+        for each in listed("boosts", options.get("boosts", ()))
     ]
     diversity = options.get("diversity", 0.0)
     candidates = not_negative(options.get("candidates", 0), "candidates")

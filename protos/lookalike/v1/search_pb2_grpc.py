@@ -115,14 +115,16 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMetadata(self, request, context):
-        """Replaces the metadata of items and leaves their vectors alone.
+        """Replaces the metadata of items and leaves their vectors alone. It goes past the
+        queue of SubmitImages, and wins over what was submitted before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Deletes items.
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,9 +44,13 @@ class SearchServiceStub:
     search, in the order in which they came.
     """
     UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]
-    """Replaces the metadata of items and leaves their vectors alone."""
+    """Replaces the metadata of items and leaves their vectors alone. It goes past the
+    queue of SubmitImages, and wins over what was submitted before it.
+    """
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     GetItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]
     """Reads items by id."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]
@@ -74,9 +78,13 @@ class SearchServiceAsyncStub(SearchServiceStub):
     search, in the order in which they came.
     """
     UpdateMetadata: _aio.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]  # type: ignore[assignment]
-    """Replaces the metadata of items and leaves their vectors alone."""
+    """Replaces the metadata of items and leaves their vectors alone. It goes past the
+    queue of SubmitImages, and wins over what was submitted before it.
+    """
     DeleteItems: _aio.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]  # type: ignore[assignment]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     GetItems: _aio.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]  # type: ignore[assignment]
     """Reads items by id."""
     ListItems: _aio.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]  # type: ignore[assignment]
@@ -125,7 +133,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.UpdateMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.UpdateMetadataResponse, _abc.Awaitable[_search_pb2.UpdateMetadataResponse]]:
-        """Replaces the metadata of items and leaves their vectors alone."""
+        """Replaces the metadata of items and leaves their vectors alone. It goes past the
+        queue of SubmitImages, and wins over what was submitted before it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteItems(
@@ -133,7 +143,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.DeleteItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.DeleteItemsResponse, _abc.Awaitable[_search_pb2.DeleteItemsResponse]]:
-        """Deletes items."""
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
+        """
 
     @_abc_1.abstractmethod
     def GetItems(

@@ -58,6 +58,7 @@ MISTAKES = [
     ("1 * gauss(a, @2024-01-01, 3)", 27, "a duration"),
     ("1 * gauss(a, @yesterday, 3d)", 14, "a time"),
     ("1 * linear('a', 0, 1)", 12, "a field"),
+    ("1 * exp(a, 0, 1, at=0)", 21, "between 0 and 1"),
     ("1 * linear(a, 0, 1); x", 20, "the end"),
 ]
 
@@ -72,6 +73,10 @@ def test_a_mistake_is_told_with_its_column(text: str, column: int, says: str) ->
 def test_a_shape_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidField, match="gauss, exp or decay"):
         Boost.near("a", 0, 1, weight=1, shape="round")
+    with pytest.raises(InvalidField, match="between 0 and 1"):
+        Boost.near("a", 0, 1, weight=1, at_scale=1.5)
+    with pytest.raises(InvalidField, match="a number or a datetime"):
+        Boost.linear("a", "0", 1, weight=1)  # type: ignore[arg-type] # what callers do
 
 
 _PIECES = ("1", "-0.5", "*", "linear", "log", "gauss", "exp", "(", ")", ",", "a.b", "`x y`", "30d")
