@@ -9,8 +9,15 @@ from pathlib import Path
 import click
 
 from lookalike_client.cli.output import metadata_text
+from lookalike_client.cli.ranked import (
+    add_ranking,
+    document_of,
+    parts_text,
+    query_of,
+    ranking_options,
+    target_options,
+)
 from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
-from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
 from lookalike_client.types import Hit, SearchResult
 
@@ -30,6 +37,8 @@ from lookalike_client.types import Hit, SearchResult
     "--per-group", default=1, show_default=True, type=click.IntRange(1, 100), help="Hits a group."
 )
 @click.option("--explain", is_flag=True, help="Say what was done.")
+@target_options
+@ranking_options
 @connected
 def search(
     session: Session,
@@ -43,22 +52,27 @@ def search(
     group_by: str,
     per_group: int,
     explain: bool,
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    best_score: bool,
+    boosts: tuple[str, ...],
+    diverse: float,
+    candidates: int,
 ) -> None:
-    """Find what looks like IMAGE, or like the stored item --id."""
-    if (image is None) == (item_id is None):
-        raise click.UsageError("Give an IMAGE or --id, one of them.")
-    query = Query.by_image(image) if image is not None else Query.by_id(item_id or "")
+    """Find what looks like IMAGE, like the stored item --id, or like examples: --like."""
+    query, name = query_of(image, item_id, like, unlike, best_score=best_score)
     options = SearchOptions(
         limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
     )
     if group_by:
         options["group_by"], options["hits_per_group"] = group_by, per_group
+    add_ranking(options, boosts, diverse, candidates)
     with session.client() as client:
         result = client.search(collection, query, **options)
     if session.output.as_json:
         _print_json(session, collection, result)
     else:
-        _print_table(session, str(image or item_id), result)
+        _print_table(session, name, result)
         if group_by and not result.groups:
             session.output.text(f"(no item that qualifies has the field {group_by})")
 
@@ -169,7 +183,10 @@ def _print_json(session: Session, collection: str, result: SearchResult) -> None
 
 
 def _hits(hits: Sequence[Hit]) -> list[dict[str, object]]:
-    return [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in hits]
+    return [
+        {"id": hit.id, "score": hit.score, **document_of(hit), "metadata": hit.metadata}
+        for hit in hits
+    ]
 
 
 def _print_table(session: Session, what: str, result: SearchResult) -> None:
@@ -182,6 +199,19 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
             for hit in group.hits
         ]
         session.output.table(f"Like {what}", ["group", "score>", "id"], rows_by_group)
+    elif result.hits[0].rank_score is not None:
+        ranked = [
+            (rank, f"{hit.rank_score:.4f}", parts_text(hit), hit.id, metadata_text(hit.metadata))
+            for rank, hit in enumerate(result.hits, 1)
+        ]
+        columns = [
+            "#>",
+            "rank score>",
+            "parts" if result.plan is not None else "likeness",
+            "id",
+            "metadata",
+        ]
+        session.output.table(f"Like {what}", columns, ranked)
     else:
         rows = [
             (rank, f"{hit.score:.4f}", hit.id, metadata_text(hit.metadata))
@@ -198,9 +228,17 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
                 "compared exactly": f"{plan.candidates:,}",
                 "expansion": plan.expansion_search,
                 "queries in the same call": plan.gathered_queries,
+                **_ranked_facts(result),
                 "ms to embed, filter, wait, search": ", ".join(
                     f"{seconds * 1e3:.2f}"
                     for seconds in (plan.embed_s, plan.filter_s, plan.wait_s, plan.search_s)
                 ),
             }
         )
+
+
+def _ranked_facts(result: SearchResult) -> dict[str, object]:
+    if result.plan is None or not result.hits or result.hits[0].rank_score is None:
+        return {}
+    more = "no other item could be a hit" if result.plan.ranking_complete else "more may change it"
+    return {"hits chosen from": f"{result.plan.ranked_candidates:,} candidates, {more}"}

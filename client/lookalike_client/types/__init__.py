@@ -38,7 +38,16 @@ from lookalike_client.types.metadata import (
     MetadataValue,
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    BoostPart,
+    Facets,
+    Hit,
+    HitGroup,
+    HitRanking,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -46,6 +55,7 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
@@ -61,6 +71,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",
