@@ -12,6 +12,7 @@ import grpc
 
 from lookalike.v1 import analysis_pb2_grpc
 from lookalike.v1 import calibration_pb2 as calibration
+from lookalike.v1 import check_pb2 as checks
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import progress_pb2 as progress
@@ -28,6 +29,12 @@ from search_service.servicers.calibration import (
     decision_message,
     decision_of,
     made_decision,
+)
+from search_service.servicers.checking import (
+    asked_filters,
+    check_options,
+    check_report,
+    filter_option,
 )
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
@@ -90,6 +97,26 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
                     await self._keep(collection, decision)
                 report = calibration_report(said.content, decision)
                 yield calibration.CalibrateResponse(report=report)
+
+    async def Check(
+        self, request: checks.CheckRequest, context: Context
+    ) -> AsyncIterator[checks.CheckResponse]:
+        """Look for mistakes that people make with their collections."""
+        collection = self._catalog.find(request.collection)
+        shard = collection.shard
+        stats = await self._reads.run(shard.stats)
+        options = check_options(request, shard.spec, stats)
+        options["filters"] = [
+            filter_option(text, condition, await self._reads.run(shard.count, condition))
+            for text, condition in asked_filters(request)
+        ]
+        run = self._analyses.run(Kind.CHECK, collection, options)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield checks.CheckResponse(progress=_progress(said))
+                else:
+                    yield checks.CheckResponse(report=check_report(said.content))
 
     async def _keep(self, collection: Collection, decision: Calibration) -> None:
         change = SettingsChange(calibration=decision)

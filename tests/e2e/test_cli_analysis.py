@@ -126,3 +126,25 @@ def test_what_is_missing_is_named(
 ) -> None:
     ran = cli("calibrate", "-c", labelled, *arguments)
     assert (ran.code, says in ran.err) == (2, True)
+
+
+def test_a_check_prints_what_to_do_and_fails_where_something_is_wrong(
+    cli: RunCli, labelled: str
+) -> None:
+    ran = cli("check", "-c", labelled, "--filter", "kind = 'kind-1'", "--label-field", "kind")
+    assert (ran.code, ran.out.startswith("240 items, 240 of them searched for: 0 fail")) == (
+        0,
+        True,
+    )
+    assert "ok   vector_norms" in ran.out
+
+    ran = cli("check", "-c", labelled, "--filter", "knd = 'kind-1'", "--field", "size")
+    assert ran.code == 1
+    assert "FAIL filters_match" in ran.out
+    assert 'did you mean "kind"' in " ".join(ran.out.split())
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+    ran = cli("check", "-c", labelled, "--field", "size", "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "fail")
+    (missing,) = (each for each in ran.json["report"]["findings"] if each["verdict"] == "fail")
+    assert (missing["name"], missing["field"]) == ("fields_there", "size")

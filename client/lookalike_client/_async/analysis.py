@@ -7,13 +7,14 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from lookalike.v1 import analysis_pb2_grpc, evaluation_pb2, progress_pb2
+from lookalike.v1 import analysis_pb2_grpc, check_pb2, evaluation_pb2, filter_pb2, progress_pb2
 from lookalike_client import calls, convert, requests
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
     AnalysisProgress,
     CalibrationMode,
     CalibrationReport,
+    CheckReport,
     EvaluationReport,
 )
 
@@ -24,7 +25,7 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class AsyncAnalysis:
-    """Evaluates and calibrates collections, each in a process of its own at the service."""
+    """Evaluates, calibrates and checks collections, each in a process of its own."""
 
     def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -100,6 +101,42 @@ class AsyncAnalysis:
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
             return convert.calibration_report((await _last(stream, on_progress)).report)
+
+    async def check(
+        self,
+        collection: str,
+        *,
+        filters: Sequence[FilterLike] = (),
+        fields: Sequence[str] = (),
+        label_field: str = "",
+        recall_target: float = 0.95,
+        max_queries: int = 500,
+        seed: int = 0,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> CheckReport:
+        """Look for mistakes that people make with their collections.
+
+        Each of `filters` should be met by an item, each of `fields` be on one. Up to
+        `max_queries` items, drawn at random, are searched for: of the ten nearest others
+        searches should find a share of `recall_target`.
+
+        Raises:
+            InvalidField: an option is none.
+            FilterInvalid: a filter cannot be.
+        """
+        request = check_pb2.CheckRequest(
+            collection=collection,
+            filters=[requests.condition(each) or filter_pb2.Filter() for each in filters],
+            fields=fields,
+            label_field=label_field,
+            recall_target=recall_target,
+            max_queries=max_queries,
+            seed=seed,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.Check(request, timeout=timeout_s)
+            return convert.check_report((await _last(stream, on_progress)).report)
 
 
 class _Said(Protocol):

@@ -14,6 +14,7 @@ from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.calibration import calibrate
+from lookalike_client.cli.checks import check
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.evaluation import evaluate
 from lookalike_client.cli.exchange import export_items, import_items
@@ -53,7 +54,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, search, get, list_items, count, facets, delete),
-    *(snapshots, export_items, import_items, evaluate, calibrate),
+    *(snapshots, export_items, import_items, evaluate, calibrate, check),
     *(collections, failures, recall, advise_command, version),
 ):
     cli.add_command(_command)

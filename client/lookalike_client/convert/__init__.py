@@ -1,6 +1,7 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
 from lookalike_client.convert.calibration import calibration_report
+from lookalike_client.convert.checking import check_report
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
@@ -13,6 +14,7 @@ from lookalike_client.convert.values import seconds, vectors
 __all__ = [
     "analysis_progress",
     "calibration_report",
+    "check_report",
     "collection",
     "evaluation_report",
     "facets",

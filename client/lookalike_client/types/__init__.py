@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.checking import CheckFinding, CheckReport, CheckVerdict
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -60,6 +61,9 @@ __all__ = [
     "CalibrationMode",
     "CalibrationPoint",
     "CalibrationReport",
+    "CheckFinding",
+    "CheckReport",
+    "CheckVerdict",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",

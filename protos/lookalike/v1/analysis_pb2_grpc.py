@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
+from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -47,6 +48,11 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
                 _registered_method=True)
+        self.Check = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/Check',
+                request_serializer=lookalike_dot_v1_dot_check__pb2.CheckRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_check__pb2.CheckResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -68,6 +74,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Check(self, request, context):
+        """Looks for mistakes that people make with their collections.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +93,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.Calibrate,
                     request_deserializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.SerializeToString,
+            ),
+            'Check': grpc.unary_stream_rpc_method_handler(
+                    servicer.Check,
+                    request_deserializer=lookalike_dot_v1_dot_check__pb2.CheckRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_check__pb2.CheckResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +156,33 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/Calibrate',
             lookalike_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
             lookalike_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Check(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/Check',
+            lookalike_dot_v1_dot_check__pb2.CheckRequest.SerializeToString,
+            lookalike_dot_v1_dot_check__pb2.CheckResponse.FromString,
             options,
             channel_credentials,
             insecure,

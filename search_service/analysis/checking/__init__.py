@@ -1,0 +1,1 @@
+"""What may be wrong with a collection, looked for on its own items."""
