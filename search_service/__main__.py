@@ -36,6 +36,7 @@ from search_service.catalog.names import NamesDamaged
 from search_service.catalog.shards import Shards
 from search_service.compiled.warm import warm_up
 from search_service.domain.collection import ShardStats
+from search_service.drift.watcher import DriftWatcher
 from search_service.embedders import Embedders
 from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
@@ -108,6 +109,12 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         embedders = Embedders(settings.embedders, ChannelOptions(tls=settings.tls))
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
+        watcher = DriftWatcher(
+            catalog,
+            search_metrics,
+            share=settings.drift_sample_share,
+            mean_queries=settings.drift_mean_queries,
+        )
         reads = Offload("reads", threads=4, max_waiting=256)
         slow = Offload("slow", threads=4, max_waiting=64)
         stack.push_async_callback(asyncio.to_thread, slow.close)
@@ -116,7 +123,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         server = _server(settings, registry, door)
         writes = Writes(catalog, search_metrics)
         handover = Handover(asyncio.get_running_loop())
-        queries = Queries(catalog, embedders, reads, search_metrics, sampler, handover)
+        queries = Queries(catalog, embedders, reads, search_metrics, sampler, watcher, handover)
         search_pb2_grpc.add_SearchServiceServicer_to_server(
             search.SearchServicer(queries, Reads(catalog, reads), writes), server.grpc
         )
@@ -132,7 +139,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         )
         analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
         analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
-            analysis.AnalysisServicer(catalog, analyses, reads), server.grpc
+            analysis.AnalysisServicer(catalog, analyses, watcher, reads), server.grpc
         )
         if settings.metrics_port is not None:
             shards = ShardCollector(
@@ -154,6 +161,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
             stack.push_async_callback(door.close)
             await door.start()
         stack.push_async_callback(_end, asyncio.create_task(sampler.run(), name="recall-sampler"))
+        stack.push_async_callback(asyncio.to_thread, watcher.close)
+        stack.push_async_callback(_end, asyncio.create_task(watcher.run(), name="drift-watcher"))
         _spare_collector()
         await server.set_serving(True)
 

@@ -64,6 +64,29 @@ class SearchMetrics:
             "Live queries that were picked for a recall sample and dropped under load",
             registry=registry,
         )
+        self._drift_raised = Gauge(
+            "lookalike_drift_raised",
+            "Whether queries are no longer like the reference that was learnt of them",
+            ["collection"],
+            registry=registry,
+        )
+        self._drift_evidence = Gauge(
+            "lookalike_drift_evidence",
+            "Evidence for a change of the queries, as a share of what raises the alarm",
+            ["collection"],
+            registry=registry,
+        )
+        self._drift_queries = Gauge(
+            "lookalike_drift_queries",
+            "Queries that were compared with the reference or are part of it",
+            ["collection"],
+            registry=registry,
+        )
+        self.drift_dropped = Counter(
+            "lookalike_drift_dropped",
+            "Queries that were not watched for drift, because too many waited",
+            registry=registry,
+        )
         # Children are looked up once: a lookup by label costs as much as the rest.
         self._by_plan = {kind: self._queries.labels(kind.name.lower()) for kind in PlanKind}
         self._stage = {name: stages.labels(name) for name in ("embed", "filter", "wait", "search")}
@@ -71,6 +94,7 @@ class SearchMetrics:
             name: mutations.labels(name)
             for name in ("applied", "superseded", "not_found", "rejected_duplicate", "refused")
         }
+        self._drifting: set[str] = set()
         self._recall_windows: dict[tuple[str, str], deque[float]] = {}
 
     def observe_queries(self, outcomes: Sequence[QueryOutcome], embed_s: float) -> None:
@@ -98,12 +122,23 @@ class SearchMetrics:
         self._recall.labels(*key).set(sum(window) / len(window))
         self._recall_samples.labels(*key).inc()
 
+    def set_drift(self, collection: str, *, drifted: bool, evidence: float, queries: int) -> None:
+        """Publish what is known of the drift of a collection's queries."""
+        self._drifting.add(collection)
+        self._drift_raised.labels(collection).set(drifted)
+        self._drift_evidence.labels(collection).set(evidence)
+        self._drift_queries.labels(collection).set(queries)
+
     def forget_collection(self, collection: str) -> None:
         """Drop the series of a collection that is gone."""
         for key in [key for key in self._recall_windows if key[0] == collection]:
             del self._recall_windows[key]
             self._recall.remove(*key)
             self._recall_samples.remove(*key)
+        if collection in self._drifting:
+            self._drifting.remove(collection)
+            for gauge in (self._drift_raised, self._drift_evidence, self._drift_queries):
+                gauge.remove(collection)
 
 
 class ShardCollector(Collector):

@@ -45,6 +45,16 @@ class Settings(ServerSettings):
     recall_sample_share: float = setting(
         "share of live graph queries whose recall is measured", 0.01, least=0, most=1
     )
+    drift_sample_share: float = setting(
+        "share of live queries that are watched for drift; 0: none", 1.0, least=0, most=1
+    )
+    drift_mean_queries: float = setting(
+        "watched queries that a false alarm of drift takes on average, at least",
+        1_000_000.0,
+        unit="queries",
+        least=1_000,
+        most=1e12,
+    )
     erase_after_s: float = setting(
         "age past which a segment and the saved metadata index are built anew without what "
         "was deleted; 0: only once much was",

@@ -13,6 +13,7 @@ import grpc
 from lookalike.v1 import analysis_pb2_grpc
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as checks
+from lookalike.v1 import drift_pb2 as drifts
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import progress_pb2 as progress
@@ -22,6 +23,7 @@ from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
 from search_service.domain.arrays import I64
 from search_service.domain.collection import Calibration, SettingsChange
+from search_service.drift.watcher import DriftWatcher
 from search_service.offload import Offload
 from search_service.servicers.calibration import (
     calibration_options,
@@ -36,6 +38,7 @@ from search_service.servicers.checking import (
     check_report,
     filter_option,
 )
+from search_service.servicers.drift import drift_message
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
 
@@ -47,10 +50,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
     """The service over the analyses; each runs in a process of its own."""
 
-    def __init__(self, catalog: Catalog, analyses: Analyses, reads: Offload) -> None:
+    def __init__(
+        self, catalog: Catalog, analyses: Analyses, watcher: DriftWatcher, reads: Offload
+    ) -> None:
         """`reads` finds the items that meet a filter."""
         self._catalog = catalog
         self._analyses = analyses
+        self._watcher = watcher
         self._reads = reads
 
     async def Evaluate(
@@ -117,6 +123,22 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
                     yield checks.CheckResponse(progress=_progress(said))
                 else:
                     yield checks.CheckResponse(report=check_report(said.content))
+
+    async def GetDrift(
+        self, request: drifts.GetDriftRequest, context: Context
+    ) -> drifts.GetDriftResponse:
+        """Say whether the queries of a collection are what they were."""
+        view = await self._watcher.look(self._catalog.find(request.collection))
+        return drifts.GetDriftResponse(drift=drift_message(view))
+
+    async def ResetDrift(
+        self, request: drifts.ResetDriftRequest, context: Context
+    ) -> drifts.ResetDriftResponse:
+        """End an alarm."""
+        collection = self._catalog.find(request.collection)
+        keep = request.keep_reference
+        view = await self._watcher.reset(collection, keep_reference=keep)
+        return drifts.ResetDriftResponse(drift=drift_message(view))
 
     async def _keep(self, collection: Collection, decision: Calibration) -> None:
         change = SettingsChange(calibration=decision)

@@ -13,6 +13,7 @@ from search_service.catalog.catalog import Catalog
 from search_service.domain.conditions import Filter
 from search_service.domain.items import Fields
 from search_service.domain.queries import GroupBy, QueryRequest
+from search_service.drift.watcher import DriftWatcher
 from search_service.embedders import Embedders
 from search_service.handover import Handover
 from search_service.metrics import SearchMetrics
@@ -30,6 +31,7 @@ from search_service.servicers.targets import Targets, resolve_targets, vectors_o
 from search_service.servicers.translate import fill_result, read_fields, read_path
 
 _NO_FIELDS = Fields()
+_NEW_TARGETS = frozenset({"vector_f32_le", "image"})
 
 
 class Queries:
@@ -42,6 +44,7 @@ class Queries:
         reads: Offload,
         metrics: SearchMetrics,
         sampler: RecallSampler,
+        watcher: DriftWatcher,
         handover: Handover,
     ) -> None:
         self._catalog = catalog
@@ -49,6 +52,7 @@ class Queries:
         self._reads = reads
         self._metrics = metrics
         self._sampler = sampler
+        self._watcher = watcher
         self._handover = handover
 
     async def answer(
@@ -81,6 +85,7 @@ class Queries:
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         self._sampler.offer(collection, query, outcomes)
+        self._watcher.offer(collection, query, outcomes, _new_queries(request))
         return response
 
     async def vectors_of(
@@ -147,6 +152,15 @@ def check_request(request: search_pb2.SearchRequest) -> None:
     limits.check_count("exclude_ids", len(request.exclude_ids), limits.MAX_EXCLUDE_IDS, least=0)
     for index, item_id in enumerate(request.exclude_ids):
         limits.check_id(item_id, f"exclude_ids[{index}]")
+
+
+def _new_queries(request: search_pb2.SearchRequest) -> list[int]:
+    """Return the places of queries by vector or image, which nothing stored answers."""
+    return [
+        place
+        for place, query in enumerate(request.queries)
+        if query.WhichOneof("target") in _NEW_TARGETS
+    ]
 
 
 def _group_by(request: search_pb2.SearchRequest) -> GroupBy | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike_client import Client, VectorItem
+from lookalike_client import Client, Query, VectorItem
 from tests.e2e.conftest import RunCli
 
 ITEMS, KINDS = 240, 8
@@ -148,3 +148,33 @@ def test_a_check_prints_what_to_do_and_fails_where_something_is_wrong(
     assert (ran.code, ran.json["verdict"]) == (1, "fail")
     (missing,) = (each for each in ran.json["report"]["findings"] if each["verdict"] == "fail")
     assert (missing["name"], missing["field"]) == ("fields_there", "size")
+
+
+def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: Path) -> None:
+    rng, name, page = np.random.default_rng(5), "watched", tmp_path / "drift.html"
+    client.collections.create(name, model=None, dimension=16)
+    mix, centre = rng.normal(size=(6, 16)), rng.normal(size=16)
+    items = [
+        VectorItem(f"item-{n}", vector)
+        for n, vector in enumerate(rng.normal(size=(60, 6)) @ mix + centre)
+    ]
+    assert all(result.error is None for result in client.upsert_vectors(name, items))
+    ran = cli("drift", "-c", name)
+    assert (ran.code, "the reference is being learnt" in ran.out) == (0, True)
+
+    for start in range(0, 800, 16):
+        moved = 0.0 if start < 600 else rng.normal(size=16)
+        some = rng.normal(size=(16, 6)) @ mix + centre + moved
+        client.search_many(name, [Query.by_vector(each) for each in some])
+    ran = cli("drift", "-c", name, "--html", page)
+    assert (ran.code, "no longer what they were" in " ".join(ran.out.split())) == (0, True)
+    assert "evidence     " in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert page.read_text().count("<svg") >= 3
+    assert cli("drift", "-c", name, "--json").json["state"] == "drifted"
+
+    ran = cli("drift", "-c", name, "--reset", "--keep-reference")
+    assert (ran.code, "as they were" in ran.out) == (0, True)
+    assert "0 of 500 queries" in cli("drift", "-c", name, "--reset").out
+    assert cli("drift", "-c", name, "--keep-reference").code == 2
+    client.collections.delete(name)

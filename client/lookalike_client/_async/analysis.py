@@ -7,7 +7,14 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from lookalike.v1 import analysis_pb2_grpc, check_pb2, evaluation_pb2, filter_pb2, progress_pb2
+from lookalike.v1 import (
+    analysis_pb2_grpc,
+    check_pb2,
+    drift_pb2,
+    evaluation_pb2,
+    filter_pb2,
+    progress_pb2,
+)
 from lookalike_client import calls, convert, requests
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
@@ -15,6 +22,7 @@ from lookalike_client.types import (
     CalibrationMode,
     CalibrationReport,
     CheckReport,
+    Drift,
     EvaluationReport,
 )
 
@@ -137,6 +145,33 @@ class AsyncAnalysis:
         with calls.translated(self._explain):
             stream = self._stub.Check(request, timeout=timeout_s)
             return convert.check_report((await _last(stream, on_progress)).report)
+
+    async def drift(self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S) -> Drift:
+        """Say whether the queries of a collection are what they were.
+
+        The service watches queries by image or vector all the time.
+        """
+        request = drift_pb2.GetDriftRequest(collection=collection)
+        with calls.translated(self._explain):
+            response = await self._stub.GetDrift(request, timeout=timeout_s)
+        return convert.drift(response.drift)
+
+    async def reset_drift(
+        self,
+        collection: str,
+        *,
+        keep_reference: bool = False,
+        timeout_s: float = calls.DEFAULT_TIMEOUT_S,
+    ) -> Drift:
+        """End an alarm of drift, and learn a new reference unless it is to be kept.
+
+        Learn a new one after a change that was meant; keep it where what was wrong is
+        mended.
+        """
+        request = drift_pb2.ResetDriftRequest(collection=collection, keep_reference=keep_reference)
+        with calls.translated(self._explain):
+            response = await self._stub.ResetDrift(request, timeout=timeout_s)
+        return convert.drift(response.drift)
 
 
 class _Said(Protocol):

@@ -16,6 +16,7 @@ from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.drift import drift
 from lookalike_client.cli.evaluation import evaluate
 from lookalike_client.cli.exchange import export_items, import_items
 from lookalike_client.cli.failures import failures
@@ -54,7 +55,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, search, get, list_items, count, facets, delete),
-    *(snapshots, export_items, import_items, evaluate, calibrate, check),
+    *(snapshots, export_items, import_items, evaluate, calibrate, check, drift),
     *(collections, failures, recall, advise_command, version),
 ):
     cli.add_command(_command)

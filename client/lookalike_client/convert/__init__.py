@@ -3,6 +3,7 @@
 from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.checking import check_report
 from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.drift import drift
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
@@ -16,6 +17,7 @@ __all__ = [
     "calibration_report",
     "check_report",
     "collection",
+    "drift",
     "evaluation_report",
     "facets",
     "ingest_event",

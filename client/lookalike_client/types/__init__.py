@@ -15,6 +15,13 @@ from lookalike_client.types.collections import (
     IndexSettings,
     RecallMeasurement,
 )
+from lookalike_client.types.drift import (
+    Drift,
+    DriftAlarm,
+    DriftMeasure,
+    DriftPoint,
+    DriftState,
+)
 from lookalike_client.types.evaluation import (
     AnalysisProgress,
     EvaluationClass,
@@ -66,6 +73,11 @@ __all__ = [
     "CheckVerdict",
     "Collection",
     "CollectionStats",
+    "Drift",
+    "DriftAlarm",
+    "DriftMeasure",
+    "DriftPoint",
+    "DriftState",
     "DuplicateSettings",
     "EvaluationClass",
     "EvaluationMetric",

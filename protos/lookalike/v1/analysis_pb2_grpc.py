@@ -5,6 +5,7 @@ import warnings
 
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
+from lookalike.v1 import drift_pb2 as lookalike_dot_v1_dot_drift__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -28,8 +29,9 @@ if _version_not_supported:
 
 
 class AnalysisServiceStub:
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     def __init__(self, channel):
@@ -53,11 +55,22 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_check__pb2.CheckRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_check__pb2.CheckResponse.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/lookalike.v1.AnalysisService/GetDrift',
+                request_serializer=lookalike_dot_v1_dot_drift__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_drift__pb2.GetDriftResponse.FromString,
+                _registered_method=True)
+        self.ResetDrift = channel.unary_unary(
+                '/lookalike.v1.AnalysisService/ResetDrift',
+                request_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     def Evaluate(self, request, context):
@@ -81,6 +94,20 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDrift(self, request, context):
+        """Says whether the queries of a collection are what they were: watched continuously.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetDrift(self, request, context):
+        """Ends an alarm, and learns a new reference unless it is to be kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +126,16 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     request_deserializer=lookalike_dot_v1_dot_check__pb2.CheckRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_check__pb2.CheckResponse.SerializeToString,
             ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=lookalike_dot_v1_dot_drift__pb2.GetDriftRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_drift__pb2.GetDriftResponse.SerializeToString,
+            ),
+            'ResetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetDrift,
+                    request_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lookalike.v1.AnalysisService', rpc_method_handlers)
@@ -108,8 +145,9 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnalysisService:
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     @staticmethod
@@ -183,6 +221,60 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/Check',
             lookalike_dot_v1_dot_check__pb2.CheckRequest.SerializeToString,
             lookalike_dot_v1_dot_check__pb2.CheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/GetDrift',
+            lookalike_dot_v1_dot_drift__pb2.GetDriftRequest.SerializeToString,
+            lookalike_dot_v1_dot_drift__pb2.GetDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/ResetDrift',
+            lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
+            lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

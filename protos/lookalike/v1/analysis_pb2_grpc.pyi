@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import check_pb2 as _check_pb2
+from lookalike.v1 import drift_pb2 as _drift_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -29,8 +30,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AnalysisServiceStub:
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     @_typing.overload
@@ -43,11 +45,16 @@ class AnalysisServiceStub:
     """Finds the cosine from which on two images count as alike."""
     Check: _grpc.UnaryStreamMultiCallable[_check_pb2.CheckRequest, _check_pb2.CheckResponse]
     """Looks for mistakes that people make with their collections."""
+    GetDrift: _grpc.UnaryUnaryMultiCallable[_drift_pb2.GetDriftRequest, _drift_pb2.GetDriftResponse]
+    """Says whether the queries of a collection are what they were: watched continuously."""
+    ResetDrift: _grpc.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]
+    """Ends an alarm, and learns a new reference unless it is to be kept."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -57,10 +64,15 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Finds the cosine from which on two images count as alike."""
     Check: _aio.UnaryStreamMultiCallable[_check_pb2.CheckRequest, _check_pb2.CheckResponse]  # type: ignore[assignment]
     """Looks for mistakes that people make with their collections."""
+    GetDrift: _aio.UnaryUnaryMultiCallable[_drift_pb2.GetDriftRequest, _drift_pb2.GetDriftResponse]  # type: ignore[assignment]
+    """Says whether the queries of a collection are what they were: watched continuously."""
+    ResetDrift: _aio.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]  # type: ignore[assignment]
+    """Ends an alarm, and learns a new reference unless it is to be kept."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers questions about whole collections. Each runs in a process of its own, below
-    the searches, over the collection as it was when it began; cancelling a call ends it.
+    """Answers questions about whole collections. Each that streams its answer runs in a process
+    of its own, below the searches, over the collection as it was when it began; cancelling
+    such a call ends it.
     """
 
     @_abc_1.abstractmethod
@@ -86,5 +98,21 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_check_pb2.CheckResponse], _abc.AsyncIterator[_check_pb2.CheckResponse]]:
         """Looks for mistakes that people make with their collections."""
+
+    @_abc_1.abstractmethod
+    def GetDrift(
+        self,
+        request: _drift_pb2.GetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drift_pb2.GetDriftResponse, _abc.Awaitable[_drift_pb2.GetDriftResponse]]:
+        """Says whether the queries of a collection are what they were: watched continuously."""
+
+    @_abc_1.abstractmethod
+    def ResetDrift(
+        self,
+        request: _drift_pb2.ResetDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_drift_pb2.ResetDriftResponse, _abc.Awaitable[_drift_pb2.ResetDriftResponse]]:
+        """Ends an alarm, and learns a new reference unless it is to be kept."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""Whether queries are what they were: a reference, and a sequential test against it."""
