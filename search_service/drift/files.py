@@ -36,7 +36,7 @@ def save(path: Path, monitor: Monitor) -> None:
         "score_items": monitor.score_items,
         "drifted": monitor.drifted,
         "points": [
-            [each.time_s, each.queries, each.evidence, each.means] for each in monitor.points
+            [each.time_s, each.queries, each.evidence, each.medians] for each in monitor.points
         ],
         "alarms": [[each.time_s, each.queries, each.measures] for each in monitor.alarms],
     }
@@ -67,8 +67,8 @@ def load(path: Path, fingerprint: str, dimension: int, mean_queries: float) -> M
         monitor.queries = int(state["queries"])
         monitor.score_items = int(state["score_items"])
         monitor.drifted = bool(state["drifted"])
-        for time_s, queries, evidence, means in state["points"][-MOST_POINTS:]:
-            values = [np.nan if each is None else float(each) for each in means]
+        for time_s, queries, evidence, medians in state["points"][-MOST_POINTS:]:
+            values = [np.nan if each is None else float(each) for each in medians]
             monitor.points.append(Point(float(time_s), int(queries), float(evidence), values))
         for time_s, queries, measures in state["alarms"][-MOST_ALARMS:]:
             monitor.alarms.append(Alarm(float(time_s), int(queries), list(map(str, measures))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ PAIRS = "vectors"
 _MOST_GROWTH = 1.1
 # A query that is sent again and again, as by a monitor, is no new one.
 _REMEMBERED = 1_024
-# Queries that a point of the history is the mean of, and how many points are kept.
+# Queries that a point of the history tells of, and how many points are kept.
 WINDOW = 50
 MOST_POINTS = 400
 MOST_ALARMS = 20
@@ -50,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The mean of each measure over a window of queries, NaN where none had it.
+    """The median of each measure over a window of queries, NaN where none had it.
 
     `evidence` is the greatest of the measures' at its end, as a share of the threshold.
     """
@@ -58,7 +59,7 @@ class Point:
     time_s: float
     queries: int
     evidence: float
-    means: Sequence[float]
+    medians: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Monitor:
             self.shapes.add(values, self.random)
             self._add_scores(scores, sample.items)
         alarm = self._judge(sample.time_s)
-        self._note(np.concatenate([values, scores]), sample.time_s)
+        self._note(np.concatenate([values, scores]), sample.time_s, now=alarm is not None)
         return alarm
 
     def reset(self, *, keep_reference: bool) -> None:
@@ -213,16 +214,17 @@ class Monitor:
         self.alarms.append(alarm)
         return alarm
 
-    def _note(self, values: F64, time_s: float) -> None:
+    def _note(self, values: F64, time_s: float, *, now: bool) -> None:
+        """Add to the history; a point is made of a whole window, or `now`."""
         self.window.append(values)
-        if len(self.window) < WINDOW:
+        if len(self.window) < WINDOW and not now:
             return
         rows = np.stack(self.window)
-        there = np.isfinite(rows)
-        counts = there.sum(axis=0)
-        sums = np.where(there, rows, 0.0).sum(axis=0)
-        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-        self.points.append(Point(time_s, self.queries, float(self.evidence.max()), means.tolist()))
+        medians = [
+            float(np.median(column[there])) if (there := np.isfinite(column)).any() else math.nan
+            for column in rows.T
+        ]
+        self.points.append(Point(time_s, self.queries, float(self.evidence.max()), medians))
         self.window = []
 
     def to_arrays(self) -> Arrays:

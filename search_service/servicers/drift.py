@@ -40,7 +40,7 @@ def drift_message(view: DriftView) -> pb.Drift:
                 time=_time(each.time_s),
                 queries=each.queries,
                 evidence=each.evidence,
-                means=each.means,
+                medians=each.medians,
             )
             for each in view.points
         ],

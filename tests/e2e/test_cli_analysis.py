@@ -160,7 +160,7 @@ def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: P
     ]
     assert all(result.error is None for result in client.upsert_vectors(name, items))
     ran = cli("drift", "-c", name)
-    assert (ran.code, "the reference is being learnt" in ran.out) == (0, True)
+    assert (ran.code, "being learnt, as a reference" in ran.out) == (0, True)
 
     for start in range(0, 800, 16):
         moved = 0.0 if start < 600 else rng.normal(size=16)
@@ -168,7 +168,7 @@ def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: P
         client.search_many(name, [Query.by_vector(each) for each in some])
     ran = cli("drift", "-c", name, "--html", page)
     assert (ran.code, "no longer what they were" in " ".join(ran.out.split())) == (0, True)
-    assert "evidence     " in ran.out
+    assert "  evidence        " in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     assert page.read_text().count("<svg") >= 3
     assert cli("drift", "-c", name, "--json").json["state"] == "drifted"

@@ -11,7 +11,7 @@ import click
 
 from lookalike_client.cli.analysis import PAGE, say_page
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.reports.drift import drift_page, means_of, promise_of, state_of
+from lookalike_client.reports.drift import drift_page, medians_of, promise_of, state_of
 from lookalike_client.reports.pages import write_page
 from lookalike_client.types import Drift
 
@@ -79,13 +79,13 @@ def _print(session: Session, found: Drift) -> None:
         first, last = found.points[0].queries, found.points[-1].queries
         session.output.text(f"from query {first:,} to {last:,}:")
         strength = [math.log10(max(each.evidence, 1e-6)) for each in found.points]
-        session.output.text(f"  evidence     {_drawn(strength, -6.0, 0.0)}  0.000001 to 1")
+        session.output.text(f"  {'evidence':<14}  {_drawn(strength, -6.0, 0.0)}  0.000001 to 1")
         for name in ("top_score", "cosine_to_mean"):
-            means = [each for each in means_of(found, name) if each is not None]
-            if means:
-                least, most = min(means), max(means)
-                line = _drawn(means, least, most)
-                session.output.text(f"  {name[:11]:<11}  {line}  {least:.3f} to {most:.3f}")
+            medians = [each for each in medians_of(found, name) if each is not None]
+            if medians:
+                least, most = min(medians), max(medians)
+                line = _drawn(medians, least, most)
+                session.output.text(f"  {name:<14}  {line}  {least:.3f} to {most:.3f}")
 
 
 def _median(percentiles: Sequence[float]) -> str:

@@ -39,7 +39,7 @@ def drift(message: drift_pb2.Drift) -> types.Drift:
                 time=moment(each.time),
                 queries=each.queries,
                 evidence=each.evidence,
-                means=[None if math.isnan(mean) else mean for mean in each.means],
+                medians=[None if math.isnan(value) else value for value in each.medians],
             )
             for each in message.points
         ],

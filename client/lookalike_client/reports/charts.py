@@ -161,4 +161,4 @@ def _y(axis: Axis, value: float) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"

@@ -11,13 +11,13 @@ from lookalike_client.reports.charts import Axis, Series, lines
 from lookalike_client.reports.pages import render
 from lookalike_client.types import Drift, DriftMeasure, DriftState
 
-# The measure of whole vectors, which has no mean.
+# The measure of whole vectors, which has no median.
 _UNNUMBERED = "vectors"
 # Evidence is drawn by its power of ten, from here up.
 _LEAST_POWER = -6.0
 _STATES = {
     DriftState.OFF: "not watched: the service is told to watch none (--drift-sample-share)",
-    DriftState.LEARNING: "the reference is being learnt",
+    DriftState.LEARNING: "being learnt, as a reference",
     DriftState.WATCHING: "as they were",
     DriftState.DRIFTED: "no longer what they were: another model, another way of preparing "
     "pictures, or other pictures. When it is mended: --reset --keep-reference; when it was "
@@ -39,13 +39,13 @@ def promise_of(found: Drift) -> str:
     )
 
 
-def means_of(found: Drift, name: str) -> list[float | None]:
-    """Return the means of a measure, point by point."""
+def medians_of(found: Drift, name: str) -> list[float | None]:
+    """Return the medians of a measure, point by point."""
     numbered = [each.name for each in found.measures if each.name != _UNNUMBERED]
     if name not in numbered:
         return []
     place = numbered.index(name)
-    return [each.means[place] if place < len(each.means) else None for each in found.points]
+    return [each.medians[place] if place < len(each.medians) else None for each in found.points]
 
 
 def drift_page(found: Drift, *, collection: str) -> str:
@@ -56,7 +56,7 @@ def drift_page(found: Drift, *, collection: str) -> str:
     return render(
         "drift.html.j2",
         title=f"Queries of {collection}: {found.state}",
-        subtitle=f"{state_of(found)}.",
+        subtitle=f"They are {state_of(found)}.",
         facts=[
             ("queries in the reference", f"{found.reference_queries:,}"),
             ("watched since", f"{found.watched_queries:,}"),
@@ -85,15 +85,15 @@ def _evidence_plot(found: Drift) -> Markup | None:
 
 def _measure_plot(found: Drift, measure: DriftMeasure) -> Markup | None:
     pairs = [
-        (float(point.queries), mean)
-        for point, mean in zip(found.points, means_of(found, measure.name), strict=True)
-        if mean is not None
+        (float(point.queries), median)
+        for point, median in zip(found.points, medians_of(found, measure.name), strict=True)
+        if median is not None
     ]
     if len(pairs) < 2:
         return None
-    x, means = [each[0] for each in pairs], [each[1] for each in pairs]
-    series = [Series(f"mean of 50 queries: {measure.name}", x, means, "third")]
-    bounds = list(means)
+    x, medians = [each[0] for each in pairs], [each[1] for each in pairs]
+    series = [Series(f"median of 50 queries: {measure.name}", x, medians, "third")]
+    bounds = list(medians)
     for name, level in zip(
         ("10 % of the reference", "median", "90 %"), measure.reference_percentiles, strict=False
     ):

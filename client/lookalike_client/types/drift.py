@@ -37,15 +37,15 @@ class DriftMeasure:
 
 @dataclass(frozen=True, slots=True)
 class DriftPoint:
-    """50 queries that came one after another, up to the one numbered `queries`.
+    """Up to 50 queries that came one after another, up to the one numbered `queries`.
 
-    `means` are those of the measures but `vectors`; None where no query had it.
+    `medians` are those of the measures but `vectors`; None where no query had it.
     """
 
     time: datetime
     queries: int
     evidence: float
-    means: Sequence[float | None]
+    medians: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)

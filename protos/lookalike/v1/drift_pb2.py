@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lookalike/v1/drift.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x0fGetDriftRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"6\n\x10GetDriftResponse\x12\"\n\x05\x64rift\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Drift\"?\n\x11ResetDriftRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x16\n\x0ekeep_reference\x18\x02 \x01(\x08\"8\n\x12ResetDriftResponse\x12\"\n\x05\x64rift\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Drift\"\xef\x02\n\x05\x44rift\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lookalike.v1.DriftState\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x19\n\x11reference_queries\x18\x03 \x01(\x04\x12\x18\n\x10reference_wanted\x18\x04 \x01(\x04\x12\x17\n\x0fwatched_queries\x18\x05 \x01(\x04\x12#\n\x1bmean_queries_to_false_alarm\x18\x06 \x01(\x01\x12,\n\x08measures\x18\x07 \x03(\x0b\x32\x1a.lookalike.v1.DriftMeasure\x12(\n\x06points\x18\x08 \x03(\x0b\x32\x18.lookalike.v1.DriftPoint\x12(\n\x06\x61larms\x18\t \x03(\x0b\x32\x18.lookalike.v1.DriftAlarm\x12-\n\tread_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0c\x44riftMeasure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x01\x12\x1d\n\x15reference_percentiles\x18\x03 \x03(\x01\x12\x1a\n\x12recent_percentiles\x18\x04 \x03(\x01\"h\n\nDriftPoint\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07queries\x18\x02 \x01(\x04\x12\x10\n\x08\x65vidence\x18\x03 \x01(\x01\x12\r\n\x05means\x18\x04 \x03(\x01\"Y\n\nDriftAlarm\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07queries\x18\x02 \x01(\x04\x12\x10\n\x08measures\x18\x03 \x03(\t*\x8b\x01\n\nDriftState\x12\x1b\n\x17\x44RIFT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44RIFT_STATE_OFF\x10\x01\x12\x18\n\x14\x44RIFT_STATE_LEARNING\x10\x02\x12\x18\n\x14\x44RIFT_STATE_WATCHING\x10\x03\x12\x17\n\x13\x44RIFT_STATE_DRIFTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lookalike/v1/drift.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x0fGetDriftRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"6\n\x10GetDriftResponse\x12\"\n\x05\x64rift\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Drift\"?\n\x11ResetDriftRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x16\n\x0ekeep_reference\x18\x02 \x01(\x08\"8\n\x12ResetDriftResponse\x12\"\n\x05\x64rift\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Drift\"\xef\x02\n\x05\x44rift\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lookalike.v1.DriftState\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x19\n\x11reference_queries\x18\x03 \x01(\x04\x12\x18\n\x10reference_wanted\x18\x04 \x01(\x04\x12\x17\n\x0fwatched_queries\x18\x05 \x01(\x04\x12#\n\x1bmean_queries_to_false_alarm\x18\x06 \x01(\x01\x12,\n\x08measures\x18\x07 \x03(\x0b\x32\x1a.lookalike.v1.DriftMeasure\x12(\n\x06points\x18\x08 \x03(\x0b\x32\x18.lookalike.v1.DriftPoint\x12(\n\x06\x61larms\x18\t \x03(\x0b\x32\x18.lookalike.v1.DriftAlarm\x12-\n\tread_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0c\x44riftMeasure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x01\x12\x1d\n\x15reference_percentiles\x18\x03 \x03(\x01\x12\x1a\n\x12recent_percentiles\x18\x04 \x03(\x01\"j\n\nDriftPoint\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07queries\x18\x02 \x01(\x04\x12\x10\n\x08\x65vidence\x18\x03 \x01(\x01\x12\x0f\n\x07medians\x18\x04 \x03(\x01\"Y\n\nDriftAlarm\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07queries\x18\x02 \x01(\x04\x12\x10\n\x08measures\x18\x03 \x03(\t*\x8b\x01\n\nDriftState\x12\x1b\n\x17\x44RIFT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44RIFT_STATE_OFF\x10\x01\x12\x18\n\x14\x44RIFT_STATE_LEARNING\x10\x02\x12\x18\n\x14\x44RIFT_STATE_WATCHING\x10\x03\x12\x17\n\x13\x44RIFT_STATE_DRIFTED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lookalike.v1.drift_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DRIFTSTATE']._serialized_start=968
-  _globals['_DRIFTSTATE']._serialized_end=1107
+  _globals['_DRIFTSTATE']._serialized_start=970
+  _globals['_DRIFTSTATE']._serialized_end=1109
   _globals['_GETDRIFTREQUEST']._serialized_start=75
   _globals['_GETDRIFTREQUEST']._serialized_end=112
   _globals['_GETDRIFTRESPONSE']._serialized_start=114
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRIFTMEASURE']._serialized_start=663
   _globals['_DRIFTMEASURE']._serialized_end=768
   _globals['_DRIFTPOINT']._serialized_start=770
-  _globals['_DRIFTPOINT']._serialized_end=874
-  _globals['_DRIFTALARM']._serialized_start=876
-  _globals['_DRIFTALARM']._serialized_end=965
+  _globals['_DRIFTPOINT']._serialized_end=876
+  _globals['_DRIFTALARM']._serialized_start=878
+  _globals['_DRIFTALARM']._serialized_end=967
 # @@protoc_insertion_point(module_scope)

@@ -186,7 +186,7 @@ class Drift(_message.Message):
 
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___DriftPoint]:
-        """How it went: a point for each 50 queries, up to 400 of the newest, the oldest first."""
+        """How it went: a point for each 50 queries and at an alarm, up to 400 of the newest, the oldest first."""
 
     @_builtins.property
     def alarms(self) -> _containers.RepeatedCompositeFieldContainer[Global___DriftAlarm]:
@@ -268,7 +268,7 @@ class DriftPoint(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     QUERIES_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
-    MEANS_FIELD_NUMBER: _builtins.int
+    MEDIANS_FIELD_NUMBER: _builtins.int
     queries: _builtins.int
     """How many queries there had been by then."""
     evidence: _builtins.float
@@ -278,8 +278,8 @@ class DriftPoint(_message.Message):
         """When the last of them came."""
 
     @_builtins.property
-    def means(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Mean of each measure but `vectors`, in the order of `measures`; NaN where none had it."""
+    def medians(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Median of each measure but `vectors`, in the order of `measures`; NaN where none had it."""
 
     def __init__(
         self,
@@ -287,11 +287,11 @@ class DriftPoint(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         queries: _builtins.int = ...,
         evidence: _builtins.float = ...,
-        means: _abc.Iterable[_builtins.float] | None = ...,
+        medians: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "means", b"means", "queries", b"queries", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "medians", b"medians", "queries", b"queries", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
