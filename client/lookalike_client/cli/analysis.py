@@ -30,6 +30,7 @@ class Told:
         self._task = progress.add_task("waiting", total=None)
 
     def __call__(self, said: AnalysisProgress) -> None:
+        """Show how far it is."""
         self._progress.update(
             self._task, description=said.stage, completed=said.done, total=said.total or None
         )
