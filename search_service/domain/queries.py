@@ -21,12 +21,34 @@ class GroupBy:
 
 
 @dataclass(frozen=True, slots=True)
+class HitPlace:
+    """Where a page of hits ended: after the hit `id` with `score`, a float32.
+
+    `rank` hits were on the pages so far.
+    """
+
+    score: float
+    id: str
+    rank: int
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What hits are sorted by."""
+        return (-self.score, self.id)
+
+
+# Before the first page; "" sorts before any id.
+BEFORE_ALL = HitPlace(2.0, "", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class QueryRequest:
     """Queries that share their options.
 
     `vectors` is float32 [B, D], unit L2. `exclude` holds, for each query, ids to
     leave out of its hits (empty: none). `deadline_s` is on `time.monotonic()`.
-    With `group_by`, `limit` counts groups.
+    With `group_by`, `limit` counts groups. With `after`, hits are those that stand
+    after it, and the outcome says where the page ended.
     """
 
     vectors: F32
@@ -39,6 +61,7 @@ class QueryRequest:
     fields: Fields = NO_FIELDS
     deadline_s: float | None = None
     group_by: GroupBy | None = None
+    after: HitPlace | None = None
 
 
 class PlanKind(Enum):
@@ -90,8 +113,12 @@ class HitGroup:
 
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
-    """Hits of one query, best first, equal scores by id; or groups, by their best."""
+    """Hits of one query, best first, equal scores by id; or groups, by their best.
+
+    `page_end` is where a page ended, if others may follow.
+    """
 
     hits: Sequence[Hit]
     plan: QueryPlan
     groups: Sequence[HitGroup] = ()
+    page_end: HitPlace | None = None

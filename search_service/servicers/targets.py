@@ -62,9 +62,15 @@ async def resolve_targets(
     embed_s = await wanted.embed(embedders, deadline_s)
     return Targets(
         np.stack([target.vector(wanted) for target in builders]),
-        [target.exclude for target in builders],
+        [stored_ids(query) for query in queries],
         embed_s,
     )
+
+
+def stored_ids(query: search_pb2.Query) -> frozenset[str]:
+    """Return the stored items that a query names, which are left out of its hits."""
+    examples = (*query.examples.positives, *query.examples.negatives)
+    return frozenset(id for id in (query.id, *(each.id for each in examples)) if id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,6 @@ class _Target:
     field: str
     positives: Sequence[_Part]
     negatives: Sequence[_Part]
-    exclude: frozenset[str]
 
     def vector(self, wanted: _Wanted) -> F32:
         if len(self.positives) == 1 and not self.negatives:
@@ -163,14 +168,12 @@ def _read_query(query: search_pb2.Query, field: str, wanted: _Wanted) -> _Target
     kind = query.WhichOneof("target")
     if kind == "vector_f32_le":
         part = wanted.part_of_vector(query.vector_f32_le, f"{field}.vector_f32_le")
-        return _Target(field, (part,), (), frozenset())
+        return _Target(field, (part,), ())
     if kind == "image":
-        return _Target(
-            field, (wanted.part_of_image(query.image, f"{field}.image"),), (), frozenset()
-        )
+        return _Target(field, (wanted.part_of_image(query.image, f"{field}.image"),), ())
     if kind == "id":
         part = wanted.part_of_id(query.id, f"{field}.id")
-        return _Target(field, (part,), (), frozenset((query.id,)))
+        return _Target(field, (part,), ())
     if kind == "examples":
         return _read_examples(query.examples, f"{field}.examples", wanted)
     raise InvalidField(field, "set a target: vector_f32_le, image, id or examples")
@@ -187,8 +190,7 @@ def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -
         _read_example(example, f"{field}.negatives[{index}]", wanted)
         for index, example in enumerate(examples.negatives)
     ]
-    stored = frozenset(part.id for part in (*positives, *negatives) if part.id)
-    return _Target(field, positives, negatives, stored)
+    return _Target(field, positives, negatives)
 
 
 def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _Part:

@@ -24,6 +24,7 @@ from search_service.domain.conditions import FieldPath, Filter
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
 from search_service.segments.source import DiskSegments
 from search_service.shard.live.memory import Memory
@@ -37,6 +38,7 @@ from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep, unindexed_ordinals
+from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
 from search_service.store import schema, upkeep
@@ -123,7 +125,7 @@ class Shard:
     ) -> Shard:
         """Make an empty shard in `directory`, which is there and empty, durably."""
         db = schema.create(directory / STORE, spec, options.vfs)
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        return cls(directory, db, DiskSegments.of(directory / SEGMENTS, spec), options, on_fatal)
 
     @classmethod
     def open(cls, directory: Path, options: ShardOptions, on_fatal: Callable[[], None]) -> Shard:
@@ -134,7 +136,7 @@ class Shard:
         """
         db = schema.open_writer(directory / STORE, options.vfs)
         spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        return cls(directory, db, DiskSegments.of(directory / SEGMENTS, spec), options, on_fatal)
 
     @property
     def spec(self) -> CollectionSpec:
@@ -157,6 +159,10 @@ class Shard:
             return refused
         return self._writer.submit(mutations)
 
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """See `ShardApi`."""
+        return change_selection(selection, self._memory, self._filters, self._writer.submit)
+
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
         done: Future[list[QueryOutcome]] = Future()
@@ -169,7 +175,10 @@ class Shard:
         elif not len(request.vectors):
             done.set_result([])
         else:
-            return (self._exact_engine if request.exact else self._engine).submit(request)
+            # A later page may compare everything, to rank again what stands before it.
+            deep = request.after is not None and request.after.rank > 0
+            engine = self._exact_engine if request.exact or deep else self._engine
+            return engine.submit(request)
         return done
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
@@ -285,12 +294,3 @@ class Shard:
         self._engine.start()
         self._exact_engine.start()
         self._upkeep.start()
-
-
-def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
-    return DiskSegments(
-        directory / SEGMENTS,
-        uid=spec.uid,
-        dimension=spec.dimension,
-        fingerprint=spec.model_fingerprint,
-    )

@@ -120,7 +120,8 @@ def test_every_function_of_the_walks_is_there() -> None:
 def test_a_function_that_is_gone_would_be_noticed() -> None:
     names = _names(ROOT / "search_service" / "shard" / "shard.py")
 
-    assert {"Shard", "Shard.query", "STORE", "_disk_segments"} <= names
+    assert {"Shard", "Shard.query", "STORE"} <= names
+    assert "says_full" in _names(ROOT / "search_service" / "shard" / "refusals.py")
     assert names.isdisjoint({"query", "Shard.search", "save"})
 
 

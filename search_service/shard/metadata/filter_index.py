@@ -154,6 +154,20 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
+    def select(self, filter: Filter | None, after: int, upto: int, count: int) -> list[int]:
+        """Return the first `count` live ordinals past `after`, up to `upto`, that meet a filter.
+
+        In the writer's thread nothing changes them until it commits. After `when_ready`.
+
+        Raises:
+            FilterInvalid: it passes a limit.
+            Unavailable: the metadata could not be read.
+        """
+        self._check()
+        found = self._index.all if filter is None else self._index.evaluate(filter)
+        first = found.rank(after) if after >= 0 else 0
+        return [ordinal for ordinal in found[first : first + count] if ordinal <= upto]
+
     def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
         """Count the items of `matches` that hold `value`; after `when_ready`."""
         found = ordinals_of(self._index.evaluate(Equals(field, value)))

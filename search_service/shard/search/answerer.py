@@ -17,6 +17,7 @@ from search_service.domain.queries import (
     GroupBy,
     Hit,
     HitGroup,
+    HitPlace,
     QueryOutcome,
     QueryPlan,
     QueryRequest,
@@ -27,6 +28,7 @@ from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.group_by import group_rows
 from search_service.shard.search.line import Waiting, wanted_rows
+from search_service.shard.search.paging import search_pages
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
@@ -35,8 +37,8 @@ from search_service.shard.search.tuning import MORE_ROWS
 from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
-# Of one query: hits, or groups of them.
-Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
+# Of one query: hits, or groups of them; where its page ended.
+Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup], HitPlace | None]
 
 
 class Answerer:
@@ -85,11 +87,12 @@ class Answerer:
                 matches=matches,
             )
             requests = [one.request for one in gathered]
-            if first.group_by is None:
+            if first.after is not None:
+                found, pages = search_pages(live, task, requests, self._pool)
+                hits: list[Hits] = [(some, NO_GROUPS, end) for some, end in pages]
+            elif first.group_by is None:
                 found = search(live, task, self._pool)
-                hits: list[Hits] = [
-                    (some, NO_GROUPS) for some in _hits(live, found.ranked, requests)
-                ]
+                hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
             else:
                 found, hits = self._grouped(live, task, first.group_by, requests)
         searched_s = time.monotonic()
@@ -128,7 +131,7 @@ class Answerer:
                 lambda value: self._filters.holders(by.field, value, matches),
             )
             if grouped.enough or task.count >= len(matches.ordinals):
-                return found, [([], groups) for groups in grouped.groups]
+                return found, [([], groups, None) for groups in grouped.groups]
             task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
 
     def _outcomes(
@@ -155,16 +158,16 @@ class Answerer:
             plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
             outcomes.append(
                 [
-                    QueryOutcome(some, plans[kind], groups)
-                    for (some, groups), kind in zip(mine, found.kinds[begin:end], strict=True)
+                    QueryOutcome(some, plans[kind], groups, end)
+                    for (some, groups, end), kind in zip(mine, found.kinds[begin:end], strict=True)
                 ]
             )
         return outcomes
 
     def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:
         """Read what hits carry; one that was deleted meanwhile is left out."""
-        ids = {hit.id for some, _ in hits for hit in some}
-        ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
+        ids = {hit.id for some, _, _ in hits for hit in some}
+        ids |= {hit.id for _, groups, _ in hits for each in groups for hit in each.hits}
         items = self._reader.get(list(ids), fields)
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
@@ -174,8 +177,9 @@ class Answerer:
             (
                 filled(some),
                 [HitGroup(each.value, kept) for each in groups if (kept := filled(each.hits))],
+                end,
             )
-            for some, groups in hits
+            for some, groups, end in hits
         ]
 
 

@@ -20,10 +20,10 @@ from search_service.domain.conditions import Filter
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.shard.search.tuning import FIRST_ROWS
+from search_service.shard.search.tuning import FIRST_ROWS, rows_of_page
 
-# Size class, exact, expansion, filter, groups.
-Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None]
+# Size class, exact, expansion, filter, groups, whether it is a page.
+Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None, bool]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Waiting:
             request.expansion_search,
             request.filter,
             request.group_by,
+            request.after is not None,
         )
 
 
@@ -166,6 +167,8 @@ class QueryLine:
 def wanted_rows(request: QueryRequest) -> int:
     """Return how many rows a query needs so that `limit` are left without the excluded."""
     excluded = max((len(ids) for ids in request.exclude), default=0)
+    if request.after is not None:
+        return rows_of_page(request.after.rank, request.limit) + excluded
     if request.group_by is None:
         return request.limit + excluded
     return request.limit * request.group_by.hits_per_group * FIRST_ROWS + excluded

@@ -76,6 +76,12 @@ FEW_QUERIES = 4
 # at the end.
 PARTS_A_THREAD = 4
 
+# --- Pages ---
+
+# What stands before a page is ranked again with it, and so many more rows: one shows
+# whether another page follows, the others make room for what was stored meanwhile.
+PAGE_MORE_ROWS = 64
+
 # --- Group-by ---
 
 # Rows ranked for each hit wanted, at first: similar items tend to share values.
@@ -87,6 +93,11 @@ MORE_ROWS = 8
 def walked(count: int) -> int:
     """Return how many candidates to ask a graph for, so that the best `count` are among them."""
     return int(count * OVERFETCH) + OVERFETCH_MORE
+
+
+def rows_of_page(rank: int, limit: int) -> int:
+    """Return how many rows to rank, at first, for a page of `limit` hits after `rank` others."""
+    return rank + limit + PAGE_MORE_ROWS
 
 
 def reranked(count: int, more: int) -> int:
