@@ -50,6 +50,7 @@ from lookalike_client.types import (
     Alias,
     Collection,
     CollectionStats,
+    DeleteProgress,
     DuplicateSettings,
     Facets,
     Fields,
@@ -75,6 +76,7 @@ from lookalike_client.types import (
     RetryResult,
     SearchResult,
     Snapshot,
+    UpdateProgress,
     WorkerStatus,
 )
 
@@ -92,6 +94,7 @@ __all__ = [
     "Collections",
     "DeadlineExceeded",
     "DeleteItem",
+    "DeleteProgress",
     "DimensionMismatch",
     "DuplicateSettings",
     "Example",
@@ -142,6 +145,7 @@ __all__ = [
     "Snapshots",
     "TlsFiles",
     "Unavailable",
+    "UpdateProgress",
     "VectorItem",
     "VectorLike",
     "VectorNotFinite",

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
+from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.channel import TlsFiles, sync_channel
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._sync import streams
+from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
 from lookalike_client._sync.snapshots import Snapshots
@@ -20,11 +21,11 @@ from lookalike_client.concurrency import threads
 from lookalike_client.inputs import Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus
 from lookalike_client.upsert_flow import UpsertFlow
 
 
-class Client:
+class Client(Changes):
     """Talks to a search service; safe to share between threads.
 
     Use it as a context manager, or call `close`. Every method raises a
@@ -45,10 +46,8 @@ class Client:
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
         progress, through restarts and overload, until it fails.
         """
-        self._timeout_s = timeout_s
-        self._patience_s = patience_s
         self._channel = sync_channel(address, calls.channel_options(tls, timeout_s))
-        self._search = search_pb2_grpc.SearchServiceStub(self._channel)
+        super().__init__(self._channel, timeout_s=timeout_s, patience_s=patience_s)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = Collections(self._channel, timeout_s)
@@ -110,6 +109,32 @@ class Client:
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
 
+    def search_pages(
+        self,
+        collection: str,
+        query: Query,
+        *,
+        page_token: str = "",
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> Iterator[types.SearchResult]:
+        """Yield what looks like `query` page by page, `limit` hits each, up to 100,000 in all.
+
+        No page repeats hits of one before, nor skips any, whatever is stored or deleted
+        meanwhile. `page_token` goes on after the page that has it as `next_page_token`,
+        with the same query and options; only `limit`, `fields` and `explain` may differ.
+        """
+        request = requests.search(collection, [query], options)
+        request.paged, request.page_token = True, page_token
+        while True:
+            with calls.translated():
+                response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
+            (result,) = calls.same_length(list(response.results), [query])
+            yield convert.search_result(result)
+            request.page_token = result.next_page_token
+            if not request.page_token:
+                return
+
     def upsert_vectors(
         self, collection: str, items: threads.Items[VectorItem], *, batch_items: int = 64
     ) -> Iterator[types.MutationResult]:
@@ -124,26 +149,6 @@ class Client:
             self._search.UpsertVectors,
             patience_s=self._patience_s,
         )
-
-    def update_metadata(
-        self, collection: str, updates: Mapping[str, Metadata]
-    ) -> Sequence[types.MutationResult]:
-        """Replace the metadata of items by id and leave their vectors alone."""
-        results: list[types.MutationResult] = []
-        for request in requests.metadata_updates(collection, updates):
-            with calls.translated():
-                response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, updates)
-
-    def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
-        """Delete items, in their order; durable on return."""
-        results: list[types.MutationResult] = []
-        for request in requests.deletions(collection, ids):
-            with calls.translated():
-                response = self._search.DeleteItems(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, ids)
 
     def get(
         self, collection: str, ids: Sequence[str], *, fields: Fields = WITH_METADATA

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -29,6 +29,8 @@ from lookalike_client.types import Hit, SearchResult
 @click.option(
     "--per-group", default=1, show_default=True, type=click.IntRange(1, 100), help="Hits a group."
 )
+@click.option("--page", type=click.IntRange(min=1), help="Show this page, of -k hits each.")
+@click.option("--after", default="", metavar="TOKEN", help="The page after the one that told it.")
 @click.option("--explain", is_flag=True, help="Say what was done.")
 @connected
 def search(
@@ -42,11 +44,20 @@ def search(
     min_score: float | None,
     group_by: str,
     per_group: int,
+    page: int | None,
+    after: str,
     explain: bool,
 ) -> None:
-    """Find what looks like IMAGE, or like the stored item --id."""
+    """Find what looks like IMAGE, or like the stored item --id.
+
+    A page tells how to go on. --page looks for all pages up to it again, of what is
+    stored then; --after TOKEN goes on where a page ended, whatever has changed since.
+    """
     if (image is None) == (item_id is None):
         raise click.UsageError("Give an IMAGE or --id, one of them.")
+    paged = page is not None or bool(after)
+    if (page is not None and after) or (paged and group_by):
+        raise click.UsageError("Give one of --page, --after and --group-by.")
     query = Query.by_image(image) if image is not None else Query.by_id(item_id or "")
     options = SearchOptions(
         limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
@@ -54,11 +65,18 @@ def search(
     if group_by:
         options["group_by"], options["hits_per_group"] = group_by, per_group
     with session.client() as client:
-        result = client.search(collection, query, **options)
+        if paged:
+            found = client.search_pages(collection, query, page_token=after, **options)
+            result = _page(found, page or 1)
+        else:
+            result = client.search(collection, query, **options)
     if session.output.as_json:
-        _print_json(session, collection, result)
+        _print_json(session, collection, result, paged=paged)
     else:
-        _print_table(session, str(image or item_id), result)
+        _print_table(session, str(image or item_id), result, ((page or 1) - 1) * limit)
+        if result.next_page_token:
+            way = f"--after {result.next_page_token}" if after else f"--page {(page or 1) + 1}"
+            session.output.text(f"there is more: {way}")
         if group_by and not result.groups:
             session.output.text(f"(no item that qualifies has the field {group_by})")
 
@@ -151,11 +169,24 @@ def recall(
     )
 
 
+def _page(found: Iterator[SearchResult], number: int) -> SearchResult:
+    """Return a page by its number, from 1.
+
+    Raises:
+        click.ClickException: there are not so many.
+    """
+    count = 0
+    for count, result in enumerate(found, 1):
+        if count == number:
+            return result
+    raise click.ClickException(f"there is no page {number}: the last is {count}")
+
+
 def _value(value: object) -> str:
     return json.dumps(whole(value), ensure_ascii=False)
 
 
-def _print_json(session: Session, collection: str, result: SearchResult) -> None:
+def _print_json(session: Session, collection: str, result: SearchResult, *, paged: bool) -> None:
     document: dict[str, object] = {
         "hits": _hits(result.hits),
         "collection": collection,
@@ -165,6 +196,8 @@ def _print_json(session: Session, collection: str, result: SearchResult) -> None
         document["groups"] = [
             {"value": whole(group.value), "hits": _hits(group.hits)} for group in result.groups
         ]
+    if paged:
+        document["next_page_token"] = result.next_page_token
     if result.plan is not None:
         document["plan"] = result.plan
     session.output.document(document)
@@ -174,7 +207,8 @@ def _hits(hits: Sequence[Hit]) -> list[dict[str, object]]:
     return [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in hits]
 
 
-def _print_table(session: Session, what: str, result: SearchResult) -> None:
+def _print_table(session: Session, what: str, result: SearchResult, before: int) -> None:
+    """Print hits, of which so many stood on the pages before; or groups."""
     if not result.hits and not result.groups:
         session.output.text("nothing found")
     elif result.groups:
@@ -187,7 +221,7 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
     else:
         rows = [
             (rank, f"{hit.score:.4f}", hit.id, metadata_text(hit.metadata))
-            for rank, hit in enumerate(result.hits, 1)
+            for rank, hit in enumerate(result.hits, before + 1)
         ]
         session.output.table(f"Like {what}", ["#>", "score>", "id", "metadata"], rows)
     if result.plan is not None:

@@ -1,5 +1,6 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
+from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
@@ -10,6 +11,7 @@ from lookalike_client.convert.values import seconds
 
 __all__ = [
     "collection",
+    "delete_progress",
     "facets",
     "ingest_event",
     "ingest_failure",
@@ -20,4 +22,5 @@ __all__ = [
     "search_result",
     "seconds",
     "snapshot",
+    "update_progress",
 ]

@@ -1,6 +1,7 @@
 """Requests of the contract from what callers hand in, by what they are about."""
 
 from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.changes import delete_by_filter, update_by_filter
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -24,6 +25,7 @@ __all__ = [
     "SearchOptions",
     "condition",
     "create_collection",
+    "delete_by_filter",
     "deletions",
     "duplicate_settings",
     "facets",
@@ -37,5 +39,6 @@ __all__ = [
     "retries",
     "search",
     "submission",
+    "update_by_filter",
     "vector_upsert",
 ]

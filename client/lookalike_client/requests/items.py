@@ -9,6 +9,7 @@ from lookalike.wire.errors import InvalidField
 from lookalike_client import structs
 from lookalike_client.inputs import VectorItem, vector_bytes
 from lookalike_client.requests.bounds import not_negative, parts
+from lookalike_client.requests.changes import metadata_mode
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import Fields, ImageFacts, Metadata
 
@@ -46,12 +47,14 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
 
 
 def metadata_updates(
-    collection: str, updates: Mapping[str, Metadata]
+    collection: str, updates: Mapping[str, Metadata], *, merge: bool
 ) -> Iterator[search_pb2.UpdateMetadataRequest]:
     """Yield requests of as many updates as one may hold."""
     for part in parts(list(updates.items())):
         messages = [
-            search_pb2.MetadataUpdate(id=item_id, metadata=structs.from_dict(metadata))
+            search_pb2.MetadataUpdate(
+                id=item_id, metadata=structs.from_dict(metadata), mode=metadata_mode(merge)
+            )
             for item_id, metadata in part
         ]
         yield search_pb2.UpdateMetadataRequest(collection=collection, updates=messages)

@@ -1,5 +1,6 @@
 """What the SDK returns: plain, frozen results, by what they are about."""
 
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -28,6 +29,7 @@ __all__ = [
     "Alias",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "DuplicateSettings",
     "Facets",
     "FieldValue",
@@ -53,5 +55,6 @@ __all__ = [
     "RetryResult",
     "SearchResult",
     "Snapshot",
+    "UpdateProgress",
     "WorkerStatus",
 ]
