@@ -6,9 +6,11 @@ service for tests.
 """
 
 from lookalike.wire.channel import TlsFiles
+from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.snapshots import AsyncSnapshots
+from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
@@ -43,15 +45,31 @@ from lookalike_client.inputs import (
     VectorItem,
     VectorLike,
 )
-from lookalike_client.requests import FilterLike, SearchOptions
+from lookalike_client.requests import (
+    CopyEvidence,
+    Evidence,
+    FilterLike,
+    FromCollection,
+    LabelEvidence,
+    LabelledPairs,
+    SearchOptions,
+)
 from lookalike_client.types import (
     WITH_METADATA,
     Acceptance,
     Alias,
+    AnalysisProgress,
+    Calibration,
+    CalibrationMode,
+    CalibrationPoint,
+    CalibrationReport,
     Collection,
     CollectionStats,
     DeleteProgress,
     DuplicateSettings,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
     Facets,
     Fields,
     FieldValue,
@@ -71,6 +89,7 @@ from lookalike_client.types import (
     NearDuplicate,
     PlanKind,
     QueryPlan,
+    RankingMethod,
     RecallMeasurement,
     RestoredCollection,
     RetryResult,
@@ -85,18 +104,30 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AlreadyExists",
+    "Analysis",
+    "AnalysisProgress",
+    "AsyncAnalysis",
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Calibration",
+    "CalibrationMode",
+    "CalibrationPoint",
+    "CalibrationReport",
     "Client",
     "Collection",
     "CollectionStats",
     "Collections",
+    "CopyEvidence",
     "DeadlineExceeded",
     "DeleteItem",
     "DeleteProgress",
     "DimensionMismatch",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
+    "Evidence",
     "Example",
     "Exhausted",
     "Facets",
@@ -104,6 +135,7 @@ __all__ = [
     "Fields",
     "FilterInvalid",
     "FilterLike",
+    "FromCollection",
     "Hit",
     "HitGroup",
     "ImageFacts",
@@ -119,6 +151,8 @@ __all__ = [
     "Item",
     "ItemPage",
     "JsonValue",
+    "LabelEvidence",
+    "LabelledPairs",
     "LimitExceeded",
     "LookalikeError",
     "Metadata",
@@ -133,6 +167,7 @@ __all__ = [
     "Query",
     "QueryPlan",
     "QueuedMutation",
+    "RankingMethod",
     "Reason",
     "RecallMeasurement",
     "ReferenceInvalid",

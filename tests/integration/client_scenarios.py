@@ -224,6 +224,9 @@ def images_scenario(client: Client) -> Iterator[tuple[str, Any]]:
     yield "stored", [(each.id, each.metadata) for each in client.list("photos")]
     looked = client.search("photos", Query.by_image(b"four"), limit=1).hits[0]
     yield "found", (looked.id, round(looked.score, 5), looked.metadata)
+    vectors = client.make_vectors("photos", [b"four", b"five"])
+    yield "vectors", (len(vectors), [round(float(row @ row), 5) for row in vectors])
+    yield "no vectors", _error(lambda: client.make_vectors("own", [b"four"]))
     failures = list(client.failures("photos"))
     yield "failed", [(each.id, _reason(each.error), each.job_id) for each in failures]
     status = client.ingest_status()

@@ -10,14 +10,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.channel import TlsFiles, aio_channel
+from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._async import streams
+from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.changes import AsyncChanges
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client.concurrency import tasks
-from lookalike_client.inputs import Query, QueuedMutation, VectorItem
+from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
 from lookalike_client.types import WITH_METADATA, Fields, IngestStatus
@@ -51,6 +53,7 @@ class AsyncClient(AsyncChanges):
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = AsyncCollections(self._channel, timeout_s)
         self.snapshots = AsyncSnapshots(self._channel, timeout_s)
+        self.analysis = AsyncAnalysis(self._channel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,6 +92,18 @@ class AsyncClient(AsyncChanges):
         """Find the items that look most like `query`, best first."""
         results = await self.search_many(collection, [query], timeout_s=timeout_s, **options)
         return results[0]
+
+    async def make_vectors(
+        self, collection: str, images: Sequence[ImageLike], *, timeout_s: float | None = None
+    ) -> F32:
+        """Return the vectors of up to 256 pictures, float32 [n, D], unit L2.
+
+        They are made by the collection's model; nothing is stored.
+        """
+        request = requests.make_vectors(collection, images)
+        with calls.translated():
+            response = await self._search.MakeVectors(request, timeout=timeout_s or self._timeout_s)
+        return convert.vectors(response.vectors_f32_le)
 
     async def search_many(
         self,

@@ -11,14 +11,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.channel import TlsFiles, sync_channel
+from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._sync import streams
+from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.concurrency import threads
-from lookalike_client.inputs import Query, QueuedMutation, VectorItem
+from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
 from lookalike_client.types import WITH_METADATA, Fields, IngestStatus
@@ -52,6 +54,7 @@ class Client(Changes):
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = Collections(self._channel, timeout_s)
         self.snapshots = Snapshots(self._channel, timeout_s)
+        self.analysis = Analysis(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +93,18 @@ class Client(Changes):
         """Find the items that look most like `query`, best first."""
         results = self.search_many(collection, [query], timeout_s=timeout_s, **options)
         return results[0]
+
+    def make_vectors(
+        self, collection: str, images: Sequence[ImageLike], *, timeout_s: float | None = None
+    ) -> F32:
+        """Return the vectors of up to 256 pictures, float32 [n, D], unit L2.
+
+        They are made by the collection's model; nothing is stored.
+        """
+        request = requests.make_vectors(collection, images)
+        with calls.translated():
+            response = self._search.MakeVectors(request, timeout=timeout_s or self._timeout_s)
+        return convert.vectors(response.vectors_f32_le)
 
     def search_many(
         self,

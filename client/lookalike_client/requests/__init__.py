@@ -1,6 +1,14 @@
 """Requests of the contract from what callers hand in, by what they are about."""
 
 from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.calibration import (
+    CopyEvidence,
+    Evidence,
+    FromCollection,
+    LabelEvidence,
+    LabelledPairs,
+    calibrate,
+)
 from lookalike_client.requests.changes import delete_by_filter, update_by_filter
 from lookalike_client.requests.collections import (
     create_collection,
@@ -18,11 +26,17 @@ from lookalike_client.requests.items import (
     metadata_updates,
     vector_upsert,
 )
-from lookalike_client.requests.queries import SearchOptions, facets, search
+from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
+    "CopyEvidence",
+    "Evidence",
     "FilterLike",
+    "FromCollection",
+    "LabelEvidence",
+    "LabelledPairs",
     "SearchOptions",
+    "calibrate",
     "condition",
     "create_collection",
     "delete_by_filter",
@@ -34,6 +48,7 @@ __all__ = [
     "index_settings",
     "item_fields",
     "list_page",
+    "make_vectors",
     "metadata_updates",
     "not_negative",
     "retries",

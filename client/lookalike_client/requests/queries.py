@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField
-from lookalike_client.inputs import Query
+from lookalike_client.inputs import ImageLike, Query, image_bytes
 from lookalike_client.requests.bounds import not_negative
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.requests.items import item_fields
@@ -35,6 +35,17 @@ class SearchOptions(TypedDict, total=False):
     explain: bool
     group_by: str
     hits_per_group: int
+
+
+def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.MakeVectorsRequest:
+    """Return a request for the vectors of pictures.
+
+    Raises:
+        LookalikeError: a picture cannot be read, or is too large.
+    """
+    return search_pb2.MakeVectorsRequest(
+        collection=collection, images=[image_bytes(image) for image in images]
+    )
 
 
 def search(

@@ -1,5 +1,11 @@
 """What the SDK returns: plain, frozen results, by what they are about."""
 
+from lookalike_client.types.calibration import (
+    Calibration,
+    CalibrationMode,
+    CalibrationPoint,
+    CalibrationReport,
+)
 from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
@@ -8,6 +14,13 @@ from lookalike_client.types.collections import (
     DuplicateSettings,
     IndexSettings,
     RecallMeasurement,
+)
+from lookalike_client.types.evaluation import (
+    AnalysisProgress,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
+    RankingMethod,
 )
 from lookalike_client.types.ingest import (
     Acceptance,
@@ -27,10 +40,18 @@ __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "AnalysisProgress",
+    "Calibration",
+    "CalibrationMode",
+    "CalibrationPoint",
+    "CalibrationReport",
     "Collection",
     "CollectionStats",
     "DeleteProgress",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Facets",
     "FieldValue",
     "Fields",
@@ -50,6 +71,7 @@ __all__ = [
     "NearDuplicate",
     "PlanKind",
     "QueryPlan",
+    "RankingMethod",
     "RecallMeasurement",
     "RestoredCollection",
     "RetryResult",

@@ -1604,3 +1604,59 @@ class Facet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Facet: _TypeAlias = Facet  # noqa: Y015
+
+@_typing.final
+class MakeVectorsRequest(_message.Message):
+    """Asks for the vectors of images."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name or alias."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Encoded images: 1 to 256."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        images: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeVectorsRequest: _TypeAlias = MakeVectorsRequest  # noqa: Y015
+
+@_typing.final
+class MakeVectorsResponse(_message.Message):
+    """The vectors."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTORS_F32_LE_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model that made them."""
+    @_builtins.property
+    def vectors_f32_le(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """For each image, in order: little-endian float32, unit L2 norm."""
+
+    def __init__(
+        self,
+        *,
+        vectors_f32_le: _abc.Iterable[_builtins.bytes] | None = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_fingerprint", b"model_fingerprint", "vectors_f32_le", b"vectors_f32_le"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeVectorsResponse: _TypeAlias = MakeVectorsResponse  # noqa: Y015

@@ -65,6 +65,8 @@ class SearchServiceStub:
     """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]
     """Counts items."""
+    MakeVectors: _grpc.UnaryUnaryMultiCallable[_search_pb2.MakeVectorsRequest, _search_pb2.MakeVectorsResponse]
+    """Makes the vectors of images, by the collection's model, and stores nothing."""
     CountFacets: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]
     """Counts items by the values of a metadata field."""
 
@@ -105,6 +107,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _aio.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]  # type: ignore[assignment]
     """Counts items."""
+    MakeVectors: _aio.UnaryUnaryMultiCallable[_search_pb2.MakeVectorsRequest, _search_pb2.MakeVectorsResponse]  # type: ignore[assignment]
+    """Makes the vectors of images, by the collection's model, and stores nothing."""
     CountFacets: _aio.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]  # type: ignore[assignment]
     """Counts items by the values of a metadata field."""
 
@@ -202,6 +206,14 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.CountItemsResponse, _abc.Awaitable[_search_pb2.CountItemsResponse]]:
         """Counts items."""
+
+    @_abc_1.abstractmethod
+    def MakeVectors(
+        self,
+        request: _search_pb2.MakeVectorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.MakeVectorsResponse, _abc.Awaitable[_search_pb2.MakeVectorsResponse]]:
+        """Makes the vectors of images, by the collection's model, and stores nothing."""
 
     @_abc_1.abstractmethod
     def CountFacets(
