@@ -32,6 +32,14 @@ def merged(stored: Metadata, patch: Metadata) -> Metadata:
     return result
 
 
+def same(one: Metadata, other: Metadata) -> bool:
+    """Say whether two JSON objects are the same, in any order of keys; true is not 1."""
+    if one != other:
+        return False
+    first, second = (orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in (one, other))
+    return first == second
+
+
 def encode_metadata(metadata: Metadata) -> bytes:
     """Return `metadata` as it is stored.
 

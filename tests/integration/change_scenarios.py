@@ -119,6 +119,9 @@ def _updates(client: Client) -> Iterator[tuple[str, Any]]:
         "nowhere": lambda: client.update_by_filter("nowhere", {"a": 1}, "n = 1"),
     }.items():
         yield f"wrong update: {name}", _error(partial(_first, call))
+    yield "one is 1", _last(client.update_by_filter("many", {"n": 1}, "n = 60"))
+    yield "true for 1", _last(client.update_by_filter("many", {"n": True}, "n = 1"))
+    yield "1 for true", _last(client.update_by_filter("many", {"n": 1}, "n = true"))
     yield "never met", _last(client.update_by_filter("many", {"a": 1}, "false"))
     yield "all", _last(client.update_by_filter("many", {"a": 1}, all_items=True))
     yield "all again", _last(client.update_by_filter("many", {"a": 1}, "true", all_items=True))

@@ -9,7 +9,7 @@ from lookalike.v1 import filter_pb2, search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded, PageTokenInvalid
 from lookalike_client.testing.filter_text import parse
 from lookalike_client.testing.filters import matches, meets
-from lookalike_client.testing.state import FakeCollection, StoredItem, failed, patched
+from lookalike_client.testing.state import FakeCollection, StoredItem, failed, patched, same
 from lookalike_client.types import JsonValue, Metadata
 
 # Items of one step.
@@ -74,7 +74,7 @@ def changed(
     """Change an item; None: it has that metadata already."""
     try:
         result = change(item.metadata)
-        if result == item.metadata:
+        if same(result, item.metadata):
             return None
         return collection.put_metadata(item, result)
     except LimitExceeded as error:

@@ -141,7 +141,7 @@ class FakeCollection:
         Raises:
             LimitExceeded: it is too large.
         """
-        if len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode()) > _LARGEST:
+        if len(_text(metadata).encode()) > _LARGEST:
             raise LimitExceeded("metadata", f'of "{stored.id}" would be too large')
         stored.metadata = metadata
         stored.version, stored.update_time = version or self.next_version(), now()
@@ -242,6 +242,11 @@ def patched(stored: Metadata, patch: Metadata) -> dict[str, JsonValue]:
     return result
 
 
+def same(one: Metadata, other: Metadata) -> bool:
+    """Return whether two objects are the same JSON: true is not 1."""
+    return _text(one) == _text(other)
+
+
 def cosine(one: F32, other: F32) -> float:
     """Return the cosine of two unit vectors, summed in float64 and rounded to float32."""
     return float(np.float32(one.astype(np.float64) @ other.astype(np.float64)))
@@ -250,6 +255,10 @@ def cosine(one: F32, other: F32) -> float:
 def failed(item_id: str, error: LookalikeError) -> search_pb2.MutationResult:
     """Return a mutation's failure."""
     return search_pb2.MutationResult(id=item_id, error=to_item_error(error))
+
+
+def _text(metadata: Metadata) -> str:
+    return json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _not_found(item_id: str, version: int) -> search_pb2.MutationResult:

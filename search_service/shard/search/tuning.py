@@ -78,9 +78,11 @@ PARTS_A_THREAD = 4
 
 # --- Pages ---
 
-# What stands before a page is ranked again with it, and so many more rows: one shows
-# whether another page follows, the others make room for what was stored meanwhile.
-PAGE_MORE_ROWS = 64
+# What stands before a page is ranked again with it, and so many more rows: they make room
+# for what was stored meanwhile, and a walk for more rows misses less. What it misses on one
+# page has its place before the next, and would not come at all: of the first 300 hits (30
+# pages; 30,000 x 128, 40 queries) the pages held at least .980 with 64 more, .993 with 256.
+PAGE_MORE_ROWS = 256
 
 # --- Group-by ---
 

@@ -21,7 +21,7 @@ from lookalike.wire.errors import (
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
 from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
-from search_service.domain.metadata import Metadata, encode_metadata, merged
+from search_service.domain.metadata import Metadata, encode_metadata, merged, same
 from search_service.domain.mutations import (
     Delete,
     Mutation,
@@ -170,7 +170,7 @@ class MutationBatch:
             return MutationOutcome(update.id, MutationStatus.NOT_FOUND, version, changed=False)
         stored = orjson.loads(self._batch.metadata(row.id))
         result = merged(stored, update.metadata) if update.merge else update.metadata
-        if update.if_other and result == stored:
+        if update.if_other and same(result, stored):
             told = max(row.registers.vector, row.registers.metadata)
             return MutationOutcome(update.id, MutationStatus.APPLIED, told, changed=False)
         if update.merge:

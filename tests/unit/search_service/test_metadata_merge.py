@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search_service.domain.metadata import Metadata, merged
+from search_service.domain.metadata import Metadata, merged, same
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,19 @@ def test_a_patch_is_merged(stored: Metadata, patch: Metadata, result: Metadata) 
     before = repr((stored, patch))
     assert merged(stored, patch) == result
     assert repr((stored, patch)) == before
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "want"),
+    [
+        ({"a": 1, "b": {"c": [1], "d": 2}}, {"b": {"d": 2, "c": [1]}, "a": 1}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": [0]}, {"a": [False]}, False),
+        ({"a": None}, {}, False),
+        ({"a": "1"}, {"a": 1}, False),
+    ],
+)
+def test_what_is_the_same_is_told_from_what_python_takes_for_it(
+    one: Metadata, other: Metadata, want: bool
+) -> None:
+    assert same(one, other) is same(other, one) is want

@@ -26,9 +26,9 @@ from tests.unit.search_service.shard.kit import (
 )
 
 DIMENSION = 24
-VECTORS = random_units(14_000, DIMENSION, seed=5)
+VECTORS = random_units(40_000, DIMENSION, seed=5)
 QUERY = VECTORS[17]
-HALF = Range(("number",), less_than=7_000.0)
+HALF = Range(("number",), less_than=20_000.0)
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,14 @@ def joined(found: list[list[Hit]]) -> list[str]:
 
 
 @pytest.mark.parametrize("filter", [None, HALF])
-@pytest.mark.parametrize("limit", [999, 4_000])
+@pytest.mark.parametrize("limit", [4_999, 20_000])
 def test_exact_pages_are_the_whole_answer_cut_in_parts(
     indexed: Shard, filter: Filter | None, limit: int
 ) -> None:
     found, _ = pages(indexed, QUERY, limit, exact=True, filter=filter)
 
-    whole = search(indexed, QUERY, limit=20_000, exact=True, filter=filter)
-    assert len(whole) == (14_000 if filter is None else 7_000)
+    whole = search(indexed, QUERY, limit=40_000, exact=True, filter=filter)
+    assert len(whole) == (40_000 if filter is None else 20_000)
     assert [hit for page in found for hit in page] == whole
     assert all(len(page) == limit for page in found[:-1])
 
@@ -103,8 +103,8 @@ def test_pages_of_a_graph_are_in_order_without_repeats_and_miss_next_to_nothing(
 
 
 def test_pages_of_a_graph_go_on_to_the_last_item(indexed: Shard) -> None:
-    found, _ = pages(indexed, QUERY, 3_500)
-    assert sorted(joined(found)) == sorted(f"item-{n}" for n in range(14_000))
+    found, _ = pages(indexed, QUERY, 9_500)
+    assert sorted(joined(found)) == sorted(f"item-{n}" for n in range(40_000))
 
 
 def test_excluded_ids_and_a_least_score_hold_on_every_page(shard: Shard) -> None:
