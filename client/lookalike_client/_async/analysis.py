@@ -26,7 +26,8 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 class AsyncAnalysis:
     """Evaluates and calibrates collections, each in a process of its own at the service."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain) -> None:
+        self._explain = explain
         self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
 
     async def evaluate(
@@ -60,7 +61,7 @@ class AsyncAnalysis:
             ks=ks,
             seed=seed,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
             return convert.evaluation_report((await _last(stream, on_progress)).report)
 
@@ -96,7 +97,7 @@ class AsyncAnalysis:
             confidence=confidence,
             keep=keep,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
             return convert.calibration_report((await _last(stream, on_progress)).report)
 

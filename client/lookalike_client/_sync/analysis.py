@@ -27,7 +27,8 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 class Analysis:
     """Evaluates and calibrates collections, each in a process of its own at the service."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
+        self._explain = explain
         self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
 
     def evaluate(
@@ -61,7 +62,7 @@ class Analysis:
             ks=ks,
             seed=seed,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
             return convert.evaluation_report((_last(stream, on_progress)).report)
 
@@ -97,7 +98,7 @@ class Analysis:
             confidence=confidence,
             keep=keep,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
             return convert.calibration_report((_last(stream, on_progress)).report)
 

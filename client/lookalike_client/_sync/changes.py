@@ -10,40 +10,59 @@ import grpc
 from lookalike.v1 import search_pb2_grpc
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._sync import streams
+from lookalike_client.lists import texts
 from lookalike_client.requests import FilterLike
-from lookalike_client.types import Metadata
+from lookalike_client.types import MetadataLike
 
 
 class Changes:
     """What the blocking client changes and deletes."""
 
-    def __init__(self, channel: grpc.Channel, *, timeout_s: float, patience_s: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        explain: calls.Explain,
+        *,
+        timeout_s: float,
+        patience_s: float,
+    ) -> None:
         """Speak to the service at the other end of `channel`."""
+        self._explain = explain
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._search = search_pb2_grpc.SearchServiceStub(channel)
 
     def update_metadata(
-        self, collection: str, updates: Mapping[str, Metadata], *, merge: bool = False
+        self, collection: str, updates: Mapping[str, MetadataLike], *, merge: bool = False
     ) -> Sequence[types.MutationResult]:
         """Replace the metadata of items by id and leave their vectors alone.
 
         `merge` applies each object to what is stored instead, as a JSON merge patch
         (RFC 7396): None takes a key away, objects are merged key by key, and anything
         else takes the place of what was there.
+
+        "not_found" is also said of an id whose picture is still in the queue: it will be
+        stored with metadata that replaces, and without what was to be merged.
+        `MetadataItem` waits in the queue for its turn. One result an item, in their
+        order. What cannot be metadata fails alone.
         """
+        wanted = requests.MetadataUpdates(collection, updates, merge=merge)
         results: list[types.MutationResult] = []
-        for request in requests.metadata_updates(collection, updates, merge=merge):
-            with calls.translated():
+        for request in wanted.requests():
+            with calls.translated(self._explain):
                 response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, updates)
+        return wanted.results(results)
 
     def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
-        """Delete items, in their order; durable on return."""
+        """Delete items, in their order; durable on return.
+
+        What was submitted for an id before and is still in the queue is not stored later.
+        """
+        ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
@@ -67,14 +86,14 @@ class Changes:
             collection, filter, all_items=all_items, dry_run=dry_run
         )
         for message in streams.follow(
-            self._search.DeleteByFilter, request, patience_s=self._patience_s
+            self._search.DeleteByFilter, request, calls.Patience(self._patience_s, self._explain)
         ):
             yield convert.delete_progress(message)
 
     def update_by_filter(
         self,
         collection: str,
-        metadata: Metadata,
+        metadata: MetadataLike,
         filter: FilterLike = None,
         *,
         merge: bool = True,
@@ -90,6 +109,6 @@ class Changes:
             collection, metadata, filter, merge=merge, all_items=all_items, dry_run=dry_run
         )
         for message in streams.follow(
-            self._search.UpdateByFilter, request, patience_s=self._patience_s
+            self._search.UpdateByFilter, request, calls.Patience(self._patience_s, self._explain)
         ):
             yield convert.update_progress(message)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lookalike_client.cli.output import metadata_text, whole
+from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
 from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
@@ -96,9 +96,7 @@ def facets(
     if session.output.as_json:
         session.output.document(
             {
-                "facets": [
-                    {"value": whole(value), "count": count} for value, count in found.counts
-                ],
+                "facets": [{"value": value, "count": count} for value, count in found.counts],
                 "items": found.items,
                 "missing": found.missing,
                 "other": found.other,
@@ -183,7 +181,7 @@ def _page(found: Iterator[SearchResult], number: int) -> SearchResult:
 
 
 def _value(value: object) -> str:
-    return json.dumps(whole(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _print_json(session: Session, collection: str, result: SearchResult, *, paged: bool) -> None:
@@ -194,7 +192,7 @@ def _print_json(session: Session, collection: str, result: SearchResult, *, page
     }
     if result.groups:
         document["groups"] = [
-            {"value": whole(group.value), "hits": _hits(group.hits)} for group in result.groups
+            {"value": group.value, "hits": _hits(group.hits)} for group in result.groups
         ]
     if paged:
         document["next_page_token"] = result.next_page_token

@@ -10,6 +10,7 @@ import numpy as np
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.vectors import F32
+from lookalike_client.metadata_values import number
 from lookalike_client.types import FieldValue
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def field_value(message: filter_pb2.FilterValue) -> FieldValue:
         case "bool_value":
             return message.bool_value
         case _:
-            return message.number_value
+            return number(message.number_value)
 
 
 def vectors(rows: Sequence[bytes]) -> F32:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lookalike.v1 import search_pb2
 from lookalike_client import structs
 from lookalike_client.requests.filters import FilterLike, condition
-from lookalike_client.types import Metadata
+from lookalike_client.types import MetadataLike
 
 
 def delete_by_filter(
@@ -19,7 +19,7 @@ def delete_by_filter(
 
 def update_by_filter(
     collection: str,
-    metadata: Metadata,
+    metadata: MetadataLike,
     filter: FilterLike,
     *,
     merge: bool,

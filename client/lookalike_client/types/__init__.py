@@ -31,7 +31,13 @@ from lookalike_client.types.ingest import (
     WorkerStatus,
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
-from lookalike_client.types.metadata import FieldValue, JsonValue, Metadata
+from lookalike_client.types.metadata import (
+    FieldValue,
+    JsonValue,
+    Metadata,
+    MetadataLike,
+    MetadataValue,
+)
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
 from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
@@ -66,6 +72,8 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "Metadata",
+    "MetadataLike",
+    "MetadataValue",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",

@@ -126,14 +126,16 @@ class SearchServiceServicer:
 
     def UpdateMetadata(self, request, context):
         """Replaces the metadata of items, or merges into it, and leaves their vectors
-        alone.
+        alone. It goes past the queue of SubmitImages, and wins over what was submitted
+        before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Deletes items.
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,10 +45,13 @@ class SearchServiceStub:
     """
     UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]
     """Replaces the metadata of items, or merges into it, and leaves their vectors
-    alone.
+    alone. It goes past the queue of SubmitImages, and wins over what was submitted
+    before it.
     """
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     DeleteByFilter: _grpc.UnaryStreamMultiCallable[_search_pb2.DeleteByFilterRequest, _search_pb2.DeleteByFilterResponse]
     """Deletes the items that meet a filter, some at a time, and says how far it is.
     A call that ends early has deleted what it said, and maybe one batch more:
@@ -87,10 +90,13 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """
     UpdateMetadata: _aio.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]  # type: ignore[assignment]
     """Replaces the metadata of items, or merges into it, and leaves their vectors
-    alone.
+    alone. It goes past the queue of SubmitImages, and wins over what was submitted
+    before it.
     """
     DeleteItems: _aio.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]  # type: ignore[assignment]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     DeleteByFilter: _aio.UnaryStreamMultiCallable[_search_pb2.DeleteByFilterRequest, _search_pb2.DeleteByFilterResponse]  # type: ignore[assignment]
     """Deletes the items that meet a filter, some at a time, and says how far it is.
     A call that ends early has deleted what it said, and maybe one batch more:
@@ -150,7 +156,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.UpdateMetadataResponse, _abc.Awaitable[_search_pb2.UpdateMetadataResponse]]:
         """Replaces the metadata of items, or merges into it, and leaves their vectors
-        alone.
+        alone. It goes past the queue of SubmitImages, and wins over what was submitted
+        before it.
         """
 
     @_abc_1.abstractmethod
@@ -159,7 +166,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.DeleteItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.DeleteItemsResponse, _abc.Awaitable[_search_pb2.DeleteItemsResponse]]:
-        """Deletes items."""
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteByFilter(

@@ -75,7 +75,7 @@ def test_nothing_is_deleted_without_a_yes(
     assert "5 of 20 items of shoes" in asked.err
     assert cli.client.count("shoes") == left
     assert asked.code == (0 if left == 15 else 2)
-    assert ("--yes" in asked.err) == (asked.out == "") == (left == 20)
+    assert ("--yes" in asked.err) == ("error" in asked.json) == (left == 20)
 
 
 def test_all_must_be_said(cli: Cli) -> None:
