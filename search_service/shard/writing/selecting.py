@@ -33,7 +33,10 @@ def change_selection(
     def choose() -> list[Mutation]:
         extent = selection.extent or Extent(memory.newest_ordinal)
         extents.append(extent)
-        chosen.extend(filters.select(selection.filter, extent.after, extent.upto, selection.count))
+        found = filters.meeting(selection.filter)
+        first = found.rank(extent.after) if extent.after >= 0 else 0
+        some = found[first : first + selection.count]
+        chosen.extend(ordinal for ordinal in some if ordinal <= extent.upto)
         with memory.view() as live:
             return [_mutation(live.ids[ordinal] or "", selection) for ordinal in chosen]
 
