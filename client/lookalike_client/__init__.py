@@ -14,6 +14,7 @@ from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
+from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -59,6 +60,7 @@ from lookalike_client.types import (
     Acceptance,
     Alias,
     AnalysisProgress,
+    BoostPart,
     Calibration,
     CalibrationMode,
     CalibrationPoint,
@@ -75,6 +77,7 @@ from lookalike_client.types import (
     FieldValue,
     Hit,
     HitGroup,
+    HitRanking,
     ImageFacts,
     IndexSettings,
     IngestEvent,
@@ -112,6 +115,8 @@ __all__ = [
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Boost",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
@@ -140,6 +145,7 @@ __all__ = [
     "FromCollection",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "ImageItem",
     "ImageLike",

@@ -11,7 +11,6 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from google.protobuf.message import Message
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
@@ -39,7 +38,7 @@ _OF_A_SEARCH = frozenset(
         *("exact", "expansion_search", "exclude_ids"),
     )
 )
-_OF_EXAMPLES = frozenset(("positives", "negatives"))
+_REFUSED = "cannot be given for a search page by page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,9 @@ def read_page(request: search_pb2.SearchRequest, uid: str, dimension: int) -> Se
         return None
     if len(request.queries) != 1:
         raise InvalidField("queries", "a search page by page takes one query")
-    _check_fields(request, _OF_A_SEARCH, "")
-    _check_fields(request.queries[0].examples, _OF_EXAMPLES, "queries[0].examples.")
+    _check_fields(request)
+    if request.queries[0].examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE:
+        raise InvalidField("queries[0].examples.mode", _REFUSED)
     bound = search_pb2.SearchRequest()
     bound.CopyFrom(request)
     for name in _OF_ONE_PAGE:
@@ -91,13 +91,11 @@ def read_page(request: search_pb2.SearchRequest, uid: str, dimension: int) -> Se
     return SearchPage(after, limit, vector, scope, request.queries[0])
 
 
-def _check_fields(message: Message, fields: frozenset[str], where: str) -> None:
+def _check_fields(request: search_pb2.SearchRequest) -> None:
     """Refuse what pages cannot be made with."""
-    for descriptor, _ in message.ListFields():
-        if descriptor.name not in fields:
-            raise InvalidField(
-                f"{where}{descriptor.name}", "cannot be given for a search page by page"
-            )
+    for descriptor, _ in request.ListFields():
+        if descriptor.name not in _OF_A_SEARCH:
+            raise InvalidField(descriptor.name, _REFUSED)
 
 
 def _read(scope: bytes, token: str, dimension: int) -> tuple[HitPlace, F32 | None]:

@@ -112,6 +112,20 @@ def test_a_page_is_of_one_query(server: SearchServer, client: Client) -> None:
         assert (errors[0].reason, errors[0].field) == (Reason.INVALID_FIELD, "queries")
 
 
+def test_a_page_is_ordered_by_cosine(server: SearchServer, client: Client) -> None:
+    best = spb.Examples(positives=[spb.Example(id="i1")], mode=spb.EXAMPLE_MODE_BEST_SCORE)
+    by_id = spb.Query(id="i1")
+    for request, field in (
+        (spb.SearchRequest(queries=[spb.Query(examples=best)]), "queries[0].examples.mode"),
+        (spb.SearchRequest(queries=[by_id], ranking=spb.Ranking(diversity=0.5)), "ranking"),
+        (spb.SearchRequest(queries=[by_id], group_by=spb.GroupBy(field="n")), "group_by"),
+    ):
+        request.collection, request.paged = "c", True
+        with refused() as errors:
+            server.search.Search(request)
+        assert (errors[0].reason, errors[0].field) == (Reason.INVALID_FIELD, field)
+
+
 def test_a_page_of_a_stream_is_a_page(server: SearchServer, client: Client) -> None:
     query = spb.Query(vector_f32_le=packed(VECTORS[0].tolist()))
     token = ""

@@ -39,7 +39,16 @@ from lookalike_client.types.metadata import (
     MetadataValue,
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    BoostPart,
+    Facets,
+    Hit,
+    HitGroup,
+    HitRanking,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
@@ -63,6 +73,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",

@@ -18,12 +18,15 @@ from typing import TypeAlias
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, LookalikeError, Reason
 from search_service.domain.conditions import Filter
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
+from search_service.domain.ranking import Ranking
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
 from search_service.shard.search.tuning import FIRST_ROWS, rows_of_page
 
-# Size class, exact, expansion, filter, groups, whether it is a page.
-Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None, bool]
+# Size class, exact, expansion, filter, groups, whether it is a page, ranking.
+Key: TypeAlias = tuple[
+    int, bool, int, Filter | None, GroupBy | None, bool, tuple[Ranking | None, object] | None
+]
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Waiting:
             request.filter,
             request.group_by,
             request.after is not None,
+            (request.ranking, request.best_scores) if request.reranked else None,
         )
 
 
@@ -83,7 +87,7 @@ class QueryLine:
         refusal = self._admit(waiting)
         if refusal is not None:
             waiting.future.set_exception(refusal)
-        elif request.filter is None and request.group_by is None:
+        elif not request.asks_metadata:
             self._enqueue(waiting)
         else:
             self._when_filters_ready(lambda: self._enqueue(waiting))
@@ -169,6 +173,8 @@ def wanted_rows(request: QueryRequest) -> int:
     excluded = max((len(ids) for ids in request.exclude), default=0)
     if request.after is not None:
         return rows_of_page(request.after.rank, request.limit) + excluded
+    if request.reranked:
+        return request.candidates + excluded
     if request.group_by is None:
         return request.limit + excluded
     return request.limit * request.group_by.hits_per_group * FIRST_ROWS + excluded
