@@ -67,6 +67,7 @@ from lookalike_client.types import (
     CalibrationReport,
     Collection,
     CollectionStats,
+    DeleteProgress,
     DuplicateSettings,
     EvaluationClass,
     EvaluationMetric,
@@ -99,6 +100,7 @@ from lookalike_client.types import (
     RetryResult,
     SearchResult,
     Snapshot,
+    UpdateProgress,
     WorkerStatus,
 )
 
@@ -126,6 +128,7 @@ __all__ = [
     "CopyEvidence",
     "DeadlineExceeded",
     "DeleteItem",
+    "DeleteProgress",
     "DimensionMismatch",
     "DuplicateSettings",
     "EvaluationClass",
@@ -187,6 +190,7 @@ __all__ = [
     "Snapshots",
     "TlsFiles",
     "Unavailable",
+    "UpdateProgress",
     "VectorItem",
     "VectorLike",
     "VectorNotFinite",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lookalike_client.cli.session import Session, connected, grouping, one_collection
+from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
 from lookalike_client.reports.calibration import constraint_of
 from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
 
@@ -163,7 +163,7 @@ def delete_collection(
     """Delete a collection with its items."""
     name = one_collection(name, collection)
     if not yes:
-        click.confirm(f"Delete {name} with all its items?", abort=True, err=True)
+        confirm(f"Delete {name} with all its items?")
     with session.client() as client:
         items = client.collections.delete(name)
     if session.output.as_json:

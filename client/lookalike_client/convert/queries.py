@@ -19,7 +19,8 @@ def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
         types.HitGroup(field_value(each.value), [_hit(hit) for hit in each.hits])
         for each in message.groups
     ]
-    return types.SearchResult(hits, _plan_kind(message.plan_kind), plan, groups)
+    kind = _plan_kind(message.plan_kind)
+    return types.SearchResult(hits, kind, plan, groups, message.next_page_token)
 
 
 def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:

@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -62,6 +63,7 @@ __all__ = [
     "CalibrationReport",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "DuplicateSettings",
     "EvaluationClass",
     "EvaluationMetric",
@@ -94,5 +96,6 @@ __all__ = [
     "RetryResult",
     "SearchResult",
     "Snapshot",
+    "UpdateProgress",
     "WorkerStatus",
 ]

@@ -95,12 +95,16 @@ class HitGroup:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Neighbours of one query, best first: `hits`, or `groups` where asked for."""
+    """Neighbours of one query, best first: `hits`, or `groups` where asked for.
+
+    `next_page_token` goes on after the hits, where they are a page and not the last.
+    """
 
     hits: Sequence[Hit]
     plan_kind: PlanKind
     plan: QueryPlan | None = None
     groups: Sequence[HitGroup] = ()
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,8 +153,7 @@ class FilterIndex:
             FilterInvalid: it passes a limit.
             Unavailable: the metadata could not be read.
         """
-        self._check()
-        found = self._index.all if filter is None else self._index.evaluate(filter)
+        found = self.meeting(filter)
         if having is not None:
             found &= self._index.present(having)
         ordinals = np.frombuffer(found.to_array(), dtype=np.uint32).astype(np.int64)
@@ -162,17 +161,18 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
+    def meeting(self, filter: Filter | None) -> BitMap:
+        """Return the live ordinals that meet a filter, as a new bitmap; raises as `matches`."""
+        self._check()
+        return self._index.all if filter is None else self._index.evaluate(filter)
+
     def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
         """Count the items of `matches` that hold `value`; after `when_ready`."""
         found = ordinals_of(self._index.evaluate(Equals(field, value)))
         return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
-        """Say which values of `field` live items hold; after `when_ready`.
-
-        Raises:
-            Unavailable: the metadata could not be read.
-        """
+        """Say which values of `field` live items hold; raises as `matches`."""
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
 

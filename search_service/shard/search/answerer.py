@@ -18,6 +18,7 @@ from search_service.domain.queries import (
     GroupBy,
     Hit,
     HitGroup,
+    HitPlace,
     QueryOutcome,
     QueryPlan,
     QueryRequest,
@@ -29,6 +30,7 @@ from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.choosing import Reranked
 from search_service.shard.search.group_by import group_rows
 from search_service.shard.search.line import Waiting, wanted_rows
+from search_service.shard.search.paging import search_pages
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.reranking import search_reranked
 from search_service.shard.search.scan_pool import ScanPool
@@ -38,8 +40,8 @@ from search_service.shard.search.tuning import MORE_ROWS
 from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
-# Of one query: hits, or groups of them.
-Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
+# Of one query: hits, or groups of them; where its page ended.
+Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup], HitPlace | None]
 
 
 class Answerer:
@@ -92,12 +94,15 @@ class Answerer:
             requests = [one.request for one in gathered]
             reranked: list[Reranked] = []
             hits: list[Hits]
-            if first.reranked:
+            if first.after is not None:
+                found, pages = search_pages(live, task, requests, self._pool)
+                hits = [(some, NO_GROUPS, end) for some, end in pages]
+            elif first.reranked:
                 found, reranked = search_reranked(live, task, requests, self._filters, self._pool)
-                hits = [(one.hits, NO_GROUPS) for one in reranked]
+                hits = [(one.hits, NO_GROUPS, None) for one in reranked]
             elif first.group_by is None:
                 found = search(live, task, self._pool)
-                hits = [(some, NO_GROUPS) for some in _hits(live, found.ranked, requests)]
+                hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
             else:
                 found, hits = self._grouped(live, task, first.group_by, requests)
         searched_s = time.monotonic()
@@ -137,7 +142,7 @@ class Answerer:
                 lambda value: self._filters.holders(by.field, value, matches),
             )
             if grouped.enough or task.count >= len(matches.ordinals):
-                return found, [([], groups) for groups in grouped.groups]
+                return found, [([], groups, None) for groups in grouped.groups]
             task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
 
     def _outcomes(
@@ -164,16 +169,16 @@ class Answerer:
             plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
             outcomes.append(
                 [
-                    QueryOutcome(some, plans[kind], groups)
-                    for (some, groups), kind in zip(mine, found.kinds[begin:end], strict=True)
+                    QueryOutcome(some, plans[kind], groups, end)
+                    for (some, groups, end), kind in zip(mine, found.kinds[begin:end], strict=True)
                 ]
             )
         return outcomes
 
     def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:
         """Read what hits carry; one that was deleted meanwhile is left out."""
-        ids = {hit.id for some, _ in hits for hit in some}
-        ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
+        ids = {hit.id for some, _, _ in hits for hit in some}
+        ids |= {hit.id for _, groups, _ in hits for each in groups for hit in each.hits}
         items = self._reader.get(list(ids), fields)
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
@@ -187,8 +192,9 @@ class Answerer:
             (
                 filled(some),
                 [HitGroup(each.value, kept) for each in groups if (kept := filled(each.hits))],
+                end,
             )
-            for some, groups in hits
+            for some, groups, end in hits
         ]
 
 

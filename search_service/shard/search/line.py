@@ -21,11 +21,11 @@ from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
 from search_service.domain.ranking import Ranking
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.shard.search.tuning import FIRST_ROWS
+from search_service.shard.search.tuning import FIRST_ROWS, rows_of_page
 
-# Size class, exact, expansion, filter, groups, ranking.
+# Size class, exact, expansion, filter, groups, whether it is a page, ranking.
 Key: TypeAlias = tuple[
-    int, bool, int, Filter | None, GroupBy | None, tuple[Ranking | None, object] | None
+    int, bool, int, Filter | None, GroupBy | None, bool, tuple[Ranking | None, object] | None
 ]
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Waiting:
             request.expansion_search,
             request.filter,
             request.group_by,
+            request.after is not None,
             (request.ranking, request.best_scores) if request.reranked else None,
         )
 
@@ -170,6 +171,8 @@ class QueryLine:
 def wanted_rows(request: QueryRequest) -> int:
     """Return how many rows a query needs so that `limit` are left without the excluded."""
     excluded = max((len(ids) for ids in request.exclude), default=0)
+    if request.after is not None:
+        return rows_of_page(request.after.rank, request.limit) + excluded
     if request.reranked:
         return request.candidates + excluded
     if request.group_by is None:
