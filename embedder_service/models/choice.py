@@ -14,7 +14,7 @@ def define(spec: ModelSpec, precision: str) -> ModelDefinition:
         ModelError: it cannot be served, and what to change.
     """
     if not spec.library:
-        return lite.define(spec.architecture, spec.text, pooling=spec.pooling, precision=precision)
+        return lite.define(spec.architecture, spec.options, precision)
     # Imports torch, which a server with a cached conversion starts without.
     from embedder_service.models.library import define_library_model
 

@@ -17,7 +17,8 @@ from embedder_service.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import nn
 
-POOLINGS = ("avg", "max", "gem")
+# Pooling as the model itself does it, without its classifier.
+OWN_POOLING = "own"
 
 
 class ModelError(Exception):
