@@ -40,7 +40,10 @@ class Settings(ServerSettings):
     device: str = setting(
         "what the models run on",
         "auto",
-        choices=("auto", "cpu", "cuda", "openvino", "torch-cpu", "torch-cuda"),
+        choices=(
+            *("auto", "cpu", "cuda", "openvino", "torch-cpu", "torch-cuda"),
+            *("onnxruntime-cpu", "onnxruntime-cuda"),
+        ),
     )
     cpu_threads: int = setting(
         "threads of the forward pass on CPU; 0 for one a core", 0, least=0, most=_MOST_THREADS

@@ -15,6 +15,7 @@ from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.exchange import export_items, import_items
+from lookalike_client.cli.fit_command import fit_projection
 from lookalike_client.cli.ingest import failures, index
 from lookalike_client.cli.items import count, delete, get, list_items
 from lookalike_client.cli.output import Output, complain
@@ -49,7 +50,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 for _command in (
     *(up, status, index, search, get, list_items, count, facets, delete),
     *(snapshots, export_items, import_items),
-    *(collections, failures, recall, advise_command, version),
+    *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
 
