@@ -1,7 +1,8 @@
-"""Any model of timm and any classification model of torchvision, by name.
+"""Models as torch modules: of timm and torchvision by name, and of the user's own.
 
 Preprocessing and vector are those of the library, see
-`embedder_service.models.timm_models` and `embedder_service.models.torchvision_models`.
+`embedder_service.models.timm_models` and `embedder_service.models.torchvision_models`,
+or the user's, see `embedder_service.models.own`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def define_library_model(spec: ModelSpec, precision: str) -> ModelDefinition:
     return ModelDefinition(
         name=spec.name,
         spec_text=spec.text,
-        architecture=spec.model,
+        architecture=model.architecture or spec.model,
         weights_sha256=weights_sha256,
         preprocess=preprocess,
         pooling=_pooling(spec),
@@ -62,6 +63,8 @@ def _build(spec: ModelSpec, preprocess: Preprocess) -> nn.Module:
 def _create(spec: ModelSpec, *, pretrained: bool) -> LibraryModel:
     if spec.library == "timm":
         from embedder_service.models.timm_models import create
+    elif spec.library == "python":
+        from embedder_service.models.own import create
     else:
         from embedder_service.models.torchvision_models import create
     return create(spec, _pooling(spec), pretrained=pretrained)
@@ -88,7 +91,7 @@ def _dimension(backbone: nn.Module, size_px: int, spec: ModelSpec) -> int:
     if pooling == OWN_POOLING and features.dim() != 2 and whole != features.shape[1]:
         raise ModelError(
             f"{spec.model} gives features of shape {list(features.shape)}, not one vector: "
-            f"write {spec.model}@avg"
+            + ("pool them in it" if spec.library == "python" else f"write {spec.model}@avg")
         )
     if pooling != OWN_POOLING and features.dim() != 4:
         raise ModelError(

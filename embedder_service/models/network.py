@@ -23,12 +23,14 @@ class LibraryModel:
 
     `network` still has its classifier, under `heads`: the paths of its modules in
     `network`. `backbone` makes of a network without one what the pooling wants.
+    `architecture` names it in the fingerprint; empty for the name that it was asked by.
     """
 
     network: nn.Module
     heads: tuple[str, ...]
     preprocess: Preprocess
     backbone: Callable[[nn.Module], nn.Module]
+    architecture: str = ""
 
 
 class EmbeddingNetwork(nn.Module):

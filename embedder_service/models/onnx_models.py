@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NoReturn
 
 from embedder_service.models.definition import OWN_POOLING, ModelDefinition, ModelError
 from embedder_service.models.onnx_graph import OnnxGraph, read_graph
-from embedder_service.models.shapes import shaped
+from embedder_service.models.shapes import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    USUAL_CROP,
+    as_libraries,
+    shaped,
+)
 from embedder_service.models.spec import ModelSpec
 from embedder_service.preprocess import Preprocess
-
-# What most networks for photographs were trained with: ImageNet's statistics.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
-_CROP_PCT = 0.875
 
 
 def define_onnx_model(spec: ModelSpec, precision: str) -> ModelDefinition:
@@ -47,17 +47,10 @@ def define_onnx_model(spec: ModelSpec, precision: str) -> ModelDefinition:
 
 def _preprocess(graph: OnnxGraph, spec: ModelSpec) -> Preprocess:
     options = spec.options
-    crop_pct = options.crop_pct or _CROP_PCT
-    red, green, blue = (value * 255.0 for value in options.mean or _MEAN)
-    red_std, green_std, blue_std = (value * 255.0 for value in options.std or _STD)
-    return Preprocess(
-        size_px=graph.size_px,
-        crop_fraction=crop_pct,
+    return as_libraries(
+        graph.size_px,
+        mean=options.mean or IMAGENET_MEAN,
+        std=options.std or IMAGENET_STD,
+        crop_pct=options.crop_pct or USUAL_CROP,
         resize_filter=options.filter or "bicubic",
-        mean=(red, green, blue),
-        std=(red_std, green_std, blue_std),
-        fit="center",
-        # As timm computes it.
-        resize_px=math.floor(graph.size_px / crop_pct),
-        as_stored=True,
     )

@@ -26,8 +26,6 @@ SHAPES = ("crop", "pad", "squash")
 Triple = tuple[float, float, float]
 
 _MOST_SIDE_PX = 4096
-# The default of most libraries for what is cropped from a picture.
-_USUAL_CROP = 0.875
 
 
 class OptionError(Exception):
@@ -97,8 +95,8 @@ def _read(word: str, library: str) -> tuple[str, Any]:
     """Return the field that `word` is about, and its value."""
     if word in SHAPES:
         return "shape", word
-    if word in POOLINGS and library == "onnx":
-        raise OptionError(f"@{word} is not for ONNX files, which give their vector themselves")
+    if word in POOLINGS and library in ("onnx", "python"):
+        raise OptionError(f"@{word} is not for {library}:FILE, which gives its vector itself")
     if word in POOLINGS:
         # Average is what the built-in ones do by themselves.
         return "pooling", "" if word == "avg" and not library else word
@@ -110,7 +108,10 @@ def _read(word: str, library: str) -> tuple[str, Any]:
             raise OptionError(f"@{key}:… is for onnx:FILE; other models say that themselves")
         return key, _READERS[key](value)
     known = [*SHAPES, "projection:FILE"]
-    known += [f"{each}:…" for each in _READERS] if library == "onnx" else POOLINGS
+    if library == "onnx":
+        known += [f"{each}:…" for each in _READERS]
+    elif library != "python":
+        known += POOLINGS
     raise OptionError(f"there is no option @{word}; write @{', @'.join(known)}")
 
 
@@ -148,7 +149,7 @@ def _crop_pct(value: str) -> float:
     except ValueError:
         share = math.nan
     if not 0.05 <= share <= 1:
-        raise OptionError(f"@crop_pct:{value} is no share of 0.05 to 1, as in {_USUAL_CROP}")
+        raise OptionError(f"@crop_pct:{value} is no share of 0.05 to 1, as in 0.875")
     return share
 
 

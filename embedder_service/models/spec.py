@@ -3,7 +3,7 @@
     NAME[@OPTION]...[=WEIGHTS]
 
 NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
-timm:ARCHITECTURE or onnx:FILE. WEIGHTS is a local file, without which the library
+timm:ARCHITECTURE, onnx:FILE or python:FILE. WEIGHTS is a local file, without which the library
 downloads its own. What an OPTION can be is in `embedder_service.models.options`.
 """
 
@@ -17,13 +17,20 @@ from embedder_service.models import lite
 from embedder_service.models.definition import ModelError
 from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm", "onnx")
+LIBRARIES = ("torchvision", "timm", "onnx", "python")
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 # What stands behind the file may hold slashes and dots too.
-_ONNX_FILE = re.compile(r"(.+?\.onnx)((?:@.*)?)", re.IGNORECASE | re.DOTALL)
+_FILES = {
+    "onnx": re.compile(r"(.+?\.onnx)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
+    "python": re.compile(r"(.+?\.py)((?:@[^=]*)?)(?:=(.*))?", re.DOTALL),
+}
+_FILE_FORMS = {
+    "onnx": "onnx:FILE, with a file that ends in .onnx",
+    "python": "python:FILE, with a file that ends in .py",
+}
 
-_FORMS = f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME or onnx:FILE"
+_FORMS = f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE or python:FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class ModelSpec:
     """A model as it was asked for.
 
     `library` is empty for the built-in ones; `architecture` is the path of the file
-    for "onnx".
+    for "onnx" and "python".
     """
 
     library: str
@@ -54,8 +61,8 @@ class ModelSpec:
     def name(self) -> str:
         """The name that it is served under, such as "timm:resnet18@gem": without folders."""
         model = self.model
-        if self.library == "onnx":
-            model = f"onnx:{Path(self.architecture).name}"
+        if self.library in _FILES:
+            model = f"{self.library}:{Path(self.architecture).name}"
         return model + self.options.name
 
 
@@ -66,11 +73,11 @@ def parse(text: str) -> ModelSpec:
         ModelError: it is not of the form above; the message says what to change.
     """
     library, colon, rest = text.strip().partition(":")
-    if library == "onnx":
-        file = _ONNX_FILE.fullmatch(rest)
+    if library in _FILES:
+        file = _FILES[library].fullmatch(rest)
         if file is None:
-            raise ModelError(f"model {text!r}: write onnx:FILE, with a file that ends in .onnx")
-        architecture, weights = file[1], ""
+            raise ModelError(f"model {text!r}: write {_FILE_FORMS[library]}")
+        architecture, weights = file[1], file[3] or ""
         words = file[2].split("@")[1:]
     else:
         library = library if colon and "=" not in library and "@" not in library else ""

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from embedder_service.models import downloads
 from embedder_service.models.definition import OWN_POOLING, ModelError
 from embedder_service.models.network import LibraryModel
+from embedder_service.models.shapes import USUAL_CROP
 from embedder_service.models.spec import ModelSpec
 from embedder_service.preprocess import FILTERS, Preprocess
 
 _FITS = {"center": "center", "squash": "squash", "border": "border"}
-# What timm takes for models that name no crop.
-_DEFAULT_CROP = 0.875
 
 
 def create(spec: ModelSpec, pooling: str, *, pretrained: bool) -> LibraryModel:
@@ -80,7 +79,7 @@ def _preprocess(config: dict[str, Any], spec: ModelSpec) -> Preprocess:
             f"{spec.model} takes {channels} channels of {height_px} x {width_px} pixels; only "
             "models with 3 channels and a square input can be served"
         )
-    crop_pct = float(config["crop_pct"] or _DEFAULT_CROP)
+    crop_pct = float(config["crop_pct"] or USUAL_CROP)
     interpolation = str(config["interpolation"])
     if interpolation not in FILTERS:
         raise ModelError(f"{spec.model} resizes by {interpolation}, which is not supported")
