@@ -104,7 +104,7 @@ def test_weights_that_the_file_makes_are_served(example: Path) -> None:
         (('heads=("classifier",)', 'heads=("fc",)'), "has no module fc, which `heads` names"),
         (("crop_pct=0.9", "crop_pct=9.0"), "crop_pct a share of 1"),
         (("crop_pct=0.9", 'filter="sinc"'), "the filter is one of"),
-        ((".mean(dim=(2, 3))", ""), r"features of shape \[1, 96, 16, 16\], not one vector: pool them"),
+        ((".mean(dim=(2, 3))", ""), r"shape \[1, 96, 16, 16\], not one vector: pool them"),
     ],
 )
 def test_a_file_that_makes_no_encoder_is_refused(
