@@ -21,6 +21,7 @@ from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
+    analysis_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
     search_pb2_grpc,
@@ -28,6 +29,7 @@ from lookalike.v1 import (
 )
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
+from search_service.analysis.analyses import Analyses
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.data_lock import DataDirectoryInUse
 from search_service.catalog.names import NamesDamaged
@@ -42,7 +44,7 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import collections, ingest, search, snapshots
+from search_service.servicers import analysis, collections, ingest, search, snapshots
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -125,6 +127,10 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
             snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
         )
+        analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
+        analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
+            analysis.AnalysisServicer(catalog, analyses, reads), server.grpc
+        )
         if settings.metrics_port is not None:
             registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
@@ -136,6 +142,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         await _each(warm_up, catalog.open)
         await asyncio.to_thread(kept.open)
         stack.callback(kept.close)
+        await asyncio.to_thread(analyses.open)
+        stack.push_async_callback(analyses.close)
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
@@ -168,7 +176,12 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )
-    names = [search.SERVICE_NAME, collections.SERVICE_NAME, snapshots.SERVICE_NAME]
+    names = [
+        search.SERVICE_NAME,
+        collections.SERVICE_NAME,
+        snapshots.SERVICE_NAME,
+        analysis.SERVICE_NAME,
+    ]
     if door is None:
         return Server(options, names, CallMetrics(registry))
     server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -16,8 +15,8 @@ from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
-    DuplicateSettings,
     RecallMeasurement,
+    SettingsChange,
     ShardStats,
 )
 from search_service.domain.conditions import FieldPath, Filter
@@ -203,21 +202,19 @@ class Shard:
         """See `ShardApi`."""
         return self._items.count(filter)
 
+    def matching(self, filter: Filter | None) -> I64:
+        """See `ShardApi`."""
+        return self._items.matching(filter)
+
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
         return read_stats(self._memory, self._upkeep, self._directory)
 
-    def update_settings(
-        self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
-    ) -> CollectionSpec:
+    def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`."""
 
         def save(db: apsw.Connection) -> CollectionSpec:
-            spec = self._spec
-            if duplicates is not None:
-                spec = replace(spec, duplicates=duplicates)
-            if expansion_search is not None:
-                spec = replace(spec, index=replace(spec.index, expansion_search=expansion_search))
+            spec = change.applied_to(self._spec)
             schema.write_meta(db, "spec", schema.spec_to_json(spec))
             return spec
 

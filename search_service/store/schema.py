@@ -13,6 +13,7 @@ import orjson
 
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.collection import (
+    Calibration,
     CollectionSpec,
     DuplicatePolicy,
     DuplicateSettings,
@@ -119,12 +120,14 @@ def spec_from_json(data: bytes) -> CollectionSpec:
     raw = orjson.loads(data)
     index = raw.pop("index")
     duplicates = raw.pop("duplicates")
+    calibration = raw.pop("calibration", None)
     return CollectionSpec(
         **raw,
         index=IndexSettings.from_json(index),
         duplicates=DuplicateSettings(
             policy=DuplicatePolicy(duplicates["policy"]), threshold=duplicates["threshold"]
         ),
+        calibration=None if calibration is None else Calibration.from_json(calibration),
     )
 
 

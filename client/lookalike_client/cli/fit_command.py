@@ -88,7 +88,8 @@ def _fit(
         raise click.UsageError(f"{source} is a folder: name an embedder with --embedder host:port.")
     check_address(embedder)
     found = scan([source], base=Path.cwd())
-    options = calls.channel_options(session.settings.tls, session.timeout_s)
+    connection = session.settings
+    options = calls.channel_options(connection.tls, session.timeout_s, connection.use_proxy)
     with closing(sync_channel(embedder, options)) as channel:
         files = [each.path for each in found.files]
         try:

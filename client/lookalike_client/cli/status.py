@@ -94,6 +94,12 @@ def _show(
             "failures": f"{ingest.failures:,}",
         }
     )
+    if ingest.lost:
+        session.output.facts(
+            {"lost": f"{ingest.lost:,} by the queue's server: index them again to store them"}
+        )
+    for warning in ingest.warnings:
+        session.output.facts({"warning": warning})
     if ingest.workers:
         session.output.table(
             "Workers",

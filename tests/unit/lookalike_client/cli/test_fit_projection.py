@@ -23,6 +23,8 @@ from tests.unit.lookalike_client.cli.running import ran
 Captured = pytest.CaptureFixture[str]
 
 OWN = 160
+# By these bytes a file is known as a picture.
+JPEG = b"\xff\xd8\xff"
 SERVED = "cd" * 32
 
 
@@ -49,12 +51,12 @@ class Embedder(embedder_pb2_grpc.EmbedderServiceServicer):
         self, request: embedder_pb2.EmbedImageRequest, context: grpc.ServicerContext
     ) -> embedder_pb2.EmbedImageResponse:
         assert (request.model, request.lane) == (SERVED, embedder_pb2.LANE_BULK)
-        if request.encoded == b"no picture":
+        if request.encoded == JPEG + b"no picture":
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the image file is damaged")
         if request.encoded.endswith(b"7") and request.encoded not in self.seen:
             self.seen.add(request.encoded)
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many images wait")
-        vector = encode(vector_of(int(request.encoded)))
+        vector = encode(vector_of(int(request.encoded.removeprefix(JPEG))))
         return embedder_pb2.EmbedImageResponse(
             embedding=embedder_pb2.Embedding(vector_f32_le=vector, model_fingerprint=SERVED)
         )
@@ -120,8 +122,8 @@ def test_a_folder_is_embedded_first(embedder: str, tmp_path: Path, capsys: Captu
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(200):
-        (folder / f"{number:03}.jpg").write_bytes(str(number).encode())
-    (folder / "torn.jpg").write_bytes(b"no picture")
+        (folder / f"{number:03}.jpg").write_bytes(JPEG + str(number).encode())
+    (folder / "torn.jpg").write_bytes(JPEG + b"no picture")
     (folder / "notes.txt").write_text("no picture either")
     out = tmp_path / "p.npz"
     ended = ran(
