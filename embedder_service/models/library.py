@@ -84,8 +84,16 @@ def _headless(model: LibraryModel) -> nn.Module:
 
 def _dimension(backbone: nn.Module, size_px: int, spec: ModelSpec) -> int:
     """Return the length of the vectors."""
-    with torch.inference_mode():
-        features: Tensor = backbone(torch.zeros(1, 3, size_px, size_px))
+    try:
+        with torch.inference_mode():
+            features: object = backbone(torch.zeros(1, 3, size_px, size_px))
+    except Exception as error:  # whatever a network of somebody else's raises
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"{spec.model} does not run on a picture [1, 3, {size_px}, {size_px}]: {cause}"
+        ) from error
+    if not isinstance(features, Tensor):
+        raise ModelError(f"{spec.model} gives {type(features).__name__}, not one tensor")
     pooling = _pooling(spec)
     whole = features.flatten(1).shape[1]
     if pooling == OWN_POOLING and features.dim() != 2 and whole != features.shape[1]:
@@ -106,5 +114,5 @@ def _state_sha256(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

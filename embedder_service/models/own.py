@@ -69,7 +69,7 @@ def create(spec: ModelSpec, pooling: str, *, pretrained: bool) -> LibraryModel:
         if head not in modules:
             raise ModelError(f"{path}: the network has no module {head}, which `heads` names")
     return LibraryModel(
-        network=own.network,
+        network=own.network.float(),
         heads=own.heads,
         preprocess=as_libraries(
             own.size_px,

@@ -82,8 +82,10 @@ def test_what_changes_a_vector_changes_the_fingerprint(example: Path, tmp_path: 
     assert same.fingerprint == edited.fingerprint
 
 
-def test_weights_that_the_file_makes_are_served(example: Path) -> None:
-    example.write_text("import torch\n\ntorch.manual_seed(5)\n" + documented())
+@pytest.mark.parametrize("kind", ["ShoeNet()", "ShoeNet().half()", "ShoeNet().bfloat16()"])
+def test_weights_that_the_file_makes_are_served(kind: str, example: Path) -> None:
+    text = documented().replace("        ShoeNet(),", f"        {kind},")
+    example.write_text("import torch\n\ntorch.manual_seed(5)\n" + text)
     first, second = (define(spec.parse(f"python:{example}"), "f32") for _ in range(2))
     assert first.fingerprint == second.fingerprint
     pixels = np.zeros((1, 128, 128, 3), dtype=np.uint8)
@@ -104,6 +106,8 @@ def test_weights_that_the_file_makes_are_served(example: Path) -> None:
         (('heads=("classifier",)', 'heads=("fc",)'), "has no module fc, which `heads` names"),
         (("crop_pct=0.9", "crop_pct=9.0"), "crop_pct a share of 1"),
         (("crop_pct=0.9", 'filter="sinc"'), "the filter is one of"),
+        (("nn.Conv2d(3, 32", "nn.Conv2d(4, 32"), r"does not run on a picture \[1, 3, 128, 128\]: "),
+        ((".mean(dim=(2, 3)))", ".mean(dim=(2, 3))), 1"), "gives tuple, not one tensor"),
         ((".mean(dim=(2, 3))", ""), r"shape \[1, 96, 16, 16\], not one vector: pool them"),
     ],
 )
