@@ -104,5 +104,8 @@ class ShardApi(Protocol):
     def prune_tombstones(self, below_version: int) -> int:
         """Forget deletions with versions below `below_version`; return how many."""
 
+    def note_damage(self, error: BaseException) -> None:
+        """Remember that a copy of the store showed damage: nothing more is written."""
+
     def close(self) -> None:
         """Finish what is committed, stop the builder, release files."""

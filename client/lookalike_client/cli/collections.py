@@ -267,5 +267,6 @@ def _print(session: Session, collection: Collection) -> None:
             "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
             "last build error": stats.last_build_error or "none",
             "aliases": ", ".join(collection.aliases) or "none",
+            **({"DAMAGED": stats.store_damage} if stats.store_damage else {}),
         }
     )
