@@ -23,6 +23,7 @@ from lookalike_client.cli.queries import facets, recall, search
 from lookalike_client.cli.session import Session, UnreachedError
 from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
+from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
 
 EXIT_FAILED = 1
@@ -50,7 +51,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, index, search, get, list_items, count, facets, delete),
+    *(up, status, index, sync, search, get, list_items, count, facets, delete),
     *(snapshots, export_items, import_items),
     *(collections, failures, recall, advise_command, version),
 ):
