@@ -35,6 +35,8 @@ def moments(
             time.sleep(_TICK_MS / 1000)
             if pause.is_over(changed=False, waiting=False):
                 yield
+            if _identity(folder) is not None:  # it is back, and holds who knows what
+                pause.hurry()
             continue
         for changes in watchfiles.watch(
             folder, watch_filter=None, rust_timeout=_TICK_MS, yield_on_timeout=True, debounce=200
