@@ -27,6 +27,7 @@ from lookalike_client.cli.queries import facets, recall, search
 from lookalike_client.cli.session import Session, UnreachedError
 from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
+from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
 
 EXIT_FAILED = 1
@@ -54,7 +55,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, index, search, get, list_items, count, facets, update, delete),
+    *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, export_items, import_items, evaluate, calibrate),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):
