@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def items(client: Client, collection: str) -> dict[str, Item]:
     return {item.id: item for item in client.list(collection, fields=ALL)}
 
 
-def sync(cli: RunCli, folder: Path, collection: str, *options: str) -> dict[str, object]:
+def sync(cli: RunCli, folder: Path, collection: str, *options: str) -> dict[str, Any]:
     ran = cli("sync", folder, "-c", collection, "--still", "0", "--json", *options)
     assert ran.code == 0, (ran.out, ran.err)
     found: dict[str, object] = ran.json
@@ -90,7 +91,7 @@ def test_moves_keep_vector_metadata_and_facts(cli: RunCli, client: Client, folde
     }
     assert set(after) == set(where)
     assert all(same_picture(after[new], before[old]) for new, old in where.items())
-    assert {(m["from"], m["to"]) for m in done["moved"]} == {  # type: ignore[index]
+    assert {(m["from"], m["to"]) for m in done["moved"]} == {
         (old, new) for new, old in where.items() if new != old
     }
     assert (done["new"], done["changed"], done["removed"]) == ([], [], [])
