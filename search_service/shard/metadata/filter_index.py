@@ -154,10 +154,16 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
-    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
-        """Count the items of `matches` that hold `value`; after `when_ready`."""
-        found = ordinals_of(self._index.evaluate(Equals(field, value)))
-        return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
+    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> I64:
+        """Return the ordinals of `matches` that hold `value`, int64 [n] ascending."""
+        found = ordinals_of(self._index.evaluate(Equals(field, value))).astype(np.int64)
+        found = found[found < len(matches.allowed)]
+        held: I64 = found[matches.allowed[found]]
+        return held
+
+    def values(self, field: FieldPath, most: int) -> list[Scalar] | None:
+        """List the values of `field` over all items; None where there are more than `most`."""
+        return self._index.values(field, most)
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
         """Say which values of `field` live items hold; after `when_ready`.

@@ -14,7 +14,6 @@ from lookalike.wire.errors import LimitExceeded, LookalikeError
 from search_service.domain.arrays import F32
 from search_service.domain.items import NO_FIELDS, Fields
 from search_service.domain.queries import (
-    GroupBy,
     Hit,
     HitGroup,
     QueryOutcome,
@@ -25,13 +24,12 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
-from search_service.shard.search.group_by import group_rows
+from search_service.shard.search.grouping import search_groups
 from search_service.shard.search.line import Waiting, wanted_rows
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
-from search_service.shard.search.tuning import MORE_ROWS
 from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
@@ -91,7 +89,9 @@ class Answerer:
                     (some, NO_GROUPS) for some in _hits(live, found.ranked, requests)
                 ]
             else:
-                found, hits = self._grouped(live, task, first.group_by, requests)
+                by = first.group_by.field
+                found, groups = search_groups(live, task, by, requests, self._filters, self._pool)
+                hits = [([], each) for each in groups]
         searched_s = time.monotonic()
         plan = QueryPlan(
             kind=found.kinds[0],
@@ -110,26 +110,6 @@ class Answerer:
         if request.group_by is not None:
             return self._filters.matches(request.filter, upto, having=request.group_by.field)
         return None if request.filter is None else self._filters.matches(request.filter, upto)
-
-    def _grouped(
-        self, live: LiveView, task: Task, by: GroupBy, requests: list[QueryRequest]
-    ) -> tuple[Answer, list[Hits]]:
-        """Rank ever more rows until they fill the groups of every query."""
-        assert task.matches is not None, "items without the field are left out"
-        matches = task.matches
-        while True:
-            found = search(live, task, self._pool)
-            grouped = group_rows(
-                found.ranked,
-                live.ids,
-                self._filters.spread(by.field, np.unique(found.ranked.ordinal)),
-                requests,
-                task.count,
-                lambda value: self._filters.holders(by.field, value, matches),
-            )
-            if grouped.enough or task.count >= len(matches.ordinals):
-                return found, [([], groups) for groups in grouped.groups]
-            task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
 
     def _outcomes(
         self,

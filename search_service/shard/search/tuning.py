@@ -81,7 +81,13 @@ PARTS_A_THREAD = 4
 # Rows ranked for each hit wanted, at first: similar items tend to share values.
 FIRST_ROWS = 4
 # How many times more where these were not enough.
-MORE_ROWS = 8
+MORE_ROWS = 4
+# With this share of the items in groups, what is near is ranked, and the rest passed over.
+NEARLY_ALL = 0.5
+# Rows of all queries that are ranked at a time: with what they hold, about 200 MB.
+MOST_RANKED = 1 << 22
+# To search for the best of one value costs about as much as to compare so many rows.
+ROWS_A_VALUE = 10_000
 
 
 def walked(count: int) -> int:

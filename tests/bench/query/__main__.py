@@ -1,12 +1,13 @@
-"""`python -m tests.bench.query`: filters, and snapshots beside reads and writes."""
+"""`python -m tests.bench.query`: filters, groups, and snapshots beside reads and writes."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from tests.bench.query import filtered, rivals
+from tests.bench.query import filtered, groups, rivals
 from tests.bench.query.filtered import Filtered
+from tests.bench.query.path_items import Items
 from tests.bench.report import Report
 from tests.bench.search.options import ROOT, Options, parse
 from tests.bench.search.run import NAME, Run, attempt
@@ -28,11 +29,24 @@ def main() -> None:
         if options.wants("4", "4.peers"):
             attempt(run, lambda: _rivals(run, items), *rivals.EXPECTED)
         run.report.print_table()
+    if options.wants("2.10"):
+        run = Run(options, Report("query", options.command), prepare(options))
+        attempt(run, lambda: _path(run), *groups.EXPECTED)
+        run.report.print_table()
     # These write rows of their own into the same file.
     if options.wants("5"):
         _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
     if options.wants("6"):
         _module("snapshot", *_snapshot_flags(options))
+
+
+def _path(run: Run) -> None:
+    items = Items(run.dataset)
+    with run.service("path") as service:
+        service.create(NAME, run.dataset.base.shape[1])
+        items.load(service, NAME)
+        if run.options.wants("2.10"):
+            attempt(run, lambda: groups.measure(run, service, items), *groups.EXPECTED)
 
 
 def _filters(run: Run, items: Filtered) -> None:
