@@ -65,7 +65,13 @@ class Queries:
         size = ResponseSize("limit")
         for outcome in outcomes:
             result = response.results.add()
-            fill_result(outcome, result, explain=request.explain, embed_s=targets.embed_s)
+            fill_result(
+                outcome,
+                result,
+                explain=request.explain,
+                embed_s=targets.embed_s,
+                as_json=request.fields.metadata_as_json,
+            )
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         self._sampler.offer(collection, query, outcomes)

@@ -15,7 +15,7 @@ import orjson
 from lookalike.wire.errors import LimitExceeded, Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
-from search_service.domain.metadata import Metadata
+from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.store.picking import pick
 from search_service.store.schema import open_reader
 
@@ -145,9 +145,10 @@ def _select(fields: Fields) -> str:
     return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
 
 
-def _read_metadata(metadata: bytes, fields: Fields) -> Metadata:
-    read: Metadata = orjson.loads(metadata)
-    return pick(read, fields.metadata_paths) if fields.metadata_paths else read
+def _read_metadata(metadata: bytes, fields: Fields) -> bytes:
+    if not fields.metadata_paths:
+        return metadata
+    return encode_metadata(pick(decode_metadata(metadata), fields.metadata_paths))
 
 
 def _item(
@@ -158,7 +159,7 @@ def _item(
         id=id,
         version=version,
         update_time_us=time_us,
-        metadata=_read_metadata(metadata, fields) if fields.metadata else None,
+        metadata_json=_read_metadata(metadata, fields) if fields.metadata else None,
         facts=facts or b"",
         thumbnail=thumbnail or b"",
         vector=np.frombuffer(vector, dtype="<f4") if fields.vector else None,

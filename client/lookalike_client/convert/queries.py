@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
+from functools import partial
 
 from lookalike.v1 import search_pb2
 from lookalike_client import types
-from lookalike_client.convert.items import item
+from lookalike_client.convert.items import item, metadata
 from lookalike_client.convert.values import field_value, seconds
 
 
@@ -35,9 +35,14 @@ def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
 def _hit(message: search_pb2.Hit) -> types.Hit:
     if not message.HasField("item"):
         return types.Hit(message.id, message.score)
+    return types.Hit.with_parts(partial(_part_of_hit, message), id=message.id, score=message.score)
+
+
+def _part_of_hit(message: search_pb2.Hit, name: str) -> object:
+    if name == "metadata":
+        return metadata(message.item)
     # The contract leaves the id out of a hit's item: it stands beside the score.
-    found = dataclasses.replace(item(message.item), id=message.id)
-    return types.Hit(message.id, message.score, found.metadata, found)
+    return item(message.item, id=message.id)
 
 
 def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lookalike_client.types.items import Item
+from lookalike_client.types.lazy import LazyParts
 from lookalike_client.types.metadata import FieldValue, Metadata
 
 
@@ -41,7 +42,7 @@ class QueryPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(LazyParts):
     """An item near the query; `score` is the cosine, -1 to 1."""
 
     id: str
