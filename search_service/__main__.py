@@ -191,6 +191,7 @@ def _shard_options(settings: Settings) -> ShardOptions:
         build_threads=settings.build_threads,
         head_limit=settings.head_limit,
         unindexed_limit=settings.unindexed_limit,
+        item_cache_bytes=settings.item_cache_mib << 20,
     )
 
 

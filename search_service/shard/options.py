@@ -43,4 +43,6 @@ class ShardOptions:
     # their metadata takes half a second. Looked at every so many seconds.
     filters_save_items: int = 5_000
     filters_save_s: float = 30.0
+    # Metadata that hits carried lately, and are likely to carry again.
+    item_cache_bytes: int = 32 << 20
     vfs: str = ""

@@ -26,12 +26,14 @@ from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.segments.api import SegmentSource
 from search_service.segments.source import DiskSegments
+from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
 from search_service.shard.options import ShardOptions
 from search_service.shard.search.answerer import Answerer
+from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.line import QueryLine
 from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
@@ -76,6 +78,7 @@ class Shard:
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs)
         self._pool = ScanPool(options.threads)
+        cache = ItemCache(options.item_cache_bytes)
         self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
@@ -92,6 +95,7 @@ class Shard:
             spec=lambda: self._spec,
             memory=self._memory,
             filters=self._filters,
+            items=cache,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes),
             options=options,
@@ -102,7 +106,7 @@ class Shard:
         answerer = Answerer(
             self._memory,
             self._filters,
-            self._reader,
+            CarriedItems(self._reader, cache),
             expansion=lambda: self._spec.index.expansion_search,
             heal=self._upkeep.heal,
             pool=self._pool,

@@ -24,13 +24,13 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.grouping import search_groups
 from search_service.shard.search.line import Waiting, wanted_rows
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
-from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
 # Of one query: hits, or groups of them.
@@ -44,7 +44,7 @@ class Answerer:
         self,
         memory: Memory,
         filters: FilterIndex,
-        reader: ItemReader,
+        items: CarriedItems,
         *,
         expansion: Callable[[], int],
         heal: Callable[[], None],
@@ -53,7 +53,7 @@ class Answerer:
         """`heal` takes segments that proved damaged out of memory."""
         self._memory = memory
         self._filters = filters
-        self._reader = reader
+        self._items = items
         self._expansion = expansion
         self._heal = heal
         self._pool = pool
@@ -145,7 +145,7 @@ class Answerer:
         """Read what hits carry; one that was deleted meanwhile is left out."""
         ids = {hit.id for some, _ in hits for hit in some}
         ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
-        items = self._reader.get(list(ids), fields)
+        items = self._items.get(ids, fields)
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
             return [Hit(hit.id, hit.score, items[hit.id]) for hit in some if hit.id in items]
