@@ -112,7 +112,12 @@ class Shard:
             pool=self._pool,
         )
         self._engine, self._exact_engine = (
-            QueryLine(answerer.answer, when_filters_ready=self._filters.when_ready, options=options)
+            QueryLine(
+                answerer.answer,
+                answer_here=answerer.answer_here,
+                when_filters_ready=self._filters.when_ready,
+                options=options,
+            )
             for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
         self._start(self._load(db))
@@ -127,7 +132,7 @@ class Shard:
     ) -> Shard:
         """Make an empty shard in `directory`, which is there and empty, durably."""
         db = schema.create(directory / STORE, spec, options.vfs)
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        return cls(directory, db, DiskSegments.of(directory / SEGMENTS, spec), options, on_fatal)
 
     @classmethod
     def open(cls, directory: Path, options: ShardOptions, on_fatal: Callable[[], None]) -> Shard:
@@ -138,7 +143,7 @@ class Shard:
         """
         db = schema.open_writer(directory / STORE, options.vfs)
         spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        return cls(directory, db, DiskSegments.of(directory / SEGMENTS, spec), options, on_fatal)
 
     @property
     def spec(self) -> CollectionSpec:
@@ -175,6 +180,12 @@ class Shard:
         else:
             return (self._exact_engine if request.exact else self._engine).submit(request)
         return done
+
+    def query_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
+        """See `ShardApi`."""
+        if request.vectors.shape[1:] != (self._spec.dimension,):
+            return None
+        return self._engine.answer_here(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
@@ -289,12 +300,3 @@ class Shard:
         self._engine.start()
         self._exact_engine.start()
         self._upkeep.start()
-
-
-def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
-    return DiskSegments(
-        directory / SEGMENTS,
-        uid=spec.uid,
-        dimension=spec.dimension,
-        fingerprint=spec.model_fingerprint,
-    )

@@ -58,6 +58,21 @@ class Answerer:
         self._heal = heal
         self._pool = pool
 
+    def answer_here(self, one: Waiting) -> list[QueryOutcome] | LookalikeError | None:
+        """Answer a request without a filter; None where that would have to wait."""
+        if not self._memory.lock.acquire(blocking=False):
+            return None
+        with ExitStack() as held:
+            try:
+                live = held.enter_context(self._memory.view())
+            finally:
+                self._memory.lock.release()
+            try:
+                (outcome,) = self._answer_over(live, None, [one], time.monotonic())
+            except SegmentDamaged:
+                return None
+        return outcome
+
     def answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         """Answer requests that share exact, expansion and filter, in their order."""
         while True:
@@ -68,30 +83,33 @@ class Answerer:
 
     def _answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         begun_s = time.monotonic()
-        first = gathered[0].request
         with ExitStack() as held:
             with self._memory.lock:  # so that both are of one moment
                 live = held.enter_context(self._memory.view())
-                matches = self._matches(first, live.upto)
-            filtered_s = time.monotonic()
-            task = Task(
-                queries=_joined([one.request for one in gathered]),
-                floor=_floors([one.request for one in gathered]),
-                count=max(wanted_rows(one.request) for one in gathered),
-                exact=first.exact,
-                expansion=first.expansion_search or self._expansion(),
-                matches=matches,
-            )
-            requests = [one.request for one in gathered]
-            if first.group_by is None:
-                found = search(live, task, self._pool)
-                hits: list[Hits] = [
-                    (some, NO_GROUPS) for some in _hits(live, found.ranked, requests)
-                ]
-            else:
-                by = first.group_by.field
-                found, groups = search_groups(live, task, by, requests, self._filters, self._pool)
-                hits = [([], each) for each in groups]
+                matches = self._matches(gathered[0].request, live.upto)
+            return self._answer_over(live, matches, gathered, begun_s)
+
+    def _answer_over(
+        self, live: LiveView, matches: Matches | None, gathered: list[Waiting], begun_s: float
+    ) -> list[list[QueryOutcome] | LookalikeError]:
+        filtered_s = time.monotonic()
+        first = gathered[0].request
+        task = Task(
+            queries=_joined([one.request for one in gathered]),
+            floor=_floors([one.request for one in gathered]),
+            count=max(wanted_rows(one.request) for one in gathered),
+            exact=first.exact,
+            expansion=first.expansion_search or self._expansion(),
+            matches=matches,
+        )
+        requests = [one.request for one in gathered]
+        if first.group_by is None:
+            found = search(live, task, self._pool)
+            hits: list[Hits] = [(some, NO_GROUPS) for some in _hits(live, found.ranked, requests)]
+        else:
+            by = first.group_by.field
+            found, groups = search_groups(live, task, by, requests, self._filters, self._pool)
+            hits = [([], each) for each in groups]
         searched_s = time.monotonic()
         plan = QueryPlan(
             kind=found.kinds[0],

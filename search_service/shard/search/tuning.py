@@ -76,6 +76,14 @@ FEW_QUERIES = 4
 # at the end.
 PARTS_A_THREAD = 4
 
+# --- Answers without a hand-over ---
+
+# What holds up an event loop for longer goes to another thread: as long as the
+# hand-over of a busy interpreter takes (its switch interval) a few times over.
+LONGEST_HERE_S = 0.003
+# Of a query's time, in the running mean of those before it.
+LONE_SHARE = 0.2
+
 # --- Group-by ---
 
 # Rows ranked for each hit wanted, at first: similar items tend to share values.
