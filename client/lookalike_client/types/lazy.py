@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 MakePart = Callable[[str], Any]
 
 
+# A result has thousands of hits: looked up once.
+_new, _keep = object.__new__, object.__setattr__
+
+
 class LazyParts:
     """The base of a frozen dataclass with slots; a field that is not set is made when read."""
 
@@ -21,11 +25,10 @@ class LazyParts:
     @classmethod
     def with_parts(cls, make_part: MakePart, **fields: object) -> Self:
         """Return an instance that holds `fields`; `make_part` makes all others."""
-        made = object.__new__(cls)
-        keep = object.__setattr__
-        keep(made, "_make_part", make_part)
+        made = _new(cls)
+        _keep(made, "_make_part", make_part)
         for name, value in fields.items():
-            keep(made, name, value)
+            _keep(made, name, value)
         return made
 
     if not TYPE_CHECKING:  # a type checker would take any name for an attribute

@@ -149,8 +149,11 @@ class Answerer:
                 except LimitExceeded as error:  # the others' answers are good
                     outcomes.append(error)
                     continue
-            base = replace(plan, wait_s=begun_s - one.since_s)
-            plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
+            wait_s = begun_s - one.since_s
+            plans = {
+                kind: replace(plan, kind=kind, wait_s=wait_s)
+                for kind in set(found.kinds[begin:end])
+            }
             outcomes.append(
                 [
                     QueryOutcome(some, plans[kind], groups)
@@ -199,7 +202,9 @@ def _floors(requests: list[QueryRequest]) -> F32:
 def _hits(live: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[list[Hit]]:
     """List each query's hits, best first, equal scores by id."""
     queries = sum(len(request.vectors) for request in requests)
-    bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
+    bounds = [0, len(ranked.query)]
+    if queries > 1:
+        bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
     ids = [live.ids[ordinal] or "" for ordinal in ranked.ordinal.tolist()]
     scores = ranked.score.tolist()
     equal = (ranked.score[1:] == ranked.score[:-1]) & (ranked.query[1:] == ranked.query[:-1])

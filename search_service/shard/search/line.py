@@ -26,6 +26,9 @@ from search_service.shard.search.tuning import FIRST_ROWS, LONE_SHARE, LONGEST_H
 # Size class, exact, expansion, filter, groups.
 Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None]
 
+_MOST_NOTED = 4
+# The future of a request whose caller waits for no future.
+_NOBODY: Future[list[QueryOutcome]] = Future()
 # Of sizes and expansions that callers ask for.
 _MOST_KEYS = 256
 
@@ -107,7 +110,7 @@ class QueryLine:
         Raises:
             LookalikeError: what is wrong with it.
         """
-        one = Waiting(request, Future(), time.monotonic())
+        one = Waiting(request, _NOBODY, time.monotonic())
         if not _is_lone(request) or self._lone_s.get(one.key, math.inf) > LONGEST_HERE_S:
             return None
         with self._changed:
@@ -179,15 +182,14 @@ class QueryLine:
         return taken
 
     def _note_lone(self, one: Waiting, begun_s: float | None = None) -> None:
-        """Remember what a query took: the worst lately, so that a slow one is soon seen."""
+        """Remember what a query took."""
         took_s = time.monotonic() - (one.since_s if begun_s is None else begun_s)
-        before_s = self._lone_s.get(one.key, took_s)
         if len(self._lone_s) > _MOST_KEYS:
             self._lone_s.clear()
-        self._lone_s[one.key] = max(
-            took_s if took_s > LONGEST_HERE_S else 0.0,
-            before_s + LONE_SHARE * (took_s - before_s),
-        )
+        before_s = self._lone_s.get(one.key, took_s)
+        # One that was held up by something else must not count for many.
+        least_s = min(took_s, _MOST_NOTED * LONGEST_HERE_S)
+        self._lone_s[one.key] = before_s + LONE_SHARE * (least_s - before_s)
 
     def _answer(self, gathered: list[Waiting]) -> None:
         now_s = time.monotonic()
