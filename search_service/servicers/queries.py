@@ -30,7 +30,7 @@ _NO_FIELDS = Fields()
 _CLOSE_S = 0.0002
 # Callers who came together will again. While one is answered here, the others wait: of
 # 16, one query a request, each so answered costs the index calls that they would share.
-_CROWD_LASTS_S = 0.05
+_CROWD_LASTS_S = 0.25
 
 
 class Queries:

@@ -1,11 +1,11 @@
-"""`python -m tests.bench.query`: filters, groups, and snapshots beside reads and writes."""
+"""`python -m tests.bench.query`: filters, groups, the path of a query, snapshots."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from tests.bench.query import filtered, groups, rivals
+from tests.bench.query import filtered, groups, path, rivals
 from tests.bench.query.filtered import Filtered
 from tests.bench.query.path_items import Items
 from tests.bench.report import Report
@@ -29,9 +29,9 @@ def main() -> None:
         if options.wants("4", "4.peers"):
             attempt(run, lambda: _rivals(run, items), *rivals.EXPECTED)
         run.report.print_table()
-    if options.wants("2.10"):
+    if options.wants("2.1", "2.2", "2.3", "2.7", "2.10"):
         run = Run(options, Report("query", options.command), prepare(options))
-        attempt(run, lambda: _path(run), *groups.EXPECTED)
+        attempt(run, lambda: _path(run))
         run.report.print_table()
     # These write rows of their own into the same file.
     if options.wants("5"):
@@ -45,6 +45,14 @@ def _path(run: Run) -> None:
     with run.service("path") as service:
         service.create(NAME, run.dataset.base.shape[1])
         items.load(service, NAME)
+    # Again, so that nothing of the load is left in memory.
+    with run.again("path") as service:
+        service.wait_indexed(NAME)
+        if run.options.wants("2.1", "2.2", "2.3"):
+            attempt(run, lambda: path.measure(run, service), *path.EXPECTED)
+        if run.options.wants("2.7"):
+            data = run.options.work / "path"
+            attempt(run, lambda: path.compare(run, service, data), *path.EXPECTED_BEFORE)
         if run.options.wants("2.10"):
             attempt(run, lambda: groups.measure(run, service, items), *groups.EXPECTED)
 
