@@ -12,6 +12,7 @@ from embedder_service.models.definition import ModelError
 from lookalike.serving.settings.declared import setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
 from lookalike.serving.settings.shared import MOST_BYTES, MOST_PORT, ServerSettings
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 
 PROCESS = Process("EMBEDDER", "embedder_service", "Turns images into unit vectors.")
 
@@ -80,7 +81,7 @@ class Settings(ServerSettings):
         "most unanswered images of one stream", 64, least=1, most=_MOST_IMAGES
     )
     max_image_bytes: int = setting(
-        "most bytes of one file", 60 * _MIB, unit="bytes", least=1, most=MOST_BYTES
+        "most bytes of one file", MAX_IMAGE_BYTES, unit="bytes", least=1, most=MOST_BYTES
     )
     max_image_pixels: int = setting(
         "most pixels of one picture", 50_000_000, least=1, most=_MOST_PIXELS

@@ -21,6 +21,7 @@ from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
+    analysis_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
     search_pb2_grpc,
@@ -28,6 +29,7 @@ from lookalike.v1 import (
 )
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
+from search_service.analysis.analyses import Analyses
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.data_lock import DataDirectoryInUse
 from search_service.catalog.names import NamesDamaged
@@ -42,7 +44,7 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import collections, ingest, search, snapshots
+from search_service.servicers import analysis, collections, ingest, search, snapshots
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -58,6 +60,9 @@ _EXIT_STORE_FAILED = 3
 _SWITCH_INTERVAL_S = 0.001
 # Long enough for callers to be told, well within the second that is promised.
 _FATAL_DELAY_S = 0.2
+_LEDGER = "ingest.sqlite"
+# Without a queue nothing older than a deletion can come but what is under way.
+_FORGET_DELETIONS_S = 60.0
 
 
 def main() -> int:
@@ -125,8 +130,15 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
             snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
         )
+        analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
+        analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
+            analysis.AnalysisServicer(catalog, analyses, reads), server.grpc
+        )
         if settings.metrics_port is not None:
-            registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
+            shards = ShardCollector(
+                lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
+            )
+            registry.register(shards)
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
             _log.info("metrics", extra={"port": endpoint.port})
@@ -136,6 +148,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         await _each(warm_up, catalog.open)
         await asyncio.to_thread(kept.open)
         stack.callback(kept.close)
+        await asyncio.to_thread(analyses.open)
+        stack.push_async_callback(analyses.close)
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
@@ -168,7 +182,12 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )
-    names = [search.SERVICE_NAME, collections.SERVICE_NAME, snapshots.SERVICE_NAME]
+    names = [
+        search.SERVICE_NAME,
+        collections.SERVICE_NAME,
+        snapshots.SERVICE_NAME,
+        analysis.SERVICE_NAME,
+    ]
     if door is None:
         return Server(options, names, CallMetrics(registry))
     server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))
@@ -181,7 +200,7 @@ def _front_door(
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    ledger = Ledger(str(settings.data / "ingest.sqlite"))
+    ledger = Ledger(str(settings.data / _LEDGER))
     return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger)
 
 
@@ -192,7 +211,15 @@ def _shard_options(settings: Settings) -> ShardOptions:
         head_limit=settings.head_limit,
         unindexed_limit=settings.unindexed_limit,
         item_cache_bytes=settings.item_cache_mib << 20,
+        erase_after_s=settings.erase_after_s,
+        forget_deletions_s=0.0 if _has_queue(settings) else _FORGET_DELETIONS_S,
+        check_bytes_per_s=settings.store_check_rate * (1 << 20),
     )
+
+
+def _has_queue(settings: Settings) -> bool:
+    """Whether older mutations may still come from a queue, perhaps after another start."""
+    return settings.ingest is not None or (settings.data / _LEDGER).exists()
 
 
 def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
@@ -201,6 +228,10 @@ def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]
         for collection in catalog.collections()
         if collection.is_open
     ]
+
+
+def _lost_collections(catalog: Catalog) -> list[str]:
+    return [collection.name for collection in catalog.collections() if collection.damage]
 
 
 def _on_fatal() -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from lookalike.v1 import collection_pb2, ingest_pb2, search_pb2, snapshot_pb2
+from lookalike.wire import proxies
 from lookalike.wire.channel import ChannelOptions, TlsFiles, service_config
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from lookalike.wire.status import from_rpc_error
 
 T = TypeVar("T")
+Explain: TypeAlias = Callable[[LookalikeError], LookalikeError]
 
 DEFAULT_TIMEOUT_S = 30.0
 # A stream is closed in an orderly way and opened again when it is this old, so
@@ -43,9 +45,17 @@ _BROKEN = frozenset(
 )
 
 
+def explaining(target: str, variables: Mapping[str, str], *, use_proxy: bool) -> Explain:
+    """Return what adds to an error a word on the proxy, where that may be behind it.
+
+    `variables` are those of the environment that name proxies.
+    """
+    return lambda error: proxies.explained(error, target, variables, use_proxy=use_proxy)
+
+
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise a failed call as the error that it carries.
+def translated(explain: Explain) -> Iterator[None]:
+    """Raise a failed call as the error that it carries, explained.
 
     Raises:
         LookalikeError: the call failed.
@@ -53,7 +63,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        raise from_rpc_error(error) from error
+        raise explain(from_rpc_error(error)) from error
 
 
 def same_length(results: list[T], asked: Sized) -> list[T]:
@@ -68,10 +78,10 @@ def same_length(results: list[T], asked: Sized) -> list[T]:
     return results
 
 
-def channel_options(tls: TlsFiles | None, timeout_s: float) -> ChannelOptions:
+def channel_options(tls: TlsFiles | None, timeout_s: float, use_proxy: bool) -> ChannelOptions:
     """Return how to connect, with retries of idempotent calls."""
     config = service_config(idempotent_calls(), timeout_s=timeout_s)
-    return ChannelOptions(tls=tls, service_config=config)
+    return ChannelOptions(tls=tls, service_config=config, use_proxy=use_proxy)
 
 
 def idempotent_calls() -> list[tuple[str, str]]:
@@ -132,14 +142,20 @@ def answer_in(event: T | grpc.RpcError | None) -> T:
     return event
 
 
+def _as_it_is(error: LookalikeError) -> LookalikeError:
+    return error
+
+
 @dataclass(slots=True)
 class Patience:
     """Delays between attempts, and the moment to give up.
 
-    Delays double with each attempt that brought nothing; `progress` resets both.
+    Delays double with each attempt that brought nothing; `progress` resets both. The
+    error that it ends with is explained.
     """
 
     patience_s: float = PATIENCE_S
+    explain: Explain = _as_it_is
     _attempts: int = field(default=0, init=False)
     _since_s: float | None = field(default=None, init=False)
 
@@ -157,7 +173,7 @@ class Patience:
         if self._since_s is None:
             self._since_s = now_s
         if now_s - self._since_s >= self.patience_s:
-            raise error
+            raise self.explain(error) from error.__cause__
 
     def delay_s(self, error: LookalikeError) -> float:
         """Return how long to wait before the next attempt.

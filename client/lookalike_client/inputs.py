@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
-from lookalike_client.types import ImageFacts, Metadata
+from lookalike_client.lists import listed
+from lookalike_client.types import ImageFacts, MetadataLike
 
 VectorLike: TypeAlias = npt.NDArray[np.floating] | Sequence[float]
-ImageLike: TypeAlias = bytes | str | Path
-
-# Below the contract's 64 MiB message limit, with room for id and metadata.
-MAX_IMAGE_BYTES = 63 * 1024 * 1024
+ImageLike: TypeAlias = bytes | bytearray | memoryview | str | Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +73,26 @@ class Query:
     def by_examples(cls, positives: Iterable[Example], negatives: Iterable[Example] = ()) -> Self:
         """Look for what is near the positives and far from the negatives."""
         examples = search_pb2.Examples(
-            positives=[each.message for each in positives],
-            negatives=[each.message for each in negatives],
+            positives=[each.message for each in listed("positives", positives)],
+            negatives=[each.message for each in listed("negatives", negatives)],
         )
         return cls(search_pb2.Query(examples=examples))
 
 
 @dataclass(frozen=True, slots=True)
 class VectorItem:
-    """A vector to store, float32 [D], under an id; `facts` of the image it was made of."""
+    """A vector to store, float32 [D], under an id; `facts` of the image it was made of.
+
+    `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
+    """
 
     id: str
     vector: VectorLike
-    metadata: Metadata | None = None
+    metadata: MetadataLike | None = None
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,15 @@ class ImageItem:
 
     A path is read when the item's turn comes, so that a long list of paths costs
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
+    `metadata` replaces what is stored under the id; None leaves it as it is.
+    `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
     """
 
     id: str
     image: ImageLike | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataLike | None = None
     image_uri: str = ""
+    duplicate_policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,7 @@ class MetadataItem:
     """Metadata to replace, in the order of the other mutations of its id."""
 
     id: str
-    metadata: Metadata
+    metadata: MetadataLike
 
 
 QueuedMutation: TypeAlias = ImageItem | DeleteItem | MetadataItem
@@ -131,7 +138,7 @@ def vector_bytes(vector: VectorLike) -> bytes:
     """
     try:
         array = np.asarray(vector, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidField("vector", "must be a row of numbers") from error
     if array.ndim != 1 or not array.size:
         raise InvalidField("vector", f"must be one row of numbers, got shape {array.shape}")
@@ -145,10 +152,11 @@ def image_bytes(image: ImageLike) -> bytes:
         OSError: the file cannot be read.
         LookalikeError: it is empty, or too large for a message.
     """
-    if isinstance(image, bytes):
-        size, data = len(image), image
+    if isinstance(image, bytes | bytearray | memoryview):
+        data = bytes(image)
+        size = len(data)
     else:
-        path = Path(image)
+        path = _path(image)
         size = path.stat().st_size
         data = path.read_bytes() if size <= MAX_IMAGE_BYTES else b""
     if size == 0:
@@ -156,6 +164,18 @@ def image_bytes(image: ImageLike) -> bytes:
     if size > MAX_IMAGE_BYTES:
         raise LimitExceeded(
             "image",
-            f"the file has {size:,} bytes; at most {MAX_IMAGE_BYTES:,} fit in a message",
+            f"the file has {size:,} bytes; the limit is {MAX_IMAGE_BYTES:,}, what fits in a "
+            "message: send a smaller copy, or let the service read it by reference (image_uri)",
         )
     return data
+
+
+def _path(image: str | Path) -> Path:
+    try:
+        path = Path(image)
+    except TypeError as error:
+        kind = type(image).__name__
+        raise InvalidField("image", f"must be bytes or a path, got {kind}") from error
+    if "\0" in str(path):  # no file system has such names
+        raise InvalidField("image", "the path of the file holds a null character")
+    return path

@@ -78,6 +78,8 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
             ("sharpness", pa.float64()),
             ("format", pa.string()),
             ("thumbnail_webp", pa.binary()),
+            ("truncated", pa.bool_()),
+            ("blank", pa.bool_()),
         ]
     )
     return pa.schema(

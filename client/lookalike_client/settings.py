@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.wire import proxies as wire_proxies
 from lookalike.wire.channel import TlsFiles
+from lookalike.wire.errors import InvalidField
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
+
+_SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class ClientSettings:
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    use_proxy: bool = False
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -29,7 +35,11 @@ class ClientSettings:
 
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
-    """Read LOOKALIKE_ADDRESS and LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY."""
+    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY and LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY.
+
+    Raises:
+        InvalidField: LOOKALIKE_USE_PROXY is neither on nor off.
+    """
 
     def path(name: str) -> Path | None:
         value = environ.get(name)
@@ -40,4 +50,17 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         tls_ca=path("LOOKALIKE_TLS_CA"),
         tls_certificate=path("LOOKALIKE_TLS_CERTIFICATE"),
         tls_key=path("LOOKALIKE_TLS_KEY"),
+        use_proxy=_switch(wire_proxies.OPTION, environ),
     )
+
+
+def proxies(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Read the variables that name proxies, and hosts to be reached without one."""
+    return wire_proxies.named(environ)
+
+
+def _switch(name: str, environ: Mapping[str, str]) -> bool:
+    value = environ.get(name, "").lower()
+    if value not in _SWITCH:
+        raise InvalidField(name, f"must be 1 or 0, got {value!r}")
+    return _SWITCH[value]

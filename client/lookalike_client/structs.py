@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
-from lookalike.wire.errors import InvalidField
-from lookalike_client.types import JsonValue, Metadata
+from lookalike_client import metadata_values
+from lookalike_client.types import JsonValue, MetadataLike
 
-# Integers that float64 holds exactly; above, a whole number may be a rounded one.
-_EXACT_INTEGER = 2**53
-# Deeper metadata than the contract allows (8 levels) is refused here already, so
-# that a self-referencing dict cannot recurse for ever.
-_MAX_DEPTH = 64
+# Every element of compact JSON takes less than 8 times its size here; the service holds
+# the bound itself, this one keeps a single object from filling a message.
+_MAX_MESSAGE_BYTES = 8 * metadata_values.MAX_BYTES
 
 
-def from_dict(metadata: Metadata) -> Struct:
-    """Return a JSON object as a message.
+def from_dict(metadata: MetadataLike) -> Struct:
+    """Return an object of a caller's as a message.
 
     Raises:
-        InvalidField: a key is no string, a value is not JSON, or it nests too deep.
+        InvalidField: it holds what JSON has not, or what would be changed: by its key.
+        LimitExceeded: it is too large.
     """
-    return _struct(metadata, "metadata", 0)
+    message = Struct()
+    for key, value in metadata_values.plain(metadata).items():
+        _set(message.fields[key], value)
+    if message.ByteSize() > _MAX_MESSAGE_BYTES:
+        raise metadata_values.too_large()
+    return message
 
 
 def to_dict(message: Struct) -> dict[str, JsonValue]:
@@ -31,46 +34,29 @@ def to_dict(message: Struct) -> dict[str, JsonValue]:
     return {key: _to_json(value) for key, value in message.fields.items()}
 
 
-def _struct(value: Mapping[str, JsonValue], field: str, depth: int) -> Struct:
-    if depth > _MAX_DEPTH:
-        raise InvalidField("metadata", f"nests deeper than {_MAX_DEPTH} levels")
-    message = Struct()
-    for key, each in value.items():
-        if not isinstance(key, str):
-            raise InvalidField(field, f"keys must be strings, got {type(key).__name__}")
-        message.fields[key].CopyFrom(_from_json(each, f"{field}.{key}", depth + 1))
-    return message
-
-
-def _from_json(value: JsonValue, field: str, depth: int) -> Value:
-    match value:
-        case None:
-            return Value(null_value=0)  # type: ignore[arg-type]  # the enum's only number
-        case bool():
-            return Value(bool_value=value)
-        case int() | float():
-            if not math.isfinite(value):
-                raise InvalidField(field, "JSON has no NaN or infinity")
-            return Value(number_value=value)
-        case str():
-            return Value(string_value=value)
-        case Mapping():
-            return Value(struct_value=_struct(value, field, depth))
-        case list() | tuple():
-            if depth > _MAX_DEPTH:
-                raise InvalidField("metadata", f"nests deeper than {_MAX_DEPTH} levels")
-            values = [_from_json(each, field, depth + 1) for each in value]
-            return Value(list_value=ListValue(values=values))
-        case _:
-            raise InvalidField(field, f"{type(value).__name__} is not a JSON value")
+def _set(target: Value, value: JsonValue) -> None:
+    if isinstance(value, str):
+        target.string_value = value
+    elif value is None:
+        target.null_value = NULL_VALUE
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, int | float):
+        target.number_value = value
+    elif isinstance(value, Mapping):
+        target.struct_value.SetInParent()
+        for key, each in value.items():
+            _set(target.struct_value.fields[key], each)
+    else:
+        target.list_value.SetInParent()
+        for each in value:
+            _set(target.list_value.values.add(), each)
 
 
 def _to_json(value: Value) -> JsonValue:
     match value.WhichOneof("kind"):
         case "number_value":
-            number = value.number_value
-            whole = number.is_integer() and abs(number) <= _EXACT_INTEGER
-            return int(number) if whole else number
+            return metadata_values.number(value.number_value)
         case "string_value":
             return value.string_value
         case "bool_value":

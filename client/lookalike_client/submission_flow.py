@@ -70,7 +70,7 @@ class SubmissionFlow:
                 item, request_id=0, collection=self._collection, job_id=self._job_id
             )
         except LookalikeError as error:
-            return [Acceptance(item.id, 0, error)]
+            return [Acceptance(requests.id_of(item), 0, error)]
         except OSError as error:
             reason = error.strerror or "unknown error"
             return [Acceptance(item.id, 0, InvalidField("image", f"cannot be read: {reason}"))]

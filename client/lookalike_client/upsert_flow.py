@@ -22,6 +22,7 @@ class UpsertFlow:
         self._max_batches = max_batches
         self._brake = Brake(max_batches)
         self._filling: list[search_pb2.VectorUpsert] = []
+        self._filling_bytes = 0
         self._unsent: deque[list[search_pb2.VectorUpsert]] = deque()
         self._sent: deque[list[search_pb2.VectorUpsert]] = deque()
 
@@ -47,9 +48,14 @@ class UpsertFlow:
     def add(self, item: VectorItem) -> list[MutationResult]:
         """Add a vector; one that cannot be sent fails at once."""
         try:
-            self._filling.append(requests.vector_upsert(item))
+            message = requests.vector_upsert(item)
         except LookalikeError as error:
-            return [MutationResult(item.id, MutationStatus.FAILED, 0, error)]
+            return [MutationResult(requests.id_of(item), MutationStatus.FAILED, 0, error)]
+        size = message.ByteSize()
+        if self._filling_bytes + size > requests.MAX_REQUEST_BYTES:
+            self.end_of_input()
+        self._filling.append(message)
+        self._filling_bytes += size
         if len(self._filling) >= self._batch_items:
             self.end_of_input()
         return []
@@ -58,7 +64,7 @@ class UpsertFlow:
         """Send the batch that is being filled."""
         if self._filling:
             self._unsent.append(self._filling)
-            self._filling = []
+            self._filling, self._filling_bytes = [], 0
 
     def next_request(self, now_s: float) -> search_pb2.UpsertVectorsRequest | None:
         """Return the next batch, unless a pause or the window forbids."""

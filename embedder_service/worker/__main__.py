@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -46,7 +47,9 @@ async def _run(settings: WorkerSettings) -> int:
         endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
     options = ChannelOptions(tls=settings.tls)
     queue = RedisQueue(connect(settings, "lookalike-worker"), settings)
-    embedder_channel = aio_channel(settings.embedder, options)
+    # An image that the front door read by reference may be larger than a message usually
+    # is. What it may be is the embedder's to say.
+    embedder_channel = aio_channel(settings.embedder, replace(options, max_message_bytes=-1))
     search_channel = aio_channel(settings.search, options)
     embedder = EmbedderClient(embedder_channel, settings.embed_timeout_s)
     index = SearchClient(search_channel, settings.store_timeout_s)

@@ -89,6 +89,7 @@ class Applier:
             model_fingerprint=embedding.model_fingerprint,
             version=mutation.version,
             duplicate_policy=collection_pb2.DuplicatePolicy.ValueType(mutation.duplicate_policy),
+            keep_metadata=mutation.keep_metadata,
         )
         item.metadata.MergeFromString(mutation.metadata)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))

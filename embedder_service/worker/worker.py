@@ -16,7 +16,7 @@ from embedder_service.worker.next_step import NextStep, next_step_after
 from embedder_service.worker.protocols import Embedder, Entry, Index, Queue
 from embedder_service.worker.turnstile import Turnstile
 from lookalike.serving import tasks
-from lookalike.serving.queue.entries import EntryDamaged
+from lookalike.serving.queue.entries import EntryDamaged, Kind
 from lookalike.serving.queue.keys import LANES
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 
@@ -76,6 +76,7 @@ class Worker:
             settings.max_attempts,
         )
         self._handlers: set[asyncio.Task[None]] = set()
+        self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -151,18 +152,28 @@ class Worker:
     def _begin(self, entry: Entry) -> None:
         if not self._in_hand.add(entry):
             return
-        task = asyncio.create_task(self._handle(entry))
+        key = _item_of(entry)
+        task = asyncio.create_task(self._handle(entry, self._latest.get(key)))
+        self._latest[key] = task
         self._handlers.add(task)
-        task.add_done_callback(self._handlers.discard)
+        task.add_done_callback(lambda done: self._forget(key, done))
+
+    def _forget(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        self._handlers.discard(task)
+        if self._latest.get(key) is task:
+            del self._latest[key]
 
     def _take_over(self, entry: Entry) -> None:
         if self._in_hand.add(entry):
             self._alone.put(entry)
 
-    async def _handle(self, entry: Entry) -> None:
+    async def _handle(self, entry: Entry, earlier: asyncio.Task[None] | None) -> None:
         if entry.mutation is None:
             self._acknowledger.give_up(entry, EntryDamaged(), 1)
             return
+        if earlier is not None and entry.mutation.kind is not Kind.UPLOAD:
+            # The end would be the same, but "not found" be told of an image on its way.
+            await asyncio.wait([earlier])
         try:
             async with self._turnstile.together():
                 result = await self._applier.apply(entry.mutation, entry.owner)
@@ -231,3 +242,9 @@ class Worker:
             await self._queue.release(self._in_hand.entries())
         except Unavailable:
             _log.warning("the queue is away: others take over when the sign of life ends")
+
+
+def _item_of(entry: Entry) -> tuple[str, str]:
+    """Return whose mutation it is: the collection and the item."""
+    mutation = entry.mutation
+    return (mutation.collection_uid, mutation.id) if mutation is not None else ("", entry.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -68,6 +68,52 @@ class DuplicateSettings:
     threshold: float = 1.0
 
 
+class CalibrationMode(StrEnum):
+    """What a calibrated threshold promises: beyond the sample, or on it alone."""
+
+    BOUND = "bound"
+    POINT = "point"
+
+
+class ConstrainedMeasure(StrEnum):
+    """What must hold at a calibrated threshold."""
+
+    PRECISION = "precision"
+    FALSE_POSITIVE_RATE = "false_positive_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold that was decided on, and on what grounds.
+
+    Precision of at least, or a false-positive rate of at most `value`; the evidence was
+    about `images`, and the collection had `gallery_items`.
+    """
+
+    threshold: float
+    model_fingerprint: str
+    mode: CalibrationMode
+    measure: ConstrainedMeasure
+    value: float
+    confidence: float
+    images: int
+    gallery_items: int
+    create_time_us: int
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Calibration:
+        """Return the decision from its JSON form, an object of all fields.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown or of no such value.
+        """
+        named = {
+            "mode": CalibrationMode(fields["mode"]),
+            "measure": ConstrainedMeasure(fields["measure"]),
+        }
+        return cls(**{**fields, **named})
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
     """What a collection is, kept in its store."""
@@ -79,6 +125,28 @@ class CollectionSpec:
     index: IndexSettings
     duplicates: DuplicateSettings
     create_time_us: int
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """What is to be set about a collection; what is None stays as it is."""
+
+    duplicates: DuplicateSettings | None = None
+    expansion_search: int | None = None
+    calibration: Calibration | None = None
+
+    def applied_to(self, spec: CollectionSpec) -> CollectionSpec:
+        """Return `spec` with the change."""
+        index = spec.index
+        if self.expansion_search is not None:
+            index = replace(index, expansion_search=self.expansion_search)
+        return replace(
+            spec,
+            index=index,
+            duplicates=self.duplicates or spec.duplicates,
+            calibration=self.calibration or spec.calibration,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +163,8 @@ class ShardStats:
     builds: int
     last_build_error: str
     building: bool
+    # What is damaged in the store, in a sentence; empty: nothing is known to be.
+    store_damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

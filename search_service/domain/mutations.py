@@ -18,7 +18,8 @@ class Upsert:
 
     `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
     `facts` is opaque to the shard. `version` 0 takes the next one.
-    `duplicate_policy` None is the collection's.
+    `duplicate_policy` None is the collection's. With `keep_metadata` the id's stored
+    metadata stays, and `metadata` does not count.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Upsert:
     thumbnail: bytes = b""
     version: int = 0
     duplicate_policy: DuplicatePolicy | None = None
+    keep_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)

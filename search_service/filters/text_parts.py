@@ -41,6 +41,8 @@ _ESCAPES = {
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
+# Whole numbers up to here are the same as float64 and as int.
+_MOST_EXACT = 2**53
 _LOWER = {"<": "greater_than", "<=": "at_least"}
 
 
@@ -194,6 +196,11 @@ class PartBuilder(Transformer[Token, Any]):
             raise self.Mistake(start, "the string holds half of a surrogate pair") from None
 
     def _number(self, token: Token) -> float:
+        if _is_rounded(token):
+            raise self.Mistake(
+                token.start_pos or 0,
+                f"{token[:64]} cannot be kept exactly as a number; store it as text",
+            )
         number = float(token)
         if not math.isfinite(number):
             raise self.Mistake(token.start_pos or 0, "the number is too large for a float64")
@@ -208,6 +215,14 @@ class PartBuilder(Transformer[Token, Any]):
                 "expected @ and a timestamp with an offset, such as @2024-01-01T00:00:00Z",
             )
         return Instant(epoch_us)
+
+
+def _is_rounded(token: str) -> bool:
+    """Say whether a whole number, in digits, may be compared as another one."""
+    digits = token.lstrip("+-").lstrip("0")
+    if not digits.isdigit() or len(digits) < len(str(_MOST_EXACT)):
+        return False
+    return len(digits) > len(str(_MOST_EXACT)) or int(digits) > _MOST_EXACT
 
 
 def _leaf(node: Filter) -> Part:

@@ -83,7 +83,10 @@ class Appender:
             raise _stopping()
         age_s, bound_s = self.oldest_age_s, self._settings.max_queue_age_s
         if bound_s and age_s is not None and age_s > bound_s:
-            raise full("the oldest image has waited too long already; send again later")
+            raise full(
+                f"the oldest image has waited {age_s:,.0f} s; the limit is {bound_s:,.0f} s (the "
+                "search service's setting max_queue_age_s): add workers, or send again later"
+            )
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         await self._waiting.put(_Waiting(shard, mutation, future))
         self._refuse_if_closed()
@@ -141,11 +144,17 @@ class Appender:
             await asyncio.shield(asyncio.to_thread(self._note, ready, answers))
         for item, answer in zip(ready, answers, strict=True):
             if answer == b"FULL":
-                _resolve(item, full("the queue is full; send again later"))
+                _resolve(item, self._full())
             elif isinstance(answer, RedisError | OSError):
                 _resolve(item, to_error(answer))
             else:
                 _resolve(item, item.mutation.version)
+
+    def _full(self) -> LookalikeError:
+        return full(
+            f"the queue is full: it holds {self._settings.max_queue_bytes:,} bytes (the search "
+            "service's setting max_queue_bytes); send again later"
+        )
 
     def _note(self, ready: Sequence[_Waiting], answers: Sequence[object]) -> None:
         """Note which mutations are queued; the others were never accepted."""

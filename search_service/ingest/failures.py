@@ -117,7 +117,10 @@ class Failures:
             found = await self._unsettled(rows)
             answer = await self._retry(found[0], duplicate_policy) if found else b"MISSING"
             if answer == b"FULL":
-                raise full("the queue is full; try the rest again later")
+                raise full(
+                    f"the queue is full: it holds {self._settings.max_queue_bytes:,} bytes (the "
+                    "search service's setting max_queue_bytes); try the rest again later"
+                )
             if answer == b"MISSING":
                 missing.append(failure_id)
             else:

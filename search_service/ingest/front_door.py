@@ -71,7 +71,7 @@ class FrontDoor:
         )
         self._intake = Intake(
             collections,
-            References(settings.references, settings.max_image_bytes),
+            References(settings.references),
             self._queue_watch,
             self._appender,
             metrics,

@@ -89,6 +89,7 @@ class Intake:
             image=image,
             metadata=submission.metadata,
             duplicate_policy=submission.duplicate_policy,
+            keep_metadata=submission.keep_metadata,
         )
         return await self._appender.append(shard, mutation)
 
@@ -109,7 +110,10 @@ class Intake:
             raise InvalidField("upload.image", "send an encoded image, or a reference to one")
         if len(image) > self._max_image_bytes:
             raise ImageTooLarge(
-                f"has more than {self._max_image_bytes:,} bytes", field="upload.image"
+                f"the image has {len(image):,} bytes; the limit is {self._max_image_bytes:,} (the "
+                "search service's setting max_image_bytes): send a smaller copy, or a reference "
+                "(image_uri)",
+                field="upload.image",
             )
         return image
 

@@ -61,7 +61,10 @@ class Jobs:
             raise InvalidField("job_id", "name a job")
         after = entries.check_stream_id(cursor, field="cursor") if cursor else "0-0"
         if self._watchers >= self._max_watchers:
-            raise Exhausted("too many watch already; try again later")
+            raise Exhausted(
+                f"{self._watchers:,} calls watch already, as many as may (the search service's "
+                "setting max_watchers); try again later"
+            )
         self._watchers += 1
         try:
             while True:

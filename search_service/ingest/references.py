@@ -38,9 +38,9 @@ _NOBODY = {"client_email": "", "private_key": "", "private_key_id": ""}
 class References:
     """Reads references that the settings allow, a bounded number at a time."""
 
-    def __init__(self, settings: ReferenceSettings, max_image_bytes: int) -> None:
+    def __init__(self, settings: ReferenceSettings) -> None:
         self._settings = settings
-        self._max_image_bytes = max_image_bytes
+        self._max_bytes = settings.max_reference_bytes
         self._roots = tuple(Path(os.path.realpath(root)) for root in settings.image_roots)
         self._places = asyncio.Semaphore(settings.max_concurrent_references)
         self._stores: dict[str, S3Store | GCSStore] = {}
@@ -54,7 +54,9 @@ class References:
             Exhausted: the object store is away or slow; try again.
         """
         if len(uri) > _MAX_URI_CHARACTERS:
-            raise ReferenceInvalid("is longer than 4,096 characters", field=field)
+            raise ReferenceInvalid(
+                f"has {len(uri):,} characters; the limit is {_MAX_URI_CHARACTERS:,}", field=field
+            )
         try:
             parts = urlsplit(uri)
         except ValueError as error:
@@ -72,7 +74,11 @@ class References:
         try:
             real = Path(os.path.realpath(path, strict=False))
             if not any(real.is_relative_to(root) for root in self._roots):
-                raise ReferenceInvalid("lies outside the folders that are allowed", field=field)
+                raise ReferenceInvalid(
+                    "lies outside the folders that are allowed (the search service's setting "
+                    "image_roots)",
+                    field=field,
+                )
             # The path is resolved: a link in its place now is not the file we judged.
             # NONBLOCK: a FIFO must not hold the thread.
             handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -84,7 +90,7 @@ class References:
                 raise ReferenceInvalid("is not a file", field=field)
             self._check_size(status.st_size, field)
             with os.fdopen(handle, "rb", closefd=False) as file:
-                data = file.read(self._max_image_bytes + 1)
+                data = file.read(self._max_bytes + 1)
         except OSError as error:
             raise _unreadable(error, field) from error
         finally:
@@ -94,7 +100,10 @@ class References:
 
     async def _read_object(self, scheme: str, bucket: str, key: str, field: str) -> bytes:
         if f"{scheme}:{bucket}" not in self._settings.image_buckets:
-            raise ReferenceInvalid("lies in a bucket that is not allowed", field=field)
+            raise ReferenceInvalid(
+                "lies in a bucket that is not allowed (the search service's setting image_buckets)",
+                field=field,
+            )
         import obstore
         from obstore.exceptions import BaseError, GenericError
 
@@ -125,8 +134,12 @@ class References:
         return self._stores[name]
 
     def _check_size(self, size_bytes: int, field: str) -> None:
-        if size_bytes > self._max_image_bytes:
-            raise ImageTooLarge(f"has more than {self._max_image_bytes:,} bytes", field=field)
+        if size_bytes > self._max_bytes:
+            raise ImageTooLarge(
+                f"the file has {size_bytes:,} bytes; the limit is {self._max_bytes:,} (the search "
+                "service's setting max_reference_bytes): name a smaller copy, or raise the limit",
+                field=field,
+            )
 
 
 def _open_store(scheme: str, bucket: str, settings: ReferenceSettings) -> S3Store | GCSStore:

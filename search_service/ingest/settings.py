@@ -7,10 +7,11 @@ from pathlib import Path
 
 from lookalike.serving.settings.declared import group, setting
 from lookalike.serving.settings.shared import DAY_S, MOST_BYTES, MOST_S, QueueSettings
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 
 _MIB = 1024 * 1024
-# An image travels in a message of at most 64 MiB, beside its metadata.
-_MOST_IMAGE_BYTES = 60 * _MIB
+# Redis takes values of up to 512 MiB (`proto-max-bulk-len`).
+_MOST_REFERENCE_BYTES = 500 * _MIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,14 @@ class ReferenceSettings:
     s3_endpoint_url: str = setting("another S3 endpoint", "", unit="URL")
     gs_endpoint_url: str = setting(
         "an emulator in the place of Google's storage, without credentials", "", unit="URL"
+    )
+    max_reference_bytes: int = setting(
+        "most bytes of one referenced image; above 62,914,560 raise the embedders' "
+        "max_image_bytes as well",
+        MAX_IMAGE_BYTES,
+        unit="bytes",
+        least=1,
+        most=_MOST_REFERENCE_BYTES,
     )
     reference_timeout_s: float = setting(
         "time to read a referenced image", 30.0, unit="seconds", least=0.01, most=3600
@@ -64,11 +73,11 @@ class IngestSettings(QueueSettings):
         most=MOST_S,
     )
     max_image_bytes: int = setting(
-        "most bytes of one image that is submitted",
-        20 * _MIB,
+        "most bytes of one image that is sent; larger ones go by reference",
+        MAX_IMAGE_BYTES,
         unit="bytes",
         least=1,
-        most=_MOST_IMAGE_BYTES,
+        most=MAX_IMAGE_BYTES,
     )
     window_items: int = setting(
         "most unanswered mutations of one stream", 256, least=1, most=100_000
@@ -85,7 +94,7 @@ class IngestSettings(QueueSettings):
     max_watchers: int = setting("most WatchIngest calls at one time", 64, least=0, most=100_000)
     tombstone_grace_s: float = setting(
         "how long a deletion is remembered past the last entry that it could outrank",
-        3600.0,
+        300.0,
         unit="seconds",
         least=0,
         most=MOST_S,

@@ -14,6 +14,7 @@ class Submission:
 
     `metadata` is a serialised `google.protobuf.Struct` that was checked already,
     `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
+    With `keep_metadata` what is stored stays.
     """
 
     collection: str
@@ -24,6 +25,7 @@ class Submission:
     image_uri: str = ""
     metadata: bytes = b""
     duplicate_policy: int = 0
+    keep_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from search_service.domain.collection import CollectionSpec
 from search_service.durable_files import remove_tree
 from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.builder import DEFAULT_NICE, Builder
@@ -34,11 +33,6 @@ class DiskSegments:
         self._root = root
         self._identity = Identity(uid, dimension, fingerprint)
         self._builder = Builder(nice=nice, on_step=on_step)
-
-    @classmethod
-    def of(cls, root: Path, spec: CollectionSpec) -> DiskSegments:
-        """Return the segments of a collection."""
-        return cls(root, uid=spec.uid, dimension=spec.dimension, fingerprint=spec.model_fingerprint)
 
     def open_current(self) -> tuple[list[Segment], list[str]]:
         """Open the segments in use; drop and describe those that are damaged.

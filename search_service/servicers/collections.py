@@ -16,7 +16,7 @@ from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
-from search_service.domain.collection import CollectionSpec
+from search_service.domain.collection import CollectionSpec, SettingsChange
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
@@ -76,7 +76,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         """Change settings."""
         collection = self._catalog.find(request.collection)
         duplicates = (
-            read_duplicates(request.duplicates, "duplicates")
+            read_duplicates(request.duplicates, "duplicates", collection.shard.spec.calibration)
             if request.HasField("duplicates")
             else None
         )
@@ -88,9 +88,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
                 limits.MIN_EXPANSION,
                 limits.MAX_EXPANSION_SEARCH,
             )
-        await self._slow.run(
-            collection.shard.update_settings, duplicates=duplicates, expansion_search=expansion
-        )
+        change = SettingsChange(duplicates=duplicates, expansion_search=expansion)
+        await self._slow.run(collection.shard.update_settings, change)
         return pb.UpdateCollectionResponse(collection=await self._describe(collection))
 
     async def ListCollections(
@@ -106,7 +105,11 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         messages = [
             await self._describe(collection)
             if collection.is_open
-            else pb.Collection(name=collection.name, uid=collection.uid)
+            else pb.Collection(
+                name=collection.name,
+                uid=collection.uid,
+                stats=pb.CollectionStats(store_damage=collection.damage),
+            )
             for collection in page
         ]
         return pb.ListCollectionsResponse(collections=messages, next_page_token=token)

@@ -14,7 +14,7 @@ from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.ingest.submission import Answer, Request, Submission
 from search_service.servicers.specs import read_policy_override
-from search_service.servicers.structs import read_metadata
+from search_service.servicers.structs import check_kept, read_metadata
 from search_service.servicers.translate import duration_of, timestamp_of
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
     if which == "upload":
         upload = message.upload
         read_metadata(upload.metadata, "upload.metadata")
+        if upload.keep_metadata:
+            check_kept(upload.metadata, "upload.metadata")
         if upload.WhichOneof("source") is None:
             raise InvalidField("upload.source", "send an encoded image, or a reference to one")
         return Submission(
@@ -124,6 +126,7 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
             image_uri=upload.image_uri,
             metadata=upload.metadata.SerializeToString(),
             duplicate_policy=_read_policy(upload.duplicate_policy, "upload.duplicate_policy"),
+            keep_metadata=upload.keep_metadata,
         )
     if which == "delete":
         return Submission(message.collection, Kind.DELETE, message.delete.id, message.job_id)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
+from lookalike.wire.vectors import encode
 from search_service import limits
 from search_service.catalog.catalog import Catalog
 from search_service.domain.conditions import Filter
@@ -21,7 +22,7 @@ from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.response_size import ResponseSize
-from search_service.servicers.targets import Targets, resolve_targets
+from search_service.servicers.targets import Targets, resolve_targets, vectors_of_images
 from search_service.servicers.translate import fill_result, read_fields, read_path
 from search_service.shard.api import ShardApi
 
@@ -108,6 +109,22 @@ class Queries:
         if self._asking > 1:
             self._crowded_s = now_s
         return now_s - self._crowded_s > _CROWD_LASTS_S
+
+    async def vectors_of(
+        self, request: search_pb2.MakeVectorsRequest, deadline_s: float | None
+    ) -> search_pb2.MakeVectorsResponse:
+        """Return the vectors of images; `deadline_s` is on `time.monotonic()`.
+
+        Raises:
+            LookalikeError: see `vectors_of_images`.
+        """
+        spec = self._catalog.find(request.collection).shard.spec
+        limits.check_count("images", len(request.images), limits.MAX_QUERIES)
+        made = await vectors_of_images(request.images, spec, self._embedders, deadline_s)
+        return search_pb2.MakeVectorsResponse(
+            vectors_f32_le=[encode(vector) for vector in made],
+            model_fingerprint=spec.model_fingerprint,
+        )
 
 
 def read_request(

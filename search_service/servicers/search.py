@@ -93,6 +93,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         """Count items by the values of a field."""
         return await self._reads.facets(request)
 
+    async def MakeVectors(
+        self, request: search_pb2.MakeVectorsRequest, context: Context
+    ) -> search_pb2.MakeVectorsResponse:
+        """Make the vectors of images."""
+        return await self._queries.vectors_of(request, deadline_of(context))
+
 
 class _Stream:
     """One SearchStream: a bounded number of requests under way."""

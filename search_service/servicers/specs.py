@@ -6,6 +6,7 @@ from lookalike.v1 import collection_pb2 as pb
 from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.domain.collection import (
+    Calibration,
     CollectionSpec,
     Dtype,
     DuplicatePolicy,
@@ -16,6 +17,7 @@ from search_service.domain.collection import (
     ShardStats,
 )
 from search_service.presets import index_settings
+from search_service.servicers.calibration import decision_message
 from search_service.servicers.translate import duration_of, timestamp_of
 
 _PRESETS = {
@@ -84,8 +86,10 @@ def read_index(message: pb.IndexSettings, dimension: int, field: str) -> IndexSe
     )
 
 
-def read_duplicates(message: pb.DuplicateSettings, field: str) -> DuplicateSettings:
-    """Return duplicate settings.
+def read_duplicates(
+    message: pb.DuplicateSettings, field: str, calibration: Calibration | None = None
+) -> DuplicateSettings:
+    """Return duplicate settings; a threshold of 0 is the calibrated one, where there is one.
 
     Raises:
         InvalidField: an unknown policy, or a threshold outside (0, 1].
@@ -95,8 +99,12 @@ def read_duplicates(message: pb.DuplicateSettings, field: str) -> DuplicateSetti
         raise InvalidField(f"{field}.policy", "is none of the policies")
     if policy is DuplicatePolicy.OFF:
         return DuplicateSettings()
+    if not message.threshold and calibration is not None:
+        return DuplicateSettings(policy, calibration.threshold)
     if not 0.0 < message.threshold <= 1.0:
-        raise InvalidField(f"{field}.threshold", "must be above 0 and at most 1")
+        raise InvalidField(
+            f"{field}.threshold", "must be above 0 and at most 1, or be calibrated before"
+        )
     return DuplicateSettings(policy, message.threshold)
 
 
@@ -137,6 +145,7 @@ def collection_message(
         create_time=timestamp_of(spec.create_time_us),
         stats=_stats_message(stats),
         aliases=aliases,
+        calibration=None if spec.calibration is None else decision_message(spec.calibration),
     )
 
 
@@ -184,4 +193,5 @@ def _stats_message(stats: ShardStats) -> pb.CollectionStats:
         builds=stats.builds,
         last_build_error=stats.last_build_error,
         building=stats.building,
+        store_damage=stats.store_damage,
     )

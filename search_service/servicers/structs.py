@@ -42,6 +42,16 @@ def read_metadata(struct: struct_pb2.Struct, field: str) -> Metadata:
     return metadata
 
 
+def check_kept(struct: struct_pb2.Struct, field: str) -> None:
+    """Check that a mutation that keeps the stored metadata brings none.
+
+    Raises:
+        InvalidField: it brings some.
+    """
+    if struct.fields:
+        raise InvalidField(field, "must be empty where keep_metadata is set")
+
+
 def write_metadata(metadata: Metadata, struct: struct_pb2.Struct) -> None:
     """Fill an empty `struct` with a JSON object."""
     fields = struct.fields

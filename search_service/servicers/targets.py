@@ -67,6 +67,22 @@ async def resolve_targets(
     )
 
 
+async def vectors_of_images(
+    images: Sequence[bytes], spec: CollectionSpec, embedders: Embedders, deadline_s: float | None
+) -> list[F32]:
+    """Return the vectors of encoded images, float32 [D] each, unit L2.
+
+    Raises:
+        Precondition: the collection has no model.
+        LookalikeError: as `Embedders.embed_all` does, naming `images[n]`.
+    """
+    wanted = _Wanted(spec)
+    for place, image in enumerate(images):
+        wanted.part_of_image(image, f"images[{place}]")
+    await wanted.embed(embedders, deadline_s)
+    return wanted.embedded
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A vector, or where it comes from: an id, or the number of an image."""

@@ -29,7 +29,7 @@ from search_service.domain.mutations import (
 )
 from search_service.metrics import SearchMetrics
 from search_service.servicers.specs import read_policy_override
-from search_service.servicers.structs import read_metadata
+from search_service.servicers.structs import check_kept, read_metadata
 from search_service.servicers.translate import error_message, outcome_message, split_facts
 from search_service.servicers.vectors import unit_matrix, unit_vector
 from search_service.shard.api import ShardApi
@@ -249,7 +249,11 @@ def _read_upsert(
         None if item.version else spec.duplicates,
         f"{field}.duplicate_policy",
     )
-    return Upsert(item.id, row, metadata, facts, thumbnail, item.version, policy)
+    if item.keep_metadata:
+        check_kept(item.metadata, f"{field}.metadata")
+    return Upsert(
+        item.id, row, metadata, facts, thumbnail, item.version, policy, item.keep_metadata
+    )
 
 
 def _read_update(update: search_pb2.MetadataUpdate, field: str) -> UpdateMetadata:

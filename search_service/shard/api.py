@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol
 
+from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
-    DuplicateSettings,
     RecallMeasurement,
+    SettingsChange,
     ShardStats,
 )
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
@@ -97,12 +98,13 @@ class ShardApi(Protocol):
     def count(self, filter: Filter | None) -> int:
         """Count items."""
 
+    def matching(self, filter: Filter | None) -> I64:
+        """Return the ordinals of the items that meet `filter`, int64 [n] ascending."""
+
     def stats(self) -> ShardStats:
         """Say what the shard holds."""
 
-    def update_settings(
-        self, *, duplicates: DuplicateSettings | None, expansion_search: int | None
-    ) -> CollectionSpec:
+    def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """Change settings durably."""
 
     def measure_recall(
@@ -112,6 +114,9 @@ class ShardApi(Protocol):
 
     def prune_tombstones(self, below_version: int) -> int:
         """Forget deletions with versions below `below_version`; return how many."""
+
+    def note_damage(self, error: BaseException) -> None:
+        """Remember that a copy of the store showed damage: nothing more is written."""
 
     def close(self) -> None:
         """Finish what is committed, stop the builder, release files."""

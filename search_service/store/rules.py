@@ -4,7 +4,9 @@ Three registers an id, each holding the greatest version it has seen: vector,
 metadata and deletion. A vector or a metadata object counts only while its
 version is greater than the deletion's. An upsert writes the vector and the
 metadata register, each on its own: metadata that is newer than an upsert that
-comes late is kept, and waits, without a vector, when it came first.
+comes late is kept, and waits, without a vector, when it came first. An upsert that
+keeps metadata writes the vector register alone, which can thereby be ahead of the
+metadata's: what is between the two still changes the metadata, when it comes late.
 """
 
 from __future__ import annotations
@@ -45,20 +47,22 @@ class Judgement:
     writes_vector: bool = False
     writes_metadata: bool = False
     deletes: bool = False
+    clears_metadata: bool = False
 
 
-def judge_upsert(held: Registers, version: int) -> Judgement:
+def judge_upsert(held: Registers, version: int, *, keeps_metadata: bool = False) -> Judgement:
     """Judge an upsert at `version`; the same version again changes nothing."""
     if held.live and version == held.vector:
         return Judgement(MutationStatus.APPLIED, version)
     outranking = max(held.vector, held.delete)
     if version <= outranking:
-        return Judgement(MutationStatus.SUPERSEDED, outranking)
+        told = not keeps_metadata and version > max(held.metadata, held.delete)
+        return Judgement(MutationStatus.SUPERSEDED, outranking, writes_metadata=told)
     return Judgement(
         MutationStatus.APPLIED,
         version,
         writes_vector=True,
-        writes_metadata=version > held.metadata,
+        writes_metadata=not keeps_metadata and version > held.metadata,
     )
 
 
@@ -78,7 +82,8 @@ def judge_delete(held: Registers, version: int) -> Judgement:
     if version == held.delete:
         return Judgement(MutationStatus.APPLIED, version)
     if held.live and version < held.vector:
-        return Judgement(MutationStatus.SUPERSEDED, held.vector)
+        clears = version > max(held.metadata, held.delete)
+        return Judgement(MutationStatus.SUPERSEDED, held.vector, clears_metadata=clears)
     if version < held.delete:
         return Judgement(MutationStatus.SUPERSEDED, held.delete)
     status = MutationStatus.APPLIED if held.live else MutationStatus.NOT_FOUND

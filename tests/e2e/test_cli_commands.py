@@ -172,7 +172,7 @@ def test_without_a_server_the_exit_code_is_three() -> None:
 
         ran = run_cli("--address", address, "status", "--json")
 
-    assert (ran.code, ran.out) == (3, "")
+    assert (ran.code, ran.json["error"]["reason"]) == (3, "UNREACHABLE")
     assert ran.err.count("\n") == 1
     assert "lookalike up" in ran.err
 

@@ -40,7 +40,7 @@ def test_a_folder_is_indexed_and_found(cli: RunCli, folder: Path, table: Path) -
 
     assert ran.code == 0, ran.err
     assert (ran.json["files"], ran.json["stored"], ran.json["failed"]) == (4, 4, [])
-    assert "1 rows of the metadata table match no file" in ran.err
+    assert "1 of 4 rows of the metadata table match no file: 'absent.png'" in ran.err
     found = cli("search", folder / "coffee.png", "-c", "folder", "-k", "2", "--json").json["hits"]
     assert found[0]["id"] == "a/coffee.png"
     assert found[0]["score"] >= 0.999
@@ -61,8 +61,10 @@ def test_a_second_run_sends_only_what_changed(cli: RunCli, folder: Path, table: 
     changed = cli(*arguments).json
 
     assert (unchanged["unchanged"], unchanged["queued"]) == (4, 0)
-    # One picture; the metadata of the three that have some.
+    # One picture, which keeps its metadata; that of the three that have some.
     assert (changed["unchanged"], changed["queued"], changed["stored"]) == (0, 4, 4)
+    resent = cli("index", folder, "-c", "again", "--resend", "--wait", "--json").json
+    assert (resent["stored"], resent["outcomes"]["stored"]) == (4, 4)
     coffee = cli("get", "coffee.png", "-c", "again", "--json").json["items"][0]
     assert coffee["metadata"] == {"subject": "espresso"}
     twins = cli("search", folder / "rocket.jpg", "-c", "again", "-k", "2", "--json").json["hits"]
@@ -75,8 +77,11 @@ def test_bad_files_are_listed_and_leave_the_others_alone(
     (folder / "empty.jpg").touch()
     (folder / "text.png").write_text("not a picture")
     (folder / "notes.txt").write_text("nobody means this")
+    shutil.copy(folder / "coffee.png", folder / "line\nbreak.png")
+    (folder / "rocket.jpg").rename(folder / "rocket.HEIC")
+    (folder / "iphone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     Image.new("L", (10_000, 10_000)).save(folder / "huge.png")
-    broken = (folder / "rocket.jpg").read_bytes()[:5000]
+    broken = (folder / "rocket.HEIC").read_bytes()[:5000]
     (folder / "cut.jpg").write_bytes(broken)
 
     ran = cli("index", folder, "-c", "mixed", "--wait", "--json")
@@ -87,10 +92,13 @@ def test_bad_files_are_listed_and_leave_the_others_alone(
         "cut.jpg": "IMAGE_UNREADABLE",
         "empty.jpg": "IMAGE_UNREADABLE",
         "huge.png": "IMAGE_TOO_LARGE",
+        "line\\nbreak.png": "INVALID_FIELD",
         "text.png": "IMAGE_UNREADABLE",
     }
     assert all(failure["message"] for failure in ran.json["failed"])
-    assert [skipped["file"] for skipped in ran.json["skipped"]] == ["notes.txt"]
+    assert [skipped["file"] for skipped in ran.json["skipped"]] == ["iphone.heic", "notes.txt"]
+    assert ran.json["skipped_formats"] == {"HEIC": 1}
+    assert ran.json["files"] == sum(ran.json["outcomes"].values()) == len(NAMES) + 5
     assert ran.json["stored"] == client.count("mixed") == len(NAMES)
     listed = cli("failures", "-c", "mixed", "--json").json["failures"]
     assert {failure["id"] for failure in listed} == {"cut.jpg", "huge.png", "text.png"}
@@ -129,7 +137,7 @@ def test_a_folder_without_pictures_is_a_failure(cli: RunCli, tmp_path: Path) -> 
     ran = cli("index", tmp_path, "--wait")
 
     assert ran.code == 1
-    assert "no image was found" in ran.out
+    assert "no image was found" in ran.err
 
 
 def test_two_files_of_one_id_are_refused(cli: RunCli, folder: Path, tmp_path: Path) -> None:

@@ -55,6 +55,26 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
+@pytest.mark.parametrize("answering", [True, False])
+def test_proxies_of_the_environment_have_nothing_to_do_with_it(
+    tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch, answering: bool
+) -> None:
+    """One that takes connections and says nothing, and one that refuses them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for name in ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy)
+        if not answering:
+            listener.close()
+        with RunningSystem(tmp_path, UP_OPTIONS) as running:
+            address = ("--address", running.search)
+            indexed = run_cli("index", photo, "--wait", "--json", *address)
+            found = run_cli("search", photo, "--json", *address)
+
+    assert indexed.json["stored"] == 1
+    assert found.json["hits"][0]["score"] > 0.999
+
+
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """An `up` of the test's own, and the line that it printed."""

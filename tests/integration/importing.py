@@ -32,7 +32,11 @@ class Importer:
         ended = run(words)
         out, self.err = self.capsys.readouterr()
         assert ended == code, self.err
-        return json.loads(out) if out else None
+        told = json.loads(out)
+        if "error" not in told:
+            return told
+        assert self.err.endswith(f"error: {told['error']['message']}\n")
+        return None
 
     def stored(self, collection: str) -> dict[str, Any]:
         fields = Fields(vector=True, facts=True, thumbnail=True)

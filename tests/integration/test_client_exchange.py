@@ -241,6 +241,8 @@ def an_item(number: int) -> VectorItem:
             sharpness=float(np.float32(number / 7)),
             format="PNG",
             thumbnail_webp=bytes([number % 256]) * (number % 20),
+            truncated=number % 2 == 0,
+            blank=number % 5 == 0,
         )
     metadata: Metadata = {
         "n": number,

@@ -9,6 +9,7 @@ from typing import Any
 from lookalike.wire.errors import ImageUnreadable
 from lookalike_client import Client
 from lookalike_client.testing import FakeServer, vector_of_hash
+from tests.integration.client_duplicates import duplicates_scenario
 from tests.integration.client_scenarios import images_scenario, vectors_scenario
 from tests.integration.ingest.system import System
 from tests.integration.search_server import running
@@ -48,7 +49,12 @@ def test_images_are_answered_alike(tmp_path: Path) -> None:
     try:
         system.start()
         real = answers(system.search_address, images_scenario)
+        real_too = answers(system.search_address, duplicates_scenario)
     finally:
         system.stop()
     with FakeServer(embed=embed) as fake:
         assert differences(answers(fake.address, images_scenario), real) == {}
+        assert differences(answers(fake.address, duplicates_scenario), real_too) == {}
+    # What is alike is also right.
+    assert real_too["listed"] == [("b", "DUPLICATE_REJECTED", ("a", 1.0), "dup")]
+    assert real_too["stored in the end"] == ["a", "b", "c"]

@@ -110,6 +110,21 @@ def exercise(server: SearchServer) -> None:
         search(server, good, good, good, spb.Query(image=b"text"))
     assert isinstance(errors[0], ImageUnreadable)
     assert errors[0].field == "queries[3].image"
+    pair = [image(0, 3, 0, 4), image(9, 0, 0, 0)]
+    request = spb.MakeVectorsRequest(collection="photos", images=pair)
+    vectored = server.search.MakeVectors(request, timeout=20)
+    rows = [np.frombuffer(each, dtype="<f4").tolist() for each in vectored.vectors_f32_le]
+    assert rows == [pytest.approx([0, 0.6, 0, 0.8]), [1, 0, 0, 0]]
+    assert vectored.model_fingerprint == MODEL.fingerprint
+    with refused() as errors:
+        server.search.MakeVectors(
+            spb.MakeVectorsRequest(collection="photos", images=[image(1, 2, 3, 4), b"text"]),
+            timeout=20,
+        )
+    assert errors[0].field == "images[1]"
+    with refused() as errors:
+        server.search.MakeVectors(spb.MakeVectorsRequest(collection="photos"), timeout=20)
+    assert errors[0].field == "images"
     mixed = spb.Query(
         examples=spb.Examples(positives=[spb.Example(id="x"), spb.Example(image=image(0, 9, 0, 0))])
     )

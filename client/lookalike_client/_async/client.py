@@ -10,16 +10,19 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire.channel import TlsFiles, aio_channel
-from lookalike_client import calls, convert, requests, types
+from lookalike.wire.vectors import F32
+from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
+from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client.concurrency import tasks
-from lookalike_client.inputs import Query, QueuedMutation, VectorItem
+from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
+from lookalike_client.lists import listed, texts
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, Metadata
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, MetadataLike
 from lookalike_client.upsert_flow import UpsertFlow
 
 
@@ -38,20 +41,24 @@ class AsyncClient:
         tls: TlsFiles | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
+        use_proxy: bool = False,
     ) -> None:
         """Prepare a connection to `address` ("host:port"); it is made when needed.
 
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
-        progress, through restarts and overload, until it fails.
+        progress, through restarts and overload, until it fails. With `use_proxy` the
+        proxy that the environment names is used, unless the service is on this machine.
         """
+        self._explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         self._timeout_s = timeout_s
         self._patience_s = patience_s
-        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s))
+        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
         self._search = search_pb2_grpc.SearchServiceStub(self._channel)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self.collections = AsyncCollections(self._channel, timeout_s)
-        self.snapshots = AsyncSnapshots(self._channel, timeout_s)
+        self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
+        self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
+        self.analysis = AsyncAnalysis(self._channel, self._explain)
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +82,7 @@ class AsyncClient:
             LookalikeError: it does not answer.
         """
         request = health_pb2.HealthCheckRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._health.Check(request, timeout=self._timeout_s)
         return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
@@ -91,6 +98,18 @@ class AsyncClient:
         results = await self.search_many(collection, [query], timeout_s=timeout_s, **options)
         return results[0]
 
+    async def make_vectors(
+        self, collection: str, images: Sequence[ImageLike], *, timeout_s: float | None = None
+    ) -> F32:
+        """Return the vectors of up to 256 pictures, float32 [n, D], unit L2.
+
+        They are made by the collection's model; nothing is stored.
+        """
+        request = requests.make_vectors(collection, images)
+        with calls.translated(self._explain):
+            response = await self._search.MakeVectors(request, timeout=timeout_s or self._timeout_s)
+        return convert.vectors(response.vectors_f32_le)
+
     async def search_many(
         self,
         collection: str,
@@ -103,8 +122,9 @@ class AsyncClient:
 
         One request of many queries costs far less than many requests.
         """
+        queries = listed("queries", queries)
         request = requests.search(collection, queries, options)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
@@ -121,25 +141,35 @@ class AsyncClient:
             UpsertFlow(collection, batch_items=batch_items),
             items,
             self._search.UpsertVectors,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     async def update_metadata(
-        self, collection: str, updates: Mapping[str, Metadata]
+        self, collection: str, updates: Mapping[str, MetadataLike]
     ) -> Sequence[types.MutationResult]:
-        """Replace the metadata of items by id and leave their vectors alone."""
+        """Replace the metadata of items by id and leave their vectors alone.
+
+        "not_found" is also said of an id whose picture is still in the queue, which will
+        be stored with this metadata. `MetadataItem` waits in the queue for its turn.
+        One result an item, in their order. What cannot be metadata fails alone.
+        """
+        wanted = requests.MetadataUpdates(collection, updates)
         results: list[types.MutationResult] = []
-        for request in requests.metadata_updates(collection, updates):
-            with calls.translated():
+        for request in wanted.requests():
+            with calls.translated(self._explain):
                 response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, updates)
+        return wanted.results(results)
 
     async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
-        """Delete items, in their order; durable on return."""
+        """Delete items, in their order; durable on return.
+
+        What was submitted for an id before and is still in the queue is not stored later.
+        """
+        ids = texts("ids", ids)
         results: list[types.MutationResult] = []
         for request in requests.deletions(collection, ids):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._search.DeleteItems(request, timeout=self._timeout_s)
             results.extend(convert.mutation_result(each) for each in response.results)
         return calls.same_length(results, ids)
@@ -151,7 +181,7 @@ class AsyncClient:
         found: list[types.Item] = []
         missing: list[str] = []
         for request in requests.gets(collection, ids, fields):
-            with calls.translated():
+            with calls.translated(self._explain):
                 response = await self._search.GetItems(request, timeout=self._timeout_s)
             found.extend(convert.item(each) for each in response.items)
             missing.extend(response.missing_ids)
@@ -180,7 +210,9 @@ class AsyncClient:
             order_by=order_by,
             descending=descending,
         )
-        async for page in pages(self._search.ListItems, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._search.ListItems, request, timeout_s=self._timeout_s
+        ):
             for each in page.items:
                 yield convert.item(each)
 
@@ -189,7 +221,7 @@ class AsyncClient:
         request = search_pb2.CountItemsRequest(
             collection=collection, filter=requests.condition(filter)
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.CountItems(request, timeout=self._timeout_s)
         return response.count
 
@@ -198,7 +230,7 @@ class AsyncClient:
     ) -> types.Facets:
         """Count items by the values of `field`; the `limit` (default 10) most frequent."""
         request = requests.facets(collection, field, filter, limit)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._search.CountFacets(request, timeout=self._timeout_s)
         return convert.facets(response)
 
@@ -215,7 +247,7 @@ class AsyncClient:
             SubmissionFlow(collection, job_id),
             mutations,
             self._ingest.SubmitImages,
-            patience_s=self._patience_s,
+            calls.Patience(self._patience_s, self._explain),
         )
 
     def watch_ingest(self, job_id: str, *, cursor: str = "") -> AsyncIterator[types.IngestEvent]:
@@ -224,28 +256,41 @@ class AsyncClient:
         Ends when all that were accepted so far have ended; resumes by itself when
         the stream breaks.
         """
-        return streams.watch(self._ingest.WatchIngest, job_id, cursor, patience_s=self._patience_s)
+        return streams.watch(
+            self._ingest.WatchIngest,
+            job_id,
+            cursor,
+            calls.Patience(self._patience_s, self._explain),
+        )
 
     async def ingest_status(self) -> IngestStatus:
         """Return the state of the queue and of its workers."""
         request = ingest_pb2.GetIngestStatusRequest()
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._ingest.GetIngestStatus(request, timeout=self._timeout_s)
         return convert.ingest_status(response)
 
     async def failures(self, collection: str = "") -> AsyncIterator[types.IngestFailure]:
         """Yield mutations that were given up, newest first, reading page by page."""
         request = ingest_pb2.ListFailuresRequest(collection=collection)
-        async for page in pages(self._ingest.ListFailures, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._ingest.ListFailures, request, timeout_s=self._timeout_s
+        ):
             for each in page.failures:
                 yield convert.ingest_failure(each)
 
-    async def retry_failures(self, failure_ids: Sequence[str]) -> types.RetryResult:
-        """Queue failed mutations again, under the versions they had."""
+    async def retry_failures(
+        self, failure_ids: Sequence[str], *, duplicate_policy: str = ""
+    ) -> types.RetryResult:
+        """Queue failed mutations again, under the versions they had.
+
+        `duplicate_policy` goes before the one they were submitted under: with "accept"
+        what was rejected as a duplicate is stored all the same.
+        """
         retried = 0
         missing: list[str] = []
-        for request in requests.retries(failure_ids):
-            with calls.translated():
+        for request in requests.retries(failure_ids, duplicate_policy):
+            with calls.translated(self._explain):
                 response = await self._ingest.RetryFailures(request, timeout=self._timeout_s)
             retried += response.retried
             missing.extend(response.missing_failure_ids)

@@ -9,13 +9,15 @@ import grpc
 from lookalike.v1 import collection_pb2, collection_pb2_grpc
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._async.paging import pages
+from lookalike_client.lists import listed
 from lookalike_client.types import DuplicateSettings, IndexSettings
 
 
 class AsyncCollections:
     """Creates, describes and removes collections, and names them by aliases."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain, timeout_s: float) -> None:
+        self._explain = explain
         self._stub = collection_pb2_grpc.CollectionServiceStub(channel)
         self._timeout_s = timeout_s
 
@@ -36,21 +38,23 @@ class AsyncCollections:
         request = requests.create_collection(
             name, model=model, dimension=dimension, index=index, duplicates=duplicates
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.CreateCollection(request, timeout=self._timeout_s)
         return convert.collection(response.collection)
 
     async def get(self, name: str) -> types.Collection:
         """Describe a collection, by name or alias."""
         request = collection_pb2.GetCollectionRequest(collection=name)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.GetCollection(request, timeout=self._timeout_s)
         return convert.collection(response.collection)
 
     async def list(self) -> AsyncIterator[types.Collection]:
         """Yield all collections by name, reading page by page."""
         request = collection_pb2.ListCollectionsRequest()
-        async for page in pages(self._stub.ListCollections, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._stub.ListCollections, request, timeout_s=self._timeout_s
+        ):
             for each in page.collections:
                 yield convert.collection(each)
 
@@ -67,34 +71,36 @@ class AsyncCollections:
             duplicates=requests.duplicate_settings(duplicates),
             expansion_search=expansion_search,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.UpdateCollection(request, timeout=self._timeout_s)
         return convert.collection(response.collection)
 
     async def delete(self, name: str) -> int:
         """Remove a collection with its items; return how many there were."""
         request = collection_pb2.DeleteCollectionRequest(name=name)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.DeleteCollection(request, timeout=self._timeout_s)
         return response.deleted_items
 
     async def set_alias(self, alias: str, collection: str) -> str:
         """Point an alias at a collection; return where it pointed before, or ""."""
         request = collection_pb2.SetAliasRequest(alias=alias, collection=collection)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.SetAlias(request, timeout=self._timeout_s)
         return response.previous_collection
 
     async def delete_alias(self, alias: str) -> None:
         """Remove an alias; the collection stays."""
         request = collection_pb2.DeleteAliasRequest(alias=alias)
-        with calls.translated():
+        with calls.translated(self._explain):
             await self._stub.DeleteAlias(request, timeout=self._timeout_s)
 
     async def aliases(self) -> AsyncIterator[types.Alias]:
         """Yield all aliases by name, reading page by page."""
         request = collection_pb2.ListAliasesRequest()
-        async for page in pages(self._stub.ListAliases, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._stub.ListAliases, request, timeout_s=self._timeout_s
+        ):
             for each in page.aliases:
                 yield types.Alias(each.alias, each.collection)
 
@@ -113,9 +119,9 @@ class AsyncCollections:
             collection=name,
             sample_size=requests.not_negative(sample_size, "sample_size"),
             limit=requests.not_negative(limit, "limit"),
-            expansion_search=expansion_search,
+            expansion_search=listed("expansion_search", expansion_search),
             seed=seed,
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.MeasureRecall(request, timeout=timeout_s)
         return [convert.recall(each) for each in response.measurements]

@@ -27,6 +27,7 @@ AnyPage = TypeVar("AnyPage", bound=Page)
 
 
 async def pages(
+    explain: calls.Explain,
     method: grpc.aio.UnaryUnaryMultiCallable[AnyRequest, AnyPage],
     request: AnyRequest,
     *,
@@ -38,7 +39,7 @@ async def pages(
         LookalikeError: a call failed.
     """
     while True:
-        with calls.translated():
+        with calls.translated(explain):
             page = await method(request, timeout=timeout_s)
         yield page
         request.page_token = page.next_page_token

@@ -21,28 +21,31 @@ LONG_TIMEOUT_S = 3_600.0
 class AsyncSnapshots:
     """Takes, lists, moves, removes and restores snapshots of collections."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain, timeout_s: float) -> None:
+        self._explain = explain
         self._stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         self._timeout_s = timeout_s
 
     async def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Take a snapshot of a collection; writes and searches go on meanwhile."""
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.CreateSnapshot(request, timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
     async def list(self, collection: str = "") -> AsyncIterator[Snapshot]:
         """Yield the snapshots of a collection's name, or all; newest first."""
         request = snapshot_pb2.ListSnapshotsRequest(collection=collection)
-        async for page in pages(self._stub.ListSnapshots, request, timeout_s=self._timeout_s):
+        async for page in pages(
+            self._explain, self._stub.ListSnapshots, request, timeout_s=self._timeout_s
+        ):
             for each in page.snapshots:
                 yield convert.snapshot(each)
 
     async def delete(self, snapshot_id: str) -> None:
         """Remove a snapshot; collections that were restored from it stay."""
         request = snapshot_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id)
-        with calls.translated():
+        with calls.translated(self._explain):
             await self._stub.DeleteSnapshot(request, timeout=self._timeout_s)
 
     async def download(
@@ -56,7 +59,7 @@ class AsyncSnapshots:
             OSError: the file cannot be written.
         """
         request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
-        with calls.translated(), archive_files.whole_file(Path(path)) as file:
+        with calls.translated(self._explain), archive_files.whole_file(Path(path)) as file:
             async for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
                 await tasks.run_blocking(file.write, response.chunk)
             return file.tell()
@@ -68,7 +71,7 @@ class AsyncSnapshots:
             OSError: the file cannot be read.
         """
         file = await tasks.run_blocking(Path(path).open, "rb")
-        with file, calls.translated():
+        with file, calls.translated(self._explain):
             response = await self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
@@ -79,7 +82,7 @@ class AsyncSnapshots:
         request = snapshot_pb2.RestoreSnapshotRequest(
             snapshot_id=snapshot_id, collection=collection
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = await self._stub.RestoreSnapshot(request, timeout=timeout_s)
         return RestoredCollection(response.collection_uid, response.items)
 

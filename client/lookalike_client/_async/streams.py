@@ -24,17 +24,15 @@ async def drive(
     flow: Flow[Item, Request, Response, Result],
     items: tasks.Items[Item],
     method: grpc.aio.StreamStreamMultiCallable[Request, Response],
-    *,
-    patience_s: float,
+    patience: calls.Patience,
 ) -> AsyncIterator[Result]:
     """Send `items` through `flow`, over as many streams as it takes.
 
     Raises:
         LookalikeError: the service refused the stream for good, or nothing went
-            through for `patience_s`.
+            through for as long as `patience` lasts.
     """
     source = _Source(items)
-    patience = calls.Patience(patience_s)
     while not (source.ended and flow.idle):
         stream = tasks.Stream(method)
         try:
@@ -53,11 +51,9 @@ async def watch(
     ],
     job_id: str,
     cursor: str,
-    *,
-    patience_s: float,
+    patience: calls.Patience,
 ) -> AsyncIterator[IngestEvent]:
     """Yield the outcomes of a job, resuming after the last one when a stream breaks."""
-    patience = calls.Patience(patience_s)
     while True:
         request = ingest_pb2.WatchIngestRequest(job_id=job_id, cursor=cursor)
         call = method(request, timeout=calls.STREAM_S)

@@ -28,6 +28,7 @@ AnyPage = TypeVar("AnyPage", bound=Page)
 
 
 def pages(
+    explain: calls.Explain,
     method: grpc.UnaryUnaryMultiCallable[AnyRequest, AnyPage],
     request: AnyRequest,
     *,
@@ -39,7 +40,7 @@ def pages(
         LookalikeError: a call failed.
     """
     while True:
-        with calls.translated():
+        with calls.translated(explain):
             page = method(request, timeout=timeout_s)
         yield page
         request.page_token = page.next_page_token

@@ -22,28 +22,31 @@ LONG_TIMEOUT_S = 3_600.0
 class Snapshots:
     """Takes, lists, moves, removes and restores snapshots of collections."""
 
-    def __init__(self, channel: grpc.Channel, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.Channel, explain: calls.Explain, timeout_s: float) -> None:
+        self._explain = explain
         self._stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         self._timeout_s = timeout_s
 
     def create(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Take a snapshot of a collection; writes and searches go on meanwhile."""
         request = snapshot_pb2.CreateSnapshotRequest(collection=collection)
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._stub.CreateSnapshot(request, timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
     def list(self, collection: str = "") -> Iterator[Snapshot]:
         """Yield the snapshots of a collection's name, or all; newest first."""
         request = snapshot_pb2.ListSnapshotsRequest(collection=collection)
-        for page in pages(self._stub.ListSnapshots, request, timeout_s=self._timeout_s):
+        for page in pages(
+            self._explain, self._stub.ListSnapshots, request, timeout_s=self._timeout_s
+        ):
             for each in page.snapshots:
                 yield convert.snapshot(each)
 
     def delete(self, snapshot_id: str) -> None:
         """Remove a snapshot; collections that were restored from it stay."""
         request = snapshot_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id)
-        with calls.translated():
+        with calls.translated(self._explain):
             self._stub.DeleteSnapshot(request, timeout=self._timeout_s)
 
     def download(
@@ -57,7 +60,7 @@ class Snapshots:
             OSError: the file cannot be written.
         """
         request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
-        with calls.translated(), archive_files.whole_file(Path(path)) as file:
+        with calls.translated(self._explain), archive_files.whole_file(Path(path)) as file:
             for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
                 threads.run_blocking(file.write, response.chunk)
             return file.tell()
@@ -69,7 +72,7 @@ class Snapshots:
             OSError: the file cannot be read.
         """
         file = threads.run_blocking(Path(path).open, "rb")
-        with file, calls.translated():
+        with file, calls.translated(self._explain):
             response = self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
         return convert.snapshot(response.snapshot)
 
@@ -80,7 +83,7 @@ class Snapshots:
         request = snapshot_pb2.RestoreSnapshotRequest(
             snapshot_id=snapshot_id, collection=collection
         )
-        with calls.translated():
+        with calls.translated(self._explain):
             response = self._stub.RestoreSnapshot(request, timeout=timeout_s)
         return RestoredCollection(response.collection_uid, response.items)
 

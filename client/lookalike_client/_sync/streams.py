@@ -25,17 +25,15 @@ def drive(
     flow: Flow[Item, Request, Response, Result],
     items: threads.Items[Item],
     method: grpc.StreamStreamMultiCallable[Request, Response],
-    *,
-    patience_s: float,
+    patience: calls.Patience,
 ) -> Iterator[Result]:
     """Send `items` through `flow`, over as many streams as it takes.
 
     Raises:
         LookalikeError: the service refused the stream for good, or nothing went
-            through for `patience_s`.
+            through for as long as `patience` lasts.
     """
     source = _Source(items)
-    patience = calls.Patience(patience_s)
     while not (source.ended and flow.idle):
         stream = threads.Stream(method)
         try:
@@ -54,11 +52,9 @@ def watch(
     ],
     job_id: str,
     cursor: str,
-    *,
-    patience_s: float,
+    patience: calls.Patience,
 ) -> Iterator[IngestEvent]:
     """Yield the outcomes of a job, resuming after the last one when a stream breaks."""
-    patience = calls.Patience(patience_s)
     while True:
         request = ingest_pb2.WatchIngestRequest(job_id=job_id, cursor=cursor)
         call = method(request, timeout=calls.STREAM_S)

@@ -14,6 +14,9 @@ _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
 _option = click.option("-c", "--collection", help="The same as NAME.")
 
+# Among ten times the items, ten times as many others are as near by chance.
+OUTGROWN = 10
+
 
 @click.group(invoke_without_command=True)
 @grouping
@@ -120,7 +123,11 @@ def create(
 @click.argument("name", required=False)
 @_option
 @click.option("--duplicates", type=_POLICIES, help="What happens to near-duplicates.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Least cosine of a duplicate; the calibrated one if there is one.",
+)
 @click.option("--expansion-search", type=click.IntRange(16, 4000), help="Candidates at search.")
 @connected
 def update(
@@ -138,7 +145,7 @@ def update(
     with session.client() as client:
         changed = client.collections.update(
             name,
-            duplicates=_duplicates(duplicates, threshold) if duplicates else None,
+            duplicates=DuplicateSettings(duplicates, threshold or 0.0) if duplicates else None,
             expansion_search=expansion_search,
         )
     _print(session, changed)
@@ -217,6 +224,21 @@ def _duplicates(policy: str, threshold: float | None) -> DuplicateSettings:
     return DuplicateSettings(policy, threshold or 0.0)
 
 
+def _calibrated(collection: Collection) -> str:
+    """Say which threshold was calibrated, and whether the collection has outgrown it."""
+    decision = collection.calibration
+    if decision is None:
+        return "no threshold"
+    if decision.precision_at_least is not None:
+        holds = f"precision at least {decision.precision_at_least:g}"
+    else:
+        holds = f"false-positive rate at most {decision.false_positive_rate_at_most:g}"
+    said = f"{decision.threshold:.3f} ({decision.mode}, {holds})"
+    if collection.stats.items >= OUTGROWN * decision.gallery_items:
+        said += f"; it had {decision.gallery_items:,} items then: calibrate again"
+    return said
+
+
 def _print(session: Session, collection: Collection) -> None:
     if session.output.as_json:
         session.output.document(collection)
@@ -238,11 +260,13 @@ def _print(session: Session, collection: Collection) -> None:
                 if collection.duplicates.policy != "off"
                 else ""
             ),
+            "calibrated": _calibrated(collection),
             "in graphs, in none yet (in head)": f"{stats.graph_vectors:,}, "
             f"{stats.unindexed_vectors:,} ({stats.head_vectors:,})",
             "on disk": f"{stats.disk_bytes / 1e6:,.1f} MB",
             "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
             "last build error": stats.last_build_error or "none",
             "aliases": ", ".join(collection.aliases) or "none",
+            **({"DAMAGED": stats.store_damage} if stats.store_damage else {}),
         }
     )

@@ -28,6 +28,7 @@ _WORDS = {
     "metadata-column": "--metadata-columns",
     "metadata-csv": "--metadata-csv",
     "min_score": "--min-score",
+    "prefix": "--prefix",
     "order.field": "--order-by",
     "order_by": "--order-by",
     "sample_size": "--sample",

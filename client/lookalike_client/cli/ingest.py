@@ -1,4 +1,4 @@
-"""`lookalike index` and `failures`."""
+"""`lookalike index`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from pathlib import Path
 
 import click
 
-from lookalike_client.cli.output import Output, complain
+from lookalike.wire.errors import InvalidField, Unavailable
+from lookalike_client.cli.index_report import IndexReport
+from lookalike_client.cli.output import complain
 from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.session import Session, connected
 from lookalike_client.cli.stall import StallWatch
-from lookalike_client.indexing import metadata_csv
-from lookalike_client.indexing.ledger import Ledger
+from lookalike_client.indexing import matching, metadata_csv
+from lookalike_client.indexing.matching import Matches
 from lookalike_client.indexing.run import IndexJob, ensure_collection, run
 from lookalike_client.indexing.scan import Scan, scan
-from lookalike_client.types import Metadata
-
-# Lines of a kind that people are shown; programs get all.
-_MOST_ROWS = 50
 
 
 @click.command()
@@ -34,7 +32,17 @@ _MOST_ROWS = 50
     "--metadata-csv",
     "table",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Metadata from a table with a `file` column.",
+    help="Metadata from a table with a `file` column; it replaces what these files have.",
+)
+@click.option(
+    "--replace-metadata",
+    is_flag=True,
+    help="Empty the metadata of files that are given none; without, it is left as it is.",
+)
+@click.option(
+    "--allow-unmatched",
+    is_flag=True,
+    help="Go on where most rows of the table match no file.",
 )
 @click.option("--prefix", default="", help="Goes before each id.")
 @click.option("--wait", is_flag=True, help="Until all can be found, and say what failed.")
@@ -46,6 +54,8 @@ def index(
     paths: tuple[Path, ...],
     collection: str,
     table: Path | None,
+    replace_metadata: bool,
+    allow_unmatched: bool,
     prefix: str,
     wait: bool,
     job_id: str | None,
@@ -56,17 +66,21 @@ def index(
     The id of a file in a folder is its path relative to that folder; of a file that
     is named itself, its path relative to the present directory, or its name where it
     lies elsewhere. What is stored with the same bytes and metadata is not sent again,
-    so that an interrupted run goes on where it was.
+    so that an interrupted run goes on where it was. Images are told by their first
+    bytes, not by their names. A file that is given no metadata keeps what is stored.
 
-    Exit code 1 if a file failed.
+    Exit code 1 if a file failed or was lost, or if nothing was indexed.
     """
     found = scan(paths, prefix=prefix, base=Path.cwd())
-    metadata = metadata_csv.read(table) if table is not None else {}
-    _mention_unmatched(metadata, found)
+    matches = None
+    if table is not None:
+        matches = _match(table, paths, found, allow_unmatched=allow_unmatched)
     job = IndexJob(
         collection=collection,
         files=found.files,
-        metadata=metadata,
+        metadata=matches.said if matches is not None else {},
+        refused=found.refused,
+        replace_metadata=replace_metadata,
         job_id=job_id or f"index-{uuid.uuid4().hex[:12]}",
         resend=resend,
         wait=wait,
@@ -75,127 +89,34 @@ def index(
     with session.client() as client:
         ensure_collection(client, collection)
         stall = StallWatch(client.ingest_status)
-        with IndexProgress(len(found.files), wait=wait) as progress:
+        with IndexProgress(len(found.files) + len(found.refused), wait=wait) as progress:
             try:
                 ledger = run(client, job, lambda tally: progress.show(tally, stall.reason(tally)))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Unavailable):
                 complain("stopped; run the same command again to go on where it was")
                 raise
-    _print_report(session.output, job, found, ledger, time.monotonic() - started_s)
-    return 1 if ledger.failures or not found.files else 0
+    report = IndexReport(job, found, matches, ledger, time.monotonic() - started_s)
+    report.print(session.output)
+    if report.nothing_indexed:
+        complain(f"error: {report.why_nothing}")
+    return 1 if ledger.failures or ledger.lost or report.nothing_indexed else 0
 
 
-@click.command()
-@click.option("-c", "--collection", default="", help="Only of this collection.")
-@click.option("--retry", is_flag=True, help="Queue all of them again.")
-@connected
-def failures(session: Session, collection: str, retry: bool) -> None:
-    """List images that were given up, newest first, with the reason."""
-    with session.client() as client:
-        found = list(client.failures(collection))
-        retried = client.retry_failures([each.failure_id for each in found]) if retry else None
-    if session.output.as_json:
-        document: dict[str, object] = {"failures": found}
-        if retried is not None:
-            document["retried"] = retried.retried
-        session.output.document(document)
-        return
-    if not found:
-        session.output.text("no failures")
-        return
-    session.output.table(
-        "Failures",
-        ["id", "reason", "message", "tries>", "when", "job"],
-        [
-            (
-                each.id,
-                each.error.reason.name,
-                each.error.message,
-                each.attempts,
-                each.fail_time.isoformat(timespec="seconds") if each.fail_time else "",
-                each.job_id,
-            )
-            for each in found
-        ],
-    )
-    if retried is not None:
-        session.output.text(f"queued {retried.retried} again")
+def _match(table: Path, paths: tuple[Path, ...], found: Scan, *, allow_unmatched: bool) -> Matches:
+    """Find the files of a table's rows; say which have none.
 
-
-def _mention_unmatched(metadata: dict[str, Metadata], found: Scan) -> None:
-    unmatched = len(metadata.keys() - {file.key for file in found.files})
-    if unmatched:
-        complain(f"note: {unmatched:,} rows of the metadata table match no file")
-
-
-def _print_report(
-    output: Output, job: IndexJob, found: Scan, ledger: Ledger, elapsed_s: float
-) -> None:
-    """Print counts, skipped files, near-duplicates and failures."""
-    if output.as_json:
-        output.document(_document(job, found, ledger, elapsed_s))
-    else:
-        _print_tables(output, job, found, ledger, elapsed_s)
-
-
-def _document(job: IndexJob, found: Scan, ledger: Ledger, elapsed_s: float) -> dict[str, object]:
-    tally = ledger.tally()
-    return {
-        "collection": job.collection,
-        "job_id": job.job_id,
-        "files": len(found.files),
-        "unchanged": tally.unchanged,
-        "queued": tally.queued,
-        "stored": ledger.stored if job.wait else None,
-        "failed": [
-            {
-                "id": failure.id,
-                "reason": failure.error.reason.name,
-                "message": failure.error.message,
-            }
-            for failure in ledger.sorted_failures()
-        ],
-        "skipped": found.skipped,
-        "near_duplicates": ledger.duplicates,
-        "elapsed_s": round(elapsed_s, 3),
-    }
-
-
-def _print_tables(
-    output: Output, job: IndexJob, found: Scan, ledger: Ledger, elapsed_s: float
-) -> None:
-    tally = ledger.tally()
-    if not found.files:
-        output.text("no image was found")
-    parts = [f"{tally.unchanged:,} unchanged", f"{tally.queued:,} queued"]
-    if job.wait:
-        parts.append(f"{ledger.stored:,} stored and searchable")
-    parts.append(f"{tally.failed:,} failed")
-    output.text(f"{len(found.files):,} files: {', '.join(parts)} ({elapsed_s:.1f} s)")
-    if found.skipped:
-        output.table(
-            f"Skipped {len(found.skipped):,}",
-            ["file", "reason"],
-            [(each.file, each.reason) for each in found.skipped[:_MOST_ROWS]],
+    Raises:
+        InvalidField: most have none, which `allow_unmatched` allows.
+    """
+    folders = (Path.cwd(), table.parent, *(path for path in paths if path.is_dir()))
+    rows = metadata_csv.read(table)
+    matches = matching.match(rows, found.files, others=found.others, folders=folders)
+    if matches.mostly_strangers and not allow_unmatched:
+        raise InvalidField(
+            metadata_csv.FIELD,
+            f"{matches.describe()}. Nothing was sent: correct the paths, or pass "
+            "--allow-unmatched if the table is about other files as well",
         )
-    if ledger.duplicates:
-        output.table(
-            f"Near-duplicates {len(ledger.duplicates):,}",
-            ["id", "looks like", "score>", "stored"],
-            [
-                (each.id, each.of, f"{each.score:.4f}", "yes" if each.stored else "no")
-                for each in ledger.duplicates[:_MOST_ROWS]
-            ],
-        )
-    failures = ledger.sorted_failures()
-    if failures:
-        output.table(
-            f"Failed {len(failures):,}",
-            ["id", "reason", "message"],
-            [
-                (each.id, each.error.reason.name, each.error.message)
-                for each in failures[:_MOST_ROWS]
-            ],
-        )
-    if not job.wait and tally.queued:
-        output.text("the rest goes on without us: see `lookalike status` and `failures`")
+    if matches.unmatched_rows:
+        complain(f"note: {matches.describe()}")
+    return matches

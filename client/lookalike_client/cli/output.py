@@ -23,8 +23,6 @@ from lookalike_client.types import Metadata
 _PIPE_WIDTH = 80
 # Narrower than this, wrapped text is hard to read.
 _LEAST_WIDTH = 16
-# Float64 holds whole numbers exactly up to here.
-_EXACT_INTEGER = 2**53
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +77,11 @@ class Output:
             line.append(("\n" + " " * indent).join(lines), style="not bold")
             console.print(line, soft_wrap=True)
 
+    def paragraph(self, text: str) -> None:
+        """Print a sentence for people, over several lines; words are never cut."""
+        lines = wrap(text, _console().width, break_long_words=False, break_on_hyphens=False)
+        print("\n".join(lines), flush=True)
+
     def text(self, line: str) -> None:
         """Print a line for people."""
         print(line, flush=True)
@@ -87,6 +90,13 @@ class Output:
 def complain(line: str) -> None:
     """Print a line on stderr, for people, whatever the output format."""
     print(line, file=sys.stderr, flush=True)
+
+
+def failure(
+    reason: str, message: str, field: str = "", retryable: bool = False
+) -> dict[str, object]:
+    """Return the JSON of a failure, of a command or of an item."""
+    return {"reason": reason, "message": message, "field": field, "retryable": retryable}
 
 
 def metadata_text(metadata: Metadata, longest: int = 100) -> str:
@@ -99,22 +109,11 @@ def metadata_text(metadata: Metadata, longest: int = 100) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def whole(value: object) -> object:
-    """Return a number without a fraction as an integer; anything else as it is."""
-    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGER
-    return int(value) if exact and isinstance(value, float) else value
-
-
 def plain(value: object) -> object:
     """Return `value` as what JSON can hold: objects, lists, strings, numbers."""
     match value:
         case LookalikeError():
-            return {
-                "reason": value.reason.name,
-                "message": value.message,
-                "field": value.field,
-                "retryable": value.retryable,
-            }
+            return failure(value.reason.name, value.message, value.field, value.retryable)
         case bytes():
             return base64.b64encode(value).decode("ascii")
         case datetime():

@@ -82,14 +82,14 @@ class IndexProgress:
             self._tell(tally)
             return
         ended = tally.done if self._wait else tally.queued
-        refused = tally.failed if not self._wait else 0
         notes = [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
         notes += [f"{tally.unchanged:,} unchanged"] if tally.unchanged else []
         notes += [f"[red]{tally.failed:,} failed[/red]"] if tally.failed else []
+        notes += [f"[red]{tally.lost:,} lost[/red]"] if tally.lost else []
         notes += [f"[yellow]{escape(stall)}[/yellow]"] if stall else []
         self._progress.update(
             self._task,
-            completed=ended + refused,
+            completed=ended + tally.refused,
             total=self._files - tally.unchanged,
             notes=", ".join(notes),
         )
@@ -104,6 +104,7 @@ class IndexProgress:
         parts[0] += " done" if self._wait else " queued"
         parts += [f"{tally.queued - tally.done:,} in the queue"] if self._wait else []
         parts += [f"{tally.failed:,} failed"] if tally.failed else []
+        parts += [f"{tally.lost:,} lost"] if tally.lost else []
         complain(", ".join(parts))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lookalike_client.cli.output import metadata_text, whole
+from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
 from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
@@ -78,9 +78,7 @@ def facets(
     if session.output.as_json:
         session.output.document(
             {
-                "facets": [
-                    {"value": whole(value), "count": count} for value, count in found.counts
-                ],
+                "facets": [{"value": value, "count": count} for value, count in found.counts],
                 "items": found.items,
                 "missing": found.missing,
                 "other": found.other,
@@ -152,7 +150,7 @@ def recall(
 
 
 def _value(value: object) -> str:
-    return json.dumps(whole(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _print_json(session: Session, collection: str, result: SearchResult) -> None:
@@ -163,7 +161,7 @@ def _print_json(session: Session, collection: str, result: SearchResult) -> None
     }
     if result.groups:
         document["groups"] = [
-            {"value": whole(group.value), "hits": _hits(group.hits)} for group in result.groups
+            {"value": group.value, "hits": _hits(group.hits)} for group in result.groups
         ]
     if result.plan is not None:
         document["plan"] = result.plan

@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+import grpc
 
+from lookalike.wire import proxies
+from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client import Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
 from lookalike_client.cli.output import Output
 from lookalike_client.settings import ClientSettings
+from lookalike_client.settings import proxies as load_proxies
 
 R = TypeVar("R")
+
+EXIT_UNREACHABLE = 3
 
 DEFAULT_COLLECTION = "images"
 
@@ -42,7 +48,26 @@ class Session:
         """
         settings = self.settings
         check_address(settings.address)
-        return Client(settings.address, tls=settings.tls, timeout_s=self.timeout_s)
+        return Client(
+            settings.address,
+            tls=settings.tls,
+            timeout_s=self.timeout_s,
+            use_proxy=settings.use_proxy,
+        )
+
+
+class UnreachedError(click.ClickException):
+    """No service answers at the address."""
+
+    exit_code = EXIT_UNREACHABLE
+
+    def __init__(self, settings: ClientSettings) -> None:
+        found = proxies.remark(settings.address, load_proxies(), use_proxy=settings.use_proxy)
+        super().__init__(
+            f"no search service answers at {settings.address}: start one with `lookalike up "
+            "--data DIR`, or name its address with --address or LOOKALIKE_ADDRESS"
+            + (f"; {found}" if found else "")
+        )
 
 
 def check_address(address: str) -> None:
@@ -58,6 +83,15 @@ def check_address(address: str) -> None:
         f"The address {address!r} is no host:port, such as 127.0.0.1:50051: "
         "mend --address or LOOKALIKE_ADDRESS."
     )
+
+
+def _never_answered(error: LookalikeError) -> bool:
+    """Whether the failure is the connection's, not something that a service said."""
+    cause = error.__cause__
+    if not isinstance(cause, grpc.RpcError):
+        return False
+    keys = [entry.key for entry in cause.trailing_metadata() or ()]
+    return "grpc-status-details-bin" not in keys
 
 
 def one_collection(positional: str | None, option: str | None, default: str | None = None) -> str:
@@ -121,6 +155,11 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
     @click.option(
         "--timeout", "timeout_s", type=click.FloatRange(min=0.001), help="Seconds a call."
     )
+    @click.option(
+        "--use-proxy",
+        is_flag=True,
+        help="Through the proxy that the environment names.  [env LOOKALIKE_USE_PROXY]",
+    )
     @click.option("--tls-ca", type=path, help="PEM file of the authority to trust.")
     @click.option("--tls-certificate", type=path, help="PEM file of our certificate.")
     @click.option("--tls-key", type=path, help="PEM file of our key.")
@@ -129,6 +168,7 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         session: Session,
         address: str | None,
         timeout_s: float | None,
+        use_proxy: bool,
         tls_ca: Path | None,
         tls_certificate: Path | None,
         tls_key: Path | None,
@@ -141,8 +181,14 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
             tls_key=tls_key or base.tls_key,
+            use_proxy=use_proxy or base.use_proxy,
         )
         chosen = replace(session, settings=settings, timeout_s=timeout_s or session.timeout_s)
-        return command(chosen, *args, **kwargs)
+        try:
+            return command(chosen, *args, **kwargs)
+        except Unavailable as error:
+            if not _never_answered(error):
+                raise
+            raise UnreachedError(settings) from error
 
     return printing(wrapped)

@@ -81,6 +81,10 @@ def _show(
                 for each in collections
             ],
         )
+    damaged = {each.name: each.stats.store_damage for each in collections}
+    for name, damage in damaged.items():
+        if damage:
+            session.output.text(f"DAMAGED: {name}: {damage}")
     if ingest is None:
         if ready:
             session.output.facts({"ingestion": trouble})
@@ -94,6 +98,12 @@ def _show(
             "failures": f"{ingest.failures:,}",
         }
     )
+    if ingest.lost:
+        session.output.facts(
+            {"lost": f"{ingest.lost:,} by the queue's server: index them again to store them"}
+        )
+    for warning in ingest.warnings:
+        session.output.facts({"warning": warning})
     if ingest.workers:
         session.output.table(
             "Workers",

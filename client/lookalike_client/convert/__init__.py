@@ -1,15 +1,20 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
+from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
-from lookalike_client.convert.values import seconds
+from lookalike_client.convert.values import seconds, vectors
 
 __all__ = [
+    "analysis_progress",
+    "calibration_report",
     "collection",
+    "evaluation_report",
     "facets",
     "ingest_event",
     "ingest_failure",
@@ -20,4 +25,5 @@ __all__ = [
     "search_result",
     "seconds",
     "snapshot",
+    "vectors",
 ]

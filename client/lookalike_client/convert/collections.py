@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lookalike.v1 import collection_pb2
 from lookalike_client import types
+from lookalike_client.convert.calibration import calibration
 from lookalike_client.convert.values import moment, seconds
 
 
@@ -23,6 +24,7 @@ def collection(message: collection_pb2.Collection) -> types.Collection:
         create_time=moment(message.create_time) if message.HasField("create_time") else None,
         stats=_stats(message.stats),
         aliases=list(message.aliases),
+        calibration=calibration(message.calibration) if message.HasField("calibration") else None,
     )
 
 
@@ -66,6 +68,7 @@ def _stats(message: collection_pb2.CollectionStats) -> types.CollectionStats:
         builds=message.builds,
         last_build_error=message.last_build_error,
         building=message.building,
+        store_damage=message.store_damage,
     )
 
 

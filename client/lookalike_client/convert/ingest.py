@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lookalike.v1 import ingest_pb2
 from lookalike.wire.status import from_item_error
 from lookalike_client import types
-from lookalike_client.convert.mutations import mutation_result
+from lookalike_client.convert.mutations import mutation_result, near_duplicate
 from lookalike_client.convert.values import moment, seconds
 from lookalike_client.types import IngestStatus, WorkerStatus
 
@@ -33,6 +33,8 @@ def ingest_status(message: ingest_pb2.GetIngestStatusResponse) -> IngestStatus:
         queue_bytes=message.queue_bytes,
         max_queue_bytes=message.max_queue_bytes,
         workers=[_worker(each) for each in message.workers],
+        lost=message.lost,
+        warnings=list(message.warnings),
     )
 
 
@@ -47,6 +49,9 @@ def ingest_failure(message: ingest_pb2.IngestFailure) -> types.IngestFailure:
         attempts=message.attempts,
         fail_time=moment(message.fail_time) if message.HasField("fail_time") else None,
         job_id=message.job_id,
+        near_duplicate=near_duplicate(message.near_duplicate)
+        if message.HasField("near_duplicate")
+        else None,
     )
 
 

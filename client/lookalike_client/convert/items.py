@@ -43,4 +43,6 @@ def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:
         sharpness=message.sharpness,
         format=message.format,
         thumbnail_webp=message.thumbnail_webp,
+        truncated=message.truncated,
+        blank=message.blank,
     )

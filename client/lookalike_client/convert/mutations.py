@@ -9,16 +9,20 @@ from lookalike_client import types
 
 def mutation_result(message: search_pb2.MutationResult) -> types.MutationResult:
     """Return what became of a mutation."""
-    near = message.near_duplicate
     return types.MutationResult(
         id=message.id,
         status=_STATUS.get(message.status, types.MutationStatus.FAILED),
         version=message.version,
         error=from_item_error(message.error) if message.HasField("error") else None,
-        near_duplicate=types.NearDuplicate(near.id, near.score)
+        near_duplicate=near_duplicate(message.near_duplicate)
         if message.HasField("near_duplicate")
         else None,
     )
+
+
+def near_duplicate(message: search_pb2.NearDuplicate) -> types.NearDuplicate:
+    """Return the stored item that an arriving one looks like."""
+    return types.NearDuplicate(message.id, message.score)
 
 
 _STATUS: dict[int, types.MutationStatus] = {

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lookalike.v1 import filter_pb2
+from lookalike.wire.vectors import F32
+from lookalike_client.metadata_values import number
 from lookalike_client.types import FieldValue
 
 if TYPE_CHECKING:
@@ -31,4 +36,10 @@ def field_value(message: filter_pb2.FilterValue) -> FieldValue:
         case "bool_value":
             return message.bool_value
         case _:
-            return message.number_value
+            return number(message.number_value)
+
+
+def vectors(rows: Sequence[bytes]) -> F32:
+    """Return vectors of one length, little-endian float32, as float32 [n, D]."""
+    whole: F32 = np.frombuffer(b"".join(rows), dtype="<f4")
+    return whole.reshape(len(rows), -1)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lookalike.wire.errors import LookalikeError
+from lookalike.wire.errors import LookalikeError, NotFound, Reason
 from lookalike_client.types import Acceptance, MutationResult, MutationStatus
 
 
@@ -30,12 +30,34 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts at a moment. `done` is stored, failed, refused or outranked."""
+    """Counts at a moment. Of what was `queued`, `done` has ended, well or not.
+
+    `failed` counts all failures; those in `refused` were never queued.
+    """
 
     unchanged: int
     queued: int
     done: int
     failed: int
+    refused: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """How many files ended in which way; each file counts once.
+
+    `waiting` are in the queue, or were when nobody waited for them. `rejected` look
+    like a stored item, in a collection that stores no duplicates. `lost` were in the
+    queue, and its server forgot them.
+    """
+
+    unchanged: int
+    stored: int
+    rejected: int
+    failed: int
+    waiting: int
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -44,14 +66,22 @@ class Ledger:
 
     An outcome may come before its acceptance is read, and twice, when a mutation
     had to be sent again because its acceptance was lost with a stream.
+    `lost` are ids that the queue's server forgot before they were stored; `blank` and
+    `truncated` are filled in when all has ended.
     """
 
     unchanged: int = 0
     stored: int = 0
+    rejected: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     duplicates: list[Duplicate] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
+    truncated: list[str] = field(default_factory=list)
+    stored_ids: list[str] = field(default_factory=list)
     _queued: int = 0
     _done: int = 0
+    _failed: int = 0
     _open: dict[str, int] = field(default_factory=dict)
     _early: dict[str, MutationResult] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,12 +114,36 @@ class Ledger:
     def tally(self) -> Tally:
         """Return the counts."""
         with self._lock:
-            return Tally(self.unchanged, self._queued, self._done, len(self.failures))
+            failed, refused = len(self.failures), len(self.failures) - self._failed
+            return Tally(self.unchanged, self._queued, self._done, failed, refused, len(self.lost))
+
+    def outcomes(self) -> Outcomes:
+        """Return what became of the files; the sum is that of all files."""
+        with self._lock:
+            return Outcomes(
+                unchanged=self.unchanged,
+                stored=self.stored,
+                rejected=self.rejected,
+                failed=len(self.failures),
+                waiting=self._queued - self._done,
+                lost=len(self.lost),
+            )
 
     def all_ended(self) -> bool:
         """Whether every mutation that was accepted has ended."""
         with self._lock:
             return not self._open
+
+    def open(self) -> dict[str, int]:
+        """Return what was accepted and has no outcome: versions by id."""
+        with self._lock:
+            return dict(self._open)
+
+    def kept_out(self) -> Sequence[Duplicate]:
+        """Return what the duplicate policy kept out, by id."""
+        with self._lock:
+            found = [duplicate for duplicate in self.duplicates if not duplicate.stored]
+        return sorted(found, key=lambda duplicate: duplicate.id)
 
     def sorted_failures(self) -> Sequence[FileFailure]:
         """Return the failures by id."""
@@ -102,11 +156,23 @@ class Ledger:
             return
         del self._open[result.id]
         self._done += 1
-        if result.error is not None:
-            self.failures.append(FileFailure(result.id, result.error))
+        if result.error is not None and result.error.reason is Reason.INGEST_LOST:
+            self.lost.append(result.id)
+        elif result.error is not None:
+            self._fail(result.id, result.error)
         elif result.status in (MutationStatus.APPLIED, MutationStatus.SUPERSEDED):
             self.stored += 1
+            self.stored_ids.append(result.id)
+        elif result.status is MutationStatus.REJECTED_DUPLICATE:
+            self.rejected += 1
+        else:  # metadata of an item that somebody deleted in between
+            gone = "was deleted meanwhile: index it again"
+            self._fail(result.id, NotFound(gone, reason=Reason.ITEM_NOT_FOUND))
         if result.near_duplicate is not None:
             near = result.near_duplicate
             stored = result.status is MutationStatus.APPLIED
             self.duplicates.append(Duplicate(result.id, near.id, near.score, stored))
+
+    def _fail(self, item_id: str, error: LookalikeError) -> None:
+        self._failed += 1
+        self.failures.append(FileFailure(item_id, error))

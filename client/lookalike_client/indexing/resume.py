@@ -24,30 +24,54 @@ class Unchanged:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Metadata that was given, by file id; what is not given leaves what is stored.
+
+    With `replaces`, a file that none is given for is to have none.
+    """
+
+    given: Mapping[str, Metadata]
+    replaces: bool = False
+
+    def of(self, file: FileEntry) -> Metadata | None:
+        """Return the metadata that a file is to have; None to leave it alone."""
+        return self.given.get(file.id, {} if self.replaces else None)
+
+
 def compare(
     client: Client,
     collection: str,
     files: Sequence[FileEntry],
-    metadata: Mapping[str, Metadata],
+    wanted: Wanted,
+    *,
+    resend: bool = False,
 ) -> Iterator[Unchanged | ImageItem | MetadataItem]:
     """Yield what there is to do for each file.
 
     A file whose bytes are stored and whose metadata differs has only its metadata
-    replaced. Reads the files that are stored under their id already.
+    replaced. Reads the files that are stored under their id already. With `resend`
+    all are sent.
     """
+    if resend:
+        for file in files:
+            yield ImageItem(file.id, image=file.path, metadata=wanted.of(file))
+        return
     for start in range(0, len(files), _CHUNK):
         chunk = files[start : start + _CHUNK]
         page = client.get(collection, [file.id for file in chunk], fields=_FACTS)
         stored = {item.id: item for item in page.items}
         for file in chunk:
-            yield _compare(file, metadata.get(file.key, {}), stored.get(file.id))
+            yield _compare(file, wanted.of(file), stored.get(file.id))
 
 
 def _compare(
-    file: FileEntry, metadata: Metadata, stored: Item | None
+    file: FileEntry, metadata: Metadata | None, stored: Item | None
 ) -> Unchanged | ImageItem | MetadataItem:
     if stored is None or stored.facts is None or stored.facts.sha256 != _sha256(file.path):
         return ImageItem(file.id, image=file.path, metadata=metadata)
+    if metadata is None:
+        return Unchanged(file.id)
     if structs.from_dict(stored.metadata) != structs.from_dict(metadata):
         return MetadataItem(file.id, metadata)
     return Unchanged(file.id)

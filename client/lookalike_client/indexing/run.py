@@ -10,24 +10,33 @@ from dataclasses import dataclass
 
 from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
 from lookalike_client import Client
-from lookalike_client.indexing import resume
-from lookalike_client.indexing.ledger import Ledger, Tally
+from lookalike_client.indexing import aftermath, resume
+from lookalike_client.indexing.ledger import FileFailure, Ledger, Tally
 from lookalike_client.indexing.scan import FileEntry
-from lookalike_client.inputs import ImageItem, QueuedMutation
+from lookalike_client.inputs import QueuedMutation
 from lookalike_client.types import Collection, Metadata
 
 _TICK_S = 0.1
+# Times in a row that the service must say that all has ended, and tell nothing, until
+# what is open is looked up: its own look for losses may be under way at the first.
+_QUIET_ENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class IndexJob:
-    """What to index. `job_id` groups the outcomes; `resend` sends all files again."""
+    """What to index. `job_id` groups the outcomes; `resend` sends all files again.
+
+    `metadata` is by file id; where there is none, what is stored stays, unless
+    `replace_metadata` asks to empty it. `refused` are files that cannot be indexed.
+    """
 
     collection: str
     files: Sequence[FileEntry]
     metadata: Mapping[str, Metadata]
     job_id: str
     resend: bool = False
+    replace_metadata: bool = False
+    refused: Sequence[FileFailure] = ()
     wait: bool = True
 
 
@@ -51,17 +60,20 @@ def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Led
     Raises:
         LookalikeError: the service refuses the job as a whole or stays away.
     """
-    ledger = Ledger()
+    ledger = Ledger(failures=list(job.refused))
     with _following(client, job, ledger) as follower:
         for acceptance in client.submit_images(
             job.collection, _mutations(client, job, ledger, progress), job_id=job.job_id
         ):
             ledger.accept(acceptance)
             progress(ledger.tally())
+        follower.all_sent()
         while job.wait and not ledger.all_ended():
             follower.check()
             progress(ledger.tally())
             time.sleep(_TICK_S)
+    if job.wait:
+        aftermath.note_marks(client, job.collection, ledger)
     progress(ledger.tally())
     return ledger
 
@@ -69,11 +81,8 @@ def run(client: Client, job: IndexJob, progress: Callable[[Tally], None]) -> Led
 def _mutations(
     client: Client, job: IndexJob, ledger: Ledger, progress: Callable[[Tally], None]
 ) -> Iterator[QueuedMutation]:
-    if job.resend:
-        for file in job.files:
-            yield ImageItem(file.id, image=file.path, metadata=job.metadata.get(file.key))
-        return
-    for action in resume.compare(client, job.collection, job.files, job.metadata):
+    wanted = resume.Wanted(job.metadata, job.replace_metadata)
+    for action in resume.compare(client, job.collection, job.files, wanted, resend=job.resend):
         if isinstance(action, resume.Unchanged):
             ledger.leave_out()
             progress(ledger.tally())
@@ -86,13 +95,17 @@ class _Follower:
 
     def __init__(self, client: Client, job: IndexJob, ledger: Ledger) -> None:
         self._client, self._job, self._ledger = client, job, ledger
-        self._stop = threading.Event()
+        self._stop, self._sent = threading.Event(), threading.Event()
         self._error: LookalikeError | None = None
         self._thread = threading.Thread(target=self._follow, name="lookalike-watch", daemon=True)
 
     def start(self) -> None:
         """Start watching."""
         self._thread.start()
+
+    def all_sent(self) -> None:
+        """Say that nothing more will be accepted."""
+        self._sent.set()
 
     def stop(self) -> None:
         """Stop watching; the thread ends with its next outcome or with the client."""
@@ -108,16 +121,19 @@ class _Follower:
             raise self._error
 
     def _follow(self) -> None:
-        cursor = ""
+        cursor, quiet = "", 0
         try:
             # The service ends a stream when all that was accepted so far has ended:
             # more may be accepted after that.
             while not self._stop.wait(_TICK_S):
+                quiet += self._sent.is_set()
                 for event in self._client.watch_ingest(self._job.job_id, cursor=cursor):
-                    cursor = event.cursor
+                    cursor, quiet = event.cursor, 0
                     self._ledger.end(event.result)
                     if self._stop.is_set():
                         return
+                if quiet >= _QUIET_ENDS:
+                    aftermath.look_up_untold(self._client, self._job.collection, self._ledger)
         except LookalikeError as error:
             self._error = error
         except ValueError:  # what gRPC raises for a call on a channel that was closed

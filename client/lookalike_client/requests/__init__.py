@@ -1,6 +1,14 @@
 """Requests of the contract from what callers hand in, by what they are about."""
 
-from lookalike_client.requests.bounds import not_negative
+from lookalike_client.requests.bounds import MAX_REQUEST_BYTES, id_of, not_negative
+from lookalike_client.requests.calibration import (
+    CopyEvidence,
+    Evidence,
+    FromCollection,
+    LabelEvidence,
+    LabelledPairs,
+    calibrate,
+)
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -9,30 +17,39 @@ from lookalike_client.requests.collections import (
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.requests.ingest import retries, submission
 from lookalike_client.requests.items import (
+    MetadataUpdates,
     deletions,
     gets,
     image_facts,
     item_fields,
     list_page,
-    metadata_updates,
     vector_upsert,
 )
-from lookalike_client.requests.queries import SearchOptions, facets, search
+from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
+    "MAX_REQUEST_BYTES",
+    "CopyEvidence",
+    "Evidence",
     "FilterLike",
+    "FromCollection",
+    "LabelEvidence",
+    "LabelledPairs",
+    "MetadataUpdates",
     "SearchOptions",
+    "calibrate",
     "condition",
     "create_collection",
     "deletions",
     "duplicate_settings",
     "facets",
     "gets",
+    "id_of",
     "image_facts",
     "index_settings",
     "item_fields",
     "list_page",
-    "metadata_updates",
+    "make_vectors",
     "not_negative",
     "retries",
     "search",

@@ -51,6 +51,17 @@ def create_collection(
     return request
 
 
+def duplicate_policy(name: str) -> collection_pb2.DuplicatePolicy.ValueType:
+    """Return the policy for one item; "" for the collection's.
+
+    Raises:
+        InvalidField: there is no such policy.
+    """
+    if not name:
+        return collection_pb2.DUPLICATE_POLICY_UNSPECIFIED
+    return choose("duplicate_policy", name, _POLICIES)
+
+
 def index_settings(settings: IndexSettings | None) -> collection_pb2.IndexSettings | None:
     """Return graph settings; None leaves all to the default preset."""
     if settings is None:

@@ -7,7 +7,8 @@ from typing import TypedDict
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField
-from lookalike_client.inputs import Query
+from lookalike_client.inputs import ImageLike, Query, image_bytes
+from lookalike_client.lists import listed, texts
 from lookalike_client.requests.bounds import not_negative
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.requests.items import item_fields
@@ -37,6 +38,17 @@ class SearchOptions(TypedDict, total=False):
     hits_per_group: int
 
 
+def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.MakeVectorsRequest:
+    """Return a request for the vectors of pictures.
+
+    Raises:
+        LookalikeError: a picture cannot be read, or is too large.
+    """
+    return search_pb2.MakeVectorsRequest(
+        collection=collection, images=[image_bytes(image) for image in listed("images", images)]
+    )
+
+
 def search(
     collection: str, queries: Sequence[Query], options: SearchOptions
 ) -> search_pb2.SearchRequest:
@@ -50,7 +62,7 @@ def search(
         exact=options.get("exact", False),
         expansion_search=not_negative(options.get("expansion_search", 0), "expansion_search"),
         fields=item_fields(options.get("fields", WITH_METADATA)),
-        exclude_ids=options.get("exclude_ids", ()),
+        exclude_ids=texts("exclude_ids", options.get("exclude_ids", ())),
         explain=options.get("explain", False),
         group_by=_group_by(options),
     )

@@ -25,7 +25,8 @@ class Source:
 
     `stored` is what the file's schema says besides columns, `expected` how many rows
     there are, where the file tells. `read` takes the column of vectors, which may then
-    come as arrays; it can be called again. Cells of a file that is not `typed` are text.
+    come as arrays; it can be called again. Cells of a file that is not `typed` are text;
+    those of `text_columns` stay so.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Source:
     stored: Mapping[bytes, bytes] = field(default_factory=dict)
     expected: int | None = None
     typed: bool = True
+    text_columns: frozenset[str] = frozenset()
 
 
 def unreadable(path: Path, why: str) -> InvalidField:

@@ -62,6 +62,7 @@ class TableImport:
         self.unchanged = self.repeated = 0
         self._client, self._plan, self._name = client, plan, collection
         self._model, self._index = model, index
+        self._text_columns = frozenset[str]().union(*(each.text_columns for each in plan.sources))
         self._seen: set[int] = set()
         self._untold = 0
         self._duplicates: types.DuplicateSettings | None = None
@@ -214,7 +215,9 @@ class TableImport:
             if column in self._plan.spread:
                 spread.update(values.json_object(cell, column))
                 continue
-            value = values.json_value(cell if source.typed else text_files.cell_value(cell), column)
+            if not source.typed and column not in self._text_columns:
+                cell = text_files.cell_value(cell)
+            value = values.json_value(cell, column)
             if value is not None:
                 single[column] = value
         return {**spread, **single}

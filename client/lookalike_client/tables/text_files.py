@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lookalike_client.indexing.metadata_csv import value_of
+from lookalike_client.metadata_values import is_large
 from lookalike_client.tables.rows import Row, Source, unreadable
 
 # A vector of 4,096 numbers as text, many times over; the library's bound is 128 KiB.
 _LONGEST_CELL = 16 << 20
+# 16 digits that follow no decimal point: 2**53 has as many.
+_MANY_DIGITS = re.compile(rb"(?<![\d.])\d{16}")
+_BLOCK_BYTES = 1 << 20
+_KEPT_BYTES = 64
 # Columns are those of so many lines: later ones may bring more, which are left out.
 _HEAD_ROWS = 1_000
 # Where programs put the list of rows in an object.
@@ -63,7 +69,28 @@ def open_csv(path: Path) -> Source:
                     why = f"{len(cells):,} cells; the header has {len(header):,}"
                 yield _text_row(f"line {reader.line_num:,}", number, header, cells, why)
 
-    return Source(path, header, read, typed=False)
+    return Source(path, header, read, typed=False, text_columns=_text_columns(path, read))
+
+
+def _text_columns(path: Path, read: Callable[[str], Iterator[Row]]) -> frozenset[str]:
+    """Return the columns in which a whole number is too large to be exact.
+
+    Most files hold no such digits at all, which a look at their bytes tells.
+    """
+    with path.open("rb") as file:
+        kept = b""
+        while block := file.read(_BLOCK_BYTES):
+            if _MANY_DIGITS.search(kept + block):
+                break
+            kept = block[-_KEPT_BYTES:]
+        else:
+            return frozenset()
+    return frozenset(
+        name
+        for row in read("")
+        for name, cell in row.cells.items()
+        if isinstance(cell, str) and is_large(cell)
+    )
 
 
 def cell_value(text: object) -> object:

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ import numpy as np
 
 from lookalike.wire.errors import InvalidField
 from lookalike.wire.vectors import F32
+from lookalike_client.metadata_values import EXACT_INTEGER, scalar
 from lookalike_client.types import ImageFacts, JsonValue, Metadata
 
 _UUID_BYTES = 16
@@ -38,6 +39,8 @@ def item_id(cell: object) -> str:
             pass
         case int():
             return str(cell)
+        case float() if abs(cell) > EXACT_INTEGER:  # infinity as well
+            raise InvalidField("id", f"{cell!r} is a rounded number: store ids as text")
         case float() | Decimal() if cell == cell and cell % 1 == 0:  # not NaN
             return str(int(cell))
         case float() if math.isnan(cell):
@@ -123,34 +126,33 @@ def json_object(cell: object, column: str) -> Metadata:
 
 
 def json_value(cell: object, column: str) -> JsonValue:
-    """Return a cell as JSON: times in ISO 8601, without an offset as UTC; NaN as null.
+    """Return a cell as JSON: what the SDK takes, and lengths of time in seconds.
+
+    What stands for a missing value, NaN and NaT, is null.
 
     Raises:
-        InvalidField: JSON has no such value.
+        InvalidField: JSON has no such value, or it would be changed.
     """
     match cell:
-        case None | bool() | int() | str():
-            return cell
-        case float():
-            return cell if math.isfinite(cell) else None
-        case np.generic() | np.ndarray():
-            return json_value(cell.tolist(), column)
-        case Decimal():
-            return int(cell) if cell.is_finite() and cell % 1 == 0 else json_value(float(cell), "")
-        case datetime():  # pandas' too, which knows nanoseconds as well
-            moment = cell if cell.tzinfo is not None else cell.replace(tzinfo=UTC)
-            return moment.isoformat()
-        case date() | time():
-            return cell.isoformat()
+        case np.ndarray():
+            if cell.ndim:
+                return [json_value(each, column) for each in cell]
+            return json_value(cell[()], column)
+        case np.datetime64() | np.timedelta64() if np.isnat(cell):
+            return None
+        case Decimal() if cell.is_nan():
+            return None
+        case float() | np.floating() | datetime() if cell != cell:
+            return None
+        case np.timedelta64():
+            return float(cell / np.timedelta64(1, "s"))
         case timedelta():
             return cell.total_seconds()
-        case UUID():
-            return str(cell)
         case Mapping():
             return {str(key): json_value(each, f"{column}.{key}") for key, each in cell.items()}
         case list() | tuple() | set():
             return [json_value(each, column) for each in cell]
-    raise InvalidField(column, f"{type(cell).__name__} is no JSON; leave the column out")
+    return scalar(cell, column)
 
 
 def image_facts(cell: object) -> ImageFacts | None:

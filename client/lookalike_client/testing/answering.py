@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_status import rpc_status
 
+from lookalike.v1 import ingest_pb2, search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError, PageTokenInvalid
 from lookalike.wire.status import to_status
 
@@ -99,6 +100,16 @@ def check_id(item_id: str, field: str) -> None:
         raise LimitExceeded(field, f"an id holds at most {_MAX_ID_BYTES} bytes of UTF-8")
     if not item_id or _CONTROL.search(item_id):
         raise InvalidField(field, "an item needs an id without control characters")
+
+
+def check_kept(item: search_pb2.VectorUpsert | ingest_pb2.ImageUpload, where: str) -> None:
+    """Check that what keeps the stored metadata brings none.
+
+    Raises:
+        InvalidField: it brings some.
+    """
+    if item.keep_metadata and item.metadata.fields:
+        raise InvalidField(f"{where}metadata", "must be empty where keep_metadata is set")
 
 
 def check_name(name: str, field: str) -> None:

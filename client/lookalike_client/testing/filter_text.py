@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
+from lookalike_client.metadata_values import is_large
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -176,6 +177,10 @@ class _Parser:
         token = self._token
         if token.kind == "string":
             value = filter_pb2.FilterValue(string_value=_unquoted(token.text))
+        elif token.kind == "number" and is_large(token.text):
+            raise self._wrong(
+                f"{token.text:.64} cannot be kept exactly as a number; store it as text"
+            )
         elif token.kind == "number":
             value = filter_pb2.FilterValue(number_value=float(token.text))
         elif token.kind == "time":

@@ -11,7 +11,15 @@ from itertools import count
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason
 from lookalike.wire.status import to_item_error
-from lookalike_client.testing.answering import check_count, check_id, now, page_of, streaming, unary
+from lookalike_client.testing.answering import (
+    check_count,
+    check_id,
+    check_kept,
+    now,
+    page_of,
+    streaming,
+    unary,
+)
 from lookalike_client.testing.models import FINGERPRINT
 from lookalike_client.testing.state import FakeCollection, State, failed
 
@@ -91,6 +99,8 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
                 if failure is None:
                     response.missing_failure_ids.append(failure_id)
                 else:
+                    if request.duplicate_policy:
+                        failure.request.upload.duplicate_policy = request.duplicate_policy
                     self._run(failure.request, failure.message.version)
                     response.retried += 1
         return response
@@ -137,8 +147,10 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         item = search_pb2.VectorUpsert(
             id=upload.id,
             metadata=upload.metadata,
+            keep_metadata=upload.keep_metadata,
             facts=model.facts(upload.image),
             model_fingerprint=FINGERPRINT,
+            duplicate_policy=upload.duplicate_policy,
         )
         return collection.upsert(item, vector=vector, version=version)
 
@@ -157,18 +169,29 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
                     cursor=cursor, result=result, collection_uid=collection_uid
                 )
             )
-        if result.HasField("error"):
+        rejected = result.status == search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE
+        if rejected or result.HasField("error"):
             message = ingest_pb2.IngestFailure(
                 failure_id=f"failure-{next(self._numbers)}",
                 collection_uid=collection_uid,
                 id=result.id,
                 version=result.version,
-                error=result.error,
+                error=to_item_error(_rejection(result)) if rejected else result.error,
+                near_duplicate=result.near_duplicate if rejected else None,
                 attempts=1,
                 fail_time=now(),
                 job_id=request.job_id,
             )
             self._failures[message.failure_id] = _Failure(message, request)
+
+
+def _rejection(result: search_pb2.MutationResult) -> LookalikeError:
+    near = result.near_duplicate
+    return Precondition(
+        f'looks like "{near.id}" (cosine {near.score:.4f}) and was not stored; '
+        "try it again with another duplicate policy to store it all the same",
+        reason=Reason.DUPLICATE_REJECTED,
+    )
 
 
 def _id_of(request: ingest_pb2.SubmitImagesRequest) -> str:
@@ -190,5 +213,6 @@ def _check_upload(upload: ingest_pb2.ImageUpload, collection: FakeCollection) ->
         )
     if upload.image_uri:
         raise InvalidField("upload.image_uri", "the fake service reads no references")
+    check_kept(upload, "upload.")
     if not upload.image:
         raise InvalidField("upload.image", "send an encoded image")

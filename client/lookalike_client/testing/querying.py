@@ -100,15 +100,24 @@ class _Target:
                     )
                 return stored.vector
             case "image":
-                if not self._collection.message.model_fingerprint:
-                    raise Precondition(
-                        "the collection holds vectors that callers make: search it by vector",
-                        reason=Reason.MODEL_MISMATCH,
-                        field=f"{where}.image",
-                    )
-                return self._model.vector(part.image, f"{where}.image")
+                return vector_of(self._collection, self._model, part.image, f"{where}.image")
             case _:
                 raise InvalidField(where, "set what to look for")
+
+
+def vector_of(collection: FakeCollection, model: Model, image: bytes, where: str) -> F32:
+    """Return the vector of an image for a collection.
+
+    Raises:
+        Precondition: its vectors are made by callers.
+    """
+    if not collection.message.model_fingerprint:
+        raise Precondition(
+            "the collection holds vectors that callers make: search it by vector",
+            reason=Reason.MODEL_MISMATCH,
+            field=where,
+        )
+    return model.vector(image, where)
 
 
 def _fill(

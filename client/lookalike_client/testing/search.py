@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from lookalike.v1 import filter_pb2, search_pb2, search_pb2_grpc
 from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
+from lookalike.wire.vectors import encode
 from lookalike_client.testing import reading
 from lookalike_client.testing.answering import check_count, check_id, page_of, streaming, unary
 from lookalike_client.testing.filters import matches, meets
-from lookalike_client.testing.querying import answer
+from lookalike_client.testing.querying import answer, vector_of
 from lookalike_client.testing.state import FakeCollection, State, StoredItem, failed
 
 _MOST_AT_ONCE = 1000
+_MOST_IMAGES = 256
 _DEFAULT_FACETS = 10
 
 
@@ -115,6 +117,20 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         with self._state.lock:
             found = _meeting(self._state.find(request.collection), request.filter)
             return search_pb2.CountItemsResponse(count=len(found))
+
+    @unary
+    def MakeVectors(self, request: search_pb2.MakeVectorsRequest) -> search_pb2.MakeVectorsResponse:
+        check_count("images", len(request.images), _MOST_IMAGES)
+        with self._state.lock:
+            collection = self._state.find(request.collection)
+            made = [
+                vector_of(collection, self._state.model, image, f"images[{place}]")
+                for place, image in enumerate(request.images)
+            ]
+        return search_pb2.MakeVectorsResponse(
+            vectors_f32_le=map(encode, made),
+            model_fingerprint=collection.message.model_fingerprint,
+        )
 
     @unary
     def CountFacets(self, request: search_pb2.CountFacetsRequest) -> search_pb2.CountFacetsResponse:

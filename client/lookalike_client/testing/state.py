@@ -21,7 +21,7 @@ from lookalike.wire.errors import (
 from lookalike.wire.status import to_item_error
 from lookalike.wire.vectors import F32
 from lookalike_client import structs
-from lookalike_client.testing.answering import check_id, now
+from lookalike_client.testing.answering import check_id, check_kept, now
 from lookalike_client.testing.models import Model
 from lookalike_client.types import JsonValue
 
@@ -72,6 +72,7 @@ class FakeCollection:
         """Store an item; `vector`, unit L2, goes before the item's own."""
         try:
             check_id(item.id, f"{where}id")
+            check_kept(item, where)
             bound = self.message.model_fingerprint
             if bound and item.model_fingerprint != bound:
                 raise Precondition(
@@ -88,17 +89,18 @@ class FakeCollection:
             id=item.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
         )
         near = self._near_duplicate(item.id, vector)
-        policy = self.message.settings.duplicates.policy
+        policy = item.duplicate_policy or self.message.settings.duplicates.policy
         if near is not None:
             result.near_duplicate.CopyFrom(near)
             if policy == collection_pb2.DUPLICATE_POLICY_REJECT:
                 result.status = search_pb2.MUTATION_STATUS_REJECTED_DUPLICATE
                 return result
         flagged = near is not None and policy == collection_pb2.DUPLICATE_POLICY_FLAG
+        held = self.items.get(item.id) if item.keep_metadata else None
         self.items[item.id] = StoredItem(
             id=item.id,
             vector=vector,
-            metadata=structs.to_dict(item.metadata),
+            metadata=structs.to_dict(item.metadata) if held is None else held.metadata,
             facts=item.facts if item.HasField("facts") else None,
             version=version,
             update_time=now(),
@@ -144,11 +146,12 @@ class FakeCollection:
         if settings.policy in _NO_VERDICT:
             return None
         others = (
-            (cosine(each.vector, vector), each.id)
+            (-cosine(each.vector, vector), each.id)
             for each in self.items.values()
             if each.id != item_id
         )
-        score, nearest = max(others, default=(-1.0, ""))
+        distance, nearest = min(others, default=(1.0, ""))
+        score = -distance
         if score < settings.threshold:
             return None
         return search_pb2.NearDuplicate(id=nearest, score=score)

@@ -1,5 +1,11 @@
 """What the SDK returns: plain, frozen results, by what they are about."""
 
+from lookalike_client.types.calibration import (
+    Calibration,
+    CalibrationMode,
+    CalibrationPoint,
+    CalibrationReport,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -7,6 +13,13 @@ from lookalike_client.types.collections import (
     DuplicateSettings,
     IndexSettings,
     RecallMeasurement,
+)
+from lookalike_client.types.evaluation import (
+    AnalysisProgress,
+    EvaluationClass,
+    EvaluationMetric,
+    EvaluationReport,
+    RankingMethod,
 )
 from lookalike_client.types.ingest import (
     Acceptance,
@@ -17,7 +30,13 @@ from lookalike_client.types.ingest import (
     WorkerStatus,
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
-from lookalike_client.types.metadata import FieldValue, JsonValue, Metadata
+from lookalike_client.types.metadata import (
+    FieldValue,
+    JsonValue,
+    Metadata,
+    MetadataLike,
+    MetadataValue,
+)
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
 from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
@@ -26,9 +45,17 @@ __all__ = [
     "WITH_METADATA",
     "Acceptance",
     "Alias",
+    "AnalysisProgress",
+    "Calibration",
+    "CalibrationMode",
+    "CalibrationPoint",
+    "CalibrationReport",
     "Collection",
     "CollectionStats",
     "DuplicateSettings",
+    "EvaluationClass",
+    "EvaluationMetric",
+    "EvaluationReport",
     "Facets",
     "FieldValue",
     "Fields",
@@ -43,11 +70,14 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "Metadata",
+    "MetadataLike",
+    "MetadataValue",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
     "PlanKind",
     "QueryPlan",
+    "RankingMethod",
     "RecallMeasurement",
     "RestoredCollection",
     "RetryResult",

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lookalike_client.types.calibration import Calibration
+
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
@@ -21,7 +23,10 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateSettings:
-    """The verdict at ingestion: "off", "accept", "flag" or "reject"."""
+    """The verdict at ingestion: "off", "accept", "flag" or "reject".
+
+    A threshold of 0 takes the collection's calibrated one.
+    """
 
     policy: str = "off"
     threshold: float = 0.0
@@ -41,6 +46,8 @@ class CollectionStats:
     builds: int
     last_build_error: str
     building: bool
+    # What is damaged in the store on the disk, in a sentence; empty: nothing is known to be.
+    store_damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Collection:
     create_time: datetime | None
     stats: CollectionStats
     aliases: Sequence[str]
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

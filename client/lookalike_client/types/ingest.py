@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lookalike.wire.errors import LookalikeError
-from lookalike_client.types.mutations import MutationResult
+from lookalike_client.types.mutations import MutationResult, NearDuplicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class IngestEvent:
 
 @dataclass(frozen=True, slots=True)
 class IngestFailure:
-    """A mutation that was given up."""
+    """A mutation that was given up, lost, or rejected as a duplicate of `near_duplicate`."""
 
     failure_id: str
     collection_uid: str
@@ -46,11 +46,12 @@ class IngestFailure:
     attempts: int
     fail_time: datetime | None
     job_id: str
+    near_duplicate: NearDuplicate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """What was queued again."""
+    """What was queued again; missing are those that are not listed, or have no image kept."""
 
     retried: int
     missing_failure_ids: Sequence[str]
@@ -71,7 +72,11 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class IngestStatus:
-    """How much waits. `lag` is None when the queue cannot tell."""
+    """How much waits. `lag` is None when the queue cannot tell.
+
+    `lost` counts items that the queue's server lost before they were stored and that
+    were not sent again since; `warnings` say what may make it lose some, for people.
+    """
 
     queue_depth: int
     lag: int | None
@@ -81,3 +86,5 @@ class IngestStatus:
     queue_bytes: int
     max_queue_bytes: int
     workers: Sequence[WorkerStatus]
+    lost: int = 0
+    warnings: Sequence[str] = ()

@@ -30,7 +30,11 @@ WITH_METADATA = Fields()
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What the embedder saw; `sha256` and `perceptual_hash` in hexadecimal."""
+    """What the embedder saw; `sha256` and `perceptual_hash` in hexadecimal.
+
+    `truncated`: the file lacks its end, and the picture is what came of it. `blank`: the
+    picture is of one tone nearly everywhere, so that its vector says next to nothing.
+    """
 
     width_px: int
     height_px: int
@@ -40,6 +44,8 @@ class ImageFacts:
     sharpness: float
     format: str
     thumbnail_webp: bytes = b""
+    truncated: bool = False
+    blank: bool = False
 
 
 @dataclass(frozen=True, slots=True)

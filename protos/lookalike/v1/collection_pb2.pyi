@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from lookalike.v1 import calibration_pb2 as _calibration_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -188,7 +189,8 @@ class DuplicateSettings(_message.Message):
     """What is done."""
     threshold: _builtins.float
     """Least cosine to the nearest other item that counts as a duplicate: above 0,
-    at most 1. It depends on the model and on the pictures: measure it.
+    at most 1. It depends on the model and on the pictures: measure it. 0 takes the
+    collection's calibrated threshold.
     """
     def __init__(
         self,
@@ -248,6 +250,7 @@ class Collection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: a letter or digit, then up to 63 letters, digits, "_", "-" or "."."""
     uid: _builtins.str
@@ -274,6 +277,10 @@ class Collection(_message.Message):
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Aliases that point to it, sorted."""
 
+    @_builtins.property
+    def calibration(self) -> _calibration_pb2.Calibration:
+        """The threshold that was calibrated for it and kept; unset where there is none."""
+
     def __init__(
         self,
         *,
@@ -285,10 +292,11 @@ class Collection(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         stats: Global___CollectionStats | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
+        calibration: _calibration_pb2.Calibration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "settings", b"settings", "stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "create_time", b"create_time", "settings", b"settings", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "dimension", b"dimension", "model_fingerprint", b"model_fingerprint", "name", b"name", "settings", b"settings", "stats", b"stats", "uid", b"uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "calibration", b"calibration", "create_time", b"create_time", "dimension", b"dimension", "model_fingerprint", b"model_fingerprint", "name", b"name", "settings", b"settings", "stats", b"stats", "uid", b"uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -310,6 +318,7 @@ class CollectionStats(_message.Message):
     BUILDS_FIELD_NUMBER: _builtins.int
     LAST_BUILD_ERROR_FIELD_NUMBER: _builtins.int
     BUILDING_FIELD_NUMBER: _builtins.int
+    STORE_DAMAGE_FIELD_NUMBER: _builtins.int
     items: _builtins.int
     """Items that can be found."""
     head_vectors: _builtins.int
@@ -330,6 +339,10 @@ class CollectionStats(_message.Message):
     """The last build's failure; empty when it went well."""
     building: _builtins.bool
     """Whether a build is running."""
+    store_damage: _builtins.str
+    """What was found damaged in the store on the disk, in a sentence; empty where
+    nothing was. What is intact is still served, and nothing more is written.
+    """
     def __init__(
         self,
         *,
@@ -343,10 +356,11 @@ class CollectionStats(_message.Message):
         builds: _builtins.int = ...,
         last_build_error: _builtins.str = ...,
         building: _builtins.bool = ...,
+        store_damage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "builds", b"builds", "disk_bytes", b"disk_bytes", "graph_vectors", b"graph_vectors", "head_vectors", b"head_vectors", "items", b"items", "last_build_error", b"last_build_error", "segments", b"segments", "side_list_vectors", b"side_list_vectors", "unindexed_vectors", b"unindexed_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "builds", b"builds", "disk_bytes", b"disk_bytes", "graph_vectors", b"graph_vectors", "head_vectors", b"head_vectors", "items", b"items", "last_build_error", b"last_build_error", "segments", b"segments", "side_list_vectors", b"side_list_vectors", "store_damage", b"store_damage", "unindexed_vectors", b"unindexed_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,6 +87,7 @@ class ImageUpload(_message.Message):
     IMAGE_URI_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
+    KEEP_METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     image: _builtins.bytes
@@ -98,6 +99,10 @@ class ImageUpload(_message.Message):
     duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType
     """What is done if it is a near-duplicate, in the place of the collection's
     policy; unspecified for the collection's. See `VectorUpsert`.
+    """
+    keep_metadata: _builtins.bool
+    """Leaves the metadata that is stored under the id as it is; `metadata` must be
+    empty then. An id without an item gets none.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -111,10 +116,11 @@ class ImageUpload(_message.Message):
         image_uri: _builtins.str = ...,
         metadata: _struct_pb2.Struct | None = ...,
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
+        keep_metadata: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "id", b"id", "image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "id", b"id", "image", b"image", "image_uri", b"image_uri", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "image_uri"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

@@ -99,7 +99,10 @@ class _MutationStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mutati
     MUTATION_STATUS_SUPERSEDED: _MutationStatus.ValueType  # 2
     """A newer mutation of the id is there already; nothing was changed."""
     MUTATION_STATUS_NOT_FOUND: _MutationStatus.ValueType  # 3
-    """There is no such item; nothing was changed."""
+    """There is no such item, or its picture is still in the queue. In that case the
+    mutation counts all the same, since it is the newer one: the picture will be
+    stored with this metadata, and after a deletion not at all.
+    """
     MUTATION_STATUS_REJECTED_DUPLICATE: _MutationStatus.ValueType  # 4
     """Not stored, since it looks like another item and the policy is to reject."""
 
@@ -113,7 +116,10 @@ MUTATION_STATUS_APPLIED: MutationStatus.ValueType  # 1
 MUTATION_STATUS_SUPERSEDED: MutationStatus.ValueType  # 2
 """A newer mutation of the id is there already; nothing was changed."""
 MUTATION_STATUS_NOT_FOUND: MutationStatus.ValueType  # 3
-"""There is no such item; nothing was changed."""
+"""There is no such item, or its picture is still in the queue. In that case the
+mutation counts all the same, since it is the newer one: the picture will be
+stored with this metadata, and after a deletion not at all.
+"""
 MUTATION_STATUS_REJECTED_DUPLICATE: MutationStatus.ValueType  # 4
 """Not stored, since it looks like another item and the policy is to reject."""
 Global___MutationStatus: _TypeAlias = MutationStatus  # noqa: Y015
@@ -742,6 +748,7 @@ class VectorUpsert(_message.Message):
     MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
+    KEEP_METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     vector_f32_le: _builtins.bytes
@@ -752,12 +759,17 @@ class VectorUpsert(_message.Message):
     """Fingerprint of the model; required where the collection is bound to one."""
     version: _builtins.int
     """Version given by SubmitImages; 0 takes the next one. An older version than
-    the stored one changes nothing and is acknowledged as superseded.
+    the stored one changes nothing and is acknowledged as superseded; only its
+    metadata is taken where what outranks it keeps metadata.
     """
     duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType
     """What is done with this item if it is a near-duplicate, in the place of the
     collection's policy; unspecified for the collection's. The threshold is the
     collection's: where that has none, only OFF may be asked for.
+    """
+    keep_metadata: _builtins.bool
+    """Leaves the metadata that is stored under the id as it is; `metadata` must be
+    empty then. An id without an item gets none.
     """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
@@ -777,10 +789,11 @@ class VectorUpsert(_message.Message):
         model_fingerprint: _builtins.str = ...,
         version: _builtins.int = ...,
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
+        keep_metadata: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1370,3 +1383,59 @@ class Facet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Facet: _TypeAlias = Facet  # noqa: Y015
+
+@_typing.final
+class MakeVectorsRequest(_message.Message):
+    """Asks for the vectors of images."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name or alias."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Encoded images: 1 to 256."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        images: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeVectorsRequest: _TypeAlias = MakeVectorsRequest  # noqa: Y015
+
+@_typing.final
+class MakeVectorsResponse(_message.Message):
+    """The vectors."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTORS_F32_LE_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model that made them."""
+    @_builtins.property
+    def vectors_f32_le(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """For each image, in order: little-endian float32, unit L2 norm."""
+
+    def __init__(
+        self,
+        *,
+        vectors_f32_le: _abc.Iterable[_builtins.bytes] | None = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_fingerprint", b"model_fingerprint", "vectors_f32_le", b"vectors_f32_le"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeVectorsResponse: _TypeAlias = MakeVectorsResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class SearchServiceStub:
                 request_serializer=lookalike_dot_v1_dot_search__pb2.CountItemsRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_search__pb2.CountItemsResponse.FromString,
                 _registered_method=True)
+        self.MakeVectors = channel.unary_unary(
+                '/lookalike.v1.SearchService/MakeVectors',
+                request_serializer=lookalike_dot_v1_dot_search__pb2.MakeVectorsRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_search__pb2.MakeVectorsResponse.FromString,
+                _registered_method=True)
         self.CountFacets = channel.unary_unary(
                 '/lookalike.v1.SearchService/CountFacets',
                 request_serializer=lookalike_dot_v1_dot_search__pb2.CountFacetsRequest.SerializeToString,
@@ -110,14 +115,16 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMetadata(self, request, context):
-        """Replaces the metadata of items and leaves their vectors alone.
+        """Replaces the metadata of items and leaves their vectors alone. It goes past the
+        queue of SubmitImages, and wins over what was submitted before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Deletes items.
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +146,13 @@ class SearchServiceServicer:
 
     def CountItems(self, request, context):
         """Counts items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeVectors(self, request, context):
+        """Makes the vectors of images, by the collection's model, and stores nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,6 +207,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.CountItems,
                     request_deserializer=lookalike_dot_v1_dot_search__pb2.CountItemsRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_search__pb2.CountItemsResponse.SerializeToString,
+            ),
+            'MakeVectors': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeVectors,
+                    request_deserializer=lookalike_dot_v1_dot_search__pb2.MakeVectorsRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_search__pb2.MakeVectorsResponse.SerializeToString,
             ),
             'CountFacets': grpc.unary_unary_rpc_method_handler(
                     servicer.CountFacets,
@@ -417,6 +436,33 @@ class SearchService:
             '/lookalike.v1.SearchService/CountItems',
             lookalike_dot_v1_dot_search__pb2.CountItemsRequest.SerializeToString,
             lookalike_dot_v1_dot_search__pb2.CountItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeVectors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.SearchService/MakeVectors',
+            lookalike_dot_v1_dot_search__pb2.MakeVectorsRequest.SerializeToString,
+            lookalike_dot_v1_dot_search__pb2.MakeVectorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

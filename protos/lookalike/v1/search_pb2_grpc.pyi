@@ -44,15 +44,21 @@ class SearchServiceStub:
     search, in the order in which they came.
     """
     UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]
-    """Replaces the metadata of items and leaves their vectors alone."""
+    """Replaces the metadata of items and leaves their vectors alone. It goes past the
+    queue of SubmitImages, and wins over what was submitted before it.
+    """
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     GetItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]
     """Reads items by id."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]
     """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]
     """Counts items."""
+    MakeVectors: _grpc.UnaryUnaryMultiCallable[_search_pb2.MakeVectorsRequest, _search_pb2.MakeVectorsResponse]
+    """Makes the vectors of images, by the collection's model, and stores nothing."""
     CountFacets: _grpc.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]
     """Counts items by the values of a metadata field."""
 
@@ -72,15 +78,21 @@ class SearchServiceAsyncStub(SearchServiceStub):
     search, in the order in which they came.
     """
     UpdateMetadata: _aio.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]  # type: ignore[assignment]
-    """Replaces the metadata of items and leaves their vectors alone."""
+    """Replaces the metadata of items and leaves their vectors alone. It goes past the
+    queue of SubmitImages, and wins over what was submitted before it.
+    """
     DeleteItems: _aio.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]  # type: ignore[assignment]
-    """Deletes items."""
+    """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+    submitted before it.
+    """
     GetItems: _aio.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]  # type: ignore[assignment]
     """Reads items by id."""
     ListItems: _aio.UnaryUnaryMultiCallable[_search_pb2.ListItemsRequest, _search_pb2.ListItemsResponse]  # type: ignore[assignment]
     """Lists items page by page, sorted by id or by a metadata field."""
     CountItems: _aio.UnaryUnaryMultiCallable[_search_pb2.CountItemsRequest, _search_pb2.CountItemsResponse]  # type: ignore[assignment]
     """Counts items."""
+    MakeVectors: _aio.UnaryUnaryMultiCallable[_search_pb2.MakeVectorsRequest, _search_pb2.MakeVectorsResponse]  # type: ignore[assignment]
+    """Makes the vectors of images, by the collection's model, and stores nothing."""
     CountFacets: _aio.UnaryUnaryMultiCallable[_search_pb2.CountFacetsRequest, _search_pb2.CountFacetsResponse]  # type: ignore[assignment]
     """Counts items by the values of a metadata field."""
 
@@ -121,7 +133,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.UpdateMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.UpdateMetadataResponse, _abc.Awaitable[_search_pb2.UpdateMetadataResponse]]:
-        """Replaces the metadata of items and leaves their vectors alone."""
+        """Replaces the metadata of items and leaves their vectors alone. It goes past the
+        queue of SubmitImages, and wins over what was submitted before it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteItems(
@@ -129,7 +143,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.DeleteItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.DeleteItemsResponse, _abc.Awaitable[_search_pb2.DeleteItemsResponse]]:
-        """Deletes items."""
+        """Deletes items. It goes past the queue of SubmitImages, and wins over what was
+        submitted before it.
+        """
 
     @_abc_1.abstractmethod
     def GetItems(
@@ -154,6 +170,14 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.CountItemsResponse, _abc.Awaitable[_search_pb2.CountItemsResponse]]:
         """Counts items."""
+
+    @_abc_1.abstractmethod
+    def MakeVectors(
+        self,
+        request: _search_pb2.MakeVectorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.MakeVectorsResponse, _abc.Awaitable[_search_pb2.MakeVectorsResponse]]:
+        """Makes the vectors of images, by the collection's model, and stores nothing."""
 
     @_abc_1.abstractmethod
     def CountFacets(

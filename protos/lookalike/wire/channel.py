@@ -12,6 +12,9 @@ import grpc
 from lookalike.wire import proxies
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# An encoded image that travels in one, beside its id and metadata: the same from the
+# client through the queue to the embedder.
+MAX_IMAGE_BYTES = 60 * 1024 * 1024
 
 # A server answers pings that come more often than it allows with GOAWAY
 # too_many_pings: what is allowed must be well below what is sent.

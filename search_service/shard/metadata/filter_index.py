@@ -43,7 +43,8 @@ from search_service.shard.metadata.filter_start import (
 )
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.store.schema import open_reader
+from search_service.store.damage import StoreHealth
+from search_service.store.schema import open_reader, read_meta
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,13 @@ class FilterIndex:
     """
 
     def __init__(
-        self, directory: Path, store_name: str, uid: str, log: FilterLog, options: ShardOptions
+        self,
+        directory: Path,
+        store_name: str,
+        uid: str,
+        log: FilterLog,
+        options: ShardOptions,
+        health: StoreHealth,
     ) -> None:
         """Index the store of that name in `directory`, whose collection is `uid`."""
         self.commit_lock = threading.Lock()
@@ -79,6 +86,8 @@ class FilterIndex:
         self._uid = uid
         self._log = log
         self._options = options
+        self._health = health
+        self._note_damage = health.reader_of("metadata")
         self._index = MetadataIndex()
         self._passed = 0
         self._touched = BitMap()
@@ -214,10 +223,13 @@ class FilterIndex:
             self._take(db, saved)
         while not self._stop.is_set():
             with self.commit_lock:
-                last, count = read_some(db, self._index, after=self._passed)
-                self._passed = last
-                self._changes += count
-                if not count:
+                upto = int(read_meta(db, "next_ordinal")) - 1
+                before = len(self._index)
+                self._passed = read_some(
+                    db, self._index, self._note_damage, after=self._passed, upto=upto
+                )
+                self._changes += len(self._index) - before
+                if self._passed >= upto:
                     self._loaded = True
                     break
             self._stop.wait(0.001)  # a lock is not fair: let the writer in
@@ -234,19 +246,39 @@ class FilterIndex:
                 self._touched = BitMap()
                 self._changes += len(stale)
                 if len(stale) <= ROWS_PER_READ:
-                    refresh(db, saved.index, stale)
+                    refresh(db, saved.index, stale, self._note_damage)
                     self._index = saved.index
                     self._passed = saved.save.next_ordinal - 1
                     self._log.saved = saved.save.token
                     return
-            refresh(db, saved.index, stale, self._stop)
+            refresh(db, saved.index, stale, self._note_damage, self._stop)
             stale = BitMap()
 
     def _lags(self, share: float) -> bool:
         """Whether the file is so far behind that it should be written anew."""
         items = len(self._index)
-        few = items < self._options.filters_save_items
-        return self._loaded and not few and self._changes > share * items
+        if items < self._options.filters_save_items:
+            if self._changes > 2 * items or (self._changes > 0 and self._is_old()):
+                self._withdraw()
+            return False
+        if self._health.damage:  # nothing is written, and what the index lacks must not stay
+            return False
+        behind = self._changes > share * items or (self._changes > 0 and self._is_old())
+        return self._loaded and behind
+
+    def _withdraw(self) -> None:
+        """Remove the file of more items than there are now, deleted ones among them."""
+        if self._loaded and self._file.exists():
+            self._log.saved = ""
+            self._file.unlink(missing_ok=True)
+
+    def _is_old(self) -> bool:
+        """Whether what was deleted has been in the file for long enough."""
+        after_s = self._options.erase_after_s
+        try:
+            return bool(after_s) and time.time() - self._file.stat().st_mtime > after_s
+        except FileNotFoundError:
+            return False
 
     def _save(self) -> None:
         """Save the index of one moment; the writer waits while it is copied."""

@@ -37,6 +37,10 @@ class Listing:
             return self._memory.items
         return len(self._matches(filter).ordinals)
 
+    def matching(self, filter: Filter | None) -> I64:
+        """Return the live ordinals that meet `filter`, int64 [n] ascending."""
+        return self._matches(filter).ordinals
+
     def page(
         self, filter: Filter | None, after_id: str, page_size: int, fields: Fields
     ) -> list[StoredItem]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from lookalike.wire.errors import LimitExceeded
 from search_service.domain.items import Fields, StoredItem
 from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.shard.live.item_cache import ItemCache
-from search_service.store.items import MAX_READ_BYTES, ItemReader
+from search_service.store.answer_size import AnswerSize
+from search_service.store.items import ItemReader
 from search_service.store.picking import pick
 
 _METADATA = Fields(metadata=True)
@@ -56,12 +56,7 @@ def _is_metadata(fields: Fields) -> bool:
 
 
 def _picked(items: dict[str, StoredItem], fields: Fields) -> dict[str, StoredItem]:
-    if sum(len(item.metadata_json or b"") for item in items.values()) > MAX_READ_BYTES:
-        raise LimitExceeded(
-            "fields",
-            f"the items asked for are larger than {MAX_READ_BYTES >> 20} MiB: "
-            "ask for fewer items or fields",
-        )
+    AnswerSize().add_bytes(sum(len(item.metadata_json or b"") for item in items.values()))
     if not fields.metadata_paths:
         return items
     return {

@@ -69,7 +69,6 @@ class QueryLine:
     def __init__(
         self,
         answer_gathered: AnswerGathered,
-        *,
         answer_here: AnswerHere,
         when_filters_ready: Callable[[Callable[[], None]], None],
         options: ShardOptions,

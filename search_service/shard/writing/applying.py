@@ -30,6 +30,7 @@ from search_service.store.rules import Registers, judge_delete, judge_metadata, 
 
 # Versions are SQLite integers; the rest is headroom for blocks.
 MAX_VERSION = 2**62
+NO_METADATA = b"{}"
 
 
 class NearestFinder(Protocol):
@@ -97,8 +98,10 @@ class MutationBatch:
         if rejected is not None and policy is DuplicatePolicy.REJECT:
             return self._rejection(upsert.id, version, rejected)
         row = self._batch.row(upsert.id)
-        verdict = judge_upsert(row.registers, version)
+        verdict = judge_upsert(row.registers, version, keeps_metadata=upsert.keep_metadata)
         if not verdict.writes_vector:
+            if verdict.writes_metadata:
+                self._tell(row, metadata, version)
             near = row.near if verdict.status is MutationStatus.APPLIED else None
             return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
         near = None
@@ -119,7 +122,7 @@ class MutationBatch:
         near: NearDuplicate | None,
         own_metadata: bytes | None,
     ) -> None:
-        """Store a vector; `own_metadata` is None where newer metadata is there."""
+        """Store a vector; `own_metadata` is None where what is there is kept."""
         if row.ordinal is not None:
             self._batch.erase_vector(row.ordinal)
             self.effects.append(Killed(row.ordinal, orjson.loads(self._batch.metadata(row.id))))
@@ -144,16 +147,26 @@ class MutationBatch:
         row = self._batch.row(update.id)
         verdict = judge_metadata(row.registers, version)
         if verdict.writes_metadata:
-            if row.ordinal is not None:
-                before = orjson.loads(self._batch.metadata(row.id))
-                self.effects.append(MetadataChanged(row.ordinal, before, orjson.loads(metadata)))
-            self._batch.set_metadata(row, metadata)
-            self._batch.put(replace(row, registers=replace(row.registers, metadata=version)))
+            self._tell(row, metadata, version)
         return MutationOutcome(update.id, verdict.status, verdict.version)
+
+    def _tell(self, row: ItemRow, metadata: bytes, version: int) -> None:
+        """Write an id's metadata, of `version`."""
+        self._change_metadata(row, metadata)
+        self._batch.put(replace(row, registers=replace(row.registers, metadata=version)))
+
+    def _change_metadata(self, row: ItemRow, metadata: bytes) -> None:
+        if row.ordinal is not None:
+            before = orjson.loads(self._batch.metadata(row.id))
+            self.effects.append(MetadataChanged(row.ordinal, before, orjson.loads(metadata)))
+        self._batch.set_metadata(row, metadata)
 
     def _delete(self, delete: Delete, version: int) -> MutationOutcome:
         row = self._batch.row(delete.id)
         verdict = judge_delete(row.registers, version)
+        if verdict.clears_metadata:  # of before the deletion, which a newer vector kept
+            self._change_metadata(row, NO_METADATA)
+            self._batch.put(replace(row, registers=replace(row.registers, delete=version)))
         if verdict.deletes:
             registers = replace(row.registers, delete=version)
             gone = replace(row, ordinal=None, near=None, registers=registers)

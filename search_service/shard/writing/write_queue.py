@@ -14,6 +14,7 @@ import apsw
 from lookalike.wire.errors import Exhausted, LookalikeError
 from search_service.domain.mutations import Delete, Mutation, MutationOutcome, Upsert
 from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import disk_full, is_disk_full
 
 # What a mutation costs besides its vector, facts and thumbnail; metadata is
 # bounded at 16 KiB where requests are read.
@@ -120,6 +121,25 @@ class WriteQueue:
         ):
             return Exhausted("too many writes wait for the disk: send fewer at a time")
         return None
+
+
+def resolve(
+    submissions: Sequence[Submission],
+    outcomes: list[MutationOutcome] | None,
+    refusal: LookalikeError,
+) -> None:
+    """Tell each submission its outcomes; None: the group was refused."""
+    start = 0
+    for one in submissions:
+        end = start + len(one.mutations)
+        mine = None if outcomes is None else outcomes[start:end]
+        start = end
+        if mine is None:
+            one.future.set_exception(refusal)
+        elif mine and all(is_disk_full(outcome) for outcome in mine):
+            one.future.set_exception(disk_full())
+        else:
+            one.future.set_result(mine)
 
 
 def mutation_bytes(mutations: Sequence[Mutation]) -> int:

@@ -2,7 +2,7 @@
 
 Its vector is made of the image's hash, so that a million costs nothing and every
 image finds itself. Bytes that start with "poison" are unreadable; "crash" ends
-the process.
+the process; "blank" and "cut" are marked in the facts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.signals import stop_event
-from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, errors_pb2
+from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, errors_pb2, image_pb2
 from lookalike.wire import vectors
 
 SERVICE = "lookalike.v1.EmbedderService"
@@ -75,7 +75,15 @@ class Stub(embedder_pb2_grpc.EmbedderServiceServicer):
 
 
 def _embedding(image: bytes) -> embedder_pb2.Embedding:
-    return embedder_pb2.Embedding(vector_f32_le=vector_of(image), model_fingerprint=FINGERPRINT)
+    facts = image_pb2.ImageFacts(
+        size_bytes=len(image),
+        sha256=hashlib.sha256(image).digest(),
+        blank=image.startswith(b"blank"),
+        truncated=image.startswith(b"cut"),
+    )
+    return embedder_pb2.Embedding(
+        vector_f32_le=vector_of(image), model_fingerprint=FINGERPRINT, facts=facts
+    )
 
 
 def _model() -> embedder_pb2.Model:
@@ -88,7 +96,7 @@ async def _main() -> None:
     parser.add_argument("--delay-s", type=float, default=0.0)
     options = parser.parse_args()
     stop = stop_event()
-    server = Server(ServerOptions(port=options.port), [SERVICE])
+    server = Server(ServerOptions(port=options.port, max_message_bytes=-1), [SERVICE])
     embedder_pb2_grpc.add_EmbedderServiceServicer_to_server(Stub(options.delay_s), server.grpc)
     port = await server.start()
     await server.set_serving(True)

@@ -196,7 +196,7 @@ class FakeIndex:
             rejected.near_duplicate.CopyFrom(near)
             return rejected
         row.vector_version, row.picture = item.version, item.vector_f32_le
-        if item.version > row.metadata_version:
+        if item.version > row.metadata_version and not item.keep_metadata:
             row.metadata_version, row.metadata = item.version, _text(item.metadata)
         self.applied[item.id] = self.applied.get(item.id, 0) + 1
         return _result(item.id, search_pb2.MUTATION_STATUS_APPLIED, item.version)

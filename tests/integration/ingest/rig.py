@@ -27,11 +27,15 @@ from tests.integration.ingest.model import FakeCatalog, struct
 
 @contextlib.asynccontextmanager
 async def front_door(
-    url: str, catalog: Any = None, ledger: str = ":memory:", **options: Any
+    url: str,
+    catalog: Any = None,
+    ledger: str = ":memory:",
+    registry: CollectorRegistry | None = None,
+    **options: Any,
 ) -> AsyncIterator[FrontDoor]:
-    """Run a front door."""
+    """Run a front door; its metrics are in `registry`."""
     settings = IngestSettings(redis=url, **options)
-    metrics = IngestMetrics(CollectorRegistry())
+    metrics = IngestMetrics(registry or CollectorRegistry())
     door = FrontDoor(settings, catalog or FakeCatalog(), metrics, Ledger(ledger))
     try:
         await door.start()

@@ -102,11 +102,20 @@ class Program:
 class System:
     """All four, on ports that stay the same over restarts.
 
-    Without a `model` the embedder is a stub that needs none.
+    Without a `model` the embedder is a stub that needs none. `queue_options` are those of
+    the queue's server, `search_options` further ones of the search service.
     """
 
-    def __init__(self, directory: Path, *, model: str = "", stub_delay_s: float = 0.0) -> None:
-        self.valkey = Valkey(directory)
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        model: str = "",
+        stub_delay_s: float = 0.0,
+        queue_options: tuple[str, ...] = (),
+        search_options: tuple[str, ...] = (),
+    ) -> None:
+        self.valkey = Valkey(directory, *queue_options)
         ports = [_free_port() for _ in range(2)]
         self.embedder_address, self.search_address = (f"127.0.0.1:{port}" for port in ports)
         stub = ["tests.integration.ingest.embedder_stub", "--delay-s", str(stub_delay_s)]
@@ -118,6 +127,7 @@ class System:
             [
                 *("search_service", "--data", str(directory / "data"), "--port", str(ports[1])),
                 *("--redis", self.valkey.url, "--embedders", self.embedder_address),
+                *search_options,
             ],
         )
         self.worker = Program(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from lookalike.serving.queue.keys import QueueKeys
@@ -82,10 +83,12 @@ async def test_what_a_flush_took_is_told_as_lost_and_what_was_stored_is_not(
 
 async def test_a_job_goes_on_after_its_loss_was_told(valkey_server: Valkey, client: Redis) -> None:
     index = FakeIndex()
-    async with front_door(valkey_server.url) as door:
+    registry = CollectorRegistry()
+    async with front_door(valkey_server.url, registry=registry) as door:
         await submitted(door)
         await client.flushall()
         assert len(lost_ids(await outcomes(door))) == COUNT
+        assert registry.get_sample_value("lookalike_ingest_lost_total") == COUNT
 
         async with worker(valkey_server.url, FakeEmbedder(), index):
             await submitted(door)
@@ -187,8 +190,9 @@ async def test_a_server_that_is_set_to_evict_or_to_forget_is_noticed_and_seen_to
     own_valkey: Valkey,
 ) -> None:
     own_valkey.start()
+    registry = CollectorRegistry()
     async with (
-        front_door(own_valkey.url) as door,
+        front_door(own_valkey.url, registry=registry) as door,
         Redis.from_url(own_valkey.url, decode_responses=True) as admin,
     ):
 
@@ -201,6 +205,8 @@ async def test_a_server_that_is_set_to_evict_or_to_forget_is_noticed_and_seen_to
         assert await content()
         await admin.config_set("appendonly", "no")
         await until(lambda: warned("append-only"))
+        labels = {"risk": "persistence"}
+        assert registry.get_sample_value("lookalike_ingest_queue_at_risk", labels) == 1
         await admin.config_set("appendonly", "yes")
         await until(content)
 

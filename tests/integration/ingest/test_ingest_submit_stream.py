@@ -137,7 +137,7 @@ def root(tmp_path: Path) -> Path:
 
 
 async def test_files_are_read_under_allowed_roots_only(root: Path) -> None:
-    references = References(ReferenceSettings(image_roots=(root,)), max_image_bytes=1_000)
+    references = References(ReferenceSettings(image_roots=(root,), max_reference_bytes=1_000))
     read = references.read
     assert await read(f"file://{root}/a%20b.png", field="f") == b"picture"
     assert await read(f"file:{root}/a%20b.png", field="f") == b"picture"
@@ -147,7 +147,7 @@ async def test_files_are_read_under_allowed_roots_only(root: Path) -> None:
         assert str(root) not in raised.value.message
     with pytest.raises(ImageTooLarge):
         await read(f"file://{root}/large", field="f")
-    nowhere = References(ReferenceSettings(), max_image_bytes=1_000)
+    nowhere = References(ReferenceSettings())
     with pytest.raises(ReferenceInvalid):
         await nowhere.read(f"file://{root}/a%20b.png", field="f")
 
@@ -160,7 +160,7 @@ async def test_files_are_read_under_allowed_roots_only(root: Path) -> None:
 async def test_other_references_are_refused(uri: str, root: Path) -> None:
     settings = ReferenceSettings(image_roots=(root,), image_buckets=("s3:photos",))
     with pytest.raises(ReferenceInvalid):
-        await References(settings, 1_000).read(uri, field="f")
+        await References(settings).read(uri, field="f")
 
 
 class _Bucket(BaseHTTPRequestHandler):
@@ -200,15 +200,18 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 async def test_objects_are_read_from_allowed_buckets(scheme: str, endpoint: str) -> None:
     settings = ReferenceSettings(
-        image_buckets=(f"{scheme}:photos",), s3_endpoint_url=endpoint, gs_endpoint_url=endpoint
+        image_buckets=(f"{scheme}:photos",),
+        s3_endpoint_url=endpoint,
+        gs_endpoint_url=endpoint,
+        max_reference_bytes=1_000,
     )
-    references = References(settings, max_image_bytes=1_000)
+    references = References(settings)
     assert await references.read(f"{scheme}://photos/in/a.png", field="f") == b"picture"
     with pytest.raises(ReferenceInvalid, match="no such object"):
         await references.read(f"{scheme}://photos/nothing", field="f")
     with pytest.raises(ReferenceInvalid, match="cannot be read"):
         await references.read(f"{scheme}://photos/secret", field="f")
-    with pytest.raises(ImageTooLarge):
+    with pytest.raises(ImageTooLarge, match=r"the limit is 1,000 .*max_reference_bytes"):
         await references.read(f"{scheme}://photos/large", field="f")
 
 
@@ -224,7 +227,5 @@ async def test_an_object_store_that_is_away_may_be_asked_again(scheme: str) -> N
             reference_timeout_s=1.0,
         )
         with pytest.raises(LookalikeError) as raised:
-            await References(settings, max_image_bytes=1_000).read(
-                f"{scheme}://photos/a", field="f"
-            )
+            await References(settings).read(f"{scheme}://photos/a", field="f")
     assert raised.value.retryable

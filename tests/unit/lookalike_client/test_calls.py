@@ -36,7 +36,8 @@ def test_patience_ends_with_the_error_itself() -> None:
 
 
 def test_exactly_the_calls_that_may_run_twice_are_retried() -> None:
-    config = json.loads(calls.channel_options(None, 5.0).service_config or "")
+    options = calls.channel_options(None, 5.0, use_proxy=False)
+    config = json.loads(options.service_config or "")
 
     unary = {
         (service.full_name, method.name)

@@ -1,11 +1,14 @@
 """Requests from what callers hand in."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lookalike.v1 import collection_pb2, filter_pb2
+from lookalike.wire.channel import MAX_IMAGE_BYTES
 from lookalike.wire.errors import ImageUnreadable, InvalidField, LimitExceeded
 from lookalike_client import inputs, requests
 from lookalike_client.inputs import Example, Query
@@ -67,9 +70,9 @@ def test_pictures_come_as_bytes_or_paths(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     with path.open("wb") as handle:
-        handle.truncate(inputs.MAX_IMAGE_BYTES + 1)
+        handle.truncate(MAX_IMAGE_BYTES + 1)
 
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded, match="62,914,561 bytes; the limit is 62,914,560"):
         inputs.image_bytes(path)
 
 
@@ -112,3 +115,38 @@ def test_a_collection_is_bound_to_a_model_or_to_none() -> None:
 
     assert made("").WhichOneof("binding") == "model"
     assert made(None).WhichOneof("binding") == "external_vectors"
+
+
+@pytest.mark.parametrize("wrong", ["12", "", b"12", bytearray(b"1"), 12, None])
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("ids", lambda wrong: list(requests.deletions("c", wrong))),
+        ("ids", lambda wrong: list(requests.gets("c", wrong, Fields()))),
+        ("failure_ids", lambda wrong: list(requests.retries(wrong))),
+        ("exclude_ids", lambda wrong: requests.search("c", [], {"exclude_ids": wrong})),
+        ("metadata_fields", lambda wrong: requests.item_fields(Fields(metadata_fields=wrong))),
+        ("images", lambda wrong: requests.make_vectors("c", wrong)),
+        ("positives", Query.by_examples),
+        ("negatives", lambda wrong: Query.by_examples([], wrong)),
+    ],
+)
+def test_a_string_is_no_list(field: str, make: Callable[[Any], object], wrong: object) -> None:
+    with pytest.raises(InvalidField, match="must be a list") as refused:
+        make(wrong)
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("wrong", [12, None, b"a", ["a"]])
+def test_a_list_of_ids_holds_strings(wrong: object) -> None:
+    with pytest.raises(InvalidField, match="must be a string") as refused:
+        list(requests.deletions("c", ["a", wrong]))  # type: ignore[list-item]  # the mistake
+
+    assert refused.value.field == "ids[1]"
+
+
+def test_any_collection_of_strings_is_a_list() -> None:
+    for ids in (("a", "b"), {"a": 1, "b": 2}, iter(["a", "b"])):
+        (request,) = requests.deletions("c", ids)  # type: ignore[arg-type]  # more than promised
+        assert [item.id for item in request.items] == ["a", "b"]

@@ -1,11 +1,13 @@
 """Vectors in batches, and what is sent again."""
 
+import dataclasses
+
 import pytest
 
 from lookalike.v1 import errors_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError, Reason
 from lookalike_client.inputs import VectorItem
-from lookalike_client.types import MutationStatus
+from lookalike_client.types import ImageFacts, MutationStatus
 from lookalike_client.upsert_flow import UpsertFlow
 
 
@@ -103,3 +105,20 @@ def test_a_service_that_answers_too_few_is_found_out() -> None:
 
     with pytest.raises(LookalikeError, match="1 results for 2"):
         flow.answered(answer("a"), 0.0)
+
+
+def test_a_batch_stays_below_the_largest_message() -> None:
+    flow = UpsertFlow("c", batch_items=1000)
+    facts = ImageFacts(1, 1, 1, "", "0", 0.0, "PNG", thumbnail_webp=b"x" * (9 << 20))
+    for name in "abcdefgh":
+        assert flow.add(VectorItem(name, [1.0], facts=facts)) == []
+    (failed,) = flow.add(
+        VectorItem(
+            "huge", [1.0], facts=dataclasses.replace(facts, thumbnail_webp=b"x" * (64 << 20))
+        )
+    )
+    flow.end_of_input()
+
+    assert sent_ids(flow) == [["a", "b", "c"], ["d", "e", "f"], ["g", "h"]]
+    assert failed.error is not None
+    assert failed.error.reason is Reason.LIMIT_EXCEEDED

@@ -39,8 +39,9 @@ class QueuedMutation:
 
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
     the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
-    is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. The same
-    version always stands for the same content.
+    is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
+    with `keep_metadata` leaves what is stored. The same version always stands for the
+    same content.
     """
 
     collection_uid: str
@@ -53,6 +54,7 @@ class QueuedMutation:
     image: bytes = b""
     metadata: bytes = b""
     duplicate_policy: int = 0
+    keep_metadata: bool = False
 
     @property
     def counted_bytes(self) -> int:
@@ -82,6 +84,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"p", b"%d" % mutation.duplicate_policy if mutation.duplicate_policy else b""),
         (b"m", mutation.metadata),
         (b"b", mutation.image),
+        (b"s", b"1" if mutation.keep_metadata else b""),
     )
     for name, value in optional:
         if value:
@@ -107,6 +110,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             image=fields.get(b"b", b""),
             metadata=fields.get(b"m", b""),
             duplicate_policy=int(fields.get(b"p", 0)),
+            keep_metadata=fields.get(b"s") == b"1",
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error

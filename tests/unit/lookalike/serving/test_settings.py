@@ -176,6 +176,7 @@ def test_variables_of_others_are_left_alone() -> None:
         "LOOKALIKE_EMBEDDER_PORT": "x",
         "LOOKALIKE_ADDRESS": "h:1",
         "LOOKALIKE_TLS_KEY": "k",
+        "LOOKALIKE_USE_PROXY": "1",
         "LOOKALIKES": "2",
         "PATH": "/bin",
     }

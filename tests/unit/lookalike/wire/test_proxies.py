@@ -4,7 +4,7 @@ import pytest
 
 from lookalike.wire import proxies
 from lookalike.wire.channel import ChannelOptions, channel_arguments
-from lookalike.wire.errors import NotFound, Reason, Unavailable
+from lookalike.wire.errors import DeadlineExceeded, NotFound, Reason, Unavailable
 
 AWAY = Unavailable("cannot be reached", reason=Reason.NOT_READY)
 PROXY = {"https_proxy": "http://proxy.example:3128", "http_proxy": "http://other.example:3128"}
@@ -49,6 +49,61 @@ def test_the_variable_is_the_one_that_the_library_looks_at_first() -> None:
     assert proxies.variable({"http_proxy": ""}) is None
     assert proxies.variable(PROXY) == "https_proxy"
     assert proxies.variable({**PROXY, "grpc_proxy": "http://a:1"}) == "grpc_proxy"
+
+
+SEARCH = "search.example:443"
+UPPER = {"HTTPS_PROXY": "http://proxy.example:3128"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "use_proxy", "said"),
+    [
+        (PROXY, True, "https_proxy is set, so the call went through that proxy"),
+        (PROXY, False, "https_proxy is set and was not used: set LOOKALIKE_USE_PROXY=1"),
+        ({"http_proxy": "http://a:1"}, True, "http_proxy is set, so"),
+        ({**PROXY, "grpc_proxy": "http://a:1"}, True, "grpc_proxy is set, so"),
+        (UPPER, True, "HTTPS_PROXY is set, but gRPC reads the lower-case name only: set https_"),
+        (UPPER, False, "HTTPS_PROXY is set and was not used"),
+        ({}, True, "none of grpc_proxy, https_proxy, http_proxy names a proxy"),
+        ({"http_proxy": "a.example:3128"}, True, "http_proxy was not used, for gRPC needs"),
+        ({"https_proxy": "socks5://a:1"}, True, "https_proxy was not used, for gRPC needs"),
+        ({**PROXY, "no_proxy": "a, .EXAMPLE"}, True, "but no_proxy exempts this service"),
+        ({**PROXY, "no_proxy": "other.example"}, True, "so the call went through"),
+        ({**PROXY, "NO_PROXY": ".example"}, True, "so the call went through"),
+        ({**PROXY, "no_grpc_proxy": ".example"}, True, "but no_grpc_proxy exempts"),
+        ({**PROXY, "no_grpc_proxy": "x", "no_proxy": ".example"}, True, "so the call went"),
+    ],
+)
+def test_the_remark_names_the_variable_that_counted(
+    environ: dict[str, str], use_proxy: bool, said: str
+) -> None:
+    remark = proxies.remark(SEARCH, environ, use_proxy=use_proxy)
+
+    assert remark is not None
+    assert said in remark
+
+
+def test_a_network_can_be_exempted() -> None:
+    environ = {**PROXY, "no_proxy": "10.0.0.0/8,192.0.2.7"}
+
+    for target, exempt in (("10.1.2.3:1", True), ("192.0.2.7:1", True), ("192.0.2.8:1", False)):
+        remark = proxies.remark(target, environ, use_proxy=True)
+        assert ("exempts" in str(remark)) is exempt
+
+
+def test_only_what_has_to_do_with_proxies_is_kept_of_the_environment() -> None:
+    environ = {**PROXY, "NO_PROXY": "a", "no_proxy": "", "SECRET": "hush"}
+
+    assert proxies.named(environ) == {**PROXY, "NO_PROXY": "a"}
+
+
+def test_a_deadline_that_passed_may_be_the_proxys_doing() -> None:
+    error = proxies.explained(DeadlineExceeded(), SEARCH, PROXY, use_proxy=True)
+
+    assert isinstance(error, DeadlineExceeded)
+    assert "if the service was not reached: https_proxy is set" in error.message
+    late = DeadlineExceeded()
+    assert proxies.explained(late, SEARCH, {}, use_proxy=False) is late
 
 
 @pytest.mark.parametrize("use_proxy", [True, False])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lookalike.wire.errors import ImageUnreadable
-from lookalike_client.cli.output import Output, metadata_text, plain, whole
+from lookalike_client.cli.output import Output, metadata_text, plain
 from lookalike_client.types import Hit, Item, PlanKind, SearchResult
 
 
@@ -69,13 +69,6 @@ def test_facts_wrap_between_words(capsys: pytest.CaptureFixture[str]) -> None:
     lines = lines_of(capsys)
     assert lines[0] == "id    " + LONG_ID.replace(" ", "_")
     assert max(map(len, lines[1:])) <= 80
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(42.0, 42), (0.5, 0.5), (2.0**60, 2.0**60), ("42.0", "42.0"), (True, True)]
-)
-def test_numbers_without_a_fraction_have_none(value: object, shown: object) -> None:
-    assert repr(whole(value)) == repr(shown)
 
 
 def test_a_command_to_be_copied_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:

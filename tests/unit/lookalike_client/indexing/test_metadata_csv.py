@@ -17,12 +17,10 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
 def test_cells_become_what_they_look_like(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        "file,label,price,code,sold,empty\n"
-        "./a/b.jpg,Shoes,12.5,007,true,\n"
-        'c.jpg,"a, b",3,x,false,\n',
+        'file,label,price,code,sold,empty\na/b.jpg,Shoes,12.5,007,true,\nc.jpg,"a, b",3,x,false,\n',
     )
 
-    table = metadata_csv.read(path)
+    table = {row.name: row.metadata for row in metadata_csv.read(path)}
 
     assert table == {
         "a/b.jpg": {"label": "Shoes", "price": 12.5, "code": "007", "sold": True},
@@ -45,7 +43,27 @@ def test_only_json_numbers_are_numbers(cell: str, value: object) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
-    assert metadata_csv.read(write(tmp_path, "file,k\na,1\n", "utf-8-sig")) == {"a": {"k": 1}}
+    (row,) = metadata_csv.read(write(tmp_path, "file,k\na,1\n", "utf-8-sig"))
+    assert (row.name, row.metadata, row.line) == ("a", {"k": 1}, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("file;k;l\na.jpg;1;x, y\n", "file\tk\tl\na.jpg\t1\tx, y\n", "file|k|l\na.jpg|1|x, y\n"),
+        *('File,k,l\na.jpg,1,"x, y"\n', 'FILENAME,k,l\n\n,,\na.jpg,1,"x, y"\n'),
+        *('k,file_name,l\n1,a.jpg,"x, y"\n', 'k, Path ,l\n1,a.jpg,"x, y"\n'),
+        *('file, k, l\na.jpg, 1, "x, y"\n', "sep=;\r\nfile;k;l\r\na.jpg;1;x, y\r\n"),
+        *('path,File,k,l\nelsewhere,a.jpg,1,"x, y"\n', 'file,k,l,,\na.jpg,1,"x, y",,\n'),
+        " file ; k ; l \n a.jpg ; 1 ; x, y \n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_as_people_have_them(tmp_path: Path, text: str, encoding: str) -> None:
+    (row,) = metadata_csv.read(write(tmp_path, text, encoding))
+
+    assert row.name == "a.jpg"
+    assert {key: row.metadata[key] for key in ("k", "l")} == {"k": 1, "l": "x, y"}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +71,11 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     [
         ("name,k\na,1\n", "`file`"),
         ("", "`file`"),
+        ("name;k\na;1\n", "it has `name`, `k`"),
+        ("file,k,k\na,1,2\n", "a column twice: `k`"),
+        ("file,k, k\na,1,2\n", "a column twice: `k`"),
+        ("file,File,k\na,1,2\n", "files twice: `file`, `File`, `k`"),
+        (",file,k\n0,a,2\n", "column 1 of the table has no name"),
         ("file,k\na,1,2\n", "line 2"),
         ("file,k\na\n", "line 2"),
         ("file,k\na,1\na,2\n", "twice"),
@@ -67,3 +90,16 @@ def test_a_table_that_cannot_be_read_says_where(tmp_path: Path, text: str, says:
 def test_another_encoding_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidField, match="UTF-8"):
         metadata_csv.read(write(tmp_path, "file,k\na,é\n", "latin-1"))
+
+
+def test_a_column_with_a_number_that_is_not_exact_is_text(tmp_path: Path) -> None:
+    text = "file,code,n\na,7,1\nb,9007199254740993,2\nc,1.5,3\nd,,4\n"
+
+    table = {row.name: row.metadata for row in metadata_csv.read(write(tmp_path, text))}
+
+    assert table == {
+        "a": {"code": "7", "n": 1},
+        "b": {"code": "9007199254740993", "n": 2},
+        "c": {"code": "1.5", "n": 3},
+        "d": {"n": 4},
+    }

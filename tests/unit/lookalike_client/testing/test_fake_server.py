@@ -134,3 +134,24 @@ def test_the_example_of_its_docstring_runs(tmp_path: Path) -> None:
 
     assert ended.returncode == 0, ended.stdout
     assert "1 passed" in ended.stdout
+
+
+@pytest.mark.parametrize("condition", ["n = {}", "n in [1, {}]", "0 < n < {}", "n >= -{}"])
+def test_a_number_that_is_not_exact_is_no_literal(client: Client, condition: str) -> None:
+    client.collections.create("c", model=None, dimension=2)
+
+    assert client.count("c", filter=condition.format(2**53)) == 0
+    with pytest.raises(errors.FilterInvalid, match="9007199254740993 cannot be kept exactly"):
+        client.count("c", filter=condition.format(2**53 + 1))
+
+
+def test_whole_numbers_come_back_as_int(client: Client) -> None:
+    client.collections.create("c", model=None, dimension=2)
+    items = [VectorItem(str(n), [1, 0], {"n": n}) for n in (42, 0.5)]
+    list(client.upsert_vectors("c", items))
+
+    found = client.facets("c", "n").counts
+    groups = client.search("c", Query.by_vector([1, 0]), group_by="n").groups
+
+    assert sorted(repr(value) for value, _ in found) == ["0.5", "42"]
+    assert sorted(repr(group.value) for group in groups) == ["0.5", "42"]

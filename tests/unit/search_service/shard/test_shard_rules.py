@@ -19,6 +19,9 @@ EVERYTHING = Fields(metadata=True, vector=True)
 def make(kind: str, id: str, version: int) -> Mutation:
     if kind == "upsert":
         return Upsert(id, unit(*([1.0] * 7), float(version)), {"by": version}, version=version)
+    if kind == "keep":
+        vector = unit(*([1.0] * 7), float(version))
+        return Upsert(id, vector, version=version, keep_metadata=True)
     if kind == "metadata":
         return UpdateMetadata(id, {"by": version}, version=version)
     return Delete(id, version=version)
@@ -28,16 +31,15 @@ def held_after(kinds: tuple[str, ...]) -> tuple[int | None, int | None]:
     """The vector's and the metadata's version that must be left, by definition."""
     versions = dict(enumerate(kinds, start=1))
     deleted = max((v for v, kind in versions.items() if kind == "delete"), default=0)
-    vector = max((v for v, k in versions.items() if k == "upsert" and v > deleted), default=None)
-    if vector is None:
-        return None, None
-    return vector, max(v for v, k in versions.items() if k != "delete" and v > deleted)
+    pictures = [v for v, k in versions.items() if k in ("upsert", "keep") and v > deleted]
+    told = [v for v, k in versions.items() if k in ("upsert", "metadata") and v > deleted]
+    return max(pictures, default=None), max(told, default=None)
 
 
 def test_every_order_of_arrival_gives_the_same_item(tmp_path: Path) -> None:
     shard = create(tmp_path)
     checked = 0
-    for kinds in itertools.product(("upsert", "metadata", "delete"), repeat=4):
+    for kinds in itertools.product(("upsert", "keep", "metadata", "delete"), repeat=4):
         for number, order in enumerate(itertools.permutations(range(1, 5))):
             id = f"{'-'.join(kinds)}-{number}"
             shard.submit([make(kinds[v - 1], id, v) for v in order]).result(30)
@@ -47,17 +49,18 @@ def test_every_order_of_arrival_gives_the_same_item(tmp_path: Path) -> None:
                 assert item is None, (kinds, order)
             else:
                 assert item is not None, (kinds, order)
-                assert item.metadata == {"by": metadata}, (kinds, order)
+                told = {} if metadata is None else {"by": metadata}
+                assert item.metadata == told, (kinds, order)
                 assert item.vector is not None
                 assert item.vector.tolist() == unit(*([1.0] * 7), float(vector)).tolist()
             checked += 1
     shard.close()
-    assert checked == 81 * 24
+    assert checked == 256 * 24
 
 
 def test_a_mutation_that_comes_again_changes_nothing(tmp_path: Path) -> None:
     shard = create(tmp_path)
-    for kind in ("upsert", "metadata", "delete"):
+    for kind in ("upsert", "keep", "metadata", "delete"):
         mutations = [make("upsert", kind, 1), make(kind, kind, 2)]
         shard.submit(mutations).result(30)
         before = shard.get([kind], EVERYTHING)
@@ -79,10 +82,23 @@ def test_what_is_outranked_changes_nothing_and_names_what_outranks_it(
         verdict = judge(held, version)
         if verdict.status is MutationStatus.SUPERSEDED:
             assert not (verdict.writes_vector)
-            assert not (verdict.writes_metadata)
+            if verdict.writes_metadata:  # of an upsert, where a newer one kept metadata
+                assert judge is judge_upsert
+                assert max(held.metadata, held.delete) < version < held.vector
             assert not (verdict.deletes)
             assert verdict.version >= version
             assert verdict.version in (held.vector, held.metadata, held.delete)
+
+
+def test_an_upsert_that_keeps_metadata_writes_the_vector_alone() -> None:
+    verdict = judge_upsert(Registers(vector=5, metadata=5), 6, keeps_metadata=True)
+    assert verdict.writes_vector
+    assert not verdict.writes_metadata
+    ahead = Registers(vector=6, metadata=2)
+    assert judge_upsert(ahead, 4).writes_metadata
+    assert not judge_upsert(ahead, 4, keeps_metadata=True).writes_metadata
+    assert judge_delete(ahead, 4).clears_metadata
+    assert not judge_delete(Registers(vector=6, metadata=5), 4).clears_metadata
 
 
 def test_statuses() -> None:

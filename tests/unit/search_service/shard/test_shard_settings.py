@@ -8,7 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from search_service.domain.collection import DuplicatePolicy, DuplicateSettings
+from search_service.domain.collection import (
+    DuplicatePolicy,
+    DuplicateSettings,
+    SettingsChange,
+)
 from search_service.domain.mutations import Upsert
 from tests.unit.search_service.shard.faulty_disk import faulty_disk
 from tests.unit.search_service.shard.kit import SMALL, create, reopen, unit
@@ -30,7 +34,7 @@ def test_changes_of_different_settings_at_a_time_all_stay(tmp_path: Path) -> Non
                 both: threading.Barrier = both,
             ) -> None:
                 both.wait(10)
-                shard.update_settings(duplicates=duplicates, expansion_search=expansion)
+                shard.update_settings(SettingsChange(duplicates, expansion))
 
             wanted = DuplicateSettings(DuplicatePolicy.FLAG, 1 - number / 100)
             changes = [callers.submit(change, wanted, None)]

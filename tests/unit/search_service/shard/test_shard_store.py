@@ -17,7 +17,14 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
-from search_service.domain.collection import DuplicatePolicy, DuplicateSettings
+from search_service.domain.collection import (
+    Calibration,
+    CalibrationMode,
+    ConstrainedMeasure,
+    DuplicatePolicy,
+    DuplicateSettings,
+    SettingsChange,
+)
 from search_service.domain.items import Fields
 from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
 from search_service.shard.shard import STORE
@@ -40,8 +47,19 @@ VECTORS = random_units(200, 8)
 def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     shard = create(tmp_path)
     shard.submit([Upsert("a", VECTORS[0], {"k": [1, "x"]}, b"facts", b"webp")]).result(10)
+    decision = Calibration(
+        threshold=0.875,
+        model_fingerprint="",
+        mode=CalibrationMode.BOUND,
+        measure=ConstrainedMeasure.PRECISION,
+        value=0.99,
+        confidence=0.95,
+        images=500,
+        gallery_items=1,
+        create_time_us=1,
+    )
     spec = shard.update_settings(
-        duplicates=DuplicateSettings(DuplicatePolicy.FLAG, 0.9), expansion_search=77
+        SettingsChange(DuplicateSettings(DuplicatePolicy.FLAG, 0.9), 77, decision)
     )
     shard.close()
     shard = reopen(tmp_path)
@@ -51,7 +69,7 @@ def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     assert item.vector is not None
     assert item.vector.tolist() == VECTORS[0].tolist()
     assert shard.spec == spec
-    assert spec.index.expansion_search == 77
+    assert (spec.index.expansion_search, spec.calibration) == (77, decision)
     shard.close()
 
 

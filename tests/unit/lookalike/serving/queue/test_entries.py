@@ -22,6 +22,7 @@ _MUTATIONS = st.builds(
     model_fingerprint=_TEXT,
     image=st.binary(max_size=100),
     metadata=st.binary(max_size=100),
+    keep_metadata=st.booleans(),
 )
 
 

@@ -1,0 +1,121 @@
+# Made by client/unasync.py from _async/analysis.py: change that file, then `make unasync`.
+"""Questions about whole collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+import grpc
+
+from lookalike.v1 import analysis_pb2_grpc, evaluation_pb2, progress_pb2
+from lookalike_client import calls, convert, requests
+from lookalike_client.requests import Evidence, FilterLike
+from lookalike_client.types import (
+    AnalysisProgress,
+    CalibrationMode,
+    CalibrationReport,
+    EvaluationReport,
+)
+
+# An analysis of a million items takes minutes, beside the searches longer.
+LONG_TIMEOUT_S = 6 * 3_600.0
+
+OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
+
+
+class Analysis:
+    """Evaluates and calibrates collections, each in a process of its own at the service."""
+
+    def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
+        self._explain = explain
+        self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
+
+    def evaluate(
+        self,
+        collection: str,
+        label_field: str,
+        *,
+        filter: FilterLike = None,
+        queries: FilterLike = None,
+        max_queries: int = 1_000,
+        ks: Sequence[int] = (1, 5, 10, 50, 100),
+        seed: int = 0,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> EvaluationReport:
+        """Measure how well a collection retrieves what its labels call alike.
+
+        Each of up to `max_queries` labelled items, drawn from those that meet `queries`,
+        is searched for among the other items that meet `filter`; those with its value of
+        the metadata field `label_field` are relevant. `ks` are the depths of the rankings.
+
+        Raises:
+            InvalidField: the labels or options do not allow an evaluation.
+        """
+        request = evaluation_pb2.EvaluateRequest(
+            collection=collection,
+            label_field=label_field,
+            filter=requests.condition(filter),
+            queries=requests.condition(queries),
+            max_queries=max_queries,
+            ks=ks,
+            seed=seed,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.Evaluate(request, timeout=timeout_s)
+            return convert.evaluation_report((_last(stream, on_progress)).report)
+
+    def calibrate(
+        self,
+        collection: str,
+        evidence: Evidence,
+        *,
+        precision_at_least: float | None = None,
+        false_positive_rate_at_most: float | None = None,
+        mode: CalibrationMode = CalibrationMode.BOUND,
+        confidence: float = 0.95,
+        keep: bool = False,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> CalibrationReport:
+        """Find the cosine from which on two images count as alike.
+
+        Give one of the constraints: of thresholds for which it holds, the one of highest
+        recall is taken. With `keep` the collection keeps the decision, and duplicate
+        settings without a threshold take it.
+
+        Raises:
+            InvalidField: the evidence does not allow a threshold; the text says what it takes.
+            Precondition: a decision of another model was to be taken over.
+        """
+        request = requests.calibrate(
+            collection,
+            evidence,
+            precision_at_least=precision_at_least,
+            false_positive_rate_at_most=false_positive_rate_at_most,
+            mode=mode,
+            confidence=confidence,
+            keep=keep,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.Calibrate(request, timeout=timeout_s)
+            return convert.calibration_report((_last(stream, on_progress)).report)
+
+
+class _Said(Protocol):
+    @property
+    def progress(self) -> progress_pb2.AnalysisProgress: ...
+
+
+S = TypeVar("S", bound=_Said)
+
+
+def _last(stream: Iterable[S], on_progress: OnProgress | None) -> S:
+    """Read an analysis to its end and return what it said last: the answer."""
+    last = None
+    for last in stream:
+        if on_progress is not None and last.progress.stage:
+            on_progress(convert.analysis_progress(last.progress))
+    assert last is not None, "the contract: a call that succeeds says something"
+    return last

@@ -1,0 +1,1 @@
+"""Questions about a whole collection, answered by a child process beside the searches."""

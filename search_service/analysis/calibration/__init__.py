@@ -1,0 +1,1 @@
+"""Which cosine tells what is alike from what is not, and how sure that is."""

@@ -1,0 +1,1 @@
+"""How well a collection retrieves what its labels call alike."""

@@ -1,0 +1,109 @@
+"""`lookalike.v1.AnalysisService`: translates and delegates."""
+
+# ruff: noqa: N802 - the contract names the methods
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from lookalike.v1 import analysis_pb2_grpc
+from lookalike.v1 import calibration_pb2 as calibration
+from lookalike.v1 import evaluation_pb2 as evaluation
+from lookalike.v1 import filter_pb2 as filters
+from lookalike.v1 import progress_pb2 as progress
+from search_service.analysis.analyses import Analyses
+from search_service.analysis.jobs import Kind, Progress
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.collection import Collection
+from search_service.domain.arrays import I64
+from search_service.domain.collection import Calibration, SettingsChange
+from search_service.offload import Offload
+from search_service.servicers.calibration import (
+    calibration_options,
+    calibration_report,
+    decision_message,
+    decision_of,
+    made_decision,
+)
+from search_service.servicers.evaluation import evaluation_options, evaluation_report
+from search_service.servicers.filter_translation import filter_from_proto
+
+SERVICE_NAME = "lookalike.v1.AnalysisService"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
+    """The service over the analyses; each runs in a process of its own."""
+
+    def __init__(self, catalog: Catalog, analyses: Analyses, reads: Offload) -> None:
+        """`reads` finds the items that meet a filter."""
+        self._catalog = catalog
+        self._analyses = analyses
+        self._reads = reads
+
+    async def Evaluate(
+        self, request: evaluation.EvaluateRequest, context: Context
+    ) -> AsyncIterator[evaluation.EvaluateResponse]:
+        """Measure how well a collection retrieves what its labels call alike."""
+        collection = self._catalog.find(request.collection)
+        options = evaluation_options(request, collection.shard.spec)
+        chosen = await self._matching(collection, request.filter, "filter")
+        queries = await self._matching(collection, request.queries, "queries")
+        options["queries"] = None if queries is None else queries.tolist()
+        run = self._analyses.run(Kind.EVALUATE, collection, options, chosen)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield evaluation.EvaluateResponse(progress=_progress(said))
+                else:
+                    report = evaluation_report(said.content)
+                    yield evaluation.EvaluateResponse(report=report)
+
+    async def Calibrate(
+        self, request: calibration.CalibrateRequest, context: Context
+    ) -> AsyncIterator[calibration.CalibrateResponse]:
+        """Find the cosine from which on two images count as alike."""
+        collection = self._catalog.find(request.collection)
+        spec = collection.shard.spec
+        if request.WhichOneof("evidence") == "from_collection":
+            other = self._catalog.find(request.from_collection, "from_collection")
+            decision = decision_of(other.shard.spec, spec)
+            report = calibration.CalibrationReport(decision=decision_message(decision))
+            if request.keep:
+                await self._keep(collection, decision)
+            yield calibration.CalibrateResponse(report=report)
+            return
+        options, files = calibration_options(request, spec)
+        run = self._analyses.run(Kind.CALIBRATE, collection, options, files=files)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield calibration.CalibrateResponse(progress=_progress(said))
+                    continue
+                decision = made_decision(said.content, options, spec)
+                if request.keep:
+                    await self._keep(collection, decision)
+                report = calibration_report(said.content, decision)
+                yield calibration.CalibrateResponse(report=report)
+
+    async def _keep(self, collection: Collection, decision: Calibration) -> None:
+        change = SettingsChange(calibration=decision)
+        await self._reads.run(collection.shard.update_settings, change)
+
+    async def _matching(
+        self, collection: Collection, message: filters.Filter, field: str
+    ) -> I64 | None:
+        """Find the ordinals of the items that meet a filter; None where there is none."""
+        condition = filter_from_proto(message, field)
+        if condition is None:
+            return None
+        return await self._reads.run(collection.shard.matching, condition)
+
+
+def _progress(said: Progress) -> progress.AnalysisProgress:
+    return progress.AnalysisProgress(stage=said.stage, done=said.done, total=said.total)
