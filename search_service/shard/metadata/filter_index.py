@@ -163,23 +163,16 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
-    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> I64:
-        """Return the ordinals of `matches` that hold `value`, int64 [n] ascending."""
-        found = ordinals_of(self._index.evaluate(Equals(field, value))).astype(np.int64)
-        found = found[found < len(matches.allowed)]
-        held: I64 = found[matches.allowed[found]]
-        return held
+    def holders(self, field: FieldPath, value: Scalar) -> I64:
+        """Return the ordinals that hold `value`, int64 [n] ascending; after `when_ready`."""
+        return ordinals_of(self._index.evaluate(Equals(field, value))).astype(np.int64)
 
     def values(self, field: FieldPath, most: int) -> list[Scalar] | None:
         """List the values of `field` over all items; None where there are more than `most`."""
         return self._index.values(field, most)
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
-        """Say which values of `field` live items hold; after `when_ready`.
-
-        Raises:
-            Unavailable: the metadata could not be read.
-        """
+        """Say which values of `field` live items hold; as `matches` to call and to fail."""
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
 

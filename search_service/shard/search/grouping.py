@@ -185,7 +185,9 @@ class _Search:
     def _holding(self, value: Value) -> I64:
         """Return the matches that hold a value, int64 [n] ascending."""
         if value not in self._holders:
-            self._holders[value] = self._filters.holders(self._field, value[1], self._matches)
+            found = self._filters.holders(self._field, value[1])
+            found = found[found < len(self._matches.allowed)]  # the rest came later
+            self._holders[value] = found[self._matches.allowed[found]]
         return self._holders[value]
 
     def _compare(self, numbers: Sequence[int]) -> None:
