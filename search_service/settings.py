@@ -46,6 +46,7 @@ class Settings(ServerSettings):
     item_cache_mib: int = setting(
         "memory for metadata of items that were found lately, of each collection",
         32,
+        unit="MiB",
         least=0,
         most=_MOST_MIB,
     )

@@ -37,7 +37,8 @@ def result(*, as_json: bool = True) -> SearchResult:
 def test_a_hit_holds_what_was_sent(as_json: bool) -> None:
     (hit,) = result(as_json=as_json).hits
     assert (hit.id, hit.score, hit.metadata) == ("a", 0.5, METADATA)
-    assert [type(value) for value in hit.metadata.values()] == [int, float, dict, int]
+    kinds = {"n": int, "x": float, "deep": dict, "big": int}
+    assert {key: type(value) for key, value in hit.metadata.items()} == kinds
     assert hit.item is not None
     assert (hit.item.id, hit.item.version, hit.item.metadata) == ("a", 3, METADATA)
     assert hit.item.vector is None
