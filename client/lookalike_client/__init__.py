@@ -32,6 +32,7 @@ from lookalike_client.errors import (
     Reason,
     ReferenceInvalid,
     SnapshotInvalid,
+    StoreDamaged,
     Unavailable,
     VectorNotFinite,
 )
@@ -187,6 +188,7 @@ __all__ = [
     "SearchResult",
     "Snapshot",
     "SnapshotInvalid",
+    "StoreDamaged",
     "Snapshots",
     "TlsFiles",
     "Unavailable",

@@ -193,7 +193,8 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         **kwargs: object,
     ) -> R:
         base = session.settings
-        settings = ClientSettings(
+        settings = replace(
+            base,
             address=address or base.address,
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
