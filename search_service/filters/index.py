@@ -13,6 +13,7 @@ from search_service.filters.column import Column
 from search_service.filters.evaluate import evaluate
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
+from search_service.filters.remarks import remarks_on
 from search_service.filters.spread import Gathered, Spread, gather, spread_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class MetadataIndex:
             column = self._columns.get(field)
             gathered = Gathered(among, (), ()) if column is None else gather(column, among)
         return spread_of(gathered)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of `filter`: see `remarks_on`."""
+        with self._lock:
+            return remarks_on(filter, self._columns)
 
     def admit(self, metadata: Metadata) -> None:
         """Check that `metadata` can be indexed; call it before the store commits.

@@ -12,8 +12,8 @@
 - `1 <= price < 5` asks for one value in the range, where `price >= 1 and
   price < 5` is also met by a list with one value for each half.
 - Strings stand between double or single quotes, with the escapes of JSON and
-  `\\'`; a bare word is a field, never a string. Timestamps are `@` and RFC 3339,
-  or `@2024-01-01` for midnight UTC.
+  `\\'`; a bare word is a field, never a string. Times are `@` and a date or
+  a time (`lookalike.wire.times`), in UTC where no offset is given.
 - Keys with dots, spaces or words of the syntax stand between backticks
   (`search_service.filters.paths`).
 """
@@ -71,7 +71,7 @@ _DOUBLE: /"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*"/
 _SINGLE: /'(?:[^'\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*'/
 STRING: _DOUBLE | _SINGLE
 NUMBER: /[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])/
-TIMESTAMP: /@[0-9A-Za-z:.+-]*/
+TIMESTAMP: /@[0-9A-Za-z:.+-]*(?: [0-9]{2}:[0-9A-Za-z:.+-]*)?/
 _SPACE: /[ \t\r\n]+/
 %ignore _SPACE
 """

@@ -64,9 +64,14 @@ class Queries:
         outcomes = await self._handover.wait(shard.query(query))
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
+        remarks: list[str] = []
+        if request.explain and condition is not None:
+            remarks = await self._reads.run(shard.remarks, condition)
         for outcome in outcomes:
             result = response.results.add()
             fill_result(outcome, result, explain=request.explain, embed_s=targets.embed_s)
+            if request.explain:
+                result.plan.filter_remarks.extend(remarks)
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         self._sampler.offer(collection, query, outcomes)

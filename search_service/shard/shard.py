@@ -231,6 +231,10 @@ class Shard:
         """See `ShardApi`."""
         return self._items.matching(filter)
 
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `ShardApi`."""
+        return self._items.remarks(filter)
+
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
         return read_stats(self._memory, self._upkeep, self._directory, self._health)

@@ -204,3 +204,5 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
                 ),
             }
         )
+        for remark in plan.filter_remarks:
+            session.output.paragraph(f"note: {remark}")

@@ -26,7 +26,10 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What was done for a query; times in seconds."""
+    """What was done for a query; times in seconds.
+
+    `filter_remarks` say, for people, why a filter may meet less than was meant.
+    """
 
     kind: PlanKind
     items: int
@@ -38,6 +41,7 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    filter_remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,8 +361,8 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 @_typing.final
 class GroupBy(_message.Message):
     """Gathers hits by the values of a metadata field. Items without a value there
-    are left out; an item with a list is in the group of each element. Strings in
-    RFC 3339 form are strings here.
+    are left out; an item with a list is in the group of each element. Times
+    are the strings here that they are written as.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -574,6 +574,7 @@ class QueryPlan(_message.Message):
     FILTER_TIME_FIELD_NUMBER: _builtins.int
     WAIT_TIME_FIELD_NUMBER: _builtins.int
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
+    FILTER_REMARKS_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -602,6 +603,13 @@ class QueryPlan(_message.Message):
     def search_time(self) -> _duration_pb2.Duration:
         """Time in the index and exact comparison."""
 
+    @_builtins.property
+    def filter_remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know of a filter that meets less than was meant, for people: a field
+        that no item has, and values of another kind than the filter compares with,
+        such as "taken: 0 of 215 values are times; …". None where all is as expected.
+        """
+
     def __init__(
         self,
         *,
@@ -615,10 +623,11 @@ class QueryPlan(_message.Message):
         filter_time: _duration_pb2.Duration | None = ...,
         wait_time: _duration_pb2.Duration | None = ...,
         search_time: _duration_pb2.Duration | None = ...,
+        filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,10 +1,8 @@
 """The metadata index of a shard: brought up in the background, followed, kept in a file.
 
-Indexing a metadata object of ten fields takes about 95 us of CPU, a minute and a half
-for a million, and searches without a filter need none of it: the shard opens
-without, and filtered queries wait. So that they wait for less, the index is saved
-now and then and at close; a start reads the file and then only what the store has
-changed since (`filter_log.py`), or all where there is no file that fits.
+Indexing a metadata object of ten fields takes about 95 us of CPU: the shard opens
+without, and filtered queries wait. So that they wait for less, a start reads the last
+saved file, then what has changed since (`filter_log.py`), or all where no file fits.
 """
 
 from __future__ import annotations
@@ -167,6 +165,10 @@ class FilterIndex:
         """Count the items of `matches` that hold `value`; after `when_ready`."""
         found = ordinals_of(self._index.evaluate(Equals(field, value)))
         return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `remarks_on`; after `when_ready`."""
+        return self._index.remarks(filter)
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
         """Say which values of `field` live items hold; after `when_ready`.
