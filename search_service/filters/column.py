@@ -8,7 +8,8 @@ from typing import Any
 from pyroaring import BitMap
 
 from lookalike.wire.times import parse_time
-from search_service.domain.conditions import Instant, Prefix, Range, Scalar
+from search_service.domain.conditions import Instant, Prefix, Range, Scalar, Text
+from search_service.filters import text_search
 from search_service.filters.bounds import (
     EVERYTHING,
     encode,
@@ -20,6 +21,7 @@ from search_service.filters.bounds import (
 )
 from search_service.filters.flatten import FieldValues
 from search_service.filters.keys import NumberKeys, TextKeys
+from search_service.filters.texts import TextTest
 from search_service.filters.values import Values
 
 
@@ -115,6 +117,10 @@ class Column:
         """Ordinals that hold a string with the prefix, as a new bitmap."""
         return self.texts.between(prefix_bounds(encode(node.prefix)))
 
+    def fitting(self, node: Text) -> BitMap:
+        """Ordinals that hold a string that fits, as a new bitmap."""
+        return text_search.find(self.texts, TextTest.of(node))
+
     def count_equal(self, values: Sequence[Scalar]) -> int:
         """Count, about, the ordinals that hold one of `values`."""
         texts, numbers, instants = _by_kind(values)
@@ -144,6 +150,10 @@ class Column:
         if kind is str:
             return len(self.texts.between(EVERYTHING))
         return len(self.numbers.between(EVERYTHING))
+
+    def count_fitting(self, node: Text) -> int:
+        """Count, about, the ordinals that hold a string that fits."""
+        return text_search.count(self.texts, TextTest.of(node))
 
     def _booleans(self, values: Iterable[Scalar]) -> list[BitMap]:
         wanted = {value for value in values if isinstance(value, bool)}

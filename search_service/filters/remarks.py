@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -16,10 +18,12 @@ from search_service.domain.conditions import (
     NoneOf,
     Prefix,
     Range,
+    Text,
 )
 from search_service.filters.bounds import range_kind
 from search_service.filters.column import Column
 
+Leaf: TypeAlias = Equals | In | Range | Exists | Prefix | Text
 _PLURALS: Mapping[type, str] = {str: "strings", float: "numbers", bool: "true or false"}
 
 
@@ -30,9 +34,9 @@ def remarks_on(filter: Filter, columns: Mapping[FieldPath, Column]) -> list[str]
     another kind, where all do. Each remark stands once, in the filter's order.
     """
     found: dict[str, None] = {}
-    for leaf in _leaves(filter):
-        column = columns.get(leaf.field)
-        name = ".".join(leaf.field)
+    for path, leaf in _leaves(filter):
+        column = columns.get(path)
+        name = ".".join(path)
         if column is None:
             found[f"no item has the field {name}"] = None
             continue
@@ -53,21 +57,24 @@ def _remark(column: Column, kind: type) -> str:
     return "" if held or kind is Instant else f"0 of {among:,} values are {_PLURALS[kind]}"
 
 
-def _leaves(filter: Filter) -> Iterator[Equals | In | Range | Exists | Prefix]:
+def _leaves(filter: Filter, within: FieldPath = ()) -> Iterator[tuple[FieldPath, Leaf]]:
+    """Yield conditions on a field, with its path in the item."""
     if isinstance(filter, AllOf | AnyOf):
         for child in filter.filters:
-            yield from _leaves(child)
+            yield from _leaves(child, within)
     elif isinstance(filter, NoneOf):
-        yield from _leaves(filter.filter)
+        yield from _leaves(filter.filter, within)
+    elif isinstance(filter, AnyElement):
+        yield from _leaves(filter.filter, within + filter.field)
     else:
-        yield filter
+        yield within + filter.field, filter
 
 
-def _kinds(leaf: Equals | In | Range | Exists | Prefix) -> Sequence[type]:
+def _kinds(leaf: Leaf) -> Sequence[type]:
     match leaf:
         case Exists():
             return ()
-        case Prefix():
+        case Prefix() | Text():
             return (str,)
         case Range():
             return (_kind(range_kind(leaf)),)

@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -38,7 +39,16 @@ from lookalike_client.types.metadata import (
     MetadataValue,
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    BoostPart,
+    Facets,
+    Hit,
+    HitGroup,
+    HitRanking,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -46,12 +56,14 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
     "CalibrationReport",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "DuplicateSettings",
     "EvaluationClass",
     "EvaluationMetric",
@@ -61,6 +73,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",
@@ -83,5 +96,6 @@ __all__ = [
     "RetryResult",
     "SearchResult",
     "Snapshot",
+    "UpdateProgress",
     "WorkerStatus",
 ]

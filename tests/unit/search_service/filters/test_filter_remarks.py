@@ -50,3 +50,15 @@ def test_nothing_is_told_of_a_filter_that_compares_like_with_like() -> None:
         "price: 0 of 2 values are numbers"
     ]
     assert _remarks("price = '12' and size > 3 and exists(taken) or on = true") == []
+
+
+def test_conditions_on_objects_and_on_text_are_told_by_their_whole_paths() -> None:
+    index = MetadataIndex()
+    index.add(0, {"shots": [{"taken": "May", "iso": 100}, {"taken": "June", "iso": 200}]})
+    wanted = "any(shots, taken > @2024-01-01 and iso contains '1' and lens = 'x')"
+
+    times, strings, missing = index.remarks(parse_filter(wanted))
+
+    assert times.startswith("shots.taken: 0 of 1 values are times; ")
+    assert strings == "shots.iso: 0 of 1 values are strings"
+    assert missing == "no item has the field shots.lens"
