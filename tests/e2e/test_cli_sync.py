@@ -203,9 +203,11 @@ def test_two_folders_leave_each_other_alone(
 
 
 def test_items_that_came_another_way_stay_unless_they_are_adopted(
-    cli: RunCli, client: Client, folder: Path
+    cli: RunCli, client: Client, folder: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOOKALIKE_SYNC_STATE", str(state.parent / "another-machine.sqlite"))
     assert cli("index", folder, "-c", "adopted", "--wait").code == 0
+    monkeypatch.setenv("LOOKALIKE_SYNC_STATE", str(state))
     label_all(client, "adopted")
     (folder / "coins.png").rename(folder / "pets" / "coins.png")
     (folder / "camera.png").unlink()

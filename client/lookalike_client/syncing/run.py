@@ -165,7 +165,7 @@ def apply(
     job = IndexJob(
         collection=folder.collection,
         files=[file.entry for file in sent],
-        metadata={},
+        metadata={item_id: {} for item_id in plan.bare},
         refused=view.found.refused,
         job_id=f"sync-{uuid.uuid4().hex[:12]}",
     )
