@@ -96,6 +96,7 @@ from lookalike_client.types import (
     RetryResult,
     SearchResult,
     Snapshot,
+    TimeField,
     WorkerStatus,
 )
 
@@ -179,6 +180,7 @@ __all__ = [
     "Snapshot",
     "SnapshotInvalid",
     "Snapshots",
+    "TimeField",
     "TlsFiles",
     "Unavailable",
     "VectorItem",

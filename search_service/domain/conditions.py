@@ -87,3 +87,28 @@ class Prefix:
 
 
 Filter: TypeAlias = AllOf | AnyOf | NoneOf | Equals | In | Range | Exists | Prefix
+
+
+def compared_with_times(filter: Filter) -> list[FieldPath]:
+    """List the fields that a filter compares with a point in time, each once."""
+    found: dict[FieldPath, None] = {}
+    left: list[Filter] = [filter]
+    while left:
+        node = left.pop(0)
+        if isinstance(node, AllOf | AnyOf):
+            left.extend(node.filters)
+        elif isinstance(node, NoneOf):
+            left.append(node.filter)
+        elif isinstance(node, Equals | In | Range) and any(
+            isinstance(value, Instant) for value in _compared(node)
+        ):
+            found[node.field] = None
+    return list(found)
+
+
+def _compared(node: Equals | In | Range) -> tuple[Scalar | None, ...]:
+    if isinstance(node, Equals):
+        return (node.value,)
+    if isinstance(node, In):
+        return node.values
+    return (node.greater_than, node.at_least, node.less_than, node.at_most)

@@ -7,8 +7,10 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from lookalike.wire.times import parse_time
 from search_service.domain.conditions import Instant, Prefix, Range, Scalar
 from search_service.filters.bounds import (
+    Bounds,
     encode,
     instant_bounds,
     number_bounds,
@@ -18,15 +20,14 @@ from search_service.filters.bounds import (
 )
 from search_service.filters.flatten import FieldValues
 from search_service.filters.keys import NumberKeys, TextKeys
-from search_service.filters.timestamps import parse_rfc3339
 from search_service.filters.values import Values
 
 
 class Column:
     """The values of one path, by kind; kinds never equal each other.
 
-    A string in RFC 3339 form is kept twice: as the string that it is and as a
-    point in time. Not safe across threads: `MetadataIndex` holds the lock.
+    A string that is a point in time (`parse_time`) is kept twice: as the string that
+    it is and as a point in time. Not safe across threads: `MetadataIndex` holds the lock.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Column:
                 (self.true if value else self.false).add(ordinal)
             elif isinstance(value, str):
                 self.texts.form.add(ordinal, encode(value))
-                epoch_us = parse_rfc3339(value)
+                epoch_us = parse_time(value)
                 if epoch_us is not None:
                     self.instants.form.add(ordinal, epoch_us)
             else:
@@ -75,7 +76,7 @@ class Column:
                 (self.true if value else self.false).discard(ordinal)
             elif isinstance(value, str):
                 self.texts.form.discard(ordinal, encode(value))
-                epoch_us = parse_rfc3339(value)
+                epoch_us = parse_time(value)
                 if epoch_us is not None:
                     self.instants.form.discard(ordinal, epoch_us)
             else:
@@ -113,6 +114,11 @@ class Column:
     def with_prefix(self, node: Prefix) -> BitMap:
         """Ordinals that hold a string with the prefix, as a new bitmap."""
         return self.texts.between(prefix_bounds(encode(node.prefix)))
+
+    def times(self) -> tuple[int, int]:
+        """Count the ordinals that hold something here, and those that hold a point in time."""
+        anything: Bounds[int] = Bounds(None, False, None, False)
+        return len(self.present), len(self.instants.between(anything))
 
     def count_equal(self, values: Sequence[Scalar]) -> int:
         """Count, about, the ordinals that hold one of `values`."""

@@ -74,6 +74,12 @@ class MetadataIndex:
             column = self._columns.get(field)
             return BitMap() if column is None else column.present.copy()
 
+    def times(self, field: FieldPath) -> tuple[int, int]:
+        """Count the items that have `field`, and those that hold a point in time there."""
+        with self._lock:
+            column = self._columns.get(field)
+            return (0, 0) if column is None else column.times()
+
     def spread(self, field: FieldPath, among: BitMap) -> Spread:
         """Say which values of `field` the items `among` hold."""
         with self._lock:

@@ -31,7 +31,7 @@ from search_service.filters.keys import Keys, NumberKeys, TextKeys
 from search_service.filters.sorted_values import Settled, SortedValues
 
 # Also to be raised when metadata is flattened or read otherwise than before.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAGIC = b"LKMETAIX"
 _PREAMBLE = struct.Struct("<8sIIQ")  # magic, version, zero, bytes of the header
 _ALIGNMENT = 8

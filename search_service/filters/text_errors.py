@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -9,12 +10,15 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from lookalike.wire.errors import FilterInvalid
 
 _LONGEST_QUOTE = 24
+_BARE_TIME = re.compile(
+    r"(?<![\w@.:-])\d{4}([:-])\d\d\1\d\d(?:[Tt ]\d\d:\d\d[0-9A-Za-z:.+-]*)?", re.ASCII
+)
 # In the order in which they are named.
 _NAMES = {
     "KEY": "a field",
     "STRING": "a string in quotes",
     "NUMBER": "a number",
-    "TIMESTAMP": "a timestamp such as @2024-01-01T00:00:00Z",
+    "TIMESTAMP": "a time such as @2024-01-01T00:00:00Z",
     "TRUE": "true",
     "FALSE": "false",
     "EQUAL": "=",
@@ -62,10 +66,21 @@ def explain(text: str, error: UnexpectedInput, field: str) -> FilterInvalid:
 def _unexpected(
     text: str, position: int, found: str, expected: Iterable[str], field: str
 ) -> FilterInvalid:
+    if (time := _bare_time(text, position)) is not None:
+        at, written = time
+        return invalid_at(text, at, f"a time is written with @ before it: @{written}", field)
     wanted = set(expected)
     names = [name for terminal, name in _NAMES.items() if terminal in wanted]
     shown = ascii(found[:_LONGEST_QUOTE]) if found else "the end"
     return invalid_at(text, position, f"expected {_either(names)}, found {shown}", field)
+
+
+def _bare_time(text: str, position: int) -> tuple[int, str] | None:
+    """Find a date without its @ that reaches to `position`: where it begins, and the date."""
+    for match in _BARE_TIME.finditer(text):
+        if match.start() <= position <= match.end():
+            return match.start(), match[0]
+    return None
 
 
 def _string_fault(text: str, position: int) -> tuple[int, str] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lark import Token, Transformer
 
+from lookalike.wire.times import parse_time
 from search_service.domain.conditions import (
     AllOf,
     AnyOf,
@@ -25,7 +26,6 @@ from search_service.domain.conditions import (
 )
 from search_service.filters.limits import MAX_DEPTH, FilterSize, count_values
 from search_service.filters.paths import MAX_PATH_KEYS, RESERVED, unquote_key
-from search_service.filters.timestamps import parse_rfc3339
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {
@@ -39,7 +39,6 @@ _ESCAPES = {
     "r": "\r",
     "t": "\t",
 }
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
 _LOWER = {"<": "greater_than", "<=": "at_least"}
 
@@ -201,11 +200,11 @@ class PartBuilder(Transformer[Token, Any]):
 
     def _instant(self, token: Token) -> Instant:
         text = token[1:]
-        epoch_us = parse_rfc3339(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+        epoch_us = parse_time(text)
         if epoch_us is None:
             raise self.Mistake(
                 token.start_pos or 0,
-                "expected @ and a timestamp with an offset, such as @2024-01-01T00:00:00Z",
+                "expected @ and a date or time, such as @2024-01-01 or @2024-01-01T12:30:00Z",
             )
         return Instant(epoch_us)
 

@@ -10,8 +10,8 @@ from lookalike.wire.errors import InvalidField, LimitExceeded
 from lookalike.wire.vectors import encode
 from search_service import limits
 from search_service.catalog.catalog import Catalog
-from search_service.domain.conditions import Filter
-from search_service.domain.items import Fields
+from search_service.domain.conditions import Filter, compared_with_times
+from search_service.domain.items import Fields, TimeField
 from search_service.domain.queries import GroupBy, QueryRequest
 from search_service.embedders import Embedders
 from search_service.handover import Handover
@@ -21,7 +21,12 @@ from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.response_size import ResponseSize
 from search_service.servicers.targets import Targets, resolve_targets, vectors_of_images
-from search_service.servicers.translate import fill_result, read_fields, read_path
+from search_service.servicers.translate import (
+    fill_result,
+    fill_time_fields,
+    read_fields,
+    read_path,
+)
 
 _NO_FIELDS = Fields()
 
@@ -62,11 +67,16 @@ class Queries:
         )
         query = read_request(request, targets, condition, deadline_s)
         outcomes = await self._handover.wait(shard.query(query))
+        times: Sequence[TimeField] = ()
+        if request.explain and condition is not None and compared_with_times(condition):
+            times = await self._reads.run(shard.time_fields, condition)
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
         for outcome in outcomes:
             result = response.results.add()
             fill_result(outcome, result, explain=request.explain, embed_s=targets.embed_s)
+            if request.explain:
+                fill_time_fields(times, result.plan)
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         self._sampler.offer(collection, query, outcomes)

@@ -12,10 +12,10 @@ from lookalike.wire import vectors
 from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.domain.conditions import FieldPath, Instant, Scalar
-from search_service.domain.items import Fields, StoredItem
+from search_service.domain.items import Fields, StoredItem, TimeField
 from search_service.domain.mutations import MutationOutcome
 from search_service.domain.queries import Hit, QueryOutcome, QueryPlan
-from search_service.filters.paths import parse_path
+from search_service.filters.paths import format_path, parse_path
 from search_service.limits import (
     MAX_FACTS_BYTES,
     MAX_METADATA_FIELDS,
@@ -132,6 +132,12 @@ def fill_plan(plan: QueryPlan, message: search_pb2.QueryPlan, embed_s: float) ->
     message.filter_time.CopyFrom(duration_of(plan.filter_s))
     message.wait_time.CopyFrom(duration_of(plan.wait_s))
     message.search_time.CopyFrom(duration_of(plan.search_s))
+
+
+def fill_time_fields(fields: Sequence[TimeField], message: search_pb2.QueryPlan) -> None:
+    """Add to `message` which compared fields hold points in time."""
+    for each in fields:
+        message.time_fields.add(field=format_path(each.field), items=each.items, times=each.times)
 
 
 def _read_paths(texts: Sequence[str]) -> Sequence[FieldPath]:

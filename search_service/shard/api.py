@@ -13,7 +13,15 @@ from search_service.domain.collection import (
     SettingsChange,
     ShardStats,
 )
-from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.items import (
+    Facets,
+    Fields,
+    Order,
+    OrderedItem,
+    Place,
+    StoredItem,
+    TimeField,
+)
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 
@@ -83,6 +91,9 @@ class ShardApi(Protocol):
 
     def facets(self, field: FieldPath, filter: Filter | None, limit: int) -> Facets:
         """Count the values of `field`; the `limit` most frequent are listed."""
+
+    def time_fields(self, filter: Filter) -> list[TimeField]:
+        """Say of each field that `filter` compares with a time whether it holds times."""
 
     def count(self, filter: Filter | None) -> int:
         """Count items."""

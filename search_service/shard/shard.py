@@ -20,7 +20,15 @@ from search_service.domain.collection import (
     ShardStats,
 )
 from search_service.domain.conditions import FieldPath, Filter
-from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.items import (
+    Facets,
+    Fields,
+    Order,
+    OrderedItem,
+    Place,
+    StoredItem,
+    TimeField,
+)
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.segments.api import SegmentSource
@@ -197,6 +205,10 @@ class Shard:
     def facets(self, field: FieldPath, filter: Filter | None, limit: int) -> Facets:
         """See `ShardApi`."""
         return self._items.facets(field, filter, limit)
+
+    def time_fields(self, filter: Filter) -> list[TimeField]:
+        """See `ShardApi`."""
+        return self._items.time_fields(filter)
 
     def count(self, filter: Filter | None) -> int:
         """See `ShardApi`."""

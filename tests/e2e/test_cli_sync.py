@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,10 +43,10 @@ def items(client: Client, collection: str) -> dict[str, Item]:
     return {item.id: item for item in client.list(collection, fields=ALL)}
 
 
-def sync(cli: RunCli, folder: Path, collection: str, *options: str) -> dict[str, object]:
+def sync(cli: RunCli, folder: Path, collection: str, *options: str) -> dict[str, Any]:
     ran = cli("sync", folder, "-c", collection, "--still", "0", "--json", *options)
     assert ran.code == 0, (ran.out, ran.err)
-    found: dict[str, object] = ran.json
+    found: dict[str, Any] = ran.json
     return found
 
 
@@ -90,7 +91,7 @@ def test_moves_keep_vector_metadata_and_facts(cli: RunCli, client: Client, folde
     }
     assert set(after) == set(where)
     assert all(same_picture(after[new], before[old]) for new, old in where.items())
-    assert {(m["from"], m["to"]) for m in done["moved"]} == {  # type: ignore[index]
+    assert {(m["from"], m["to"]) for m in done["moved"]} == {
         (old, new) for new, old in where.items() if new != old
     }
     assert (done["new"], done["changed"], done["removed"]) == ([], [], [])
@@ -168,7 +169,7 @@ def test_a_folder_that_is_not_to_be_believed_changes_nothing(
     if what != "missing":
         share = "100%" if what == "empty" else "0.7"
         removed = sync(cli, folder, name, "--yes", "--allow-removal", share)["removed"]
-        assert len(removed) == (6 if what == "empty" else 4)  # type: ignore[arg-type]
+        assert len(removed) == (6 if what == "empty" else 4)
 
 
 def test_two_folders_leave_each_other_alone(
@@ -212,7 +213,7 @@ def test_items_that_came_another_way_stay_unless_they_are_adopted(
     assert "2 items of the collection come from elsewhere" in first.out
     adopted = sync(cli, folder, "adopted", "--yes", "--adopt")
 
-    assert sorted(adopted["removed"]) == ["camera.png", "coins.png"]  # type: ignore[call-overload]
+    assert sorted(adopted["removed"]) == ["camera.png", "coins.png"]
     assert len(items(client, "adopted")) == 5
 
 

@@ -35,10 +35,17 @@ VECTORS = {
 METADATA: dict[str, dict[str, Any]] = {
     "g1": {"kind": "shoe", "price": 10, "tags": ["a", "b"], "taken": "2024-03-01T12:00:00Z"},
     "g2": {"kind": "shirt", "price": 49.5, "sale": True, "camera": {"iso": 200, "model": "x"}},
-    "g3": {"kind": "shoe", "price": 50, "tags": [], "camera": {"iso": 400}},
-    "g4": {"kind": 'a "b"', "price": "50", "sale": False, "tags": ["b", 3]},
+    "g3": {"kind": "shoe", "price": 50, "tags": [], "camera": {"iso": 400}, "shot": "2024:01:15"},
+    "g4": {
+        "kind": 'a "b"',
+        "price": "50",
+        "sale": False,
+        "tags": ["b", 3],
+        "shot": "2024-01-15 10:00:00",
+    },
     "g5": {},
 }
+METADATA["g4"]["shot"] = "2024-01-15 10:00:00"
 FILTERS = [
     "kind = 'shoe'",
     "kind != 'shoe'",
@@ -58,6 +65,7 @@ FILTERS = [
     "taken >= @2024-03-01",
     "taken = @2024-03-01T13:00:00+01:00",
     "@2024-01-01 < taken <= @2024-02-01",
+    *("shot = @2024-01-15T10:00:00", "shot < @2024-01-15 10:00:01", "shot = @2024:01:15"),
     *("true", "false"),
     "kind = 'a \\\"b\\\"'",
     "sale = 1",
@@ -67,6 +75,7 @@ WRONG_FILTERS = [
     "kind == 'x'",
     "'x' = kind",
     "price <",
+    *("taken > @12:30", "taken > @2024-13-45"),
     *("a and or b", "in = 3", "kind ~ 1"),
 ]
 EVERYTHING = Fields(metadata=True, facts=True, vector=True)

@@ -12,7 +12,7 @@ from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
 from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
-from lookalike_client.types import Hit, SearchResult
+from lookalike_client.types import Hit, SearchResult, TimeField
 
 
 @click.command()
@@ -149,6 +149,16 @@ def recall(
     )
 
 
+def _of_times(field: TimeField) -> str:
+    """Say whether a field that is compared with a time holds times."""
+    if not field.items:
+        return f"warning: no item has the field {field.field}"
+    told = f"{field.times:,} of {field.items:,} items with {field.field} hold a time there"
+    if field.times == field.items:
+        return told
+    return f"warning: {told}; the others never meet a comparison with a time"
+
+
 def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -204,3 +214,5 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
                 ),
             }
         )
+        for each in plan.time_fields:
+            session.output.paragraph(_of_times(each))

@@ -52,6 +52,9 @@ def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
         filter_s=seconds(message.filter_time),
         wait_s=seconds(message.wait_time),
         search_s=seconds(message.search_time),
+        time_fields=[
+            types.TimeField(each.field, each.items, each.times) for each in message.time_fields
+        ],
     )
 
 

@@ -38,7 +38,15 @@ from lookalike_client.types.metadata import (
     MetadataValue,
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    Facets,
+    Hit,
+    HitGroup,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+    TimeField,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -83,5 +91,6 @@ __all__ = [
     "RetryResult",
     "SearchResult",
     "Snapshot",
+    "TimeField",
     "WorkerStatus",
 ]

@@ -25,8 +25,20 @@ class PlanKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TimeField:
+    """Of `items` that have `field`, `times` hold a point in time there."""
+
+    field: str
+    items: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What was done for a query; times in seconds."""
+    """What was done for a query; times in seconds.
+
+    `time_fields`: of the fields that the filter compares with a point in time.
+    """
 
     kind: PlanKind
     items: int
@@ -38,6 +50,7 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    time_fields: Sequence[TimeField] = ()
 
 
 @dataclass(frozen=True, slots=True)

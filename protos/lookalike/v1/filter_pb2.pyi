@@ -136,7 +136,12 @@ class FilterValue(_message.Message):
     """A boolean."""
     @_builtins.property
     def timestamp_value(self) -> _timestamp_pb2.Timestamp:
-        """A point in time: matches strings in RFC 3339 form."""
+        """A point in time. It is compared with strings in RFC 3339 form and its
+        relatives: a date alone is its first moment, a space may stand for the T,
+        seconds may be missing, offsets may be as +02, +0200 or " UTC", and the
+        date may have colons, as in EXIF ("2024:05:01 10:00:00"). What names no
+        offset is UTC.
+        """
 
     def __init__(
         self,

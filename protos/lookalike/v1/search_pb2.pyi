@@ -361,8 +361,8 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 @_typing.final
 class GroupBy(_message.Message):
     """Gathers hits by the values of a metadata field. Items without a value there
-    are left out; an item with a list is in the group of each element. Strings in
-    RFC 3339 form are strings here.
+    are left out; an item with a list is in the group of each element. Strings that
+    are points in time are strings here.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -574,6 +574,7 @@ class QueryPlan(_message.Message):
     FILTER_TIME_FIELD_NUMBER: _builtins.int
     WAIT_TIME_FIELD_NUMBER: _builtins.int
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
+    TIME_FIELDS_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -602,6 +603,12 @@ class QueryPlan(_message.Message):
     def search_time(self) -> _duration_pb2.Duration:
         """Time in the index and exact comparison."""
 
+    @_builtins.property
+    def time_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeField]:
+        """For each field that the filter compares with a point in time: whether its
+        values are such points.
+        """
+
     def __init__(
         self,
         *,
@@ -615,14 +622,47 @@ class QueryPlan(_message.Message):
         filter_time: _duration_pb2.Duration | None = ...,
         wait_time: _duration_pb2.Duration | None = ...,
         search_time: _duration_pb2.Duration | None = ...,
+        time_fields: _abc.Iterable[Global___TimeField] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "search_time", b"search_time", "time_fields", b"time_fields", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryPlan: _TypeAlias = QueryPlan  # noqa: Y015
+
+@_typing.final
+class TimeField(_message.Message):
+    """How many values of a field are points in time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field."""
+    items: _builtins.int
+    """Items of the collection that have the field."""
+    times: _builtins.int
+    """Those of them with a string that is a point in time: see
+    `FilterValue.timestamp_value`. The others never meet a comparison with one.
+    """
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        items: _builtins.int = ...,
+        times: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "items", b"items", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeField: _TypeAlias = TimeField  # noqa: Y015
 
 @_typing.final
 class SearchStreamRequest(_message.Message):

@@ -24,8 +24,15 @@ from pyroaring import BitMap
 
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from search_service.domain.arrays import I64
-from search_service.domain.conditions import Equals, FieldPath, Filter, Scalar
+from search_service.domain.conditions import (
+    Equals,
+    FieldPath,
+    Filter,
+    Scalar,
+    compared_with_times,
+)
 from search_service.domain.effects import Added, Effect, Killed
+from search_service.domain.items import TimeField
 from search_service.domain.metadata import Metadata
 from search_service.filters.bitmaps import bitmap_of, ordinals_of
 from search_service.filters.index import Frozen, MetadataIndex
@@ -167,6 +174,13 @@ class FilterIndex:
         """
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
+
+    def times(self, filter: Filter) -> list[TimeField]:
+        """Say of each field that `filter` compares with a time whether it holds times."""
+        self._check()
+        return [
+            TimeField(field, *self._index.times(field)) for field in compared_with_times(filter)
+        ]
 
     def close(self) -> None:
         """Stop reading and save, before the writer stops; who waits is called."""

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import I64, Flags
 from search_service.domain.conditions import FieldPath, Filter
-from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.items import (
+    Facets,
+    Fields,
+    Order,
+    OrderedItem,
+    Place,
+    StoredItem,
+    TimeField,
+)
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.facets import count_facets
@@ -84,6 +92,11 @@ class Listing:
         everything, _ = self._live(filter)
         return count_facets(self._filters.spread(field, everything), len(everything), limit)
 
+    def time_fields(self, filter: Filter) -> list[TimeField]:
+        """Say of each field that `filter` compares with a time whether it holds times."""
+        self._wait()
+        return self._filters.times(filter)
+
     def _ids_that_meet(self, allowed: Flags, after_id: str, count: int) -> list[str]:
         """Read up to `count` ids after `after_id` whose ordinals are allowed."""
         chosen: list[str] = []
@@ -102,6 +115,11 @@ class Listing:
             return matches.ordinals, live.ids
 
     def _matches(self, filter: Filter | None) -> Matches:
+        self._wait()
+        with self._memory.lock:
+            return self._filters.matches(filter, self._memory.newest_ordinal + 1)
+
+    def _wait(self) -> None:
         ready = threading.Event()
         self._filters.when_ready(ready.set)
         if not ready.wait(FILTERS_WAIT_S):
@@ -110,5 +128,3 @@ class Listing:
                 reason=Reason.NOT_READY,
                 retry_delay_s=10.0,
             )
-        with self._memory.lock:
-            return self._filters.matches(filter, self._memory.newest_ordinal + 1)

@@ -22,7 +22,10 @@ from search_service.domain.conditions import (
     Scalar,
 )
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
+# Of the forms of a time, those that Python reads and the strategies make.
+_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?)?"
+)
 
 
 def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
@@ -105,6 +108,7 @@ def _instant(text: str) -> Instant | None:
         return None
     try:
         moment = datetime.fromisoformat(text.upper())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Instant((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
     except (ValueError, OverflowError):
         return None
