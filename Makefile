@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,analysis,embedder,worker,timm,redis-server,demo,docs,dev]'
+	  --editable '.[client,search,analysis,embedder,worker,timm,onnx,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -116,9 +116,9 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
 	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
-bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
+bench: bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-embed, -ingest, -query, -search, -search-million
+bench-%: setup ## Run one suite: bench-embed, -encoders, -ingest, -query, -search, -search-million
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

@@ -45,6 +45,7 @@ from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers import analysis, collections, ingest, search, snapshots
+from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -60,6 +61,9 @@ _EXIT_STORE_FAILED = 3
 _SWITCH_INTERVAL_S = 0.001
 # Long enough for callers to be told, well within the second that is promised.
 _FATAL_DELAY_S = 0.2
+_LEDGER = "ingest.sqlite"
+# Without a queue nothing older than a deletion can come but what is under way.
+_FORGET_DELETIONS_S = 60.0
 
 
 def main() -> int:
@@ -112,10 +116,11 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         door = _front_door(settings, catalog, registry)
         server = _server(settings, registry, door)
         writes = Writes(catalog, search_metrics)
+        by_filter = ByFilter(catalog, reads, search_metrics)
         handover = Handover(asyncio.get_running_loop())
         queries = Queries(catalog, embedders, reads, search_metrics, sampler, handover)
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            search.SearchServicer(queries, Reads(catalog, reads), writes), server.grpc
+            search.SearchServicer(queries, Reads(catalog, reads), writes, by_filter), server.grpc
         )
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
@@ -132,7 +137,10 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
             analysis.AnalysisServicer(catalog, analyses, reads), server.grpc
         )
         if settings.metrics_port is not None:
-            registry.register(ShardCollector(lambda: read_stats(_open_shards(catalog))))
+            shards = ShardCollector(
+                lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
+            )
+            registry.register(shards)
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
             _log.info("metrics", extra={"port": endpoint.port})
@@ -153,6 +161,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
 
         def drain() -> None:
             writes.drain()
+            by_filter.drain()
             if door is not None:
                 door.drain()
 
@@ -194,7 +203,7 @@ def _front_door(
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    ledger = Ledger(str(settings.data / "ingest.sqlite"))
+    ledger = Ledger(str(settings.data / _LEDGER))
     return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger)
 
 
@@ -204,7 +213,15 @@ def _shard_options(settings: Settings) -> ShardOptions:
         build_threads=settings.build_threads,
         head_limit=settings.head_limit,
         unindexed_limit=settings.unindexed_limit,
+        erase_after_s=settings.erase_after_s,
+        forget_deletions_s=0.0 if _has_queue(settings) else _FORGET_DELETIONS_S,
+        check_bytes_per_s=settings.store_check_rate * (1 << 20),
     )
+
+
+def _has_queue(settings: Settings) -> bool:
+    """Whether older mutations may still come from a queue, perhaps after another start."""
+    return settings.ingest is not None or (settings.data / _LEDGER).exists()
 
 
 def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
@@ -213,6 +230,10 @@ def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]
         for collection in catalog.collections()
         if collection.is_open
     ]
+
+
+def _lost_collections(catalog: Catalog) -> list[str]:
+    return [collection.name for collection in catalog.collections() if collection.damage]
 
 
 def _on_fatal() -> None:

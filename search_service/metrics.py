@@ -109,8 +109,10 @@ class SearchMetrics:
 class ShardCollector(Collector):
     """Sizes and builds of every shard, read when they are asked for."""
 
-    def __init__(self, source: StatsSource) -> None:
+    def __init__(self, source: StatsSource, lost: Callable[[], Iterable[str]]) -> None:
+        """`lost` names the collections that damage keeps from being opened."""
         self._source = source
+        self._lost = lost
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Read every shard's stats; a shard that fails is left out."""
@@ -126,6 +128,8 @@ class ShardCollector(Collector):
             for name, family in gauges.items():
                 family.add_metric(labels, float(_VALUES[name](stats)))
             builds.add_metric(labels, stats.builds)
+        for collection in self._lost():
+            gauges["store_damaged"].add_metric([collection], 1.0)
         yield from gauges.values()
         yield builds
 
@@ -152,6 +156,7 @@ _GAUGES = {
     "disk_bytes": "Bytes on disk",
     "building": "Whether a build is running",
     "build_failed": "Whether the last build failed",
+    "store_damaged": "Whether damage of the store on the disk was found",
 }
 
 _VALUES: dict[str, Callable[[ShardStats], int]] = {
@@ -164,4 +169,5 @@ _VALUES: dict[str, Callable[[ShardStats], int]] = {
     "disk_bytes": lambda stats: stats.disk_bytes,
     "building": lambda stats: int(stats.building),
     "build_failed": lambda stats: int(bool(stats.last_build_error)),
+    "store_damaged": lambda stats: int(bool(stats.store_damage)),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.serving.settings.declared import group, setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
-from lookalike.serving.settings.shared import MOST_PORT, ServerSettings
+from lookalike.serving.settings.shared import MOST_PORT, MOST_S, ServerSettings
 from search_service.ingest.settings import IngestSettings
 
 PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike.")
@@ -17,6 +17,8 @@ PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike."
 # A thousand is more than any machine has; a hundred million vectors more than it holds.
 _MOST_THREADS = 1_024
 _MOST_VECTORS = 100_000_000
+# No disk gives more.
+_MOST_CHECKED_MIB_PER_S = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,21 @@ class Settings(ServerSettings):
     )
     recall_sample_share: float = setting(
         "share of live graph queries whose recall is measured", 0.01, least=0, most=1
+    )
+    erase_after_s: float = setting(
+        "age past which a segment and the saved metadata index are built anew without what "
+        "was deleted; 0: only once much was",
+        86_400.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
+    store_check_rate: float = setting(
+        "how fast each collection's store is read through for damage, again and again; 0: never",
+        4.0,
+        unit="MiB a second",
+        least=0,
+        most=_MOST_CHECKED_MIB_PER_S,
     )
     ingest: IngestSettings | None = group(None)
 

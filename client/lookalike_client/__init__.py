@@ -14,6 +14,7 @@ from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
+from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -31,6 +32,7 @@ from lookalike_client.errors import (
     Reason,
     ReferenceInvalid,
     SnapshotInvalid,
+    StoreDamaged,
     Unavailable,
     VectorNotFinite,
 )
@@ -59,12 +61,14 @@ from lookalike_client.types import (
     Acceptance,
     Alias,
     AnalysisProgress,
+    BoostPart,
     Calibration,
     CalibrationMode,
     CalibrationPoint,
     CalibrationReport,
     Collection,
     CollectionStats,
+    DeleteProgress,
     DuplicateSettings,
     EvaluationClass,
     EvaluationMetric,
@@ -74,6 +78,7 @@ from lookalike_client.types import (
     FieldValue,
     Hit,
     HitGroup,
+    HitRanking,
     ImageFacts,
     IndexSettings,
     IngestEvent,
@@ -97,6 +102,7 @@ from lookalike_client.types import (
     SearchResult,
     Snapshot,
     TimeField,
+    UpdateProgress,
     WorkerStatus,
 )
 
@@ -111,6 +117,8 @@ __all__ = [
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Boost",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
@@ -122,6 +130,7 @@ __all__ = [
     "CopyEvidence",
     "DeadlineExceeded",
     "DeleteItem",
+    "DeleteProgress",
     "DimensionMismatch",
     "DuplicateSettings",
     "EvaluationClass",
@@ -138,6 +147,7 @@ __all__ = [
     "FromCollection",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "ImageItem",
     "ImageLike",
@@ -180,9 +190,11 @@ __all__ = [
     "Snapshot",
     "SnapshotInvalid",
     "Snapshots",
+    "StoreDamaged",
     "TimeField",
     "TlsFiles",
     "Unavailable",
+    "UpdateProgress",
     "VectorItem",
     "VectorLike",
     "VectorNotFinite",

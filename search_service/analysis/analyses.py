@@ -30,7 +30,8 @@ from search_service.catalog.collection import Collection
 from search_service.domain.arrays import I64
 from search_service.durable_files import remove_tree
 from search_service.priority import NICE
-from search_service.shard.shard import SEGMENTS, STORE
+from search_service.shard.opening import SEGMENTS
+from search_service.shard.shard import STORE
 
 _log = logging.getLogger(__name__)
 

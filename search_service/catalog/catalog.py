@@ -26,6 +26,7 @@ from lookalike.wire.errors import (
     LookalikeError,
     NotFound,
     Reason,
+    StoreDamaged,
     Unavailable,
 )
 from search_service import limits
@@ -287,9 +288,10 @@ class Catalog:
     def _open_one(self, name: str, uid: str) -> Collection:
         try:
             shard = self._factory.open(self.directory(uid))
-        except Exception:  # noqa: BLE001 - whatever is wrong with one must not stop the others
+        except Exception as error:  # noqa: BLE001 - what is wrong with one must not stop the others
             _log.exception("cannot open collection", extra={"collection": name, "uid": uid})
-            return Collection(uid, name, None)
+            damage = error.message if isinstance(error, StoreDamaged) else ""
+            return Collection(uid, name, None, damage)
         return Collection(uid, name, shard)
 
 

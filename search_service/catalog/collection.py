@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import Reason, StoreDamaged, Unavailable
 from search_service.domain.collection import CollectionSpec
 from search_service.shard.api import ShardApi
 
@@ -23,11 +23,13 @@ class ShardFactory(Protocol):
 class Collection:
     """A name with its shard, or without one when it could not be opened."""
 
-    __slots__ = ("_shard", "name", "uid")
+    __slots__ = ("_shard", "damage", "name", "uid")
 
-    def __init__(self, uid: str, name: str, shard: ShardApi | None) -> None:
+    def __init__(self, uid: str, name: str, shard: ShardApi | None, damage: str = "") -> None:
+        """`damage` says why there is no shard, where its store is damaged on the disk."""
         self.uid = uid
         self.name = name
+        self.damage = damage
         self._shard = shard
 
     @property
@@ -40,9 +42,12 @@ class Collection:
         """The shard.
 
         Raises:
+            StoreDamaged: it could not be opened, and never will be as it is.
             Unavailable: it could not be opened.
         """
         if self._shard is None:
+            if self.damage:
+                raise StoreDamaged(f'collection "{self.name}" could not be opened: {self.damage}')
             raise Unavailable(
                 f'collection "{self.name}" could not be opened; the log of the search service '
                 "says why. Restart it when that is mended, or delete the collection",

@@ -163,6 +163,8 @@ class ShardStats:
     builds: int
     last_build_error: str
     building: bool
+    # What is damaged in the store, in a sentence; empty: nothing is known to be.
+    store_damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

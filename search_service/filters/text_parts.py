@@ -12,6 +12,7 @@ from lark import Token, Transformer
 from lookalike.wire.times import parse_time
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -23,9 +24,12 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 from search_service.filters.limits import MAX_DEPTH, FilterSize, count_values
 from search_service.filters.paths import MAX_PATH_KEYS, RESERVED, unquote_key
+from search_service.filters.patterns import fault_of
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {
@@ -40,6 +44,18 @@ _ESCAPES = {
     "t": "\t",
 }
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
+# Word: how it compares, and whether case counts for nothing.
+_TEXTS = {
+    "contains": (TextMatch.CONTAINS, False),
+    "icontains": (TextMatch.CONTAINS, True),
+    "istartswith": (TextMatch.STARTS_WITH, True),
+    "endswith": (TextMatch.ENDS_WITH, False),
+    "iendswith": (TextMatch.ENDS_WITH, True),
+    "iequals": (TextMatch.EQUALS, True),
+    "matches": (TextMatch.REGEX, False),
+}
+# Whole numbers up to here are the same as float64 and as int.
+_MOST_EXACT = 2**53
 _LOWER = {"<": "greater_than", "<=": "at_least"}
 
 
@@ -128,6 +144,19 @@ class PartBuilder(Transformer[Token, Any]):
             raise self.Mistake(token.start_pos, "the prefix must not be empty")
         return _leaf(Prefix(path, prefix))
 
+    def text(self, children: list[Any]) -> Part:
+        path, word, token = children
+        match, ignore_case = _TEXTS[word.lower()]
+        node = Text(path, match, self._string(token), ignore_case)
+        fault = fault_of(node)
+        if fault is not None:
+            raise self.Mistake(token.start_pos, fault)
+        return _leaf(node)
+
+    def any_element(self, children: list[Any]) -> Part:
+        token, _, path, part = children
+        return self._over(AnyElement(path, part.filter), [part], token)
+
     def field(self, children: list[Token]) -> FieldPath:
         if len(children) > MAX_PATH_KEYS:
             raise self.Mistake(
@@ -193,6 +222,11 @@ class PartBuilder(Transformer[Token, Any]):
             raise self.Mistake(start, "the string holds half of a surrogate pair") from None
 
     def _number(self, token: Token) -> float:
+        if _is_rounded(token):
+            raise self.Mistake(
+                token.start_pos or 0,
+                f"{token[:64]} cannot be kept exactly as a number; store it as text",
+            )
         number = float(token)
         if not math.isfinite(number):
             raise self.Mistake(token.start_pos or 0, "the number is too large for a float64")
@@ -207,6 +241,14 @@ class PartBuilder(Transformer[Token, Any]):
                 "expected @ and a date or time, such as @2024-01-01 or @2024-01-01T12:30:00Z",
             )
         return Instant(epoch_us)
+
+
+def _is_rounded(token: str) -> bool:
+    """Say whether a whole number, in digits, may be compared as another one."""
+    digits = token.lstrip("+-").lstrip("0")
+    if not digits.isdigit() or len(digits) < len(str(_MOST_EXACT)):
+        return False
+    return len(digits) > len(str(_MOST_EXACT)) or int(digits) > _MOST_EXACT
 
 
 def _leaf(node: Filter) -> Part:

@@ -94,7 +94,7 @@ class IngestSettings(QueueSettings):
     max_watchers: int = setting("most WatchIngest calls at one time", 64, least=0, most=100_000)
     tombstone_grace_s: float = setting(
         "how long a deletion is remembered past the last entry that it could outrank",
-        3600.0,
+        300.0,
         unit="seconds",
         least=0,
         most=MOST_S,

@@ -147,6 +147,8 @@ class BuildJob:
     seal_only: bool = False
     # Not behind queries: the head grows faster than it can be sealed in their shadow.
     hurried: bool = False
+    # Leave out what was deleted, however little it is.
+    erase: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return its JSON form, as the builder's child gets it."""

@@ -105,7 +105,11 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         messages = [
             await self._describe(collection)
             if collection.is_open
-            else pb.Collection(name=collection.name, uid=collection.uid)
+            else pb.Collection(
+                name=collection.name,
+                uid=collection.uid,
+                stats=pb.CollectionStats(store_damage=collection.damage),
+            )
             for collection in page
         ]
         return pb.ListCollectionsResponse(collections=messages, next_page_token=token)

@@ -193,4 +193,5 @@ def _stats_message(stats: ShardStats) -> pb.CollectionStats:
         builds=stats.builds,
         last_build_error=stats.last_build_error,
         building=stats.building,
+        store_damage=stats.store_damage,
     )

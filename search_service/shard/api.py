@@ -24,6 +24,7 @@ from search_service.domain.items import (
 )
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 
 if TYPE_CHECKING:
     from search_service.domain.conditions import FieldPath, Filter
@@ -52,6 +53,18 @@ class ShardApi(Protocol):
 
         Raises (as the future's exception):
             Exhausted: the write queue or the head is full, or the disk is.
+            Unavailable: the store failed or is closed.
+        """
+
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """Delete or change the next items of a selection, as they are when their turn comes.
+
+        Resolved when that is durable and visible to search. Cancelling the future before
+        its turn drops the work.
+
+        Raises (as the future's exception):
+            FilterInvalid: the filter names what cannot be.
+            Exhausted: the disk is full.
             Unavailable: the store failed or is closed.
         """
 
@@ -114,6 +127,9 @@ class ShardApi(Protocol):
 
     def prune_tombstones(self, below_version: int) -> int:
         """Forget deletions with versions below `below_version`; return how many."""
+
+    def note_damage(self, error: BaseException) -> None:
+        """Remember that a copy of the store showed damage: nothing more is written."""
 
     def close(self) -> None:
         """Finish what is committed, stop the builder, release files."""

@@ -33,7 +33,7 @@ class ShardOptions:
     max_group_bytes: int = 32 << 20
     max_waiting_queries: int = 8_192
     max_gathered_queries: int = 512
-    # Room that is given up when the disk is full, so that deletions go on.
+    # Most room that is given up when the disk is full, so that deletions go on.
     ballast_bytes: int = 8 << 20
     # 64 MiB of 16 KiB pages: a checkpoint of that size takes about 0.1 s.
     checkpoint_pages: int = 4_096
@@ -43,4 +43,12 @@ class ShardOptions:
     # their metadata takes half a second. Looked at every so many seconds.
     filters_save_items: int = 5_000
     filters_save_s: float = 30.0
+    # How old a segment gets that holds what was deleted, before it is built anew without;
+    # 0: until so much is deleted that it is. And the saved metadata index.
+    erase_after_s: float = 24 * 3600.0
+    # How long deletions are remembered; 0: until `prune_tombstones`, since a queue may
+    # still hold what is older.
+    forget_deletions_s: float = 0.0
+    # How fast the store is read through for damage, again and again; 0: not at all.
+    check_bytes_per_s: float = 4 << 20
     vfs: str = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from typing import Any
+
 import apsw
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
@@ -29,6 +32,20 @@ def disk_full() -> Exhausted:
         reason=Reason.DISK_FULL,
         retry_delay_s=5.0,
     )
+
+
+def too_many_unindexed() -> Exhausted:
+    """Say that the builder is behind."""
+    return Exhausted(
+        "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
+    )
+
+
+def refused(error: LookalikeError) -> Future[Any]:
+    """Return what was asked for as refused."""
+    answer: Future[Any] = Future()
+    answer.set_exception(error)
+    return answer
 
 
 def says_full(error: apsw.Error) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import apsw
-import numpy as np
 
-from lookalike.wire.errors import DimensionMismatch, Exhausted
+from lookalike.wire.errors import DimensionMismatch
 from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -31,31 +30,33 @@ from search_service.domain.items import (
 )
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
-from search_service.segments.source import DiskSegments
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
+from search_service.shard.opening import SEGMENTS, disk_segments, load, open_store
 from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
 from search_service.shard.search.line import QueryLine
 from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
-from search_service.shard.upkeep import SegmentUpkeep, unindexed_ordinals
+from search_service.shard.upkeep import SegmentUpkeep
+from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
 from search_service.store import schema, upkeep
 from search_service.store.ballast import Ballast
+from search_service.store.checker import StoreChecker, look
+from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
 from search_service.store.items import ItemReader
 from search_service.store.sequencer import Sequencer
-from search_service.store.vectors import iter_live_vectors, live_ids
 
 STORE = "store.db"
 BALLAST = "ballast"
-SEGMENTS = "segments"
-ROWS_PER_LOAD = 8_192
 
 
 class Shard:
@@ -72,6 +73,7 @@ class Shard:
         source: SegmentSource,
         options: ShardOptions,
         on_fatal: Callable[[], None],
+        health: StoreHealth | None = None,
     ) -> None:
         """Put the parts together; see `create` and `open`."""
         keep_loops()  # a scan of the head may be the first to compile one
@@ -80,10 +82,13 @@ class Shard:
         self._options = options
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
         self._settings_lock = threading.Lock()  # held while they change
+        self._health = health or StoreHealth(directory.name)
         self._memory = Memory(self._spec.dimension)
-        self._reader = ItemReader(path, options.vfs)
+        self._reader = ItemReader(path, options.vfs, self._health)
         self._pool = ScanPool(options.threads)
-        self._filters = FilterIndex(directory, STORE, self._spec.uid, FilterLog(db), options)
+        self._filters = FilterIndex(
+            directory, STORE, self._spec.uid, FilterLog(db), options, self._health
+        )
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
             self._memory,
@@ -93,6 +98,7 @@ class Shard:
             segments_path=directory / SEGMENTS,
             spec=lambda: self._spec,
             options=options,
+            health=self._health,
         )
         self._writer = Writer(
             db,
@@ -100,10 +106,11 @@ class Shard:
             memory=self._memory,
             filters=self._filters,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
-            ballast=Ballast(directory / BALLAST, options.ballast_bytes),
+            ballast=Ballast(directory / BALLAST, options.ballast_bytes, path.stat().st_size),
             options=options,
             pool=self._pool,
             heal=self._upkeep.heal,
+            health=self._health,
             on_fatal=on_fatal,
         )
         answerer = Answerer(
@@ -118,7 +125,15 @@ class Shard:
             QueryLine(answerer.answer, when_filters_ready=self._filters.when_ready, options=options)
             for _ in range(2)  # a long exact scan is not to hold up graph searches
         )
-        self._start(self._load(db))
+        self._checker = StoreChecker(
+            path,
+            options.vfs,
+            self._spec.dimension,
+            self._health,
+            bytes_per_s=options.check_bytes_per_s,
+        )
+        look(db, self._spec.dimension, self._health)
+        self._start(load(db, path, self._memory, self._upkeep, self._health))
 
     @classmethod
     def create(
@@ -130,18 +145,28 @@ class Shard:
     ) -> Shard:
         """Make an empty shard in `directory`, which is there and empty, durably."""
         db = schema.create(directory / STORE, spec, options.vfs)
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        return cls(directory, db, disk_segments(directory, spec), options, on_fatal)
 
     @classmethod
     def open(cls, directory: Path, options: ShardOptions, on_fatal: Callable[[], None]) -> Shard:
         """Open the shard in `directory`.
 
         Raises:
-            Unavailable: STORE_FAILED, the store is missing, foreign or damaged.
+            StoreDamaged: what every use of the store needs is damaged.
+            Unavailable: STORE_FAILED, the store is missing or foreign.
         """
-        db = schema.open_writer(directory / STORE, options.vfs)
-        spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
-        return cls(directory, db, _disk_segments(directory, spec), options, on_fatal)
+        db, spec, health = open_store(directory / STORE, options.vfs)
+        segments = disk_segments(directory, spec)
+        try:
+            return cls(directory, db, segments, options, on_fatal, health)
+        except (apsw.Error, RowDamaged) as error:
+            if not is_damage(error):
+                raise
+            raise damaged("the collection's store") from error
+
+    def note_damage(self, error: BaseException) -> None:
+        """See `ShardApi`."""
+        self._health.note(error, "met while it was copied")
 
     @property
     def spec(self) -> CollectionSpec:
@@ -155,34 +180,33 @@ class Shard:
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
         if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
-            refused: Future[list[MutationOutcome]] = Future()
-            refused.set_exception(
-                Exhausted(
-                    "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
-                )
-            )
-            return refused
+            return refused(too_many_unindexed())
         return self._writer.submit(mutations)
+
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """See `ShardApi`."""
+        return change_selection(selection, self._memory, self._filters, self._writer.submit)
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        done: Future[list[QueryOutcome]] = Future()
-        if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
-            done.set_exception(
-                DimensionMismatch.between(
-                    "queries", got=request.vectors.shape[-1], want=self._spec.dimension
-                )
-            )
-        elif not len(request.vectors):
-            done.set_result([])
-        else:
-            return (self._exact_engine if request.exact else self._engine).submit(request)
-        return done
+        shape, dimension = request.vectors.shape, self._spec.dimension
+        if len(shape) != 2 or shape[1] != dimension:
+            return refused(DimensionMismatch.between("queries", got=shape[-1], want=dimension))
+        if not len(request.vectors):
+            nothing: Future[list[QueryOutcome]] = Future()
+            nothing.set_result([])
+            return nothing
+        # A later page may compare everything, to rank again what stands before it.
+        slow = request.exact or (request.after is not None and request.after.rank > 0)
+        return (self._exact_engine if slow else self._engine).submit(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
-        found = self._reader.get(ids, fields)
-        return [found.get(id) for id in ids]
+        found = self._reader.read(ids, fields)
+        if found.damaged_ids:
+            shown = ", ".join(f'"{id}"' for id in found.damaged_ids[:3])
+            raise damaged(f"{len(found.damaged_ids)} of the items asked for ({shown})")
+        return [found.items.get(id) for id in ids]
 
     def list_items(
         self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
@@ -220,7 +244,7 @@ class Shard:
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
-        return read_stats(self._memory, self._upkeep, self._directory)
+        return read_stats(self._memory, self._upkeep, self._directory, self._health)
 
     def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`."""
@@ -260,6 +284,7 @@ class Shard:
 
     def close(self) -> None:
         """See `ShardApi`."""
+        self._checker.close()
         self._filters.close()
         self._writer.stop()
         self._engine.close()
@@ -269,37 +294,10 @@ class Shard:
         self._writer.close()
         self._pool.close()
 
-    def _load(self, db: apsw.Connection) -> I64:
-        """Bring the memory up; return the live ordinals, int64 [n], ascending."""
-        with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
-            opened = pool.submit(self._upkeep.open_segments)
-            ordinals, ids = live_ids(db)
-            next_ordinal = int(schema.read_meta(db, "next_ordinal"))
-            self._memory.load(ordinals, ids, next_ordinal)
-            opened.result()
-        missing = unindexed_ordinals(ordinals, self._memory.sealed)
-        if len(missing):
-            for some, vectors in iter_live_vectors(
-                self._directory / STORE, int(missing[0]) - 1, next_ordinal, ROWS_PER_LOAD
-            ):
-                places = np.minimum(np.searchsorted(missing, some), len(missing) - 1)
-                kept = missing[places] == some  # both ascend
-                head = self._memory.head
-                head.extend(some[kept], vectors[kept], head.encode(vectors[kept]))
-        return ordinals
-
     def _start(self, live: I64) -> None:
         self._filters.start(live, self._writer.run)
         self._writer.start()
         self._engine.start()
         self._exact_engine.start()
         self._upkeep.start()
-
-
-def _disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
-    return DiskSegments(
-        directory / SEGMENTS,
-        uid=spec.uid,
-        dimension=spec.dimension,
-        fingerprint=spec.model_fingerprint,
-    )
+        self._checker.start()

@@ -13,9 +13,12 @@ from search_service.domain.arrays import I64
 from search_service.domain.collection import ShardStats
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.upkeep import SegmentUpkeep
+from search_service.store.damage import StoreHealth
 
 
-def read_stats(memory: Memory, upkeep: SegmentUpkeep, directory: Path) -> ShardStats:
+def read_stats(
+    memory: Memory, upkeep: SegmentUpkeep, directory: Path, health: StoreHealth
+) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
     with memory.view() as live:
         head = _count(live, [view.ordinals for view in live.head])
@@ -33,6 +36,7 @@ def read_stats(memory: Memory, upkeep: SegmentUpkeep, directory: Path) -> ShardS
             builds=upkeep.builds,
             last_build_error=upkeep.last_error,
             building=upkeep.building,
+            store_damage=health.damage,
         )
 
 

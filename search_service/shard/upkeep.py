@@ -16,9 +16,11 @@ from search_service.domain.collection import CollectionSpec
 from search_service.segments.api import BuildJob, BuildResult, SegmentSource
 from search_service.segments.building.planning import LEAST_GRAPH_VECTORS
 from search_service.segments.errors import BuildFailed, SegmentDamaged
+from search_service.shard.dead_rows import dead_share, keeps_deleted
 from search_service.shard.live.memory import Memory
 from search_service.shard.live.sealed import Sealed
 from search_service.shard.options import ShardOptions
+from search_service.store.damage import StoreHealth
 from search_service.store.items import ItemReader
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class SegmentUpkeep:
         segments_path: Path,
         spec: Callable[[], CollectionSpec],
         options: ShardOptions,
+        health: StoreHealth,
     ) -> None:
         self._memory = memory
         self._source = source
@@ -55,6 +58,7 @@ class SegmentUpkeep:
         self._segments_path = segments_path
         self._spec = spec
         self._options = options
+        self._health = health
         self._stop = threading.Event()
         self._heal_lock = threading.Lock()
         self._wish = threading.Event()
@@ -97,9 +101,15 @@ class SegmentUpkeep:
                 _log.error("a segment is damaged and will be rebuilt: %s", damage)
                 self.last_error = damage
                 self._needs_rebuild = True
-                ordinals, vectors = self._reader.vectors(np.sort(sealed.ordinals))
-                self._memory.readmit(sealed, ordinals, vectors)
-                self._source.discard(sealed.segment.path)
+                self._dissolve(sealed)
+
+    def _dissolve(self, sealed: Sealed) -> None:
+        """Have the head hold what is left of a segment."""
+        ordinals, vectors = self._reader.vectors(np.sort(sealed.ordinals))
+        if not len(ordinals):
+            vectors = np.empty((0, self._spec().dimension), dtype=np.float32)
+        self._memory.readmit(sealed, ordinals, vectors)
+        self._source.discard(sealed.segment.path)
 
     def close(self) -> None:
         """End a running build and let go of the segments; after all readers."""
@@ -126,15 +136,27 @@ class SegmentUpkeep:
         self._release()
         if any(sealed.segment.damage for sealed in self._memory.sealed):
             self.heal()
+        if self._is_left_by_most():
+            with self._heal_lock:
+                for sealed in self._memory.sealed:
+                    self._dissolve(sealed)
         if not self._stop.is_set() and self._is_due():
             self._build_all()
+
+    def _is_left_by_most(self) -> bool:
+        """Whether so few items are left that a fresh collection of them had no segment."""
+        few = self._memory.items <= min(LEAST_GRAPH_VECTORS, self._options.head_limit) // 2
+        if not few or self._health.damage:
+            return False
+        return dead_share(self._memory) > max(0.5, self._options.max_dead_share)
 
     def _is_due(self) -> bool:
         now_s = time.monotonic()
         unindexed = len(self._memory.head)
         if unindexed != self._head_seen[0]:
             self._head_seen = (unindexed, now_s)
-        if now_s < self._retry_after_s:
+        # A segment of what a damaged store still gives would leave out the rest for good.
+        if now_s < self._retry_after_s or self._health.damage:
             return False
         idle = now_s - self._head_seen[1] >= self._options.idle_build_s
         flat = self._flat()
@@ -147,7 +169,8 @@ class SegmentUpkeep:
             or (
                 idle and bool(self._memory.sealed) and unindexed >= self._options.idle_build_vectors
             )
-            or self._dead_share() > self._options.max_dead_share
+            or dead_share(self._memory) > self._options.max_dead_share
+            or keeps_deleted(self._memory, self._options.erase_after_s)
         )
 
     def _most_in_head(self) -> int:
@@ -164,13 +187,6 @@ class SegmentUpkeep:
             flat = [one.ordinals for one in live.sealed if not one.segment.has_graph]
             return sum(int(np.count_nonzero(live.alive(ordinals))) for ordinals in flat)
 
-    def _dead_share(self) -> float:
-        with self._memory.view() as live:
-            every = [sealed.ordinals for sealed in live.sealed]
-            total = sum(len(ordinals) for ordinals in every)
-            alive = sum(int(np.count_nonzero(live.alive(ordinals))) for ordinals in every)
-        return 1.0 - alive / total if total else 0.0
-
     def _build_all(self) -> None:
         """Index everything; the head is sealed first, which is quick.
 
@@ -179,13 +195,15 @@ class SegmentUpkeep:
         """
         self._wish.clear()
         self._needs_rebuild = False
+        erase = keeps_deleted(self._memory, self._options.erase_after_s)
         self.building = True
         try:
             upto = self._memory.newest_ordinal
             if len(self._memory.head):
                 self._run_job(upto, seal_only=True)
-            self._run_job(upto, seal_only=False)
+            self._run_job(upto, seal_only=False, erase=erase)
         except (BuildFailed, SegmentDamaged, CancelledError, OSError) as error:
+            self._health.suspected.set()
             self._note_failure(error)
         else:
             self.builds += 1
@@ -194,7 +212,9 @@ class SegmentUpkeep:
         finally:
             self.building = False
 
-    def _run_job(self, upto_ordinal: int, *, seal_only: bool, hurried: bool = False) -> None:
+    def _run_job(
+        self, upto_ordinal: int, *, seal_only: bool, hurried: bool = False, erase: bool = False
+    ) -> None:
         spec = self._spec()
         job = BuildJob(
             store_path=self._store_path,
@@ -207,6 +227,7 @@ class SegmentUpkeep:
             threads=self._options.build_threads,
             seal_only=seal_only,
             hurried=hurried,
+            erase=erase,
         )
         self._adopt(self._wait(self._source.build(job), may_seal=not seal_only))
 

@@ -100,7 +100,10 @@ def link_files(source: Path, target: Path, *, leave_out: str = "") -> None:
 
 
 def _copy_store(source: Path, target: Path, pace: Pace, step: Callable[[str], None]) -> None:
-    with closing(schema.open_reader(source, "")) as reader, closing(_new_store(target)) as copy:
+    with (
+        closing(schema.open_reader(source, "")) as reader,
+        closing(schema.open_copy(target)) as copy,
+    ):
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM meta").fetchall()  # the moment of the snapshot
         with copy.backup("main", reader, "main") as backup:
@@ -118,23 +121,12 @@ def _copy_store(source: Path, target: Path, pace: Pace, step: Callable[[str], No
         _fold_in_log(source)
 
 
-def _new_store(path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    # Nothing of it counts before the whole is synced and renamed.
-    db.pragma("journal_mode", "off")
-    db.pragma("synchronous", "off")
-    db.pragma("cache_size", -4_096)
-    return db
-
-
 def _fold_in_log(store: Path) -> None:
     """Fold what was written during the copy into the store, beside the writer."""
-    with closing(apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READWRITE)) as db:
-        db.pragma("synchronous", "FULL")
-        try:
-            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except (apsw.BusyError, apsw.FullError) as error:
-            _log.info("the log is left to the writer: %s", error)
+    try:
+        schema.fold_in_log(store)
+    except (apsw.BusyError, apsw.FullError) as error:
+        _log.info("the log is left to the writer: %s", error)
 
 
 def _size_of(path: Path) -> int:

@@ -25,6 +25,7 @@ from lookalike.wire.errors import (
     NotFound,
     Reason,
     SnapshotInvalid,
+    StoreDamaged,
     Unavailable,
 )
 from search_service.catalog.catalog import Catalog
@@ -36,7 +37,8 @@ from search_service.snapshots.capture import capture, list_files
 from search_service.snapshots.manifest import MANIFEST, STORE, Manifest, decode, encode
 from search_service.snapshots.pace import Pace, disk_errors
 from search_service.snapshots.restore import fill_collection
-from search_service.snapshots.store_check import check_store, count_items
+from search_service.snapshots.store_check import check_copy, check_store, count_items
+from search_service.store.damage import damaged
 
 _log = logging.getLogger(__name__)
 
@@ -109,11 +111,15 @@ class Snapshots:
         Raises:
             NotFound: there is no such collection.
             Exhausted: the disk is full, or a snapshot of it is being taken.
+            StoreDamaged: a part of the collection's store is damaged.
             Unavailable: the service is stopping, or the disk fails.
         """
         collection = self._catalog.find(name)
         try:
             return self._create(collection)
+        except StoreDamaged as error:
+            collection.shard.note_damage(error)
+            raise
         except Unavailable:
             self._catalog.find(collection.uid)  # deleted meanwhile
             raise
@@ -205,6 +211,8 @@ class Snapshots:
         return uid, collection.shard.count(None)
 
     def _create(self, collection: Collection) -> Snapshot:
+        if collection.shard.stats().store_damage:
+            raise damaged()
         spec = collection.shard.spec
         lower_priority()
         pace = Pace(self._bytes_per_s, self._stop)
@@ -223,6 +231,7 @@ class Snapshots:
                 segments=tuple(segments),
                 files=files,
             )
+            check_copy(directory / STORE, spec.dimension, pace)
             return self._publish(snapshot_id, directory, manifest)
 
     @contextmanager

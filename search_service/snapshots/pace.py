@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from lookalike.wire.errors import Exhausted, Reason, Unavailable
+from search_service.store.damage import damaged, is_damage
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +64,14 @@ def disk_errors() -> Iterator[None]:
 
     Raises:
         Exhausted: DISK_FULL.
+        StoreDamaged: what is read is not what was written.
         Unavailable: STORE_FAILED, the disk fails otherwise.
     """
     try:
         yield
     except (OSError, apsw.Error) as error:
+        if is_damage(error):
+            raise damaged() from error
         if isinstance(error, apsw.FullError) or getattr(error, "errno", None) in _FULL:
             raise Exhausted(
                 "the disk of the search service is full: delete snapshots or make room",

@@ -10,7 +10,10 @@ import apsw
 
 from lookalike.wire.errors import SnapshotInvalid
 from search_service.snapshots.manifest import Manifest
+from search_service.snapshots.pace import Pace
 from search_service.store import schema
+from search_service.store.check import read_through
+from search_service.store.damage import damaged
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
@@ -22,32 +25,42 @@ def check_store(path: Path, manifest: Manifest) -> None:
         SnapshotInvalid: it is not what the manifest says.
     """
     try:
-        with closing(_open(path)) as db:
+        with closing(schema.open_unchanging(path)) as db:
             _check_form(db)
             _check_content(db, manifest)
     except (apsw.Error, ValueError, KeyError, TypeError) as error:
         raise SnapshotInvalid("the snapshot's store cannot be read: it is damaged") from error
 
 
+def check_copy(path: Path, dimension: int, pace: Pace) -> None:
+    """Read a copy of a store of ours through, before it becomes a snapshot.
+
+    Raises:
+        StoreDamaged: the store that it was taken of is damaged.
+        Unavailable: the service is stopping.
+    """
+    met: list[BaseException] = []
+
+    def spend(nbytes: int) -> bool:
+        pace.spend(nbytes)
+        return True
+
+    with closing(schema.open_unchanging(path)) as db:
+        read_through(db, dimension, lambda error, _: met.append(error), spend)
+    if met:
+        raise damaged() from met[0]
+
+
 def count_items(path: Path) -> int:
     """Return how many items a store that nobody writes holds."""
-    with closing(_open(path)) as db:
+    with closing(schema.open_unchanging(path)) as db:
         return int(db.execute("SELECT count(*) FROM items WHERE ordinal IS NOT NULL").get)
-
-
-def _open(path: Path) -> apsw.Connection:
-    # Immutable: SQLite then neither locks nor makes files beside it.
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    db = apsw.Connection(f"{path.resolve().as_uri()}?immutable=1", flags=flags)
-    db.pragma("trusted_schema", False)
-    db.pragma("cell_size_check", True)
-    return db
 
 
 def _check_form(db: apsw.Connection) -> None:
     if db.pragma("application_id") != schema.APPLICATION_ID:
         raise SnapshotInvalid("this is no snapshot: its store is not one of Lookalike")
-    if db.pragma("user_version") != schema.FORMAT_VERSION:
+    if db.pragma("user_version") not in schema.READABLE_FORMATS:
         raise SnapshotInvalid("the snapshot's store has a format that this release does not read")
     # Exactly our tables: a trigger or a view would run within our own statements.
     if _schema_of(db) != _own_schema():

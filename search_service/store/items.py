@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import queue
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,21 @@ import apsw
 import numpy as np
 import orjson
 
-from lookalike.wire.errors import LimitExceeded, Reason, Unavailable
+from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
 from search_service.domain.metadata import Metadata
+from search_service.store.answer_size import AnswerSize, nbytes
+from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
 from search_service.store.picking import pick
+from search_service.store.rows_read import are_unit, checked_rows, intact_rows
+from search_service.store.salvage import live_items, rows_between
 from search_service.store.schema import open_reader
 
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
 IDS_PER_QUERY = 2_000
-# What one answer can carry: the largest message. More is never held in memory.
-MAX_READ_BYTES = 64 << 20
+_MOST_ORDINAL = 2**32
 
 _COLUMNS = (
     "i.id, max(i.vector_version, i.metadata_version), i.update_time_us,"
@@ -31,68 +36,160 @@ _COLUMNS = (
 )
 
 
-class ItemReader:
-    """Reads items by id or ordinal; any thread may call."""
+_VECTORS_BETWEEN = (
+    "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
+)
 
-    def __init__(self, store_path: Path, vfs: str) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Items that were found, by id, and the ids of those that are damaged."""
+
+    items: dict[str, StoredItem] = field(default_factory=dict)
+    damaged_ids: list[str] = field(default_factory=list)
+
+
+class ItemReader:
+    """Reads items by id or ordinal; any thread may call.
+
+    What is damaged is left out, and `health` is told.
+    """
+
+    def __init__(self, store_path: Path, vfs: str, health: StoreHealth) -> None:
         self._store_path = store_path
         self._vfs = vfs
+        self._health = health
+        self._salvaged: list[tuple[str, int]] | None = None
         self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue(KEPT_CONNECTIONS)
         self._closed = False
 
     def get(self, ids: Sequence[str], fields: Fields) -> dict[str, StoredItem]:
-        """Read the items among `ids`, by id.
+        """Read the items among `ids`, by id; damaged ones are left out.
 
         Raises:
             LimitExceeded: they are larger together than an answer can be.
         """
-        nbytes = 0
-        found: dict[str, StoredItem] = {}
+        return self.read(ids, fields).items
+
+    def read(self, ids: Sequence[str], fields: Fields) -> Read:
+        """Read the items among `ids`, and say which are damaged.
+
+        Raises:
+            LimitExceeded: they are larger together than an answer can be.
+        """
+        size = AnswerSize()
+        found = Read()
         query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
         with self._connection() as db:
             for start in range(0, len(ids), IDS_PER_QUERY):
-                some = orjson.dumps(list(ids[start : start + IDS_PER_QUERY])).decode()
-                for row in db.execute(query, (some,)):
-                    nbytes += sum(len(part) for part in row[5:] if part is not None)
-                    if nbytes > MAX_READ_BYTES:
-                        raise LimitExceeded(
-                            "fields",
-                            f"the items asked for are larger than {MAX_READ_BYTES >> 20} MiB: "
-                            "ask for fewer items or fields",
-                        )
-                    found[row[0]] = _item(row, fields)
+                self._read_some(db, query, ids[start : start + IDS_PER_QUERY], fields, size, found)
         return found
 
     def page(self, after_id: str, page_size: int, fields: Fields) -> list[StoredItem]:
         """Read up to `page_size` items after `after_id`, sorted by id."""
         query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id > ? ORDER BY i.id LIMIT ?"
         with self._connection() as db:
-            return [_item(row, fields) for row in db.execute(query, (after_id, page_size))]
+            try:
+                rows: list[Any] = db.execute(query, (after_id, page_size)).fetchall()
+                return [_item(row, fields) for row in rows]
+            except (apsw.Error, RowDamaged) as error:
+                self._note(error)
+        page: list[StoredItem] = []
+        while wanted := page_size - len(page):
+            ids = [id for id, _ in self.ids_after(after_id, wanted)]
+            found = self.get(ids, fields)
+            page += [found[id] for id in ids if id in found]
+            if len(ids) < wanted:
+                break
+            after_id = ids[-1]
+        return page
 
     def ids_after(self, after_id: str, limit: int) -> list[tuple[str, int]]:
         """Read up to `limit` (id, ordinal) after `after_id`, sorted by id."""
         with self._connection() as db:
-            rows: list[Any] = db.execute(
-                "SELECT id, ordinal FROM items WHERE ordinal IS NOT NULL AND id > ?"
-                " ORDER BY id LIMIT ?",
-                (after_id, limit),
-            ).fetchall()
-            return rows
+            try:
+                rows: list[Any] = db.execute(
+                    "SELECT id, ordinal FROM items WHERE ordinal IS NOT NULL AND id > ?"
+                    " ORDER BY id LIMIT ?",
+                    (after_id, limit),
+                ).fetchall()
+            except apsw.Error as error:
+                self._note(error)
+            else:
+                return rows
+            salvaged = self._salvage(db)
+        start = bisect_right(salvaged, after_id, key=lambda pair: pair[0])
+        return salvaged[start : start + limit]
 
     def vectors(self, ordinals: I64) -> tuple[I64, F32]:
         """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D]."""
-        parts: list[Any] = []
+        parts: list[tuple[I64, F32]] = []
         with self._connection() as db:
-            for start in range(0, len(ordinals), IDS_PER_QUERY):
-                some = orjson.dumps(ordinals[start : start + IDS_PER_QUERY].tolist()).decode()
-                parts += db.execute(
-                    "SELECT ordinal, vector FROM vectors"
-                    " WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal",
-                    (some,),
-                ).fetchall()
-        found = np.fromiter((part[0] for part in parts), dtype=np.int64, count=len(parts))
-        data = np.frombuffer(b"".join(part[1] for part in parts), dtype="<f4")
-        return found, data.reshape(len(parts), -1) if parts else data.reshape(0, 0)
+            parts += [
+                self._some_vectors(db, ordinals[start : start + IDS_PER_QUERY])
+                for start in range(0, len(ordinals), IDS_PER_QUERY)
+            ]
+        parts = [part for part in parts if len(part[0])] or [checked_rows([])]
+        return np.concatenate([part[0] for part in parts]), np.concatenate(
+            [part[1] for part in parts]
+        )
+
+    def _some_vectors(self, db: apsw.Connection, ordinals: I64) -> tuple[I64, F32]:
+        chosen = ordinals.tolist()
+        try:
+            rows: list[Any] = db.execute(
+                "SELECT ordinal, vector FROM vectors"
+                " WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal",
+                (orjson.dumps(chosen).decode(),),
+            ).fetchall()
+            return checked_rows(rows)
+        except (apsw.Error, RowDamaged) as error:
+            self._note(error)
+        rows = []
+        for ordinal in sorted(chosen):
+            rows += rows_between(db, _VECTORS_BETWEEN, ordinal - 1, ordinal, self._note)
+        return intact_rows(rows, -1, _MOST_ORDINAL)
+
+    def _read_some(
+        self,
+        db: apsw.Connection,
+        query: str,
+        ids: Sequence[str],
+        fields: Fields,
+        size: AnswerSize,
+        found: Read,
+    ) -> None:
+        """Add the items among `ids` to `found`; where damage is met, one by one."""
+        rows: list[Any] = []
+        try:
+            for row in db.execute(query, (orjson.dumps(list(ids)).decode(),)):
+                size.add(row)
+                rows.append(row)
+            found.items.update({row[0]: _item(row, fields) for row in rows})
+        except (apsw.Error, RowDamaged) as error:
+            self._note(error)
+            if len(ids) == 1:
+                found.damaged_ids.append(ids[0])
+                return
+            size.nbytes -= sum(map(nbytes, rows))
+            for id in ids:
+                self._read_some(db, query, [id], fields, size, found)
+
+    def _salvage(self, db: apsw.Connection) -> list[tuple[str, int]]:
+        """Return (id, ordinal) of what is still named, sorted by id.
+
+        A store that is known to be damaged takes no writes, so they stay what they are.
+        """
+        if self._salvaged is None:
+            items = live_items(db, _MOST_ORDINAL, self._note)
+            self._salvaged = sorted((id, ordinal) for ordinal, id in items)
+        return self._salvaged
+
+    def _note(self, error: BaseException) -> None:
+        """Remember damage; raise anything else again."""
+        if not is_damage(error):
+            raise error
+        self._health.note(error, "met while items were read")
 
     def close(self) -> None:
         """Close idle connections; those in use are closed when they come back."""
@@ -114,6 +211,9 @@ class ItemReader:
         try:
             yield db
         except apsw.Error as error:
+            if is_damage(error):
+                self._note(error)
+                raise damaged() from error
             raise Unavailable(
                 "the collection's store cannot be read", reason=Reason.STORE_FAILED
             ) from error
@@ -150,18 +250,33 @@ def _read_metadata(metadata: bytes, fields: Fields) -> Metadata:
     return pick(read, fields.metadata_paths) if fields.metadata_paths else read
 
 
+def _vector(data: bytes) -> F32:
+    vector: F32 = np.frombuffer(data, dtype="<f4")
+    return vector
+
+
 def _item(
     row: tuple[str, int, int, str, int, bytes, bytes, bytes, bytes], fields: Fields
 ) -> StoredItem:
+    """Make an item of a row.
+
+    Raises:
+        RowDamaged: the row is not what was written.
+    """
     id, version, time_us, near_id, vector_version, metadata, facts, thumbnail, vector = row
-    return StoredItem(
-        id=id,
-        version=version,
-        update_time_us=time_us,
-        metadata=_read_metadata(metadata, fields) if fields.metadata else None,
-        facts=facts or b"",
-        thumbnail=thumbnail or b"",
-        vector=np.frombuffer(vector, dtype="<f4") if fields.vector else None,
-        near_duplicate_of=near_id or "",
-        vector_version=vector_version,
-    )
+    if fields.vector and (vector is None or not are_unit(_vector(vector)[np.newaxis])):
+        raise RowDamaged("an item's vector is not what was written")
+    try:
+        return StoredItem(
+            id=id,
+            version=version,
+            update_time_us=time_us,
+            metadata=_read_metadata(metadata, fields) if fields.metadata else None,
+            facts=facts or b"",
+            thumbnail=thumbnail or b"",
+            vector=_vector(vector) if fields.vector else None,
+            near_duplicate_of=near_id or "",
+            vector_version=vector_version,
+        )
+    except (ValueError, TypeError) as error:  # no row of details, no JSON
+        raise RowDamaged("an item's metadata is not what was written") from error

@@ -6,6 +6,8 @@ narrow `items`, so that start-up reads about 80 bytes an item (0.6 s a million).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -19,9 +21,16 @@ from search_service.domain.collection import (
     DuplicateSettings,
     IndexSettings,
 )
+from search_service.store import checksums
+from search_service.store.checksums import RESERVED_BYTES
+from search_service.store.damage import damaged, is_damage
 
 APPLICATION_ID = 0x4C4B414C  # "LKAL"
-FORMAT_VERSION = 1
+# Format 2 has a checksum at the end of each page: a release that knows format 1 only
+# would write pages without.
+FORMAT_VERSION = 2
+PLAIN_FORMAT = 1
+READABLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION)
 # A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
 PAGE_BYTES = 16_384
 # How long a connection waits for another that holds the lock it needs.
@@ -63,15 +72,21 @@ def create(path: Path, spec: CollectionSpec, vfs: str) -> apsw.Connection:
     """Make a store in a file that is not there, durably, and return its writer."""
     _require_safe_sqlite()
     db = _connect(path, vfs, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    summed = _has_checksums(vfs)
+    if summed:
+        db.reserve_bytes("main", RESERVED_BYTES)
     db.pragma("page_size", PAGE_BYTES)
+    db.pragma("auto_vacuum", "INCREMENTAL")
     _configure_writer(db)
     with db:
         db.execute(TABLES)
         db.pragma("application_id", APPLICATION_ID)
-        db.pragma("user_version", FORMAT_VERSION)
+        db.pragma("user_version", FORMAT_VERSION if summed else PLAIN_FORMAT)
         write_meta(db, "next_ordinal", 1)
         write_meta(db, "versions_upto", 1)
         write_meta(db, "spec", spec_to_json(spec))
+    # What every use of the store needs does not hang on the log.
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     return db
 
 
@@ -79,14 +94,17 @@ def open_writer(path: Path, vfs: str) -> apsw.Connection:
     """Open a store's writing connection.
 
     Raises:
+        StoreDamaged: what every use of it needs is damaged.
         Unavailable: STORE_FAILED, the file is missing, foreign, or of another form.
     """
     _require_safe_sqlite()
     try:
         db = _connect(path, vfs, apsw.SQLITE_OPEN_READWRITE)
-        _check_form(db)
+        _check_form(db, vfs)
         _configure_writer(db)
-    except (apsw.CantOpenError, apsw.NotADBError, apsw.CorruptError) as error:
+    except (apsw.CantOpenError, apsw.NotADBError, apsw.CorruptError, apsw.IOError) as error:
+        if is_damage(error) and _has_our_size(path):
+            raise damaged("the collection's store") from error
         raise Unavailable(
             "the collection's store cannot be opened: restore it from a backup",
             reason=Reason.STORE_FAILED,
@@ -97,6 +115,48 @@ def open_writer(path: Path, vfs: str) -> apsw.Connection:
 def open_reader(path: Path, vfs: str) -> apsw.Connection:
     """Open a reading connection."""
     return _connect(path, vfs, apsw.SQLITE_OPEN_READONLY)
+
+
+def open_unchanging(path: Path) -> apsw.Connection:
+    """Open a file that nobody writes, and that may have been made to do harm."""
+    # Immutable: SQLite then neither locks nor makes files beside it.
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    name = f"{path.resolve().as_uri()}?immutable=1"
+    db = apsw.Connection(name, flags=flags, vfs=checksums.layer() or None)
+    db.pragma("trusted_schema", False)
+    db.pragma("cell_size_check", True)
+    return db
+
+
+def open_copy(path: Path) -> apsw.Connection:
+    """Make an empty file for a copy, of which nothing counts before it is synced."""
+    db = apsw.Connection(str(path), vfs=checksums.layer() or None)
+    db.pragma("journal_mode", "off")
+    db.pragma("synchronous", "off")
+    db.pragma("cache_size", -4_096)
+    return db
+
+
+def fold_in_log(path: Path) -> None:
+    """Fold a store's log into it, beside the writer, as far as no reader needs it.
+
+    Raises:
+        apsw.Error: another connection is at it, or the disk is full or fails.
+    """
+    with closing(_connect(path, "", apsw.SQLITE_OPEN_READWRITE)) as db:
+        db.pragma("synchronous", "FULL")
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+@contextmanager
+def one_moment(db: apsw.Connection) -> Iterator[None]:
+    """Have all reads of the block see one state of the store."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:  # damage has ended it
+            db.execute("ROLLBACK")
 
 
 def read_meta(db: apsw.Connection, key: str) -> int | bytes:
@@ -132,9 +192,14 @@ def spec_from_json(data: bytes) -> CollectionSpec:
 
 
 def _connect(path: Path, vfs: str, flags: int) -> apsw.Connection:
-    db = apsw.Connection(str(path), flags=flags, vfs=vfs or None)
+    db = apsw.Connection(str(path), flags=flags, vfs=vfs or checksums.layer() or None)
     db.set_busy_timeout(BUSY_MS)
+    db.pragma("cell_size_check", True)
     return db
+
+
+def _has_checksums(vfs: str) -> bool:
+    return not vfs and bool(checksums.layer())
 
 
 def _configure_writer(db: apsw.Connection) -> None:
@@ -146,21 +211,35 @@ def _configure_writer(db: apsw.Connection) -> None:
     db.wal_autocheckpoint(0)
     db.pragma("journal_size_limit", 256 << 20)
     db.pragma("cache_size", -65_536)
+    # What was deleted is overwritten with zeros, within pages and as whole pages.
+    db.pragma("secure_delete", True)
 
 
-def _check_form(db: apsw.Connection) -> None:
+def _check_form(db: apsw.Connection, vfs: str) -> None:
     if db.pragma("application_id") != APPLICATION_ID:
         raise Unavailable(
             "the collection's store is not a Lookalike store: restore it from a backup",
             reason=Reason.STORE_FAILED,
         )
     found = db.pragma("user_version")
-    if found != FORMAT_VERSION:
+    if found not in READABLE_FORMATS:
         raise Unavailable(
-            f"the collection's store has format {found}; this release reads {FORMAT_VERSION}: "
-            "use the release that wrote it, or restore a backup of this one",
+            f"the collection's store has format {found}; this release reads up to "
+            f"{FORMAT_VERSION}: use the release that wrote it, or restore a backup of this one",
             reason=Reason.STORE_FAILED,
         )
+    if found == FORMAT_VERSION and not _has_checksums(vfs):
+        raise Unavailable(
+            "the collection's store has checksums, which this build of apsw cannot write:"
+            " install a wheel of apsw that has cksumvfs",
+            reason=Reason.STORE_FAILED,
+        )
+
+
+def _has_our_size(path: Path) -> bool:
+    """Tell a store whose first page is gone from an empty file or another program's."""
+    size = path.stat().st_size
+    return size > 0 and size % PAGE_BYTES == 0
 
 
 def _require_safe_sqlite() -> None:

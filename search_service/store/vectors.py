@@ -17,7 +17,12 @@ import numpy as np
 import orjson
 
 from search_service.domain.arrays import F32, I64
+from search_service.store.damage import RowDamaged, is_damage
+from search_service.store.rows_read import checked_rows, intact_rows
+from search_service.store.salvage import OnDamage, live_items, rows_between
+from search_service.store.schema import open_reader
 
+_VECTORS = "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
 # Ordinals are read ahead of vectors in blocks of this many: 8 bytes each.
 ORDINALS_PER_READ = 200_000
 # Ids of the greatest length fill 32 MiB so.
@@ -25,32 +30,47 @@ IDS_PER_READ = 65_536
 
 
 def iter_live_vectors(
-    store_path: Path, after_ordinal: int, upto_ordinal: int, batch: int
+    store_path: Path,
+    after_ordinal: int,
+    upto_ordinal: int,
+    batch: int,
+    on_damage: OnDamage | None = None,
 ) -> Iterator[tuple[I64, F32]]:
     """Yield the live vectors with `after_ordinal < ordinal <= upto_ordinal`.
 
     Each item is (int64 [n], float32 [n, D]) with 1 <= n <= `batch`, ordinals
-    ascending. Liveness is that of the moment of each batch.
+    ascending. Liveness is that of the moment of each batch. With `on_damage`, what
+    is damaged is left out; without, nothing is yielded past it.
+
+    Raises:
+        apsw.Error: the store cannot be read, or is damaged.
+        RowDamaged: a row is not what was written.
     """
-    with closing(_open_read_only(store_path)) as db:
+    with closing(open_reader(store_path, "")) as db:
         while after_ordinal < upto_ordinal:
-            rows: list[Any] = db.execute(
-                "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ?"
-                " ORDER BY ordinal LIMIT ?",
-                (after_ordinal, upto_ordinal, batch),
-            ).fetchall()
-            if not rows:
-                return
-            ordinals = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-            vectors: F32 = np.frombuffer(b"".join(row[1] for row in rows), dtype="<f4")
-            yield ordinals, vectors.reshape(len(rows), -1)
-            after_ordinal = int(ordinals[-1])
+            try:
+                rows: list[Any] = db.execute(
+                    f"{_VECTORS} LIMIT ?", (after_ordinal, upto_ordinal, batch)
+                ).fetchall()
+                last = int(rows[-1][0]) if rows else upto_ordinal
+                found = checked_rows(rows, after_ordinal)
+            except (apsw.Error, RowDamaged) as error:
+                if on_damage is None or not is_damage(error):
+                    raise
+                on_damage(error)
+                last = min(after_ordinal + batch, upto_ordinal)
+                found = intact_rows(
+                    rows_between(db, _VECTORS, after_ordinal, last, on_damage), after_ordinal, last
+                )
+            if len(found[0]):
+                yield found
+            after_ordinal = last
 
 
 def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
     """Return the live ordinals up to `upto_ordinal`, int64 [n], ascending."""
     blocks: list[I64] = [np.empty(0, dtype=np.int64)]
-    with closing(_open_read_only(store_path)) as db:
+    with closing(open_reader(store_path, "")) as db:
         after = 0
         while True:
             rows = db.execute(
@@ -65,8 +85,27 @@ def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
             after = int(block[-1])
 
 
-def live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
-    """Return the live ordinals, int64 [n] ascending, and the id of each.
+def live_ids(db: apsw.Connection, upto_ordinal: int, on_damage: OnDamage) -> tuple[I64, list[str]]:
+    """Return the live ordinals, int64 [n] ascending, and the id of each; damaged ones are
+    left out."""
+    try:
+        ordinals, ids = _live_ids(db)
+        if (np.diff(ordinals) <= 0).any():
+            raise RowDamaged("ordinals of the store are out of order")
+        return ordinals, ids
+    except (apsw.Error, RowDamaged) as error:
+        if not is_damage(error):
+            raise
+        on_damage(error)
+    except (TypeError, ValueError) as error:  # a page of another table in the place of one
+        on_damage(error)
+    items = live_items(db, upto_ordinal, on_damage)
+    ordinals = np.fromiter((ordinal for ordinal, _ in items), dtype=np.int64, count=len(items))
+    return ordinals, [id for _, id in items]
+
+
+def _live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
+    """Read the index by ordinal.
 
     SQLite writes them as JSON, without the interpreter and its lock, which others need
     meanwhile: to make a tuple for each row takes longer, and keeps them waiting.
@@ -87,9 +126,3 @@ def live_ids(db: apsw.Connection) -> tuple[I64, list[str]]:
         blocks.append(block)
         ids += orjson.loads(some)
         after = int(block[-1])
-
-
-def _open_read_only(store_path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(store_path), flags=apsw.SQLITE_OPEN_READONLY)
-    db.set_busy_timeout(10_000)
-    return db

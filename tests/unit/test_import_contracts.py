@@ -27,6 +27,7 @@ ALLOWED = {
         "search_service.store",
         "search_service.snapshots",
         "search_service.shard.metadata",
+        "search_service.shard.opening",
         "search_service.shard.refusals",
         "search_service.shard.shard",
         "search_service.shard.writing",

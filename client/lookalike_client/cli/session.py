@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,6 +107,22 @@ def one_collection(positional: str | None, option: str | None, default: str | No
         if name is not None:
             return name
     raise click.UsageError("Name the collection: -c NAME.")
+
+
+def confirm(question: str) -> None:
+    """Ask on stderr, and go on only after a yes.
+
+    Raises:
+        click.Abort: the answer is no.
+        click.UsageError: there is nobody to answer.
+    """
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)  # ends the line of the question
+        raise click.UsageError("Nobody has said yes: give --yes to do it unasked.") from error
 
 
 def printing(command: Callable[..., R]) -> Callable[..., R]:

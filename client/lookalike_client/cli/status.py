@@ -81,6 +81,10 @@ def _show(
                 for each in collections
             ],
         )
+    damaged = {each.name: each.stats.store_damage for each in collections}
+    for name, damage in damaged.items():
+        if damage:
+            session.output.text(f"DAMAGED: {name}: {damage}")
     if ingest is None:
         if ready:
             session.output.facts({"ingestion": trouble})

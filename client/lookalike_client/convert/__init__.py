@@ -1,6 +1,7 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
 from lookalike_client.convert.calibration import calibration_report
+from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
@@ -14,6 +15,7 @@ __all__ = [
     "analysis_progress",
     "calibration_report",
     "collection",
+    "delete_progress",
     "evaluation_report",
     "facets",
     "ingest_event",
@@ -25,5 +27,6 @@ __all__ = [
     "search_result",
     "seconds",
     "snapshot",
+    "update_progress",
     "vectors",
 ]

@@ -68,6 +68,7 @@ def _stats(message: collection_pb2.CollectionStats) -> types.CollectionStats:
         builds=message.builds,
         last_build_error=message.last_build_error,
         building=message.building,
+        store_damage=message.store_damage,
     )
 
 

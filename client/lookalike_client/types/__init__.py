@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -39,9 +40,11 @@ from lookalike_client.types.metadata import (
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
 from lookalike_client.types.queries import (
+    BoostPart,
     Facets,
     Hit,
     HitGroup,
+    HitRanking,
     PlanKind,
     QueryPlan,
     SearchResult,
@@ -54,12 +57,14 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
     "CalibrationReport",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "DuplicateSettings",
     "EvaluationClass",
     "EvaluationMetric",
@@ -69,6 +74,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",
@@ -92,5 +98,6 @@ __all__ = [
     "SearchResult",
     "Snapshot",
     "TimeField",
+    "UpdateProgress",
     "WorkerStatus",
 ]

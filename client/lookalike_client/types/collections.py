@@ -46,6 +46,8 @@ class CollectionStats:
     builds: int
     last_build_error: str
     building: bool
+    # What is damaged in the store on the disk, in a sentence; empty: nothing is known to be.
+    store_damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from lookalike.serving.metrics import CallMetrics
 from lookalike.wire import status
-from lookalike.wire.errors import Exhausted, LookalikeError, Reason
+from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason
 
 _log = logging.getLogger(__name__)
 
@@ -55,32 +56,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
         serializers = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": _reading(handler.request_deserializer),
             "response_serializer": handler.response_serializer,
         }
         if handler.unary_unary is not None:
-            unary = self._unary(handler.unary_unary, method)
+            unary = self._unary(handler.unary_unary, method, _readable)
             return grpc.unary_unary_rpc_method_handler(unary, **serializers)
         if handler.stream_unary is not None:
-            unary = self._unary(handler.stream_unary, method)
+            unary = self._unary(handler.stream_unary, method, _readable_each)
             return grpc.stream_unary_rpc_method_handler(unary, **serializers)
         if handler.unary_stream is not None:
-            stream = self._stream(handler.unary_stream, method)
+            stream = self._stream(handler.unary_stream, method, _readable)
             return grpc.unary_stream_rpc_method_handler(stream, **serializers)
-        stream = self._stream(handler.stream_stream, method)
+        stream = self._stream(handler.stream_stream, method, _readable_each)
         return grpc.stream_stream_rpc_method_handler(stream, **serializers)
 
-    def _unary(self, behaviour: Any, method: str) -> Any:
+    def _unary(self, behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
         async def call(request: Any, context: Context) -> Any:
             async with _Call(self, method, context):
-                return await behaviour(request, context)
+                return await behaviour(read(request), context)
 
         return call
 
-    def _stream(self, behaviour: Any, method: str) -> Any:
+    def _stream(self, behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             async with _Call(self, method, context):
-                async with aclosing(behaviour(request, context)) as responses:
+                async with aclosing(behaviour(read(request), context)) as responses:
                     async for response in responses:
                         yield response
 
@@ -110,6 +111,43 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if self._metrics is not None:
             self._metrics.calls.labels(method, code).inc()
             self._metrics.seconds.labels(method).observe(seconds)
+
+
+class _Unreadable:
+    """In the place of a message that could not be read."""
+
+
+def _reading(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Have what cannot be read told by the call: gRPC itself would say INTERNAL."""
+    if deserialize is None:
+        return None
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError as error:
+            _log.info("a message cannot be read: %s", error)
+            return _Unreadable()
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    """Raises:
+    InvalidField: the message could not be read.
+    """
+    if isinstance(request, _Unreadable):
+        raise InvalidField(
+            "",
+            "a message cannot be read: it is no message of this call, holds text that is"
+            " not UTF-8, or metadata that nests too deep",
+        )
+    return request
+
+
+async def _readable_each(requests: Any) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _readable(request)
 
 
 class _Call:

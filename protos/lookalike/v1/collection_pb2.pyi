@@ -318,6 +318,7 @@ class CollectionStats(_message.Message):
     BUILDS_FIELD_NUMBER: _builtins.int
     LAST_BUILD_ERROR_FIELD_NUMBER: _builtins.int
     BUILDING_FIELD_NUMBER: _builtins.int
+    STORE_DAMAGE_FIELD_NUMBER: _builtins.int
     items: _builtins.int
     """Items that can be found."""
     head_vectors: _builtins.int
@@ -338,6 +339,10 @@ class CollectionStats(_message.Message):
     """The last build's failure; empty when it went well."""
     building: _builtins.bool
     """Whether a build is running."""
+    store_damage: _builtins.str
+    """What was found damaged in the store on the disk, in a sentence; empty where
+    nothing was. What is intact is still served, and nothing more is written.
+    """
     def __init__(
         self,
         *,
@@ -351,10 +356,11 @@ class CollectionStats(_message.Message):
         builds: _builtins.int = ...,
         last_build_error: _builtins.str = ...,
         building: _builtins.bool = ...,
+        store_damage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "builds", b"builds", "disk_bytes", b"disk_bytes", "graph_vectors", b"graph_vectors", "head_vectors", b"head_vectors", "items", b"items", "last_build_error", b"last_build_error", "segments", b"segments", "side_list_vectors", b"side_list_vectors", "unindexed_vectors", b"unindexed_vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["building", b"building", "builds", b"builds", "disk_bytes", b"disk_bytes", "graph_vectors", b"graph_vectors", "head_vectors", b"head_vectors", "items", b"items", "last_build_error", b"last_build_error", "segments", b"segments", "side_list_vectors", b"side_list_vectors", "store_damage", b"store_damage", "unindexed_vectors", b"unindexed_vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,6 +101,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The queue's server lost an accepted mutation before it had ended: send it
     again. UNAVAILABLE.
     """
+    ERROR_REASON_STORE_DAMAGED: _ErrorReason.ValueType  # 27
+    """What is asked for lies in a part of the collection's store that is damaged
+    on the disk, or would be written to a store that is known to be. Trying
+    again is of no use: docs/operation/damage.md says how to get the data back.
+    DATA_LOSS.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -187,6 +193,12 @@ INVALID_ARGUMENT.
 ERROR_REASON_INGEST_LOST: ErrorReason.ValueType  # 26
 """The queue's server lost an accepted mutation before it had ended: send it
 again. UNAVAILABLE.
+"""
+ERROR_REASON_STORE_DAMAGED: ErrorReason.ValueType  # 27
+"""What is asked for lies in a part of the collection's store that is damaged
+on the disk, or would be written to a store that is known to be. Trying
+again is of no use: docs/operation/damage.md says how to get the data back.
+DATA_LOSS.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

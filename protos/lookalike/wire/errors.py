@@ -20,6 +20,7 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     ├── Precondition          MODEL_MISMATCH, DUPLICATE_REJECTED
     ├── Exhausted             OVERLOADED, DISK_FULL (with a retry delay)
     ├── Unavailable           EMBEDDER_, QUEUE_UNAVAILABLE, NOT_READY, STORE_FAILED, INGEST_LOST
+    ├── StoreDamaged          no later attempt can succeed
     └── DeadlineExceeded
 """
 
@@ -57,6 +58,7 @@ class Reason(IntEnum):
     SNAPSHOT_NOT_FOUND = 24
     SNAPSHOT_INVALID = 25
     INGEST_LOST = 26
+    STORE_DAMAGED = 27
 
 
 class LookalikeError(Exception):
@@ -211,6 +213,13 @@ class Unavailable(LookalikeError):
 
     def __init__(self, message: str, *, reason: Reason, retry_delay_s: float | None = None) -> None:
         super().__init__(message, reason=reason, retry_delay_s=retry_delay_s)
+
+
+class StoreDamaged(LookalikeError):
+    """What is asked for is damaged on the disk, or would be written beside it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason=Reason.STORE_DAMAGED)
 
 
 class DeadlineExceeded(LookalikeError):

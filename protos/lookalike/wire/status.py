@@ -51,6 +51,7 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SNAPSHOT_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.SNAPSHOT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INGEST_LOST: grpc.StatusCode.UNAVAILABLE,
+    Reason.STORE_DAMAGED: grpc.StatusCode.DATA_LOSS,
 }
 
 # What grpc.aio puts in the place of the service's own status when that comes in
@@ -213,6 +214,8 @@ def _build(reason: Reason, message: str, field: str, delay_s: float | None) -> L
             error = errors.Unavailable(message, reason=reason)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             error = errors.DeadlineExceeded(message)
+        case grpc.StatusCode.DATA_LOSS:
+            error = errors.StoreDamaged(message)
         case _:
             error = LookalikeError(message, reason=reason)
     error.reason, error.field = reason, field

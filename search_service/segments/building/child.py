@@ -59,7 +59,7 @@ def _plan(job: BuildJob, current: list[Current]) -> BuildPlan:
     if job.seal_only:
         return make_seal_plan(current, job.settings, upto_ordinal)
     live = live_ordinals(job.store_path, upto_ordinal)
-    return make_plan(current, live, job.settings, upto_ordinal)
+    return make_plan(current, live, job.settings, upto_ordinal, erase=job.erase)
 
 
 def _current(root: Path, identity: Identity) -> list[Current]:

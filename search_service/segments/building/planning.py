@@ -58,12 +58,21 @@ class BuildPlan:
 
 
 def make_plan(
-    current: Sequence[Current], live: I64, settings: IndexSettings, upto_ordinal: int
+    current: Sequence[Current],
+    live: I64,
+    settings: IndexSettings,
+    upto_ordinal: int,
+    *,
+    erase: bool = False,
 ) -> BuildPlan:
     """Plan the next build.
 
-    `live` holds the live ordinals up to `upto_ordinal`, int64 [n], ascending.
+    `live` holds the live ordinals up to `upto_ordinal`, int64 [n], ascending. `erase`
+    lets no vector that was deleted stay: all is built anew from the store.
     """
+    if erase and _share_of_dead_passes(0.0, current, live):
+        few = len(live) < LEAST_GRAPH_VECTORS
+        return BuildPlan(Action.SEAL if few else Action.BUILD, 0, upto_ordinal)
     ordered = sorted(current, key=lambda segment: segment.manifest.after_ordinal)
     covered = _covered(ordered)
     if len(live) < LEAST_GRAPH_VECTORS:
@@ -125,9 +134,13 @@ def _usable(segment: Current, live: I64, settings: IndexSettings) -> bool:
 
 
 def _mostly_dead(segments: Sequence[Current], live: I64) -> bool:
+    return _share_of_dead_passes(MOST_DEAD_SHARE, segments, live)
+
+
+def _share_of_dead_passes(share: float, segments: Sequence[Current], live: I64) -> bool:
     return any(
         _count(live, segment.manifest.after_ordinal, segment.manifest.upto_ordinal)
-        < (1.0 - MOST_DEAD_SHARE) * segment.manifest.ordinals
+        < (1.0 - share) * segment.manifest.ordinals
         for segment in segments
     )
 

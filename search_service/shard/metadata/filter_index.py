@@ -40,17 +40,12 @@ from search_service.filters.index_file import save_index
 from search_service.filters.spread import Spread
 from search_service.priority import lower_priority
 from search_service.shard.live.matches import Matches
+from search_service.shard.metadata import filter_start
 from search_service.shard.metadata.filter_log import FilterLog, Save
-from search_service.shard.metadata.filter_start import (
-    ROWS_PER_READ,
-    Saved,
-    read_saved,
-    read_some,
-    refresh,
-)
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.store.schema import open_reader
+from search_service.store.damage import StoreHealth
+from search_service.store.schema import open_reader, read_meta
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +72,13 @@ class FilterIndex:
     """
 
     def __init__(
-        self, directory: Path, store_name: str, uid: str, log: FilterLog, options: ShardOptions
+        self,
+        directory: Path,
+        store_name: str,
+        uid: str,
+        log: FilterLog,
+        options: ShardOptions,
+        health: StoreHealth,
     ) -> None:
         """Index the store of that name in `directory`, whose collection is `uid`."""
         self.commit_lock = threading.Lock()
@@ -86,6 +87,8 @@ class FilterIndex:
         self._uid = uid
         self._log = log
         self._options = options
+        self._health = health
+        self._note_damage = health.reader_of("metadata")
         self._index = MetadataIndex()
         self._passed = 0
         self._touched = BitMap()
@@ -143,6 +146,11 @@ class FilterIndex:
                 self._index.remove(effect.ordinal, effect.before)
                 self._index.add(effect.ordinal, effect.after)
 
+    def prepare(self, filter: Filter) -> None:
+        """Do what takes long of `matches`, and raise as it does, before a lock is taken."""
+        self._check()
+        self._index.prepare(filter)
+
     def matches(self, filter: Filter | None, upto: int, having: FieldPath | None = None) -> Matches:
         """Evaluate a filter over the live ordinals below `upto`; after `when_ready`.
 
@@ -152,8 +160,7 @@ class FilterIndex:
             FilterInvalid: it passes a limit.
             Unavailable: the metadata could not be read.
         """
-        self._check()
-        found = self._index.all if filter is None else self._index.evaluate(filter)
+        found = self.meeting(filter)
         if having is not None:
             found &= self._index.present(having)
         ordinals = np.frombuffer(found.to_array(), dtype=np.uint32).astype(np.int64)
@@ -161,17 +168,18 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
+    def meeting(self, filter: Filter | None) -> BitMap:
+        """Return the live ordinals that meet a filter, as a new bitmap; raises as `matches`."""
+        self._check()
+        return self._index.all if filter is None else self._index.evaluate(filter)
+
     def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
         """Count the items of `matches` that hold `value`; after `when_ready`."""
         found = ordinals_of(self._index.evaluate(Equals(field, value)))
         return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
-        """Say which values of `field` live items hold; after `when_ready`.
-
-        Raises:
-            Unavailable: the metadata could not be read.
-        """
+        """Say which values of `field` live items hold; raises as `matches`."""
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
 
@@ -217,20 +225,23 @@ class FilterIndex:
                 wait_s = max(self._options.filters_save_s, took_s / _DUTY)
 
     def _load(self, db: apsw.Connection) -> None:
-        saved = read_saved(self._file, db, self._uid, self._live)
+        saved = filter_start.read_saved(self._file, db, self._uid, self._live)
         if saved is not None:
             self._take(db, saved)
         while not self._stop.is_set():
             with self.commit_lock:
-                last, count = read_some(db, self._index, after=self._passed)
-                self._passed = last
-                self._changes += count
-                if not count:
+                upto = int(read_meta(db, "next_ordinal")) - 1
+                before = len(self._index)
+                self._passed = filter_start.read_some(
+                    db, self._index, self._note_damage, after=self._passed, upto=upto
+                )
+                self._changes += len(self._index) - before
+                if self._passed >= upto:
                     self._loaded = True
                     break
             self._stop.wait(0.001)  # a lock is not fair: let the writer in
 
-    def _take(self, db: apsw.Connection, saved: Saved) -> None:
+    def _take(self, db: apsw.Connection, saved: filter_start.Saved) -> None:
         """Bring a saved index up to date and go on from it.
 
         What is touched while it is read is read again, until little is left.
@@ -241,20 +252,40 @@ class FilterIndex:
                 stale |= self._touched & saved.covered
                 self._touched = BitMap()
                 self._changes += len(stale)
-                if len(stale) <= ROWS_PER_READ:
-                    refresh(db, saved.index, stale)
+                if len(stale) <= filter_start.ROWS_PER_READ:
+                    filter_start.refresh(db, saved.index, stale, self._note_damage)
                     self._index = saved.index
                     self._passed = saved.save.next_ordinal - 1
                     self._log.saved = saved.save.token
                     return
-            refresh(db, saved.index, stale, self._stop)
+            filter_start.refresh(db, saved.index, stale, self._note_damage, self._stop)
             stale = BitMap()
 
     def _lags(self, share: float) -> bool:
         """Whether the file is so far behind that it should be written anew."""
         items = len(self._index)
-        few = items < self._options.filters_save_items
-        return self._loaded and not few and self._changes > share * items
+        if items < self._options.filters_save_items:
+            if self._changes > 2 * items or (self._changes > 0 and self._is_old()):
+                self._withdraw()
+            return False
+        if self._health.damage:  # nothing is written, and what the index lacks must not stay
+            return False
+        behind = self._changes > share * items or (self._changes > 0 and self._is_old())
+        return self._loaded and behind
+
+    def _withdraw(self) -> None:
+        """Remove the file of more items than there are now, deleted ones among them."""
+        if self._loaded and self._file.exists():
+            self._log.saved = ""
+            self._file.unlink(missing_ok=True)
+
+    def _is_old(self) -> bool:
+        """Whether what was deleted has been in the file for long enough."""
+        after_s = self._options.erase_after_s
+        try:
+            return bool(after_s) and time.time() - self._file.stat().st_mtime > after_s
+        except FileNotFoundError:
+            return False
 
     def _save(self) -> None:
         """Save the index of one moment; the writer waits while it is copied."""

@@ -9,7 +9,6 @@ no such error: the group is rolled back and only its deletions are made.
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -20,25 +19,31 @@ from typing import TypeVar
 
 import apsw
 
-from lookalike.wire.errors import Exhausted
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason
 from search_service.domain.collection import CollectionSpec, DuplicatePolicy
+from search_service.domain.effects import Killed
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.options import ShardOptions
-from search_service.shard.refusals import closed, disk_full, failed, is_disk_full, says_full
+from search_service.shard.refusals import closed, disk_full, failed, says_full
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.writing.applying import MAX_VERSION, MutationBatch
+from search_service.shard.writing.applying import MutationBatch
 from search_service.shard.writing.duplicates import DuplicateFinder
+from search_service.shard.writing.tidying import Tidying
+from search_service.shard.writing.versions import Versions
 from search_service.shard.writing.write_queue import (
+    Choice,
     Errand,
     Submission,
     Work,
     WriteQueue,
     mutation_bytes,
+    resolve,
 )
 from search_service.store.ballast import Ballast
+from search_service.store.damage import StoreHealth, is_damage, unwritable
 from search_service.store.row_batch import RowBatch
 from search_service.store.schema import read_meta, write_meta
 from search_service.store.sequencer import Sequencer
@@ -64,6 +69,7 @@ class Writer:
         options: ShardOptions,
         pool: ScanPool,
         heal: Callable[[], None],
+        health: StoreHealth,
         on_fatal: Callable[[], None],
     ) -> None:
         """`heal` takes segments that proved damaged out of memory."""
@@ -71,14 +77,18 @@ class Writer:
         self._spec = spec
         self._memory = memory
         self._filters = filters
-        self._sequencer = sequencer
+        self._versions = Versions(db, sequencer)
         self._ballast = ballast
         self._options = options
         self._pool = pool
         self._heal = heal
+        self._health = health
         self._on_fatal = on_fatal
         self._next_ordinal = int(read_meta(db, "next_ordinal"))
         self._wal = Wal(db, options.checkpoint_pages)
+        self._tidying = Tidying(
+            db, self._wal, ballast, options, int(read_meta(db, "versions_upto"))
+        )
         self._queue = WriteQueue(options)
         self._thread = threading.Thread(target=self._run, name="shard-writer", daemon=True)
 
@@ -86,26 +96,38 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
-        """Queue mutations."""
+    def submit(
+        self, mutations: Sequence[Mutation] | Callable[[], Sequence[Mutation]]
+    ) -> Future[list[MutationOutcome]]:
+        """Queue mutations, or what chooses them in this thread when their turn comes."""
         future: Future[list[MutationOutcome]] = Future()
+        if self._health.damage:
+            future.set_exception(unwritable())
+            return future
+        if callable(mutations):
+            self._queue.put(Choice(mutations, future))
+            return future
         self._queue.put(Submission(mutations, future, mutation_bytes(mutations)))
         return future
 
     def run(self, errand: Callable[[apsw.Connection], T]) -> Future[T]:
         """Queue something else to do in a transaction."""
         future: Future[T] = Future()
+        if self._health.damage:
+            future.set_exception(unwritable())
+            return future
         self._queue.put(Errand(errand, future))
         return future
 
     def reserve_versions(self, count: int) -> range:
-        """Hand out versions, after a commit where the bound has to be raised."""
-        while (versions := self._sequencer.take(count)) is None:
-            bound = self._sequencer.proposal(count, seen=0)
-            if bound is not None:
-                self.run(functools.partial(_write_bound, bound=bound)).result()
-                self._sequencer.extend(bound, seen=0)
-        return versions
+        """Hand out versions, after a commit where the bound has to be raised.
+
+        Raises:
+            StoreDamaged: nothing is written any more.
+        """
+        if self._health.damage:
+            raise unwritable()
+        return self._versions.reserve(count, self.run)
 
     def stop(self) -> None:
         """Write what waits, then end."""
@@ -115,13 +137,15 @@ class Writer:
 
     def close(self) -> None:
         """Close the store: after all readers, so that its log is folded in."""
+        if self._health.damage:
+            self._leave_log()
         try:
             self._db.close()
         except apsw.Error as error:
             _log.warning("the store was not closed cleanly and is replayed when opened: %s", error)
 
     def _run(self) -> None:
-        while (work := self._queue.take(self._options.idle_checkpoint_s)) is not None:
+        while (work := self._queue.take(self._tidying.idle_s)) is not None:
             work = [one for one in work if one.future.set_running_or_notify_cancel()]
             try:
                 self._do(work)
@@ -132,13 +156,18 @@ class Writer:
 
     def _do(self, work: list[Work]) -> None:
         if not work:
-            self._checkpoint(self._wal.empty)
+            self._checkpoint(self._tidying.tidy)
             return
         if isinstance(work[0], Errand):
             self._run_errand(work[0])
+        elif isinstance(work[0], Choice):
+            chosen = work[0].submission()
+            self._write_group([] if chosen is None else [chosen])
         else:
             self._write_group([one for one in work if isinstance(one, Submission)])
         self._checkpoint(self._wal.fold_if_due)
+        if self._tidying.overdue:
+            self._checkpoint(self._tidying.tidy)
 
     def _run_errand(self, errand: Errand) -> None:
         try:
@@ -146,8 +175,7 @@ class Writer:
             result = errand.run(self._db)
             self._db.execute("COMMIT")
         except apsw.Error as error:
-            self._roll_back_if_full(error)
-            errand.future.set_exception(disk_full())
+            errand.future.set_exception(self._roll_back(error))
             return
         errand.future.set_result(result)
 
@@ -157,12 +185,14 @@ class Writer:
         self._ballast.regain()
         mutations = [mutation for one in submissions for mutation in one.mutations]
         outcomes: list[MutationOutcome] | None = None
+        refusal: LookalikeError = disk_full()
         try:
             outcomes = self._commit_whole(mutations)
         except apsw.Error as error:
-            self._roll_back_if_full(error)
-            outcomes = self._commit_deletes(mutations)
-        self._resolve(submissions, outcomes)
+            refusal = self._roll_back(error)
+            if refusal.reason is Reason.DISK_FULL:
+                outcomes = self._commit_deletes(mutations)
+        resolve(submissions, outcomes, refusal)
 
     def _commit_whole(self, mutations: list[Mutation]) -> list[MutationOutcome]:
         while True:
@@ -179,13 +209,13 @@ class Writer:
             self._wal.fold()
             return self._commit(mutations, disk_full())
         except apsw.Error as error:
-            self._roll_back_if_full(error)
+            self._roll_back(error)
             return None
 
     def _commit(
         self, mutations: list[Mutation], refusal: Exhausted | None
     ) -> list[MutationOutcome]:
-        versions = self._assign_versions(mutations)
+        versions = self._versions.assign(mutations)
         with ExitStack() as held:
             self._db.execute("BEGIN IMMEDIATE")
             batch = RowBatch(self._db, [mutation.id for mutation in mutations])
@@ -204,6 +234,8 @@ class Writer:
             with self._memory.lock:
                 self._memory.apply(group.effects)
                 self._filters.apply(group.effects)
+            erased = sum(isinstance(effect, Killed) for effect in group.effects)
+        self._tidying.note(newest=max(versions, default=0), erased=erased, left=self._memory.items)
         return outcomes
 
     def _new_group(
@@ -230,60 +262,35 @@ class Writer:
             refuse_upserts=refusal,
         )
 
-    def _assign_versions(self, mutations: list[Mutation]) -> list[int]:
-        """Give those without a version the next ones, in order."""
-        chosen = (one.version for one in mutations if 0 < one.version <= MAX_VERSION)
-        seen = max(chosen, default=0)
-        count = sum(one.version == 0 for one in mutations)
-        while True:
-            bound = self._sequencer.proposal(count, seen)
-            if bound is not None:
-                self._db.execute("BEGIN IMMEDIATE")
-                _write_bound(self._db, bound)
-                self._db.execute("COMMIT")
-                self._sequencer.extend(bound, seen)
-            taken = self._sequencer.take(count)
-            if taken is not None:
-                given = iter(taken)
-                return [one.version or next(given) for one in mutations]
-
-    def _resolve(
-        self, submissions: list[Submission], outcomes: list[MutationOutcome] | None
-    ) -> None:
-        start = 0
-        for one in submissions:
-            end = start + len(one.mutations)
-            mine = None if outcomes is None else outcomes[start:end]
-            start = end
-            if mine is None or (mine and all(is_disk_full(outcome) for outcome in mine)):
-                one.future.set_exception(disk_full())
-            else:
-                one.future.set_result(mine)
-
-    def _roll_back_if_full(self, error: apsw.Error) -> None:
-        """Undo the open transaction after a full disk; raise any other error again."""
-        if not says_full(error):
+    def _roll_back(self, error: apsw.Error) -> LookalikeError:
+        """Undo the open transaction after a full disk or damage, and return what to say;
+        raise any other error again."""
+        if says_full(error):
+            _log.warning("the disk is full: upserts are refused until there is room")
+        elif is_damage(error):
+            self._health.note(error, "met while items were written")
+        else:
             raise error
-        _log.warning("the disk is full: upserts are refused until there is room")
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        return disk_full() if says_full(error) else unwritable()
 
     def _checkpoint(self, checkpoint: Callable[[], object]) -> None:
+        if self._health.damage:
+            return  # the log is the last whole copy of what it holds
         try:
             checkpoint()
         except apsw.Error as error:
-            self._roll_back_if_full(error)
+            self._roll_back(error)
 
     def _fail(self, work: list[Work]) -> None:
         self._queue.end(failed, drop=True)
         # Closing would otherwise fsync again, and say that all is well.
-        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._leave_log()
         for one in work:
             if not one.future.done():
                 one.future.set_exception(failed())
         self._on_fatal()
 
-
-def _write_bound(db: apsw.Connection, bound: int) -> None:
-    # Another thread's bound may have been written first, and be greater.
-    write_meta(db, "versions_upto", max(bound, int(read_meta(db, "versions_upto"))))
+    def _leave_log(self) -> None:
+        self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

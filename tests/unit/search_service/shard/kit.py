@@ -21,8 +21,9 @@ from search_service.domain.mutations import Upsert
 from search_service.domain.queries import Hit, QueryRequest
 from search_service.segments.api import BuildJob
 from search_service.segments.source import DiskSegments
+from search_service.shard.opening import SEGMENTS
 from search_service.shard.options import ShardOptions
-from search_service.shard.shard import SEGMENTS, STORE, Shard
+from search_service.shard.shard import STORE, Shard
 from search_service.store.vectors import live_ordinals
 
 SMALL = ShardOptions(ballast_bytes=64 << 10, build_retry_s=0.1)

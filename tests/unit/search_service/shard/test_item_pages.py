@@ -15,6 +15,7 @@ from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
 from search_service.shard.shard import STORE
 from search_service.store import schema
+from search_service.store.damage import StoreHealth
 from search_service.store.items import ItemReader
 from search_service.store.vectors import live_ids
 from tests.unit.search_service.shard.kit import SMALL, create, fill, random_units, reopen
@@ -26,7 +27,7 @@ class LateReader(ItemReader):
     """Before each of its first reads, one more item is deleted, in the store itself."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory / STORE, "")
+        super().__init__(directory / STORE, "", StoreHealth("uid-1"))
         self._directory = directory
         self._left = list(GONE)
 
@@ -39,15 +40,19 @@ class LateReader(ItemReader):
         return super().get(ids, fields)
 
 
+def never_damaged(error: BaseException) -> None:
+    raise AssertionError("there is no damage") from error
+
+
 def test_a_page_is_short_only_at_the_end(tmp_path: Path) -> None:
     shard = create(tmp_path)
     fill(shard, random_units(30, 8))
     shard.close()
     db = schema.open_reader(tmp_path / STORE, "")
-    ordinals, ids = live_ids(db)
+    ordinals, ids = live_ids(db, 10**6, never_damaged)
     memory = Memory(8)
     memory.load(ordinals, ids, 31)
-    filters = FilterIndex(tmp_path, STORE, "uid-1", FilterLog(db), SMALL)
+    filters = FilterIndex(tmp_path, STORE, "uid-1", FilterLog(db), SMALL, StoreHealth("uid-1"))
     filters.start(ordinals, lambda _: _never())
     reader = LateReader(tmp_path)
     items = Listing(memory, filters, reader)

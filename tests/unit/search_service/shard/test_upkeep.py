@@ -15,7 +15,8 @@ from lookalike.wire.vectors import F32
 from search_service.domain.queries import QueryRequest
 from search_service.segments.api import BuildJob, BuildResult
 from search_service.segments.source import DiskSegments
-from search_service.shard.shard import SEGMENTS, STORE, Shard
+from search_service.shard.opening import SEGMENTS
+from search_service.shard.shard import STORE, Shard
 from search_service.shard.upkeep import LOOK_EVERY_S
 from search_service.store import schema
 from tests.unit.search_service.shard.kit import (

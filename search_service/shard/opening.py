@@ -1,0 +1,80 @@
+"""How a shard comes up: its store is opened, its memory filled."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import apsw
+import numpy as np
+
+from lookalike.wire.errors import Unavailable
+from search_service.domain.arrays import I64
+from search_service.domain.collection import CollectionSpec
+from search_service.segments.source import DiskSegments
+from search_service.shard.live.memory import Memory
+from search_service.shard.upkeep import SegmentUpkeep, unindexed_ordinals
+from search_service.store import schema
+from search_service.store.damage import RowDamaged, StoreHealth, damaged
+from search_service.store.log_check import log_is_damaged
+from search_service.store.vectors import iter_live_vectors, live_ids
+
+SEGMENTS = "segments"
+ROWS_PER_LOAD = 8_192
+
+
+def open_store(path: Path, vfs: str) -> tuple[apsw.Connection, CollectionSpec, StoreHealth]:
+    """Open a store for writing; return its connection, its collection, and its health.
+
+    Raises:
+        StoreDamaged: what every use of the store needs is damaged.
+        Unavailable: STORE_FAILED, the store is missing or foreign.
+    """
+    health = StoreHealth(path.parent.name)
+    if log_is_damaged(path, schema.PAGE_BYTES):
+        health.note(RowDamaged("commits follow a damaged part of its log"), "its log")
+    try:
+        db = schema.open_writer(path, vfs)
+    except Unavailable as error:
+        raise (damaged("the collection's store") if health.damage else error) from error
+    try:
+        return db, schema.spec_from_json(bytes(schema.read_meta(db, "spec"))), health
+    except (apsw.Error, ValueError, TypeError) as error:
+        db.close()
+        raise damaged("the collection's store") from error
+
+
+def load(
+    db: apsw.Connection, path: Path, memory: Memory, upkeep: SegmentUpkeep, health: StoreHealth
+) -> I64:
+    """Bring the memory up; return the live ordinals, int64 [n], ascending."""
+    with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
+        opened = pool.submit(upkeep.open_segments)
+        next_ordinal = int(schema.read_meta(db, "next_ordinal"))
+        ordinals, ids = live_ids(db, next_ordinal, health.reader_of("ids"))
+        memory.load(ordinals, ids, next_ordinal)
+        opened.result()
+    missing = unindexed_ordinals(ordinals, memory.sealed)
+    if len(missing):
+        for some, vectors in iter_live_vectors(
+            path,
+            int(missing[0]) - 1,
+            next_ordinal,
+            ROWS_PER_LOAD,
+            health.reader_of("vectors"),
+        ):
+            places = np.minimum(np.searchsorted(missing, some), len(missing) - 1)
+            kept = missing[places] == some  # both ascend
+            head = memory.head
+            head.extend(some[kept], vectors[kept], head.encode(vectors[kept]))
+    return ordinals
+
+
+def disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:
+    """Return the segments of the shard in `directory`."""
+    return DiskSegments(
+        directory / SEGMENTS,
+        uid=spec.uid,
+        dimension=spec.dimension,
+        fingerprint=spec.model_fingerprint,
+    )
