@@ -127,6 +127,15 @@ Filter: TypeAlias = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class TimeField:
+    """Of `items` that have `field`, `times` hold a point in time there."""
+
+    field: FieldPath
+    items: int
+    times: int
+
+
 def compared_with_times(filter: Filter) -> list[FieldPath]:
     """List the fields that a filter compares with a point in time, each once."""
     found: dict[FieldPath, None] = {}

@@ -80,12 +80,3 @@ class Facets:
     missing: int
     other: int
     values: int
-
-
-@dataclass(frozen=True, slots=True)
-class TimeField:
-    """Of `items` that have `field`, `times` hold a point in time there."""
-
-    field: FieldPath
-    items: int
-    times: int

@@ -11,8 +11,8 @@ from lookalike.wire.errors import InvalidField, LimitExceeded
 from lookalike.wire.vectors import encode
 from search_service import limits
 from search_service.catalog.catalog import Catalog
-from search_service.domain.conditions import Filter, compared_with_times
-from search_service.domain.items import Fields, TimeField
+from search_service.domain.conditions import Filter, TimeField, compared_with_times
+from search_service.domain.items import Fields
 from search_service.domain.queries import GroupBy, QueryRequest
 from search_service.embedders import Embedders
 from search_service.handover import Handover

@@ -11,8 +11,8 @@ from lookalike.v1 import filter_pb2, image_pb2, search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
-from search_service.domain.conditions import FieldPath, Instant, Scalar
-from search_service.domain.items import Fields, StoredItem, TimeField
+from search_service.domain.conditions import FieldPath, Instant, Scalar, TimeField
+from search_service.domain.items import Fields, StoredItem
 from search_service.domain.mutations import MutationOutcome
 from search_service.domain.queries import Hit, QueryOutcome, QueryPlan
 from search_service.filters.paths import format_path, parse_path

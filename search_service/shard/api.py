@@ -13,21 +13,13 @@ from search_service.domain.collection import (
     SettingsChange,
     ShardStats,
 )
-from search_service.domain.items import (
-    Facets,
-    Fields,
-    Order,
-    OrderedItem,
-    Place,
-    StoredItem,
-    TimeField,
-)
+from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 
 if TYPE_CHECKING:
-    from search_service.domain.conditions import FieldPath, Filter
+    from search_service.domain.conditions import FieldPath, Filter, TimeField
 
 
 class ShardApi(Protocol):

@@ -25,6 +25,14 @@ def failed() -> LookalikeError:
     )
 
 
+def metadata_unreadable() -> LookalikeError:
+    """Say that no filter can be evaluated."""
+    return Unavailable(
+        "filters cannot be used: the collection's metadata could not be read",
+        reason=Reason.STORE_FAILED,
+    )
+
+
 def disk_full() -> Exhausted:
     """Say that there is no room for new data."""
     return Exhausted(

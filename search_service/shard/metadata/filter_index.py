@@ -22,17 +22,10 @@ import numpy as np
 import orjson
 from pyroaring import BitMap
 
-from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import LookalikeError
 from search_service.domain.arrays import I64
-from search_service.domain.conditions import (
-    Equals,
-    FieldPath,
-    Filter,
-    Scalar,
-    compared_with_times,
-)
+from search_service.domain.conditions import Equals, FieldPath, Filter, Scalar
 from search_service.domain.effects import Added, Effect, Killed
-from search_service.domain.items import TimeField
 from search_service.domain.metadata import Metadata
 from search_service.filters.bitmaps import bitmap_of, ordinals_of
 from search_service.filters.index import Frozen, MetadataIndex
@@ -43,7 +36,7 @@ from search_service.shard.live.matches import Matches
 from search_service.shard.metadata import filter_start
 from search_service.shard.metadata.filter_log import FilterLog, Save
 from search_service.shard.options import ShardOptions
-from search_service.shard.refusals import closed
+from search_service.shard.refusals import closed, metadata_unreadable
 from search_service.store.damage import StoreHealth
 from search_service.store.schema import open_reader, read_meta
 
@@ -183,12 +176,10 @@ class FilterIndex:
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
 
-    def times(self, filter: Filter) -> list[TimeField]:
-        """Say of each field that `filter` compares with a time whether it holds times."""
+    def times(self, field: FieldPath) -> tuple[int, int]:
+        """Count the items with `field`, and those with a point in time there; when ready."""
         self._check()
-        return [
-            TimeField(field, *self._index.times(field)) for field in compared_with_times(filter)
-        ]
+        return self._index.times(field)
 
     def close(self) -> None:
         """Stop reading and save, before the writer stops; who waits is called."""
@@ -203,10 +194,7 @@ class FilterIndex:
         if self._stop.is_set():
             raise closed()
         if self._failed:
-            raise Unavailable(
-                "filters cannot be used: the collection's metadata could not be read",
-                reason=Reason.STORE_FAILED,
-            )
+            raise metadata_unreadable()
 
     def _run(self) -> None:
         try:

@@ -7,16 +7,8 @@ from collections.abc import Sequence
 
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import I64, Flags
-from search_service.domain.conditions import FieldPath, Filter
-from search_service.domain.items import (
-    Facets,
-    Fields,
-    Order,
-    OrderedItem,
-    Place,
-    StoredItem,
-    TimeField,
-)
+from search_service.domain.conditions import FieldPath, Filter, TimeField, compared_with_times
+from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.facets import count_facets
@@ -95,7 +87,8 @@ class Listing:
     def time_fields(self, filter: Filter) -> list[TimeField]:
         """Say of each field that `filter` compares with a time whether it holds times."""
         self._wait()
-        return self._filters.times(filter)
+        fields = compared_with_times(filter)
+        return [TimeField(field, *self._filters.times(field)) for field in fields]
 
     def _ids_that_meet(self, allowed: Flags, after_id: str, count: int) -> list[str]:
         """Read up to `count` ids after `after_id` whose ordinals are allowed."""
