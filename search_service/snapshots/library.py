@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import uuid
@@ -28,12 +27,9 @@ from search_service.snapshots.shelf import Shelf, Snapshot
 from search_service.snapshots.store_check import check_copy, check_store, count_items
 from search_service.store.damage import damaged
 
-_log = logging.getLogger(__name__)
-
 # See `pace.py`. Chosen, other rates were not tried: tests/bench/query/snapshot.py
 # measures what a snapshot at this one does to writes and searches.
 BYTES_PER_S = 128 << 20
-_NEW, _OLD = ".new-", ".old-"
 
 
 class Snapshots:

@@ -25,22 +25,22 @@ from lookalike.wire.errors import (
 from search_service.snapshots import archive
 from search_service.snapshots.manifest import MANIFEST, STORE, FileEntry, Manifest, decode, encode
 from tests.unit.search_service.shard.kit import build, search
-from tests.unit.search_service.snapshots.rig import NAME, VECTORS, Rig, content, opened, write
+from tests.unit.search_service.snapshots.rig import (
+    NAME,
+    VECTORS,
+    Rig,
+    content,
+    nothing_half_made,
+    opened,
+    whole_archive,
+    write,
+)
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with opened(tmp_path) as rig:
         yield rig
-
-
-def whole_archive(rig: Rig) -> bytes:
-    return b"".join(rig.snapshots.download(rig.snapshots.create(NAME).id))
-
-
-def nothing_half_made(root: Path, rig: Rig) -> bool:
-    names = {path.name for path in (root / "snapshots").iterdir()}
-    return names == {one.id for one in rig.snapshots.list()}
 
 
 def test_segments_are_shared_and_searched_at_once(rig: Rig, tmp_path: Path) -> None:
@@ -122,34 +122,6 @@ def test_pieces_of_any_size_are_taken(rig: Rig) -> None:
     for size in (500, 4_096, 1 << 24):
         pieces = (data[start : start + size] for start in range(0, len(data), size))
         assert rig.snapshots.upload(pieces)[0].manifest == rig.snapshots.list()[-1].manifest
-
-
-def test_the_same_content_is_one_snapshot_everywhere(rig: Rig, tmp_path: Path) -> None:
-    data = whole_archive(rig)
-    (taken,) = rig.snapshots.list()
-    assert rig.snapshots.upload(iter([data])) == (taken, True)
-    assert rig.snapshots.list() == [taken]
-    with opened(tmp_path / "other") as other:
-        assert other.snapshots.upload(iter([data])) == (taken, False)
-        assert other.snapshots.upload(iter([data])) == (taken, True)
-    with opened(tmp_path / "other") as other:
-        assert other.snapshots.list() == [taken]
-        other.snapshots.delete(taken.id)
-        assert other.snapshots.upload(iter([data])) == (taken, False)
-    assert rig.snapshots.create(NAME).id != taken.id
-
-
-def test_a_snapshot_that_is_damaged_is_mended_by_an_upload(rig: Rig, tmp_path: Path) -> None:
-    data = whole_archive(rig)
-    (taken,) = rig.snapshots.list()
-    store = tmp_path / "snapshots" / taken.id / STORE
-    with store.open("r+b") as file:
-        file.seek(store.stat().st_size // 2)
-        file.write(b"damage")
-    assert rig.snapshots.upload(iter([data])) == (taken, False)
-    rig.snapshots.restore(taken.id, "restored")
-    assert content(rig.shard("restored")) == content(rig.shard())
-    assert nothing_half_made(tmp_path, rig)
 
 
 @pytest.mark.parametrize(
