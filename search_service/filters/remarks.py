@@ -22,6 +22,7 @@ from search_service.domain.conditions import (
 )
 from search_service.filters.bounds import range_kind
 from search_service.filters.column import Column
+from search_service.filters.paths import format_path
 
 Leaf: TypeAlias = Equals | In | Range | Exists | Prefix | Text
 _PLURALS: Mapping[type, str] = {str: "strings", float: "numbers", bool: "true or false"}
@@ -36,7 +37,7 @@ def remarks_on(filter: Filter, columns: Mapping[FieldPath, Column]) -> list[str]
     found: dict[str, None] = {}
     for path, leaf in _leaves(filter):
         column = columns.get(path)
-        name = ".".join(path)
+        name = format_path(path)
         if column is None:
             found[f"no item has the field {name}"] = None
             continue

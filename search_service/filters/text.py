@@ -81,7 +81,7 @@ _DOUBLE: /"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*"/
 _SINGLE: /'(?:[^'\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*'/
 STRING: _DOUBLE | _SINGLE
 NUMBER: /[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])/
-TIMESTAMP: /@[0-9A-Za-z:.+-]*(?: [0-9]{2}:[0-9A-Za-z:.+-]*)?/
+TIMESTAMP: /@[\w:.+-]*(?: \d\d:[\w:.+-]*)?(?: (?:UTC|[+-]\d\d:?\d\d)(?!\w))?/
 _SPACE: /[ \t\r\n]+/
 %ignore _SPACE
 """

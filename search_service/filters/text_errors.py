@@ -22,7 +22,7 @@ _NAMES = {
     "KEY": "a field",
     "STRING": "a string in quotes",
     "NUMBER": "a number",
-    "TIMESTAMP": "a timestamp such as @2024-01-01T00:00:00Z",
+    "TIMESTAMP": "a time such as @2024-01-01T00:00:00Z",
     "TRUE": "true",
     "FALSE": "false",
     "EQUAL": "=",

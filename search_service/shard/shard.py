@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from lookalike.wire.errors import DimensionMismatch, Exhausted
+from lookalike.wire.errors import DimensionMismatch
 from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -30,6 +30,7 @@ from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
 from search_service.shard.opening import SEGMENTS, disk_segments, load, open_store
 from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
 from search_service.shard.search.line import QueryLine
 from search_service.shard.search.recall import measure_recall
@@ -166,13 +167,7 @@ class Shard:
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
         if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
-            refused: Future[list[MutationOutcome]] = Future()
-            refused.set_exception(
-                Exhausted(
-                    "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
-                )
-            )
-            return refused
+            return refused(too_many_unindexed())
         return self._writer.submit(mutations)
 
     def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
@@ -181,20 +176,16 @@ class Shard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        done: Future[list[QueryOutcome]] = Future()
-        if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
-            done.set_exception(
-                DimensionMismatch.between(
-                    "queries", got=request.vectors.shape[-1], want=self._spec.dimension
-                )
-            )
-        elif not len(request.vectors):
-            done.set_result([])
-        else:
-            # A later page may compare everything, to rank again what stands before it.
-            slow = request.exact or (request.after is not None and request.after.rank > 0)
-            return (self._exact_engine if slow else self._engine).submit(request)
-        return done
+        shape, dimension = request.vectors.shape, self._spec.dimension
+        if len(shape) != 2 or shape[1] != dimension:
+            return refused(DimensionMismatch.between("queries", got=shape[-1], want=dimension))
+        if not len(request.vectors):
+            nothing: Future[list[QueryOutcome]] = Future()
+            nothing.set_result([])
+            return nothing
+        # A later page may compare everything, to rank again what stands before it.
+        slow = request.exact or (request.after is not None and request.after.rank > 0)
+        return (self._exact_engine if slow else self._engine).submit(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""

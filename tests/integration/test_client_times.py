@@ -12,8 +12,13 @@ from lookalike_client import Boost, Client, Query, VectorItem
 from lookalike_client.testing import FakeServer
 from tests.integration.search_server import running
 
-TEN = ["2024-05-01T10:00:00", "2024-05-01 10:00", "2024:05:01 10:00:00", "2024-05-01t12:00:00+0200"]
-NONE = ["12:30", "2024-13-45", "2024:05:01", "May 2024", "2024"]
+TEN = [
+    "2024-05-01T10:00:00 UTC",
+    "2024-05-01 10:00",
+    "2024:05:01 10:00:00",
+    "2024-05-01t12:00:00+0200",
+]
+NONE = ["12:30", "2024-13-45", "2024:05-01", "May 2024", "2024"]
 TAKEN: dict[str, Any] = {
     **{f"ten{number}": text for number, text in enumerate(TEN)},
     **{f"none{number}": text for number, text in enumerate(NONE)},

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 from pyroaring import BitMap
 
-from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import LookalikeError
 from search_service.domain.arrays import I64
 from search_service.domain.conditions import Equals, FieldPath, Filter, Scalar
 from search_service.domain.effects import Added, Effect, Killed
@@ -34,7 +34,7 @@ from search_service.shard.live.matches import Matches
 from search_service.shard.metadata import filter_start
 from search_service.shard.metadata.filter_log import FilterLog, Save
 from search_service.shard.options import ShardOptions
-from search_service.shard.refusals import closed
+from search_service.shard.refusals import closed, metadata_unreadable
 from search_service.store.damage import StoreHealth
 from search_service.store.schema import open_reader, read_meta
 
@@ -191,10 +191,7 @@ class FilterIndex:
         if self._stop.is_set():
             raise closed()
         if self._failed:
-            raise Unavailable(
-                "filters cannot be used: the collection's metadata could not be read",
-                reason=Reason.STORE_FAILED,
-            )
+            raise metadata_unreadable()
 
     def _run(self) -> None:
         try:

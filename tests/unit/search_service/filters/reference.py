@@ -27,7 +27,7 @@ from search_service.domain.conditions import (
 
 _DATE = r"\d{4}-\d\d-\d\d"
 _CLOCK = r"[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?"
-_EXIF = re.compile(r"(\d{4}):(\d\d):(\d\d) ")
+_EXIF = re.compile(r"(\d{4}):(\d\d):(\d\d)(?= |$)")
 
 
 def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
@@ -132,7 +132,7 @@ def _key(value: Any) -> Any:
 
 
 def _instant(text: str) -> Instant | None:
-    written = _EXIF.sub(r"\1-\2-\3 ", text.upper())
+    written = _EXIF.sub(r"\1-\2-\3", text.upper())
     if re.fullmatch(f"{_DATE}({_CLOCK})?", written) is None:
         return None
     try:

@@ -28,6 +28,8 @@ def test_times_are_written_and_read_back(epoch_us: int) -> None:
         "2024-05-01 12:00:00+02:00",
         "2024-05-01T12:00:00+0200",
         "2024:05:01 10:00:00",
+        "2024-05-01 10:00:00 UTC",
+        "2024-05-01 12:00:00 +0200",
     ],
 )
 def test_a_time_in_a_filter_may_be_written_in_any_form(written: str) -> None:

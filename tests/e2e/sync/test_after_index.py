@@ -13,9 +13,8 @@ FACTS = Fields(metadata=True, facts=True, vector=True)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four photographs, and a state of the test's own."""
-    monkeypatch.setenv("LOOKALIKE_SYNC_STATE", str(tmp_path / "state.sqlite"))
+def folder(tmp_path: Path, photos: Path) -> Path:
+    """Four photographs."""
     target = tmp_path / "photos"
     target.mkdir()
     for name in NAMES:
