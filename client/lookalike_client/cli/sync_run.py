@@ -13,7 +13,6 @@ from lookalike.wire.errors import Unavailable
 from lookalike_client.cli.output import Output, complain
 from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.sync_report import SyncReport
-from lookalike_client.indexing.ledger import Tally
 from lookalike_client.syncing.errors import SyncRefused
 from lookalike_client.syncing.files import Reader
 from lookalike_client.syncing.run import Folder, Result, View, apply, look
@@ -139,12 +138,11 @@ class SyncRun:
 
     def _apply(self, view: View, *, removes: bool) -> Result:
         sends = len(view.plan.new) + len(view.plan.changed)
-        with IndexProgress(sends, wait=True) as progress:
-
-            def show(_: int, tally: Tally) -> None:
-                progress.show(tally)
-
-            result = apply(self.folder, view, removes=removes, progress=show)
+        if sends:
+            with IndexProgress(sends, wait=True) as bar:
+                result = apply(self.folder, view, removes=removes, progress=bar.show)
+        else:
+            result = apply(self.folder, view, removes=removes, progress=lambda _: None)
         stored = set(result.ledger.stored_ids)
         for file in result.sent:
             if file.entry.id in stored:
