@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another package index for torch and torchvision, for their smaller CPU-only builds (docs/getting-started.md).
 TORCH_INDEX ?=
+# Processes that share the tests: many wait for servers that they have started.
+TEST_PROCESSES ?= 2
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
 # The version that pyproject.toml names, and what is kept of its contract.
@@ -51,7 +53,7 @@ demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=
 
 test: setup ## Run the tests, and see how much of the code they reach
 	@mkdir -p build
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadscope --cov --cov-report=
 	@echo 'Lines and branches that the tests reach, in percent:'
 	@$(BIN)/python -m coverage report --format=total
 

@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     CALIBRATE = "calibrate"
     EVALUATE = "evaluate"
+    SUGGEST_LABELS = "suggest_labels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,15 @@ from typing import Any, TypeAlias
 from search_service.analysis.calibration.calibrate import calibrate
 from search_service.analysis.evaluation.evaluate import evaluate
 from search_service.analysis.jobs import AnalysisJob, Kind, Progress
+from search_service.analysis.labelling.suggest import suggest_labels
 
 # Yields the parts of the answer, and reports on its way; raises `Refused`.
 Analysis: TypeAlias = Callable[
     [AnalysisJob, Callable[[Progress], None]], Iterator[Mapping[str, Any]]
 ]
 
-FUNCTIONS: Mapping[Kind, Analysis] = {Kind.CALIBRATE: calibrate, Kind.EVALUATE: evaluate}
+FUNCTIONS: Mapping[Kind, Analysis] = {
+    Kind.CALIBRATE: calibrate,
+    Kind.EVALUATE: evaluate,
+    Kind.SUGGEST_LABELS: suggest_labels,
+}

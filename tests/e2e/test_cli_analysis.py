@@ -126,3 +126,28 @@ def test_what_is_missing_is_named(
 ) -> None:
     ran = cli("calibrate", "-c", labelled, *arguments)
     assert (ran.code, says in ran.err) == (2, True)
+
+
+def test_labels_are_suggested_written_down_and_stored(
+    cli: RunCli, client: Client, labelled: str, tmp_path: Path
+) -> None:
+    unknown = [f"item-{n}" for n in range(0, ITEMS, 4)]
+    true = {item.id: item.metadata["kind"] for item in client.list(labelled)}
+    taken = {id: {"kind": None, "seen": 1} for id in unknown}
+    client.update_metadata(labelled, taken, merge=True)
+    table = tmp_path / "suggestions.csv"
+    options = ("suggest-labels", "-c", labelled, "--label-field", "kind")
+    ran = cli(*options, "--csv", table)
+    assert ran.code == 0
+    assert "60 suggestions" in ran.out
+    assert "40 more: see --csv" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert len(table.read_text().splitlines()) == 61
+
+    ran = cli(*options, "--write-above", "0.5", "--yes", "--json")
+    assert ran.json["written"] > 50
+    stored = {item.id: item.metadata for item in client.list(labelled)}
+    right = [stored[id].get("kind") == true[id] for id in unknown]
+    assert np.mean(right) > 0.8
+    assert all(stored[id]["seen"] == 1 for id in unknown)
+    assert cli(*options, "--errors", "--write-above", "0.5").code == 2

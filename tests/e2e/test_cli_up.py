@@ -271,7 +271,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     there = client.count("resumed")
     second = run_cli(*arguments)
 
-    assert (first.returncode, out) == (130, "")
+    assert (first.returncode, json.loads(out)["error"]["reason"]) == (130, "INTERRUPTED")
     assert "run the same command again" in err
     assert "Traceback" not in err
     assert second.code == 0, second.err

@@ -6,6 +6,7 @@ from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
+from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
@@ -22,6 +23,7 @@ __all__ = [
     "ingest_failure",
     "ingest_status",
     "item",
+    "label_suggestions",
     "mutation_result",
     "recall",
     "search_result",

@@ -31,6 +31,7 @@ from lookalike_client.types.ingest import (
     WorkerStatus,
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
+from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -83,6 +84,8 @@ __all__ = [
     "Item",
     "ItemPage",
     "JsonValue",
+    "LabelSuggestion",
+    "LabelSuggestions",
     "Metadata",
     "MetadataLike",
     "MetadataValue",

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
+from lookalike.v1 import labelling_pb2 as _labelling_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -40,6 +41,8 @@ class AnalysisServiceStub:
     """Measures how well a collection retrieves what its labels call alike."""
     Calibrate: _grpc.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
     """Finds the cosine from which on two images count as alike."""
+    SuggestLabels: _grpc.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -52,6 +55,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Measures how well a collection retrieves what its labels call alike."""
     Calibrate: _aio.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
     """Finds the cosine from which on two images count as alike."""
+    SuggestLabels: _aio.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]  # type: ignore[assignment]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each runs in a process of its own, below
@@ -73,5 +78,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_calibration_pb2.CalibrateResponse], _abc.AsyncIterator[_calibration_pb2.CalibrateResponse]]:
         """Finds the cosine from which on two images count as alike."""
+
+    @_abc_1.abstractmethod
+    def SuggestLabels(
+        self,
+        request: _labelling_pb2.SuggestLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_labelling_pb2.SuggestLabelsResponse], _abc.AsyncIterator[_labelling_pb2.SuggestLabelsResponse]]:
+        """Suggests labels for items that have none, or names labels that may be wrong."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
