@@ -39,8 +39,7 @@ def print_collection(output: Output, collection: Collection) -> None:
             + (f" from {duplicates.threshold:.3f}" if duplicates.policy != "off" else ""),
             "calibrated": _calibrated(collection),
             "compared one by one": f"{stats.unindexed_vectors:,}",
-            "places in graphs": f"{stats.graph_vectors:,} (equal vectors share one; what was "
-            "replaced or deleted keeps its own until a later build)",
+            "places in graphs": _places(stats),
             "on disk": f"{stats.disk_bytes / 1e6:,.1f} MB",
             "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
             "aliases": ", ".join(collection.aliases) or "none",
@@ -75,6 +74,17 @@ def found_how(stats: CollectionStats) -> str:
         "a graph that has them is being built" if stats.building else "a later build takes them"
     )
     return f"{every}; the newest {flat:,} are compared with the query one by one, {newest}"
+
+
+def _places(stats: CollectionStats) -> str:
+    """Say how many nodes graphs have, and why that is not the number of items in them."""
+    said = f"{stats.graph_vectors:,}"
+    if stats.graph_vectors == stats.items - stats.unindexed_vectors:
+        return said
+    return (
+        f"{said} (equal vectors share one; what was replaced or deleted keeps its own until a "
+        "later build)"
+    )
 
 
 def _calibrated(collection: Collection) -> str:

@@ -79,7 +79,8 @@ class SyncReport:
         if output.as_json:
             output.document(self._document())
             return
-        output.paragraph(f"{self.files:,} files: {self._sentence()}")
+        files = "1 file" if self.files == 1 else f"{self.files:,} files"
+        output.paragraph(f"{files}: {self._sentence()}")
         self._lists(output)
         for ledger in self.ledgers:
             IndexEndings(self.folder.collection, ledger).print(output)

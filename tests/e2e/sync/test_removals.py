@@ -124,3 +124,33 @@ def test_hidden_folders_and_our_own_data_are_passed_over(
 
     assert sync(cli, folder, "clean")["files"] == 6
     assert client.count("clean") == 6
+
+
+def test_a_folder_that_moved_takes_its_items_along_when_it_adopts_them(
+    cli: RunCli, client: Client, folder: Path
+) -> None:
+    sync(cli, folder, "elsewhere")
+    label_all(client, "elsewhere")
+    moved = folder.rename(folder.with_name("pictures"))
+    (moved / "coins.png").rename(moved / "money.png")
+
+    stopped = cli("sync", moved, "-c", "elsewhere", "--still", "0")
+    assert stopped.code == 1
+    assert "pass --adopt" in stopped.out.replace("\n", " ")
+    client.delete("elsewhere", ["money.png"])  # which that run took for a new file
+    adopted = sync(cli, moved, "elsewhere", "--adopt")
+
+    assert adopted["moved"] == [{"from": "coins.png", "to": "money.png"}]
+    assert items(client, "elsewhere")["money.png"].metadata["was"] == "coins.png"
+    assert sync(cli, moved, "elsewhere")["unchanged"] == 6
+
+
+def test_a_name_that_is_mistyped_makes_no_collection(
+    cli: RunCli, client: Client, tmp_path: Path
+) -> None:
+    for path, says in ((tmp_path / "none", "not there"), (tmp_path, "holds no image")):
+        ran = cli("sync", path, "-c", "mistyped", "--json")
+        assert ran.code == 1
+        assert says in ran.json["error"]["message"]
+        if path != tmp_path:
+            assert "mistyped" not in {each.name for each in client.collections.list()}

@@ -1,8 +1,5 @@
-"""What becomes of files and items, decided without a service."""
+"""What becomes of each file and item, from what is there."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lookalike_client.indexing.scan import FileEntry
@@ -11,92 +8,111 @@ from lookalike_client.syncing.plan import Plan, Present, make_plan
 from lookalike_client.syncing.state import Claim, MoveRecord
 
 ROOT = Path("/photos")
-ELSEWHERE = Path("/elsewhere")
 
 
-def _plan(
-    files: Mapping[str, str],
-    stored: Mapping[str, str],
-    *,
-    claimed: Iterable[str] = (),
-    begun: Iterable[MoveRecord] = (),
-    owners: Mapping[str, Path] | None = None,
-) -> Plan:
-    """Plan for contents by id; what is claimed is claimed as it is stored."""
-    claims = {each: Claim(each, each, stored[each], stored=True) for each in claimed}
-    read = [
-        ReadFile(FileEntry(each, each, ROOT / each, ROOT), content, "", False)
-        for each, content in files.items()
+def read(**files: str) -> list[ReadFile]:
+    """Files by name, with the content that each has."""
+    return [
+        ReadFile(FileEntry(name, name, ROOT / name, ROOT), content, "stamp", False)
+        for name, content in files.items()
     ]
+
+
+def plan(
+    files: dict[str, str],
+    claims: dict[str, str],
+    stored: dict[str, str] | None = None,
+    *,
+    begun: tuple[MoveRecord, ...] = (),
+    owners: dict[str, Path] | None = None,
+) -> Plan:
+    """Plan where `stored` is what the claims say, unless it is given."""
     return make_plan(
         Present(
-            files=read,
-            claims=claims,
-            gone=[each for each in claims if each not in files],
-            stored=stored,
+            files=read(**files),
+            claims={name: Claim(name, name, sha, "", True) for name, sha in claims.items()},
+            gone=[name for name in claims if name not in files],
+            stored=claims if stored is None else stored,
             begun={record.target: record for record in begun},
             owners=owners or {},
         )
     )
 
 
-def _moves(plan: Plan) -> set[tuple[str, str]]:
-    return {(move.source, move.file.entry.id) for move in plan.moves}
+def moves(found: Plan) -> set[tuple[str, str]]:
+    return {(move.source, move.file.entry.id) for move in found.moves}
 
 
-def _ids(files: Iterable[ReadFile]) -> list[str]:
+def ids(files: list[ReadFile]) -> list[str]:
     return [file.entry.id for file in files]
 
 
-def test_two_files_that_swapped_names_swap_their_items() -> None:
-    plan = _plan({"a": "2", "b": "1"}, {"a": "1", "b": "2"}, claimed="ab")
+def test_a_swap_is_two_moves() -> None:
+    found = plan({"a": "B", "b": "A"}, {"a": "A", "b": "B"})
 
-    assert _moves(plan) == {("a", "b"), ("b", "a")}
-    assert (plan.changed, plan.removals, plan.bare) == ([], [], [])
-
-
-def test_a_new_picture_under_a_name_whose_picture_moved_takes_no_metadata_of_it() -> None:
-    plan = _plan({"a": "new", "b": "1"}, {"a": "1"}, claimed="a")
-
-    assert _moves(plan) == {("a", "b")}
-    assert (_ids(plan.changed), plan.bare) == (["a"], ["a"])
+    assert moves(found) == {("a", "b"), ("b", "a")}
+    assert (found.new, found.changed, found.removals) == ([], [], [])
 
 
-def test_nor_where_the_move_was_made_by_a_run_that_was_killed() -> None:
-    plan = _plan(
-        {"a": "new", "b": "1"},
-        {"a": "1", "b": "1"},
-        claimed="ab",
-        begun=[MoveRecord("b", "a", "1")],
-    )
+def test_a_chain_of_names_is_moves_alone() -> None:
+    found = plan({"2": "A", "3": "B", "4": "C"}, {"1": "A", "2": "B", "3": "C"})
 
-    assert (_moves(plan), _ids(plan.unchanged), plan.bare) == (set(), ["b"], ["a"])
+    assert moves(found) == {("1", "2"), ("2", "3"), ("3", "4")}
+    assert not found.removals
 
 
-def test_an_edited_picture_keeps_its_metadata() -> None:
-    plan = _plan({"a": "edited"}, {"a": "1"}, claimed="a")
+def test_of_copies_each_moves_once_and_keeps_its_name_if_it_can() -> None:
+    found = plan({"new/x": "A", "new/y": "A", "z": "A"}, {"x": "A", "y": "A"})
 
-    assert (_ids(plan.changed), plan.bare) == (["a"], [])
-
-
-def test_another_picture_from_elsewhere_under_the_id_is_left_as_it_is() -> None:
-    plan = _plan({"a": "1", "b": "2"}, {"a": "other", "b": "other"}, owners={"b": ELSEWHERE})
-
-    assert [(clash.file.id, clash.folder) for clash in plan.clashes] == [
-        ("a", None),
-        ("b", ELSEWHERE),
-    ]
-    assert (plan.changed, plan.new, plan.moves) == ([], [], [])
+    assert moves(found) == {("x", "new/x"), ("y", "new/y")}
+    assert ids(found.new) == ["z"]
 
 
-def test_an_item_without_facts_is_somebody_elses() -> None:
-    plan = _plan({"a": "1"}, {"a": ""})
+def test_a_copy_beside_its_original_is_new() -> None:
+    found = plan({"a": "A", "b": "A"}, {"a": "A"})
 
-    assert [clash.file.id for clash in plan.clashes] == ["a"]
+    assert (ids(found.unchanged), ids(found.new), moves(found)) == (["a"], ["b"], set())
 
 
-def test_what_others_put_in_the_place_of_a_gone_file_stays() -> None:
-    claims = {"a": Claim("a", "a", "1", stored=True)}
-    plan = make_plan(Present([], claims, ["a"], {"a": "other"}, {}, {}))
+def test_moved_and_edited_is_new_and_gone() -> None:
+    found = plan({"b": "A2"}, {"a": "A"})
 
-    assert (plan.removals, plan.forgotten) == ([], ["a"])
+    assert (ids(found.new), found.removals) == (["b"], ["a"])
+
+
+def test_what_others_stored_is_neither_moved_nor_removed() -> None:
+    found = plan({"b": "A"}, {"a": "A", "c": "C"}, {"a": "other", "c": "other", "d": "A"})
+
+    assert (ids(found.new), moves(found)) == (["b"], set())
+    assert (found.removals, sorted(found.forgotten)) == ([], ["a", "c"])
+
+
+def test_an_id_of_another_folder_is_left_to_it() -> None:
+    found = plan({"a": "A", "b": "B"}, {}, {"a": "A"}, owners={"a": Path("/other")})
+
+    assert [clash.file.id for clash in found.clashes] == ["a"]
+    assert ids(found.new) == ["b"]
+
+
+def test_a_move_that_was_interrupted_is_ended_and_no_removal() -> None:
+    begun = MoveRecord("b", "a", "A")
+
+    found = plan({"b": "A"}, {"a": "A"}, {"a": "A", "b": "A"}, begun=(begun,))
+
+    assert (ids(found.unchanged), found.leftovers, found.removals) == (["b"], ["a"], [])
+
+
+def test_what_an_interrupted_move_kept_is_used() -> None:
+    kept = MoveRecord("b", "a", "A", b"item")
+
+    found = plan({"a": "B", "b": "A"}, {"a": "A", "b": "B"}, {"a": "B", "b": "B"}, begun=(kept,))
+
+    assert ids(found.unchanged) == ["a"]
+    assert [move.record for move in found.moves] == [kept]
+
+
+def test_a_file_that_cannot_be_read_is_never_taken_for_another() -> None:
+    found = plan({"a": "", "b": ""}, {"a": "A", "c": "C"}, {"a": "A", "c": ""})
+
+    assert (ids(found.changed), ids(found.new), moves(found)) == (["a"], ["b"], set())
+    assert found.forgotten == ["c"]
