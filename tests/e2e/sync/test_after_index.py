@@ -62,7 +62,7 @@ def test_what_was_indexed_moves_with_its_labels_and_goes_with_its_file(
 def test_what_came_from_elsewhere_is_neither_replaced_nor_removed(
     cli: RunCli, client: Client, folder: Path
 ) -> None:
-    name = "elsewhere"
+    name = "from-elsewhere"
     cli("index", folder / "coffee.png", "-c", name, "--wait")  # a file, of no folder
     (coffee,) = client.list(name, fields=FACTS)
     assert coffee.vector is not None
