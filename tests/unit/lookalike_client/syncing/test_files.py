@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from lookalike_client.syncing.state import Claim
 
 def picture(kind: str) -> bytes:
     file = io.BytesIO()
-    Image.effect_noise((80, 60), 60).convert("RGB").save(file, kind)
+    pixels = random.Random(1).randbytes(80 * 60 * 3)
+    Image.frombytes("RGB", (80, 60), pixels).save(file, kind)
     return file.getvalue()
 
 
@@ -29,6 +31,18 @@ def test_a_file_that_lacks_its_end_is_told(tmp_path: Path, kind: str) -> None:
     for data in (whole, whole + b"\0" * 30):
         path.write_bytes(data)
         assert not lacks_its_end(path)
+
+
+def test_the_end_of_a_preview_is_not_that_of_its_picture(tmp_path: Path) -> None:
+    path, whole = tmp_path / "picture", picture("JPEG")
+    preview = b"Exif\0\0" + picture("JPEG")
+    data = whole[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + whole[2:]
+
+    for size in (len(preview) // 2, len(preview) + 6, len(data) - 20):
+        path.write_bytes(data[:size])
+        assert lacks_its_end(path)
+    path.write_bytes(data)
+    assert not lacks_its_end(path)
 
 
 class Clock:
