@@ -14,6 +14,7 @@ from search_service.filters.elements import Elements, Objects
 from search_service.filters.evaluate import evaluate, prepare
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
+from search_service.filters.remarks import remarks_on
 from search_service.filters.spaces import ItemSpace
 from search_service.filters.spread import Gathered, Spread, few_values, gather, spread_of
 
@@ -106,6 +107,11 @@ class MetadataIndex:
         with self._lock:
             column = self._columns.get(field)
             return [] if column is None else few_values(column, most)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of `filter`: see `remarks_on`."""
+        with self._lock:
+            return remarks_on(filter, self._columns)
 
     def admit(self, metadata: Metadata) -> None:
         """Check that `metadata` can be indexed; call it before the store commits.

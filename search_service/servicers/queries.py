@@ -89,6 +89,9 @@ class Queries:
         outcomes = await self._ask(shard, query)
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
+        remarks: list[str] = []
+        if request.explain and condition is not None:
+            remarks = await self._reads.run(shard.remarks, condition)
         for outcome in outcomes:
             result = response.results.add()
             fill_result(
@@ -98,6 +101,8 @@ class Queries:
                 embed_s=targets.embed_s,
                 as_json=request.fields.metadata_as_json,
             )
+            if request.explain:
+                result.plan.filter_remarks.extend(remarks)
             if page is not None:
                 result.next_page_token = page.next_token(outcome.page_end, query.vectors[0])
             if query.reranked:

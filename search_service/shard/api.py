@@ -114,6 +114,9 @@ class ShardApi(Protocol):
     def matching(self, filter: Filter | None) -> I64:
         """Return the ordinals of the items that meet `filter`, int64 [n] ascending."""
 
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of a filter that meets less than was meant."""
+
     def stats(self) -> ShardStats:
         """Say what the shard holds."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import apsw
 
-from lookalike.wire.errors import Exhausted
 from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -31,6 +30,7 @@ from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
 from search_service.shard.opening import SEGMENTS, disk_segments, load, open_store
 from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
 from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.lines import QueryLines
@@ -108,9 +108,7 @@ class Shard:
             on_fatal=on_fatal,
         )
         answerer = Answerer(
-            self._memory,
-            self._filters,
-            CarriedItems(self._reader, cache),
+            *(self._memory, self._filters, CarriedItems(self._reader, cache)),
             expansion=lambda: self._spec.index.expansion_search,
             heal=self._upkeep.heal,
             pool=self._pool,
@@ -119,10 +117,7 @@ class Shard:
             answerer, self._filters.when_ready, self._spec.dimension, options
         )
         self._checker = StoreChecker(
-            path,
-            options.vfs,
-            self._spec.dimension,
-            self._health,
+            *(path, options.vfs, self._spec.dimension, self._health),
             bytes_per_s=options.check_bytes_per_s,
         )
         look(db, self._spec.dimension, self._health)
@@ -173,13 +168,7 @@ class Shard:
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
         if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
-            refused: Future[list[MutationOutcome]] = Future()
-            refused.set_exception(
-                Exhausted(
-                    "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
-                )
-            )
-            return refused
+            return refused(too_many_unindexed())
         return self._writer.submit(mutations)
 
     def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
@@ -231,6 +220,10 @@ class Shard:
     def matching(self, filter: Filter | None) -> I64:
         """See `ShardApi`."""
         return self._items.matching(filter)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `ShardApi`."""
+        return self._items.remarks(filter)
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""

@@ -30,6 +30,7 @@ class PlanKind(StrEnum):
 class QueryPlan:
     """What was done for a query; times in seconds.
 
+    `filter_remarks` say, for people, why a filter may meet less than was meant.
     Where more than likeness ordered the hits, they were chosen from
     `ranked_candidates`; unless `ranking_complete`, more candidates may change them.
     """
@@ -44,6 +45,7 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    filter_remarks: Sequence[str] = ()
     ranked_candidates: int = 0
     ranking_complete: bool = False
 

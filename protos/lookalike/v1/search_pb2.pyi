@@ -674,8 +674,8 @@ Global___DecayCurve: _TypeAlias = DecayCurve  # noqa: Y015
 @_typing.final
 class GroupBy(_message.Message):
     """Gathers hits by the values of a metadata field. Items without a value there
-    are left out; an item with a list is in the group of each element. Strings in
-    RFC 3339 form are strings here.
+    are left out; an item with a list is in the group of each element. Times
+    are the strings here that they are written as.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -988,6 +988,7 @@ class QueryPlan(_message.Message):
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
     RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
     RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
+    FILTER_REMARKS_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -1022,6 +1023,13 @@ class QueryPlan(_message.Message):
     def search_time(self) -> _duration_pb2.Duration:
         """Time in the index and exact comparison."""
 
+    @_builtins.property
+    def filter_remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know of a filter that meets less than was meant, for people: a field
+        that no item has, and values of another kind than the filter compares with,
+        such as "taken: 0 of 215 values are times; …". None where all is as expected.
+        """
+
     def __init__(
         self,
         *,
@@ -1037,10 +1045,11 @@ class QueryPlan(_message.Message):
         search_time: _duration_pb2.Duration | None = ...,
         ranked_candidates: _builtins.int = ...,
         ranking_complete: _builtins.bool = ...,
+        filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
