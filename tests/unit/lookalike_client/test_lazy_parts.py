@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from lookalike.v1 import search_pb2
-from lookalike_client import Hit, Item, Metadata, SearchResult, convert
+from lookalike_client import Hit, HitRanking, Item, Metadata, SearchResult, convert
 
 METADATA: Metadata = {"n": 1, "x": 1.5, "deep": {"list": [True, None, "ü"]}, "big": 2**53}
 
@@ -44,6 +44,22 @@ def test_a_hit_holds_what_was_sent(as_json: bool) -> None:
     assert hit.item.vector is None
     assert hit.metadata is hit.metadata, "made once"
     assert hit.item is hit.item
+
+
+@pytest.mark.parametrize("with_item", [True, False])
+def test_a_hit_says_what_ordered_it_whatever_it_carries(with_item: bool) -> None:
+    message = answer(as_json=True)
+    ranked, plain = message.hits[0], message.hits.add(id="b", score=0.25)
+    ranked.rank_score = 0.75
+    ranked.ranking.redundancy = 0.5
+    if not with_item:
+        ranked.ClearField("item")
+    first, second = convert.search_result(message).hits
+    assert plain.id == second.id == "b"
+    assert (first.rank_score, first.ranking) == (0.75, HitRanking([], redundancy=0.5))
+    assert (first.metadata, first.item is None) == (METADATA if with_item else {}, not with_item)
+    assert second == Hit("b", 0.25)
+    assert (second.rank_score, second.ranking, second.item) == (None, None, None)
 
 
 def test_a_part_that_was_not_read_counts_when_hits_are_compared_copied_and_printed() -> None:
