@@ -9,7 +9,6 @@ from pathlib import Path
 
 import apsw
 
-from lookalike.wire.errors import DimensionMismatch
 from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -24,6 +23,7 @@ from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
+from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.metadata.filter_log import FilterLog
@@ -32,7 +32,8 @@ from search_service.shard.opening import SEGMENTS, disk_segments, load, open_sto
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
-from search_service.shard.search.line import QueryLine
+from search_service.shard.search.carried import CarriedItems
+from search_service.shard.search.lines import QueryLines
 from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
@@ -78,9 +79,9 @@ class Shard:
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs, self._health)
         self._pool = ScanPool(options.threads)
-        self._filters = FilterIndex(
-            directory, STORE, self._spec.uid, FilterLog(db), options, self._health
-        )
+        cache = ItemCache(options.item_cache_bytes)
+        log = FilterLog(db)
+        self._filters = FilterIndex(directory, STORE, self._spec.uid, log, options, self._health)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
             self._memory,
@@ -97,6 +98,7 @@ class Shard:
             spec=lambda: self._spec,
             memory=self._memory,
             filters=self._filters,
+            items=cache,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes, path.stat().st_size),
             options=options,
@@ -108,14 +110,13 @@ class Shard:
         answerer = Answerer(
             self._memory,
             self._filters,
-            self._reader,
+            CarriedItems(self._reader, cache),
             expansion=lambda: self._spec.index.expansion_search,
             heal=self._upkeep.heal,
             pool=self._pool,
         )
-        self._engine, self._exact_engine = (
-            QueryLine(answerer.answer, when_filters_ready=self._filters.when_ready, options=options)
-            for _ in range(2)  # a long exact scan is not to hold up graph searches
+        self._queries = QueryLines(
+            answerer, self._filters.when_ready, self._spec.dimension, options
         )
         self._checker = StoreChecker(
             path,
@@ -181,16 +182,11 @@ class Shard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        shape, dimension = request.vectors.shape, self._spec.dimension
-        if len(shape) != 2 or shape[1] != dimension:
-            return refused(DimensionMismatch.between("queries", got=shape[-1], want=dimension))
-        if not len(request.vectors):
-            nothing: Future[list[QueryOutcome]] = Future()
-            nothing.set_result([])
-            return nothing
-        # A later page may compare everything, to rank again what stands before it.
-        slow = request.exact or (request.after is not None and request.after.rank > 0)
-        return (self._exact_engine if slow else self._engine).submit(request)
+        return self._queries.submit(request)
+
+    def query_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
+        """See `ShardApi`."""
+        return self._queries.answer_here(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
@@ -279,8 +275,7 @@ class Shard:
         self._checker.close()
         self._filters.close()
         self._writer.stop()
-        self._engine.close()
-        self._exact_engine.close()
+        self._queries.close()
         self._upkeep.close()
         self._reader.close()
         self._writer.close()
@@ -289,7 +284,6 @@ class Shard:
     def _start(self, live: I64) -> None:
         self._filters.start(live, self._writer.run)
         self._writer.start()
-        self._engine.start()
-        self._exact_engine.start()
+        self._queries.start()
         self._upkeep.start()
         self._checker.start()

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lookalike_client.types.items import Item
+from lookalike_client.types.lazy import LazyParts
 from lookalike_client.types.metadata import FieldValue, Metadata
 
 
@@ -81,7 +82,7 @@ class HitRanking:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(LazyParts):
     """An item near the query; `score` is the cosine, -1 to 1.
 
     `rank_score` is what ordered the hits, where that is more than likeness; `ranking`

@@ -166,10 +166,13 @@ class FilterIndex:
         self._check()
         return self._index.all if filter is None else self._index.evaluate(filter)
 
-    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
-        """Count the items of `matches` that hold `value`; after `when_ready`."""
-        found = ordinals_of(self._index.evaluate(Equals(field, value)))
-        return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
+    def holders(self, field: FieldPath, value: Scalar) -> I64:
+        """Return the ordinals that hold `value`, int64 [n] ascending; after `when_ready`."""
+        return ordinals_of(self._index.evaluate(Equals(field, value))).astype(np.int64)
+
+    def values(self, field: FieldPath, most: int) -> list[Scalar] | None:
+        """List the values of `field` over all items; None where there are more than `most`."""
+        return self._index.values(field, most)
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
         """Say which values of `field` live items hold; raises as `matches`."""
