@@ -25,6 +25,27 @@ class GroupBy:
 
 
 @dataclass(frozen=True, slots=True)
+class HitPlace:
+    """Where a page of hits ended: after the hit `id` with `score`, a float32.
+
+    `rank` hits were on the pages so far.
+    """
+
+    score: float
+    id: str
+    rank: int
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What hits are sorted by."""
+        return (-self.score, self.id)
+
+
+# Before the first page; "" sorts before any id.
+BEFORE_ALL = HitPlace(2.0, "", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class QueryRequest:
     """Queries that share their options.
 
@@ -32,7 +53,8 @@ class QueryRequest:
     leave out of its hits (empty: none). `deadline_s` is on `time.monotonic()`.
     With `group_by`, `limit` counts groups. `ranking` orders by more than likeness;
     `best_scores`, where there are any, holds for each query the examples that take
-    the place of its vector, or None.
+    the place of its vector, or None. With `after`, hits are those that stand after it, and
+    the outcome says where the page ended.
     """
 
     vectors: F32
@@ -45,6 +67,7 @@ class QueryRequest:
     fields: Fields = NO_FIELDS
     deadline_s: float | None = None
     group_by: GroupBy | None = None
+    after: HitPlace | None = None
     ranking: Ranking | None = None
     best_scores: tuple[BestScore | None, ...] = ()
 
@@ -127,8 +150,12 @@ class HitGroup:
 
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
-    """Hits of one query, best first, equal scores by id; or groups, by their best."""
+    """Hits of one query, best first, equal scores by id; or groups, by their best.
+
+    `page_end` is where a page ended, if others may follow.
+    """
 
     hits: Sequence[Hit]
     plan: QueryPlan
     groups: Sequence[HitGroup] = ()
+    page_end: HitPlace | None = None

@@ -16,6 +16,7 @@ from lookalike.v1 import check_pb2 as checks
 from lookalike.v1 import drift_pb2 as drifts
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
+from lookalike.v1 import labelling_pb2 as labelling
 from lookalike.v1 import progress_pb2 as progress
 from search_service.analysis.analyses import Analyses
 from search_service.analysis.jobs import Kind, Progress
@@ -41,6 +42,7 @@ from search_service.servicers.checking import (
 from search_service.servicers.drift import drift_message
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.labelling import labelling_options, labelling_response
 
 SERVICE_NAME = "lookalike.v1.AnalysisService"
 
@@ -139,6 +141,21 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         keep = request.keep_reference
         view = await self._watcher.reset(collection, keep_reference=keep)
         return drifts.ResetDriftResponse(drift=drift_message(view))
+
+    async def SuggestLabels(
+        self, request: labelling.SuggestLabelsRequest, context: Context
+    ) -> AsyncIterator[labelling.SuggestLabelsResponse]:
+        """Suggest labels, or name those that may be wrong."""
+        collection = self._catalog.find(request.collection)
+        options = labelling_options(request)
+        chosen = await self._matching(collection, request.filter, "filter")
+        run = self._analyses.run(Kind.SUGGEST_LABELS, collection, options, chosen)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield labelling.SuggestLabelsResponse(progress=_progress(said))
+                else:
+                    yield labelling_response(said.content)
 
     async def _keep(self, collection: Collection, decision: Calibration) -> None:
         change = SettingsChange(calibration=decision)

@@ -69,10 +69,16 @@ async def resolve_targets(
     embed_s = await wanted.embed(embedders, deadline_s)
     return Targets(
         np.stack([target.vector(wanted) for target in builders]),
-        [target.exclude for target in builders],
+        [stored_ids(query) for query in queries],
         embed_s,
         _best_scores(builders, wanted),
     )
+
+
+def stored_ids(query: search_pb2.Query) -> frozenset[str]:
+    """Return the stored items that a query names, which are left out of its hits."""
+    examples = (*query.examples.positives, *query.examples.negatives)
+    return frozenset(id for id in (query.id, *(each.id for each in examples)) if id)
 
 
 def _best_scores(targets: Sequence[_Target], wanted: _Wanted) -> tuple[BestScore | None, ...]:
@@ -121,7 +127,6 @@ class _Target:
     field: str
     positives: Sequence[_Part]
     negatives: Sequence[_Part]
-    exclude: frozenset[str]
     best_score: bool = False
 
     def examples(self, wanted: _Wanted) -> BestScore:
@@ -204,14 +209,12 @@ def _read_query(query: search_pb2.Query, field: str, wanted: _Wanted) -> _Target
     kind = query.WhichOneof("target")
     if kind == "vector_f32_le":
         part = wanted.part_of_vector(query.vector_f32_le, f"{field}.vector_f32_le")
-        return _Target(field, (part,), (), frozenset())
+        return _Target(field, (part,), ())
     if kind == "image":
-        return _Target(
-            field, (wanted.part_of_image(query.image, f"{field}.image"),), (), frozenset()
-        )
+        return _Target(field, (wanted.part_of_image(query.image, f"{field}.image"),), ())
     if kind == "id":
         part = wanted.part_of_id(query.id, f"{field}.id")
-        return _Target(field, (part,), (), frozenset((query.id,)))
+        return _Target(field, (part,), ())
     if kind == "examples":
         return _read_examples(query.examples, f"{field}.examples", wanted)
     raise InvalidField(field, "set a target: vector_f32_le, image, id or examples")
@@ -228,11 +231,10 @@ def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -
         _read_example(example, f"{field}.negatives[{index}]", wanted)
         for index, example in enumerate(examples.negatives)
     ]
-    stored = frozenset(part.id for part in (*positives, *negatives) if part.id)
     if examples.mode not in _MODES:
         raise InvalidField(f"{field}.mode", "no such way to count examples: set an ExampleMode")
     best_score = examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE
-    return _Target(field, positives, negatives, stored, best_score)
+    return _Target(field, positives, negatives, best_score)
 
 
 def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _Part:

@@ -16,6 +16,7 @@ from search_service.domain.collection import (
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 
 if TYPE_CHECKING:
     from search_service.domain.conditions import FieldPath, Filter
@@ -47,6 +48,18 @@ class ShardApi(Protocol):
             Unavailable: the store failed or is closed.
         """
 
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """Delete or change the next items of a selection, as they are when their turn comes.
+
+        Resolved when that is durable and visible to search. Cancelling the future before
+        its turn drops the work.
+
+        Raises (as the future's exception):
+            FilterInvalid: the filter names what cannot be.
+            Exhausted: the disk is full.
+            Unavailable: the store failed or is closed.
+        """
+
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """Answer `len(request.vectors)` queries, in order.
 
@@ -56,6 +69,17 @@ class ShardApi(Protocol):
             Exhausted: too many queries wait.
             DeadlineExceeded: `deadline_s` passed first.
             FilterInvalid: the filter names what cannot be.
+        """
+
+    def query_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
+        """Answer one query on the caller's thread, where nothing waits and it is short.
+
+        None where it is to be given to `query`. Takes a few milliseconds at most, as
+        long as the memory is warm.
+
+        Raises:
+            LimitExceeded: what hits are to carry is too large.
+            Unavailable: the store cannot be read.
         """
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
@@ -89,6 +113,9 @@ class ShardApi(Protocol):
 
     def matching(self, filter: Filter | None) -> I64:
         """Return the ordinals of the items that meet `filter`, int64 [n] ascending."""
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of a filter that meets less than was meant."""
 
     def stats(self) -> ShardStats:
         """Say what the shard holds."""

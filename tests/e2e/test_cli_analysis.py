@@ -50,7 +50,8 @@ def test_an_evaluation_is_printed_and_written(cli: RunCli, labelled: str, tmp_pa
     assert "240 queries among 240 items, 8 labels" in ran.out
     assert "precision@5" in ran.out
     assert "the whole call" in ran.out
-    assert max(map(len, ran.out.splitlines())) <= 80
+    tables, named = ran.out.rsplit("page: ", 1)
+    assert (named, max(map(len, tables.splitlines())) <= 80) == (f"{page}\n", True)
     assert page.read_text().startswith("<!doctype html>")
 
     document = cli("evaluate", "-c", labelled, "--label-field", "kind", "--json").json
@@ -178,3 +179,28 @@ def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: P
     assert "0 of 500 queries" in cli("drift", "-c", name, "--reset").out
     assert cli("drift", "-c", name, "--keep-reference").code == 2
     client.collections.delete(name)
+
+
+def test_labels_are_suggested_written_down_and_stored(
+    cli: RunCli, client: Client, labelled: str, tmp_path: Path
+) -> None:
+    unknown = [f"item-{n}" for n in range(0, ITEMS, 4)]
+    true = {item.id: item.metadata["kind"] for item in client.list(labelled)}
+    taken = {id: {"kind": None, "seen": 1} for id in unknown}
+    client.update_metadata(labelled, taken, merge=True)
+    table = tmp_path / "suggestions.csv"
+    options = ("suggest-labels", "-c", labelled, "--label-field", "kind")
+    ran = cli(*options, "--csv", table)
+    assert ran.code == 0
+    assert "60 suggestions" in ran.out
+    assert "40 more: see --csv" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    assert len(table.read_text().splitlines()) == 61
+
+    ran = cli(*options, "--write-above", "0.5", "--yes", "--json")
+    assert ran.json["written"] > 50
+    stored = {item.id: item.metadata for item in client.list(labelled)}
+    right = [stored[id].get("kind") == true[id] for id in unknown]
+    assert np.mean(right) > 0.8
+    assert all(stored[id]["seen"] == 1 for id in unknown)
+    assert cli(*options, "--errors", "--write-above", "0.5").code == 2

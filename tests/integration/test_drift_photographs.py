@@ -12,7 +12,6 @@ from PIL import Image
 
 from embedder_service.models import spec
 from embedder_service.models.choice import define
-from embedder_service.preprocess import square
 from embedder_service.runtimes.openvino import OpenVinoRuntime
 from search_service.domain.arrays import F32
 from search_service.drift.monitor import DriftState, Monitor, Sample
@@ -37,12 +36,7 @@ class Photographs:
             squares = []
             for path in paths[start : start + BATCH]:
                 with Image.open(path) as photo:
-                    pixels = square(
-                        photo.convert("RGB"),
-                        size_px=prepare.size_px,
-                        crop_fraction=prepare.crop_fraction,
-                        resize_filter=prepare.resize_filter,
-                    )
+                    pixels = prepare.square(photo.convert("RGB"))
                 squares.append(pixels[..., ::-1] if swapped else pixels)
             found = self._runtime.infer(np.ascontiguousarray(np.stack(squares)))
             yield from found / np.linalg.norm(found, axis=1, keepdims=True)

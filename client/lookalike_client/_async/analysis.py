@@ -13,6 +13,7 @@ from lookalike.v1 import (
     drift_pb2,
     evaluation_pb2,
     filter_pb2,
+    labelling_pb2,
     progress_pb2,
 )
 from lookalike_client import calls, convert, requests
@@ -24,6 +25,7 @@ from lookalike_client.types import (
     CheckReport,
     Drift,
     EvaluationReport,
+    LabelSuggestions,
 )
 
 # An analysis of a million items takes minutes, beside the searches longer.
@@ -33,7 +35,7 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class AsyncAnalysis:
-    """Evaluates, calibrates and checks collections, each in a process of its own."""
+    """Evaluates, calibrates, labels and checks collections; watches for drift."""
 
     def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -72,7 +74,8 @@ class AsyncAnalysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
-            return convert.evaluation_report((await _last(stream, on_progress)).report)
+            (answer,) = await _answers(stream, on_progress)
+            return convert.evaluation_report(answer.report)
 
     async def calibrate(
         self,
@@ -108,7 +111,40 @@ class AsyncAnalysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
-            return convert.calibration_report((await _last(stream, on_progress)).report)
+            (answer,) = await _answers(stream, on_progress)
+            return convert.calibration_report(answer.report)
+
+    async def suggest_labels(
+        self,
+        collection: str,
+        label_field: str,
+        *,
+        filter: FilterLike = None,
+        neighbours: int = 10,
+        errors: bool = False,
+        limit: int = 10_000,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> LabelSuggestions:
+        """Suggest labels for items without one, the least certain first.
+
+        The nearest `neighbours` that have a label vote. With `errors`, labels that are there
+        and that their neighbours contradict are named instead, the most certain first.
+
+        Raises:
+            InvalidField: no item has a label, or all have the same one.
+        """
+        request = labelling_pb2.SuggestLabelsRequest(
+            collection=collection,
+            label_field=label_field,
+            filter=requests.condition(filter),
+            neighbours=neighbours,
+            errors=errors,
+            limit=limit,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.SuggestLabels(request, timeout=timeout_s)
+            return convert.label_suggestions(await _answers(stream, on_progress))
 
     async def check(
         self,
@@ -144,7 +180,8 @@ class AsyncAnalysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Check(request, timeout=timeout_s)
-            return convert.check_report((await _last(stream, on_progress)).report)
+            (answer,) = await _answers(stream, on_progress)
+            return convert.check_report(answer.report)
 
     async def drift(self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S) -> Drift:
         """Say whether the queries of a collection are what they were.
@@ -182,11 +219,12 @@ class _Said(Protocol):
 S = TypeVar("S", bound=_Said)
 
 
-async def _last(stream: AsyncIterable[S], on_progress: OnProgress | None) -> S:
-    """Read an analysis to its end and return what it said last: the answer."""
-    last = None
-    async for last in stream:
-        if on_progress is not None and last.progress.stage:
-            on_progress(convert.analysis_progress(last.progress))
-    assert last is not None, "the contract: a call that succeeds says something"
-    return last
+async def _answers(stream: AsyncIterable[S], on_progress: OnProgress | None) -> list[S]:
+    """Read an analysis to its end and return what it said but its progress."""
+    answers: list[S] = []
+    async for said in stream:
+        if not said.progress.stage:
+            answers.append(said)
+        elif on_progress is not None:
+            on_progress(convert.analysis_progress(said.progress))
+    return answers

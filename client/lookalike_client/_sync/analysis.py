@@ -14,6 +14,7 @@ from lookalike.v1 import (
     drift_pb2,
     evaluation_pb2,
     filter_pb2,
+    labelling_pb2,
     progress_pb2,
 )
 from lookalike_client import calls, convert, requests
@@ -25,6 +26,7 @@ from lookalike_client.types import (
     CheckReport,
     Drift,
     EvaluationReport,
+    LabelSuggestions,
 )
 
 # An analysis of a million items takes minutes, beside the searches longer.
@@ -34,7 +36,7 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class Analysis:
-    """Evaluates, calibrates and checks collections, each in a process of its own."""
+    """Evaluates, calibrates, labels and checks collections; watches for drift."""
 
     def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -73,7 +75,8 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
-            return convert.evaluation_report((_last(stream, on_progress)).report)
+            (answer,) = _answers(stream, on_progress)
+            return convert.evaluation_report(answer.report)
 
     def calibrate(
         self,
@@ -109,7 +112,40 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
-            return convert.calibration_report((_last(stream, on_progress)).report)
+            (answer,) = _answers(stream, on_progress)
+            return convert.calibration_report(answer.report)
+
+    def suggest_labels(
+        self,
+        collection: str,
+        label_field: str,
+        *,
+        filter: FilterLike = None,
+        neighbours: int = 10,
+        errors: bool = False,
+        limit: int = 10_000,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> LabelSuggestions:
+        """Suggest labels for items without one, the least certain first.
+
+        The nearest `neighbours` that have a label vote. With `errors`, labels that are there
+        and that their neighbours contradict are named instead, the most certain first.
+
+        Raises:
+            InvalidField: no item has a label, or all have the same one.
+        """
+        request = labelling_pb2.SuggestLabelsRequest(
+            collection=collection,
+            label_field=label_field,
+            filter=requests.condition(filter),
+            neighbours=neighbours,
+            errors=errors,
+            limit=limit,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.SuggestLabels(request, timeout=timeout_s)
+            return convert.label_suggestions(_answers(stream, on_progress))
 
     def check(
         self,
@@ -145,7 +181,8 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Check(request, timeout=timeout_s)
-            return convert.check_report((_last(stream, on_progress)).report)
+            (answer,) = _answers(stream, on_progress)
+            return convert.check_report(answer.report)
 
     def drift(self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S) -> Drift:
         """Say whether the queries of a collection are what they were.
@@ -183,11 +220,12 @@ class _Said(Protocol):
 S = TypeVar("S", bound=_Said)
 
 
-def _last(stream: Iterable[S], on_progress: OnProgress | None) -> S:
-    """Read an analysis to its end and return what it said last: the answer."""
-    last = None
-    for last in stream:
-        if on_progress is not None and last.progress.stage:
-            on_progress(convert.analysis_progress(last.progress))
-    assert last is not None, "the contract: a call that succeeds says something"
-    return last
+def _answers(stream: Iterable[S], on_progress: OnProgress | None) -> list[S]:
+    """Read an analysis to its end and return what it said but its progress."""
+    answers: list[S] = []
+    for said in stream:
+        if not said.progress.stage:
+            answers.append(said)
+        elif on_progress is not None:
+            on_progress(convert.analysis_progress(said.progress))
+    return answers

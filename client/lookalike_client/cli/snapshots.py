@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lookalike_client import Client
-from lookalike_client.cli.session import Session, connected, grouping, one_collection
+from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
 from lookalike_client.types import Snapshot
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -64,7 +64,7 @@ def list_snapshots(session: Session, collection: str = "") -> None:
 def delete(session: Session, snapshot_id: str, yes: bool) -> None:
     """Delete a snapshot; collections restored from it stay."""
     if not yes:
-        click.confirm(f"Delete snapshot {snapshot_id}?", abort=True, err=True)
+        confirm(f"Delete snapshot {snapshot_id}?")
     with session.client() as client:
         client.snapshots.delete(snapshot_id)
     if session.output.as_json:
@@ -91,9 +91,15 @@ def download(session: Session, snapshot_id: str, file: Path) -> None:
 @click.argument("file", type=_file)
 @connected
 def upload(session: Session, file: Path) -> None:
-    """Hand a downloaded snapshot to the service, which checks all of it."""
+    """Hand a downloaded snapshot to the service, which checks all of it.
+
+    It keeps its id. One that the service has already is not kept twice.
+    """
     with session.client() as client:
-        _print(session, client.snapshots.upload(file))
+        uploaded = client.snapshots.upload(file)
+    _print(session, uploaded)
+    if uploaded.already_there and not session.output.as_json:
+        session.output.text("the service had it already: it is not kept twice")
 
 
 @snapshots.command()

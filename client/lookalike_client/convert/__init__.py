@@ -1,12 +1,14 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
 from lookalike_client.convert.calibration import calibration_report
+from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.drift import drift
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
+from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
@@ -17,6 +19,7 @@ __all__ = [
     "calibration_report",
     "check_report",
     "collection",
+    "delete_progress",
     "drift",
     "evaluation_report",
     "facets",
@@ -24,10 +27,12 @@ __all__ = [
     "ingest_failure",
     "ingest_status",
     "item",
+    "label_suggestions",
     "mutation_result",
     "recall",
     "search_result",
     "seconds",
     "snapshot",
+    "update_progress",
     "vectors",
 ]

@@ -15,6 +15,7 @@ from lookalike_client.testing import rankings, reading
 from lookalike_client.testing.answering import check_count
 from lookalike_client.testing.filters import Value, matches, meets
 from lookalike_client.testing.models import Model
+from lookalike_client.testing.pages import MAX_HITS, SearchPage
 from lookalike_client.testing.state import FakeCollection, StoredItem, cosine
 
 _DEFAULT_LIMIT = 10
@@ -37,10 +38,13 @@ def answer(
     rankings.check(request)
     check = meets(request.filter)
     within = [item for item in collection.items.values() if matches(check, item.metadata)]
+    page = None
+    if request.paged or request.page_token:
+        page = SearchPage(request, collection.message.uid)
     response = search_pb2.SearchResponse()
     for index, query in enumerate(request.queries):
         target = _Target(collection, model, query, f"queries[{index}]")
-        _fill(response.results.add(), within, target, request)
+        _fill(response.results.add(), within, target, request, page)
         if request.explain:
             plan = response.results[index].plan
             plan.kind = response.results[index].plan_kind
@@ -138,6 +142,7 @@ def _fill(
     within: Sequence[StoredItem],
     target: _Target,
     request: search_pb2.SearchRequest,
+    page: SearchPage | None,
 ) -> None:
     """Fill an empty result with the hits of one query."""
     filtered = request.HasField("filter") or request.HasField("group_by")
@@ -163,6 +168,12 @@ def _fill(
         scored = [pair for pair in scored if pair[0] >= request.min_score]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     limit = request.limit or _DEFAULT_LIMIT
+    if page is not None:
+        scored = [pair for pair in scored if (-pair[0], pair[1].id) > page.after]
+        limit = min(limit, MAX_HITS - page.rank)
+        if len(scored) > limit:
+            score, last = scored[limit - 1]
+            result.next_page_token = page.next_token(score, last.id, page.rank + limit)
     if not request.HasField("group_by"):
         result.hits.extend(_hit(*pair, request) for pair in scored[:limit])
         return

@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.checking import CheckFinding, CheckReport, CheckVerdict
 from lookalike_client.types.collections import (
     Alias,
@@ -38,6 +39,7 @@ from lookalike_client.types.ingest import (
     WorkerStatus,
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
+from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -73,6 +75,7 @@ __all__ = [
     "CheckVerdict",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "Drift",
     "DriftAlarm",
     "DriftMeasure",
@@ -96,6 +99,8 @@ __all__ = [
     "Item",
     "ItemPage",
     "JsonValue",
+    "LabelSuggestion",
+    "LabelSuggestions",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
@@ -110,5 +115,6 @@ __all__ = [
     "RetryResult",
     "SearchResult",
     "Snapshot",
+    "UpdateProgress",
     "WorkerStatus",
 ]

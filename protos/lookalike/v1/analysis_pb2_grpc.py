@@ -7,6 +7,7 @@ from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb
 from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
 from lookalike.v1 import drift_pb2 as lookalike_dot_v1_dot_drift__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
+from lookalike.v1 import labelling_pb2 as lookalike_dot_v1_dot_labelling__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -65,6 +66,11 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
                 _registered_method=True)
+        self.SuggestLabels = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/SuggestLabels',
+                request_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -108,6 +114,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestLabels(self, request, context):
+        """Suggests labels for items that have none, or names labels that may be wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +148,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.ResetDrift,
                     request_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.SerializeToString,
+            ),
+            'SuggestLabels': grpc.unary_stream_rpc_method_handler(
+                    servicer.SuggestLabels,
+                    request_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -275,6 +293,33 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/ResetDrift',
             lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
             lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/SuggestLabels',
+            lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
+            lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

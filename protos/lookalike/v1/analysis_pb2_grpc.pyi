@@ -9,6 +9,7 @@ from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import check_pb2 as _check_pb2
 from lookalike.v1 import drift_pb2 as _drift_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
+from lookalike.v1 import labelling_pb2 as _labelling_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -49,6 +50,8 @@ class AnalysisServiceStub:
     """Says whether the queries of a collection are what they were: watched continuously."""
     ResetDrift: _grpc.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]
     """Ends an alarm, and learns a new reference unless it is to be kept."""
+    SuggestLabels: _grpc.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -68,6 +71,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Says whether the queries of a collection are what they were: watched continuously."""
     ResetDrift: _aio.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]  # type: ignore[assignment]
     """Ends an alarm, and learns a new reference unless it is to be kept."""
+    SuggestLabels: _aio.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]  # type: ignore[assignment]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each that streams its answer runs in a process
@@ -114,5 +119,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_drift_pb2.ResetDriftResponse, _abc.Awaitable[_drift_pb2.ResetDriftResponse]]:
         """Ends an alarm, and learns a new reference unless it is to be kept."""
+
+    @_abc_1.abstractmethod
+    def SuggestLabels(
+        self,
+        request: _labelling_pb2.SuggestLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_labelling_pb2.SuggestLabelsResponse], _abc.AsyncIterator[_labelling_pb2.SuggestLabelsResponse]]:
+        """Suggests labels for items that have none, or names labels that may be wrong."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -192,6 +192,36 @@ MUTATION_STATUS_REJECTED_DUPLICATE: MutationStatus.ValueType  # 4
 """Not stored, since it looks like another item and the policy is to reject."""
 Global___MutationStatus: _TypeAlias = MutationStatus  # noqa: Y015
 
+class _MetadataMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MetadataModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetadataMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    METADATA_MODE_UNSPECIFIED: _MetadataMode.ValueType  # 0
+    """As METADATA_MODE_REPLACE in `MetadataUpdate`; refused elsewhere."""
+    METADATA_MODE_REPLACE: _MetadataMode.ValueType  # 1
+    """The object takes the place of the stored one."""
+    METADATA_MODE_MERGE: _MetadataMode.ValueType  # 2
+    """The object is merged into the stored one, as RFC 7396 says: null takes a key
+    away, an object is merged into the object under its key, and anything else
+    takes the place of what was there. What comes out is bounded as any metadata.
+    """
+
+class MetadataMode(_MetadataMode, metaclass=_MetadataModeEnumTypeWrapper):
+    """How metadata is changed."""
+
+METADATA_MODE_UNSPECIFIED: MetadataMode.ValueType  # 0
+"""As METADATA_MODE_REPLACE in `MetadataUpdate`; refused elsewhere."""
+METADATA_MODE_REPLACE: MetadataMode.ValueType  # 1
+"""The object takes the place of the stored one."""
+METADATA_MODE_MERGE: MetadataMode.ValueType  # 2
+"""The object is merged into the stored one, as RFC 7396 says: null takes a key
+away, an object is merged into the object under its key, and anything else
+takes the place of what was there. What comes out is bounded as any metadata.
+"""
+Global___MetadataMode: _TypeAlias = MetadataMode  # noqa: Y015
+
 @_typing.final
 class Item(_message.Message):
     """A vector with metadata and facts, under an id."""
@@ -205,6 +235,7 @@ class Item(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     NEAR_DUPLICATE_OF_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_JSON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the caller: 1 to 512 bytes of UTF-8 without control characters."""
     vector_f32_le: _builtins.bytes
@@ -213,6 +244,10 @@ class Item(_message.Message):
     """Version of the last change: grows with each mutation in the collection."""
     near_duplicate_of: _builtins.str
     """The id that the near-duplicate verdict named, under the flag policy."""
+    metadata_json: _builtins.bytes
+    """The metadata as UTF-8 JSON text, in the place of `metadata`, where
+    `ItemFields.metadata_as_json` asks for that. Only in answers.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """A JSON object: at most 16 KiB as compact JSON and 8 levels."""
@@ -237,10 +272,11 @@ class Item(_message.Message):
         version: _builtins.int = ...,
         near_duplicate_of: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata_json: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,6 +407,8 @@ class SearchRequest(_message.Message):
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    PAGED_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias of the collection."""
@@ -387,6 +425,14 @@ class SearchRequest(_message.Message):
     """Search expansion for this request; 0 for the collection's own. 16 to 4,000."""
     explain: _builtins.bool
     """Whether the answer says what was done, in `QueryResult.plan`."""
+    paged: _builtins.bool
+    """Has the answer say how to go on, in `QueryResult.next_page_token`. Takes
+    one query, without `group_by`, `ranking` and BEST_SCORE.
+    """
+    page_token: _builtins.str
+    """`next_page_token` of the page before: continues after its last hit. All else
+    must be as it was, but `limit`, `fields` and `explain`. Implies `paged`.
+    """
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Query]:
         """1 to 256 queries."""
@@ -425,11 +471,13 @@ class SearchRequest(_message.Message):
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
         group_by: Global___GroupBy | None = ...,
+        paged: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
         ranking: Global___Ranking | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "queries", b"queries", "ranking", b"ranking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -626,8 +674,8 @@ Global___DecayCurve: _TypeAlias = DecayCurve  # noqa: Y015
 @_typing.final
 class GroupBy(_message.Message):
     """Gathers hits by the values of a metadata field. Items without a value there
-    are left out; an item with a list is in the group of each element. Strings in
-    RFC 3339 form are strings here.
+    are left out; an item with a list is in the group of each element. Times
+    are the strings here that they are written as.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -663,6 +711,7 @@ class ItemFields(_message.Message):
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     METADATA_FIELDS_FIELD_NUMBER: _builtins.int
+    METADATA_AS_JSON_FIELD_NUMBER: _builtins.int
     metadata: _builtins.bool
     """metadata."""
     facts: _builtins.bool
@@ -671,6 +720,11 @@ class ItemFields(_message.Message):
     """facts.thumbnail_webp."""
     vector: _builtins.bool
     """vector_f32_le."""
+    metadata_as_json: _builtins.bool
+    """Returns the metadata in `Item.metadata_json`, where `metadata` is set: the
+    service has it in that form, and much faster than as a message. A service
+    that does not know this field returns `Item.metadata`.
+    """
     @_builtins.property
     def metadata_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths of the metadata fields to return, where `metadata` is set: at most
@@ -686,10 +740,11 @@ class ItemFields(_message.Message):
         thumbnail: _builtins.bool = ...,
         vector: _builtins.bool = ...,
         metadata_fields: _abc.Iterable[_builtins.str] | None = ...,
+        metadata_as_json: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "metadata_fields", b"metadata_fields", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "metadata_as_json", b"metadata_as_json", "metadata_fields", b"metadata_fields", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -729,8 +784,16 @@ class QueryResult(_message.Message):
     PLAN_KIND_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     plan_kind: Global___PlanKind.ValueType
     """Which plan ran."""
+    next_page_token: _builtins.str
+    """With `paged`: for the next page; empty on the last, at the latest after
+    100,000 hits. It stands for the last hit's score and id, so a page never
+    repeats hits of the pages before, nor skips any, whatever is stored or
+    deleted meanwhile; what has a vector or metadata of its own only since then
+    comes where it stands now, or not at all where that is on a page before.
+    """
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """Best first; equal scores by id. Empty with `group_by`."""
@@ -752,10 +815,11 @@ class QueryResult(_message.Message):
         plan_kind: Global___PlanKind.ValueType = ...,
         plan: Global___QueryPlan | None = ...,
         groups: _abc.Iterable[Global___HitGroup] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "hits", b"hits", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "hits", b"hits", "next_page_token", b"next_page_token", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -924,6 +988,7 @@ class QueryPlan(_message.Message):
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
     RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
     RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
+    FILTER_REMARKS_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -958,6 +1023,13 @@ class QueryPlan(_message.Message):
     def search_time(self) -> _duration_pb2.Duration:
         """Time in the index and exact comparison."""
 
+    @_builtins.property
+    def filter_remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know of a filter that meets less than was meant, for people: a field
+        that no item has, and values of another kind than the filter compares with,
+        such as "taken: 0 of 215 values are times; …". None where all is as expected.
+        """
+
     def __init__(
         self,
         *,
@@ -973,10 +1045,11 @@ class QueryPlan(_message.Message):
         search_time: _duration_pb2.Duration | None = ...,
         ranked_candidates: _builtins.int = ...,
         ranking_complete: _builtins.bool = ...,
+        filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,7 +1313,7 @@ Global___NearDuplicate: _TypeAlias = NearDuplicate  # noqa: Y015
 
 @_typing.final
 class UpdateMetadataRequest(_message.Message):
-    """Metadata to replace."""
+    """Metadata to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1275,13 +1348,18 @@ class MetadataUpdate(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     version: _builtins.int
-    """Version given by SubmitImages; 0 takes the next one."""
+    """Version given by SubmitImages; 0 takes the next one, as a merge must."""
+    mode: Global___MetadataMode.ValueType
+    """How; replaces where it is not given. A merge changes an item at once or not
+    at all, and finds no item where there is no vector yet.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """A JSON object that replaces the stored one."""
+        """A JSON object that replaces the stored one, or is merged into it."""
 
     def __init__(
         self,
@@ -1289,10 +1367,11 @@ class MetadataUpdate(_message.Message):
         id: _builtins.str = ...,
         metadata: _struct_pb2.Struct | None = ...,
         version: _builtins.int = ...,
+        mode: Global___MetadataMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "mode", b"mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1399,6 +1478,196 @@ class DeleteItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteItemsResponse: _TypeAlias = DeleteItemsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteByFilterRequest(_message.Message):
+    """Which items to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name, alias or UID."""
+    all: _builtins.bool
+    """Deletes everything. Required where there is no filter, or one that is met by
+    everything because it holds no condition; refused beside any other.
+    """
+    dry_run: _builtins.bool
+    """Only counts."""
+    resume_token: _builtins.str
+    """`resume_token` of the last message of a call that ended early: goes on from
+    there, with its counts. All else must be as it was.
+    """
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Items that meet it. An item that does not any more when its turn comes is
+        left alone, and so is one that is stored or replaced after the call began.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "collection", b"collection", "dry_run", b"dry_run", "filter", b"filter", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteByFilterRequest: _TypeAlias = DeleteByFilterRequest  # noqa: Y015
+
+@_typing.final
+class DeleteByFilterResponse(_message.Message):
+    """How far a deletion is. The first message comes before anything is deleted, the
+    last with `done`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    matched: _builtins.int
+    """Items that met the filter when the call began."""
+    items: _builtins.int
+    """Items in the collection then."""
+    deleted: _builtins.int
+    """Items deleted so far, durably."""
+    done: _builtins.bool
+    """Whether that is all."""
+    resume_token: _builtins.str
+    """To go on from here; empty in the first message and the last."""
+    def __init__(
+        self,
+        *,
+        matched: _builtins.int = ...,
+        items: _builtins.int = ...,
+        deleted: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "done", b"done", "items", b"items", "matched", b"matched", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteByFilterResponse: _TypeAlias = DeleteByFilterResponse  # noqa: Y015
+
+@_typing.final
+class UpdateByFilterRequest(_message.Message):
+    """Which items to change, and how."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name, alias or UID."""
+    all: _builtins.bool
+    """Changes everything; as in `DeleteByFilterRequest`."""
+    dry_run: _builtins.bool
+    """Only counts."""
+    mode: Global___MetadataMode.ValueType
+    """Whether it replaces or is merged. Required."""
+    resume_token: _builtins.str
+    """As in `DeleteByFilterRequest`."""
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Items that meet it, as in `DeleteByFilterRequest`."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """A JSON object."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        mode: Global___MetadataMode.ValueType = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "metadata", b"metadata"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "collection", b"collection", "dry_run", b"dry_run", "filter", b"filter", "metadata", b"metadata", "mode", b"mode", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateByFilterRequest: _TypeAlias = UpdateByFilterRequest  # noqa: Y015
+
+@_typing.final
+class UpdateByFilterResponse(_message.Message):
+    """How far a change is. The first message comes before anything is changed, the
+    last with `done`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    matched: _builtins.int
+    """Items that met the filter when the call began."""
+    items: _builtins.int
+    """Items in the collection then."""
+    updated: _builtins.int
+    """Items changed so far, durably."""
+    unchanged: _builtins.int
+    """Items so far that had that metadata already."""
+    failed: _builtins.int
+    """Items so far that could not be changed."""
+    done: _builtins.bool
+    """Whether that is all."""
+    resume_token: _builtins.str
+    """To go on from here; empty in the first message and the last."""
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___MutationResult]:
+        """Of these, those since the message before, each with its error."""
+
+    def __init__(
+        self,
+        *,
+        matched: _builtins.int = ...,
+        items: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        failures: _abc.Iterable[Global___MutationResult] | None = ...,
+        done: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "failed", b"failed", "failures", b"failures", "items", b"items", "matched", b"matched", "resume_token", b"resume_token", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateByFilterResponse: _TypeAlias = UpdateByFilterResponse  # noqa: Y015
 
 @_typing.final
 class GetItemsRequest(_message.Message):

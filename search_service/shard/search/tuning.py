@@ -76,17 +76,44 @@ FEW_QUERIES = 4
 # at the end.
 PARTS_A_THREAD = 4
 
+# --- Pages ---
+
+# What stands before a page is ranked again with it, and so many more rows: they make room
+# for what was stored meanwhile, and a walk for more rows misses less. What it misses on one
+# page has its place before the next, and would not come at all: of the first 300 hits (30
+# pages; 30,000 x 128, 40 queries) the pages held at least .980 with 64 more, .993 with 256.
+PAGE_MORE_ROWS = 256
+
+# --- Answers without a hand-over ---
+
+# What holds up an event loop for longer goes to another thread: as long as the
+# hand-over of a busy interpreter takes (its switch interval) a few times over.
+LONGEST_HERE_S = 0.003
+# Of a query's time, in the running mean of those before it.
+LONE_SHARE = 0.2
+
 # --- Group-by ---
 
 # Rows ranked for each hit wanted, at first: similar items tend to share values.
 FIRST_ROWS = 4
 # How many times more where these were not enough.
-MORE_ROWS = 8
+MORE_ROWS = 4
+# With this share of the items in groups, what is near is ranked, and the rest passed over.
+NEARLY_ALL = 0.5
+# Rows of all queries that are ranked at a time: with what they hold, about 200 MB.
+MOST_RANKED = 1 << 22
+# To search for the best of one value costs about as much as to compare so many rows.
+ROWS_A_VALUE = 10_000
 
 
 def walked(count: int) -> int:
     """Return how many candidates to ask a graph for, so that the best `count` are among them."""
     return int(count * OVERFETCH) + OVERFETCH_MORE
+
+
+def rows_of_page(rank: int, limit: int) -> int:
+    """Return how many rows to rank, at first, for a page of `limit` hits after `rank` others."""
+    return rank + limit + PAGE_MORE_ROWS
 
 
 def reranked(count: int, more: int) -> int:

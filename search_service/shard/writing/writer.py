@@ -24,6 +24,7 @@ from search_service.domain.collection import CollectionSpec, DuplicatePolicy
 from search_service.domain.effects import Killed
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
+from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.options import ShardOptions
@@ -34,6 +35,7 @@ from search_service.shard.writing.duplicates import DuplicateFinder
 from search_service.shard.writing.tidying import Tidying
 from search_service.shard.writing.versions import Versions
 from search_service.shard.writing.write_queue import (
+    Choice,
     Errand,
     Submission,
     Work,
@@ -63,6 +65,7 @@ class Writer:
         spec: Callable[[], CollectionSpec],
         memory: Memory,
         filters: FilterIndex,
+        items: ItemCache,
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
@@ -76,6 +79,7 @@ class Writer:
         self._spec = spec
         self._memory = memory
         self._filters = filters
+        self._items = items
         self._versions = Versions(db, sequencer)
         self._ballast = ballast
         self._options = options
@@ -95,11 +99,16 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
-        """Queue mutations."""
+    def submit(
+        self, mutations: Sequence[Mutation] | Callable[[], Sequence[Mutation]]
+    ) -> Future[list[MutationOutcome]]:
+        """Queue mutations, or what chooses them in this thread when their turn comes."""
         future: Future[list[MutationOutcome]] = Future()
         if self._health.damage:
             future.set_exception(unwritable())
+            return future
+        if callable(mutations):
+            self._queue.put(Choice(mutations, future))
             return future
         self._queue.put(Submission(mutations, future, mutation_bytes(mutations)))
         return future
@@ -154,6 +163,9 @@ class Writer:
             return
         if isinstance(work[0], Errand):
             self._run_errand(work[0])
+        elif isinstance(work[0], Choice):
+            chosen = work[0].submission()
+            self._write_group([] if chosen is None else [chosen])
         else:
             self._write_group([one for one in work if isinstance(one, Submission)])
         self._checkpoint(self._wal.fold_if_due)
@@ -222,6 +234,7 @@ class Writer:
             held.enter_context(self._filters.commit_lock)
             self._db.execute("COMMIT")
             self._next_ordinal = group.next_ordinal
+            self._items.forget([mutation.id for mutation in mutations])
             with self._memory.lock:
                 self._memory.apply(group.effects)
                 self._filters.apply(group.effects)
