@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_service.analysis.checking.finding import Finding, Verdict, judged
+from search_service.analysis.checking.models import check_models
 from search_service.analysis.gallery import Gallery
 from search_service.domain.arrays import F32, F64, I64, Flags
 
@@ -25,12 +26,6 @@ _LEAST_EQUAL = 20
 # that were trained on photographs. Beyond this, scores of everything crowd near 1.
 _CROWDED = 0.9
 _PAIRS = 20_000
-# Two groups of vectors of which hardly a pair is nearer than the farthest within a group.
-_GROUP_SAMPLE = 1_500
-_LEAST_GROUP_SHARE = 0.01
-_LEAST_GROUP = 5
-_ROUNDS = 20
-_INSIDE, _BETWEEN = 0.05, 0.99
 
 
 def check_vectors(gallery: Gallery, seed: int) -> Iterator[Finding]:
@@ -44,7 +39,7 @@ def check_vectors(gallery: Gallery, seed: int) -> Iterator[Finding]:
     yield _equal(gallery, seen)
     usable = np.flatnonzero(seen.finite & (np.abs(seen.norms - 1.0) <= _NORM_TOLERANCE))
     yield _spread(gallery, usable, seed)
-    yield _kinds(gallery, usable, seed)
+    yield check_models(gallery, usable, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,69 +143,6 @@ def _spread(gallery: Gallery, usable: I64, seed: int) -> Finding:
         advice="everything is near everything, and scores tell little apart: check the model's "
         "weights and preprocessing, or take another model",
     )
-
-
-def _kinds(gallery: Gallery, usable: I64, seed: int) -> Finding:
-    """Look for vectors of two models in one collection: groups that never come near."""
-    name = "mixed_models"
-    rng = np.random.default_rng(seed)
-    some = usable
-    if len(some) > _GROUP_SAMPLE:
-        some = np.sort(rng.choice(usable, _GROUP_SAMPLE, replace=False))
-    found = _two_groups(np.asarray(gallery.vectors[some]), rng)
-    if found is None:
-        return Finding(name, Verdict.OK, "the vectors are of one kind", 0.0)
-    minor, inside, between = found
-    given = np.array([not gallery.facts[row] for row in some])
-    # Whether the groups are told apart by who made the vectors: the service, or a caller.
-    by_maker = given[minor].all() != given[~minor].all() and (
-        given[minor].all() or not given[minor].any()
-    )
-    how = ", and one of them was given as vectors" if by_maker else ""
-    share = float(minor.mean())
-    return judged(
-        name,
-        Verdict.FAIL if by_maker else Verdict.WARN,
-        f"{share:.1%} of the vectors are apart from all others{how}: pairs of both groups reach "
-        f"cosine {between:.2f}, pairs of one group begin at {inside:.2f}",
-        share,
-        advice="if all are pictures of the same sort, they are vectors of two models, or of two "
-        "ways of preparing pictures: index one group again. Else keep them in two collections",
-        example_ids=_ids(gallery, some[minor]),
-    )
-
-
-def _two_groups(vectors: F32, rng: np.random.Generator) -> tuple[Flags, float, float] | None:
-    """Split vectors in two that are apart; return the minor one, and two cosines.
-
-    The cosines are the 5th percentile within the groups, and the 99th between them.
-    """
-    least = max(_LEAST_GROUP, int(_LEAST_GROUP_SHARE * len(vectors)))
-    if len(vectors) < 2 * least:
-        return None
-    scores = vectors @ vectors.T
-    # Farthest from the first, then farthest from that: two that lie as far apart as any.
-    one = int(scores[int(rng.integers(len(vectors)))].argmin())
-    other = int(scores[one].argmin())
-    nearer = scores[other] > scores[one]
-    for _ in range(_ROUNDS):
-        if not least <= nearer.sum() <= len(vectors) - least:
-            return None
-        again = scores[:, nearer].mean(axis=1) > scores[:, ~nearer].mean(axis=1)
-        if (again == nearer).all():
-            break
-        nearer = again
-    minor = nearer if nearer.sum() * 2 <= len(vectors) else ~nearer
-    if minor.sum() < least:
-        return None
-    between = float(np.quantile(scores[np.ix_(minor, ~minor)], _BETWEEN))
-    inside = min(_inner(scores, group) for group in (minor, ~minor))
-    return (minor, inside, between) if between < inside else None
-
-
-def _inner(scores: F32, group: Flags) -> float:
-    own = scores[np.ix_(group, group)]
-    return float(np.quantile(own[np.triu_indices(len(own), 1)], _INSIDE))
 
 
 def _ids(gallery: Gallery, rows: I64) -> list[str]:

@@ -75,16 +75,30 @@ def test_vectors_that_are_all_alike_are_told() -> None:
     assert found(crowded)["vectors_spread"].verdict is Verdict.WARN
 
 
-def test_vectors_of_two_models_are_told() -> None:
+def of_two_models() -> F32:
+    """Pictures of twelve sorts, the last 60 by another model."""
     rng = np.random.default_rng(4)
-    one = unit(rng.normal(size=(N - 60, DIMENSION)) * 0.2 + rng.normal(size=DIMENSION))
-    other = unit(rng.normal(size=(60, DIMENSION)) * 0.2 + rng.normal(size=DIMENSION))
-    both = np.concatenate([one, other])
+    contents = rng.normal(size=(12, DIMENSION))[rng.integers(0, 12, N)]
+    contents += rng.normal(scale=0.3, size=contents.shape)
+    models = np.linalg.qr(rng.normal(size=(2 * DIMENSION, 2 * DIMENSION)))[0]
+    one, other = models[:DIMENSION], models[DIMENSION:]
+    return unit(np.concatenate([contents[:-60] @ one, contents[-60:] @ other]))
+
+
+def test_vectors_of_two_models_are_told() -> None:
+    both = of_two_models()
     finding = found(both)["mixed_models"]
     assert (finding.verdict, finding.value) == (Verdict.WARN, 0.15)
+    assert set(finding.example_ids) <= {f"item-{n}" for n in range(N - 60, N)}
     # Where one group was made by the service and one was handed in, it is hardly chance.
     facts = [ImageFacts(width_px=1).SerializeToString()] * (N - 60) + [b""] * 60
     assert found(both, facts)["mixed_models"].verdict is Verdict.FAIL
+
+
+def test_one_sort_of_picture_that_lies_apart_is_no_other_model() -> None:
+    rng, together = np.random.default_rng(5), plain(5)
+    apart = unit(np.full((60, DIMENSION), -1.0) + rng.normal(scale=0.2, size=(60, DIMENSION)))
+    assert found(np.concatenate([together, apart]))["mixed_models"].verdict is Verdict.OK
 
 
 def pictures(*facts: ImageFacts) -> dict[str, Finding]:
