@@ -13,6 +13,7 @@ class Kind(StrEnum):
     """The analyses that there are; each has a function in `kinds.py`."""
 
     CALIBRATE = "calibrate"
+    DUPLICATES = "duplicates"
     EVALUATE = "evaluate"
 
 

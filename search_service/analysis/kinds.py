@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from search_service.analysis.calibration.calibrate import calibrate
+from search_service.analysis.duplicates.find import find_duplicates
 from search_service.analysis.evaluation.evaluate import evaluate
 from search_service.analysis.jobs import AnalysisJob, Kind, Progress
 
@@ -14,4 +15,8 @@ Analysis: TypeAlias = Callable[
     [AnalysisJob, Callable[[Progress], None]], Iterator[Mapping[str, Any]]
 ]
 
-FUNCTIONS: Mapping[Kind, Analysis] = {Kind.CALIBRATE: calibrate, Kind.EVALUATE: evaluate}
+FUNCTIONS: Mapping[Kind, Analysis] = {
+    Kind.CALIBRATE: calibrate,
+    Kind.DUPLICATES: find_duplicates,
+    Kind.EVALUATE: evaluate,
+}

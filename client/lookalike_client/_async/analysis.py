@@ -7,13 +7,16 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from lookalike.v1 import analysis_pb2_grpc, evaluation_pb2, progress_pb2
+from lookalike.v1 import analysis_pb2_grpc, duplicates_pb2, evaluation_pb2, progress_pb2
 from lookalike_client import calls, convert, requests
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
     AnalysisProgress,
     CalibrationMode,
     CalibrationReport,
+    DuplicateDecision,
+    DuplicateKind,
+    DuplicatesReport,
     EvaluationReport,
 )
 
@@ -24,7 +27,8 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class AsyncAnalysis:
-    """Evaluates and calibrates collections, each in a process of its own at the service."""
+    """Evaluates and calibrates collections, and finds duplicates in them; each in a process
+    of its own at the service."""
 
     def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -100,6 +104,80 @@ class AsyncAnalysis:
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
             return convert.calibration_report((await _last(stream, on_progress)).report)
+
+    async def find_duplicates(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike = None,
+        threshold: float | None = None,
+        kinds: Sequence[DuplicateKind] = (),
+        since_version: int = 0,
+        capture_time_field: str = "",
+        burst_seconds: float = 0.0,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> DuplicatesReport:
+        """Find the items that show the same picture.
+
+        `threshold` is the least cosine of near items, by default that of the calibration
+        that the collection keeps. `kinds` make a group, by default all but `SIMILAR`.
+        `since_version` leaves out groups without a newer item. With `capture_time_field`,
+        near pictures within `burst_seconds` (0 for 3) are listed as bursts.
+
+        Raises:
+            InvalidField: no threshold is given, and none is kept.
+            Precondition: the one that is kept is of another model.
+        """
+        request = requests.find_duplicates(
+            collection,
+            filter=filter,
+            threshold=threshold,
+            kinds=kinds,
+            since_version=since_version,
+            capture_time_field=capture_time_field,
+            burst_seconds=burst_seconds,
+        )
+        parts = []
+        with calls.translated(self._explain):
+            async for part in self._stub.FindDuplicates(request, timeout=timeout_s):
+                if not part.HasField("progress"):
+                    parts.append(part)
+                elif on_progress is not None:
+                    on_progress(convert.analysis_progress(part.progress))
+        return convert.duplicates_report(parts)
+
+    async def decide_duplicates(
+        self,
+        collection: str,
+        decisions: Sequence[DuplicateDecision],
+        *,
+        timeout_s: float = calls.DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """Note what people decided about duplicates; later searches keep to it.
+
+        Raises:
+            InvalidField: a decision is on an item where it should be on a pair, or otherwise.
+        """
+        for request in requests.decisions(collection, decisions):
+            with calls.translated(self._explain):
+                await self._stub.DecideDuplicates(request, timeout=timeout_s)
+
+    async def duplicate_decisions(
+        self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S
+    ) -> list[DuplicateDecision]:
+        """Return all decisions about duplicates, by their ids."""
+        found: list[DuplicateDecision] = []
+        request = duplicates_pb2.ListDuplicateDecisionsRequest(
+            collection=collection, page_size=1_000
+        )
+        while True:
+            with calls.translated(self._explain):
+                page = await self._stub.ListDuplicateDecisions(request, timeout=timeout_s)
+            found += map(convert.duplicate_decision, page.decisions)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
 
 
 class _Said(Protocol):

@@ -2,6 +2,7 @@
 
 from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
@@ -14,6 +15,8 @@ __all__ = [
     "analysis_progress",
     "calibration_report",
     "collection",
+    "duplicate_decision",
+    "duplicates_report",
     "evaluation_report",
     "facets",
     "ingest_event",

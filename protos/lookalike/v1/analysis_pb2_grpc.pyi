@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
+from lookalike.v1 import duplicates_pb2 as _duplicates_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -40,6 +41,12 @@ class AnalysisServiceStub:
     """Measures how well a collection retrieves what its labels call alike."""
     Calibrate: _grpc.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
     """Finds the cosine from which on two images count as alike."""
+    FindDuplicates: _grpc.UnaryStreamMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesResponse]
+    """Finds the items that show the same picture."""
+    DecideDuplicates: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.DecideDuplicatesRequest, _duplicates_pb2.DecideDuplicatesResponse]
+    """Notes decisions on duplicates; later searches keep to them."""
+    ListDuplicateDecisions: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]
+    """Lists the decisions on duplicates."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -52,6 +59,12 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Measures how well a collection retrieves what its labels call alike."""
     Calibrate: _aio.UnaryStreamMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
     """Finds the cosine from which on two images count as alike."""
+    FindDuplicates: _aio.UnaryStreamMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesResponse]  # type: ignore[assignment]
+    """Finds the items that show the same picture."""
+    DecideDuplicates: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.DecideDuplicatesRequest, _duplicates_pb2.DecideDuplicatesResponse]  # type: ignore[assignment]
+    """Notes decisions on duplicates; later searches keep to them."""
+    ListDuplicateDecisions: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]  # type: ignore[assignment]
+    """Lists the decisions on duplicates."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each runs in a process of its own, below
@@ -73,5 +86,29 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_calibration_pb2.CalibrateResponse], _abc.AsyncIterator[_calibration_pb2.CalibrateResponse]]:
         """Finds the cosine from which on two images count as alike."""
+
+    @_abc_1.abstractmethod
+    def FindDuplicates(
+        self,
+        request: _duplicates_pb2.FindDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_duplicates_pb2.FindDuplicatesResponse], _abc.AsyncIterator[_duplicates_pb2.FindDuplicatesResponse]]:
+        """Finds the items that show the same picture."""
+
+    @_abc_1.abstractmethod
+    def DecideDuplicates(
+        self,
+        request: _duplicates_pb2.DecideDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_duplicates_pb2.DecideDuplicatesResponse, _abc.Awaitable[_duplicates_pb2.DecideDuplicatesResponse]]:
+        """Notes decisions on duplicates; later searches keep to them."""
+
+    @_abc_1.abstractmethod
+    def ListDuplicateDecisions(
+        self,
+        request: _duplicates_pb2.ListDuplicateDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_duplicates_pb2.ListDuplicateDecisionsResponse, _abc.Awaitable[_duplicates_pb2.ListDuplicateDecisionsResponse]]:
+        """Lists the decisions on duplicates."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
