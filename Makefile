@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another package index for torch and torchvision, for their smaller CPU-only builds (docs/getting-started.md).
 TORCH_INDEX ?=
+# Processes that share the tests: many wait for servers that they have started.
+TEST_PROCESSES ?= 2
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
 # The version that pyproject.toml names, and what is kept of its contract.
@@ -42,7 +44,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,analysis,embedder,worker,timm,redis-server,demo,docs,dev]'
+	  --editable '.[client,search,analysis,embedder,worker,timm,onnx,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -51,7 +53,7 @@ demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=
 
 test: setup ## Run the tests, and see how much of the code they reach
 	@mkdir -p build
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadscope --cov --cov-report=
 	@echo 'Lines and branches that the tests reach, in percent:'
 	@$(BIN)/python -m coverage report --format=total
 
@@ -116,9 +118,9 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
 	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
-bench: bench-embed bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
+bench: bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-embed, -ingest, -query, -search, -search-million
+bench-%: setup ## Run one suite: bench-embed, -encoders, -ingest, -query, -search, -search-million
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

@@ -62,7 +62,7 @@ napoleon_numpy_docstring = False
 # Every reference leads somewhere, but to the outside: the build asks no other site.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(typing|collections|datetime|pathlib|numpy|grpc|enum|types)\..*"),
+    ("py:.*", r"(typing|collections|datetime|decimal|pathlib|numpy|grpc|enum|types|uuid)\..*"),
     (
         "py:class",
         r"(bool|bytes|dict|float|int|list|object|str|tuple|Path|None|optional|datetime|F32)",

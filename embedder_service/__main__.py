@@ -45,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     heap.bound_arenas()
     try:
         asyncio.run(_serve(settings))
-    except (SettingsInvalid, RuntimeUnsupported) as error:
+    except (SettingsInvalid, RuntimeUnsupported, ModelError) as error:
         return refuse(PROCESS, error)
-    except (ModelError, OSError) as error:
+    except OSError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0

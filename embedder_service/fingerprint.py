@@ -23,15 +23,16 @@ def fingerprint(
     pooling: str,
     precision: str,
     dimension: int,
+    projection: str | None = None,
 ) -> str:
-    """Return 64 lower-case hexadecimal digits."""
+    """Return 64 lower-case hexadecimal digits; `projection` is the hash of its file."""
     recipe = {
         "version": FINGERPRINT_VERSION,
         "architecture": architecture,
         "weights_sha256": weights_sha256,
         "preprocess": preprocess,
         "pooling": pooling,
-        "projection": None,
+        "projection": projection,
         "normalisation": "l2",
         "precision": precision,
         "dimension": dimension,

@@ -30,8 +30,9 @@ class Settings(ServerSettings):
 
     port: int = setting("port to listen on; 0 takes a free one", 50052, least=0, most=MOST_PORT)
     models: tuple[str, ...] = setting(
-        "models to serve, the default one first: NAME[@POOLING][=WEIGHTS] with NAME "
-        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME or timm:NAME",
+        "models to serve, the default one first: NAME[@OPTION]...[=WEIGHTS] with NAME "
+        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, onnx:FILE or "
+        "python:FILE",
         ("efficientnet-lite2",),
         unit="model",
     )
@@ -41,7 +42,10 @@ class Settings(ServerSettings):
     device: str = setting(
         "what the models run on",
         "auto",
-        choices=("auto", "cpu", "cuda", "openvino", "torch-cpu", "torch-cuda"),
+        choices=(
+            *("auto", "cpu", "cuda", "openvino", "torch-cpu", "torch-cuda"),
+            *("onnxruntime-cpu", "onnxruntime-cuda"),
+        ),
     )
     cpu_threads: int = setting(
         "threads of the forward pass on CPU; 0 for one a core", 0, least=0, most=_MOST_THREADS

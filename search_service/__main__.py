@@ -45,6 +45,7 @@ from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers import analysis, collections, ingest, search, snapshots
+from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -115,10 +116,11 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         door = _front_door(settings, catalog, registry)
         server = _server(settings, registry, door)
         writes = Writes(catalog, search_metrics)
+        by_filter = ByFilter(catalog, reads, search_metrics)
         handover = Handover(asyncio.get_running_loop())
         queries = Queries(catalog, embedders, reads, search_metrics, sampler, handover)
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            search.SearchServicer(queries, Reads(catalog, reads), writes), server.grpc
+            search.SearchServicer(queries, Reads(catalog, reads), writes, by_filter), server.grpc
         )
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
@@ -159,6 +161,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
 
         def drain() -> None:
             writes.drain()
+            by_filter.drain()
             if door is not None:
                 door.drain()
 

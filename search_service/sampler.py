@@ -58,7 +58,7 @@ class RecallSampler:
         self, collection: Collection, request: QueryRequest, outcomes: Sequence[QueryOutcome]
     ) -> None:
         """Perhaps take one query of an answered request as a sample."""
-        if self._share <= 0.0 or request.exact or request.group_by is not None:
+        if self._share <= 0.0 or request.exact or request.group_by is not None or request.reranked:
             return
         if self._random.random() >= self._share:
             return

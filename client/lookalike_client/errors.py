@@ -17,6 +17,7 @@ from lookalike.wire.errors import (
     Reason,
     ReferenceInvalid,
     SnapshotInvalid,
+    StoreDamaged,
     Unavailable,
     VectorNotFinite,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Reason",
     "ReferenceInvalid",
     "SnapshotInvalid",
+    "StoreDamaged",
     "Unavailable",
     "VectorNotFinite",
 ]

@@ -70,9 +70,21 @@ class Query:
         return cls(search_pb2.Query(id=item_id))
 
     @classmethod
-    def by_examples(cls, positives: Iterable[Example], negatives: Iterable[Example] = ()) -> Self:
-        """Look for what is near the positives and far from the negatives."""
+    def by_examples(
+        cls,
+        positives: Iterable[Example],
+        negatives: Iterable[Example] = (),
+        *,
+        best_score: bool = False,
+    ) -> Self:
+        """Look for what is near the positives and far from the negatives.
+
+        By their means; with `best_score` each example counts by itself: first come
+        items that are nearer to a positive than to any negative, by the nearest one.
+        """
+        mode = search_pb2.EXAMPLE_MODE_BEST_SCORE if best_score else search_pb2.EXAMPLE_MODE_MEAN
         examples = search_pb2.Examples(
+            mode=mode,
             positives=[each.message for each in listed("positives", positives)],
             negatives=[each.message for each in listed("negatives", negatives)],
         )

@@ -18,13 +18,14 @@ _SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where the search service is, and how to connect to it."""
+    """Where the search service is, how to connect to it, and where `sync` keeps its state."""
 
     address: str = DEFAULT_ADDRESS
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     use_proxy: bool = False
+    sync_state: Path = Path("sync.sqlite")
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -35,7 +36,8 @@ class ClientSettings:
 
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
-    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY and LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY.
+    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY, and
+    LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
 
     Raises:
         InvalidField: LOOKALIKE_USE_PROXY is neither on nor off.
@@ -51,12 +53,19 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         tls_certificate=path("LOOKALIKE_TLS_CERTIFICATE"),
         tls_key=path("LOOKALIKE_TLS_KEY"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
+        sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
     )
 
 
 def proxies(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Read the variables that name proxies, and hosts to be reached without one."""
     return wire_proxies.named(environ)
+
+
+def _state_home(environ: Mapping[str, str]) -> Path:
+    named = Path(environ.get("XDG_STATE_HOME", ""))
+    # What is relative is to be ignored, by the XDG Base Directory Specification.
+    return named if named.is_absolute() else Path(environ.get("HOME") or "~") / ".local/state"
 
 
 def _switch(name: str, environ: Mapping[str, str]) -> bool:

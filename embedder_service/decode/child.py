@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from embedder_service import preprocess
 from embedder_service.decode import facts, picture
+from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.exchange import MAX_MESSAGE_BYTES, Task, pack, unpack
 from embedder_service.decode.limits import ImageLimits
+from embedder_service.preprocess import Preprocess, least_short_side_px
 from lookalike.wire.errors import LookalikeError, Reason
 
 _log = logging.getLogger(__name__)
@@ -85,21 +86,17 @@ class _Decoder:
     def _decode(self, task: Task) -> None:
         """Send the pixels, and then the facts: the network need not wait for those."""
         data = self._memory[: task.length]
+        prepare = Preprocess(**task.preprocess)
         if task.width_px:
             seen = picture.from_raw(data, task.width_px, task.height_px)
         else:
             seen = picture.decode_file(
                 data,
                 self._limits,
-                least_short_side_px=_least_short_side(task),
+                least_short_side_px=_least_short_side(prepare),
                 admit=self._admit,
             )
-        pixels = preprocess.square(
-            seen.rgb,
-            size_px=task.size_px,
-            crop_fraction=task.crop_fraction,
-            resize_filter=task.resize_filter,
-        )
+        pixels = prepare.square(seen.rgb)
         shared = np.frombuffer(self._memory, dtype=np.uint8, count=pixels.size)
         shared[:] = pixels.reshape(-1)
         del shared  # a mapping with views on it cannot be closed
@@ -118,7 +115,9 @@ _PIXELS_READY = pack({"pixels": True})
 
 
 def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dict[str, Any]:
-    luminance = facts.working_luminance(seen.rgb)
+    # A network may have wanted the pixels as they are; facts are the same for every one.
+    working = to_srgb(picture.reduced(seen.rgb, _COMMON_SHORT_SIDE_PX))
+    luminance = facts.working_luminance(working)
     answer: dict[str, Any] = {
         "width_px": seen.width_px,
         "height_px": seen.height_px,
@@ -132,19 +131,19 @@ def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dic
         "grey": base64.b64encode(facts.grey_thumbnail(luminance)).decode(),
     }
     if thumbnail_side_px:
-        webp = facts.thumbnail(seen.rgb, thumbnail_side_px)
+        webp = facts.thumbnail(working, thumbnail_side_px)
         answer["thumbnail"] = base64.b64encode(webp).decode()
     return answer
 
 
 # Decoding shrinks no further than this, so that facts and thumbnails come from
 # the same picture for every network with an input of up to 260 px.
-_COMMON_SHORT_SIDE_PX = preprocess.least_short_side_px(260, 0.875)
+_COMMON_SHORT_SIDE_PX = least_short_side_px(260, 0.875)
 
 
-def _least_short_side(task: Task) -> int:
-    own = preprocess.least_short_side_px(task.size_px, task.crop_fraction)
-    return max(own, _COMMON_SHORT_SIDE_PX)
+def _least_short_side(prepare: Preprocess) -> int | None:
+    own = prepare.least_short_side_px
+    return None if own is None else max(own, _COMMON_SHORT_SIDE_PX)
 
 
 def _confine(memory_bytes: int, nice: int) -> None:

@@ -22,11 +22,12 @@ _PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 _BAND_ROWS = 256
 
 
-def to_srgb(picture: Image.Image) -> Image.Image:
+def to_srgb(picture: Image.Image, *, profiles: bool = True) -> Image.Image:
     """Return `picture`, in any Pillow mode but deep integers, as RGB in sRGB.
 
     Transparent pixels are composed onto `BACKGROUND`. An embedded profile that
-    is broken or belongs to another colour space is ignored, as browsers do.
+    is broken or belongs to another colour space is ignored, as browsers do; without
+    `profiles` all are, and a picture in RGB keeps its own for later.
     """
     profile = picture.info.get("icc_profile")
     flat = _eight_bit(picture)
@@ -34,7 +35,7 @@ def to_srgb(picture: Image.Image) -> Image.Image:
     if flat.mode == "RGBA":
         alpha = flat.getchannel("A")
         flat = flat.convert("RGB")
-    if isinstance(profile, bytes) and profile and flat.mode in _PROFILE_SPACES:
+    if profiles and isinstance(profile, bytes) and profile and flat.mode in _PROFILE_SPACES:
         flat = _apply_profile(flat, profile)
     if flat.mode == "CMYK":
         flat = flat.convert("RGB")

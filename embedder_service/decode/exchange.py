@@ -23,16 +23,15 @@ class BrokenMessage(Exception):
 class Task:
     """One image to decode; its bytes stand at the start of the shared memory.
 
-    `width_px` and `height_px` are 0 for an encoded file. `time_ms` is the CPU
+    `width_px` and `height_px` are 0 for an encoded file. `preprocess` holds the fields
+    of `embedder_service.preprocess.Preprocess`. `time_ms` is the CPU
     time that the task may take.
     """
 
     length: int
     width_px: int
     height_px: int
-    size_px: int
-    crop_fraction: float
-    resize_filter: str
+    preprocess: dict[str, Any]
     thumbnail_side_px: int
     time_ms: int
 

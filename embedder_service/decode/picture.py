@@ -83,14 +83,14 @@ def decode_file(
     data: bytes,
     limits: ImageLimits,
     *,
-    least_short_side_px: int,
+    least_short_side_px: int | None,
     admit: Callable[[int], None],
 ) -> Picture:
     """Return the first frame of an encoded file.
 
     `admit` is called with the number of pixels before they are decoded, and may
     wait. The picture may be reduced, to a short side of no less than
-    `least_short_side_px`.
+    `least_short_side_px`; with None it is not, and no colour profile is applied.
 
     Raises:
         ImageUnreadable: no image in a supported format, or damaged.
@@ -128,7 +128,7 @@ def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:
 
 
 def _load(
-    image: ImageFile.ImageFile, data: bytes, limits: ImageLimits, least_short_side_px: int
+    image: ImageFile.ImageFile, data: bytes, limits: ImageLimits, least_short_side_px: int | None
 ) -> Picture:
     size = image.size
     # The decoder of MPO hands out the first JPEG of several.
@@ -141,7 +141,8 @@ def _load(
         flat = eight_bit_depth(image, data)
         orientation = _orientation(image)
         done = _finished(flat, size, orientation, name, least_short_side_px)
-        if done.rgb.size == _upright(size, orientation):
+        profiled = least_short_side_px is not None  # to sRGB: as the digest has it
+        if profiled and done.rgb.size == _upright(size, orientation):
             return replace(done, digest=lambda: pixel_hash.of_pixels(done.rgb))
         drafted = flat.size != size
         return replace(done, digest=lambda: _digest(None if drafted else flat, data, orientation))
@@ -155,7 +156,7 @@ def _load(
 
 
 def _look(
-    name: str, image: ImageFile.ImageFile, data: bytes, least_short_side_px: int
+    name: str, image: ImageFile.ImageFile, data: bytes, least_short_side_px: int | None
 ) -> Remains | None:
     """Return what came of a file that lacks its end, None for one that does not."""
     if name == "JPEG":
@@ -168,7 +169,7 @@ def _look(
     return look(data, image) if look is not None else None
 
 
-def _reopened(data: bytes, name: str, least_short_side_px: int) -> ImageFile.ImageFile:
+def _reopened(data: bytes, name: str, least_short_side_px: int | None) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(data), formats=(name,))
     if name == "JPEG":
         _draft(image, least_short_side_px)
@@ -185,7 +186,7 @@ def _load_leniently(image: ImageFile.ImageFile) -> None:
 
 
 def _load_webp(
-    data: bytes, cut: webp.CutWebp, limits: ImageLimits, least_short_side_px: int
+    data: bytes, cut: webp.CutWebp, limits: ImageLimits, least_short_side_px: int | None
 ) -> Picture:
     share, flat, missing = webp.decode(data, cut)
     limits.check_share(share)
@@ -200,10 +201,11 @@ def _finished(
     size: tuple[int, int],
     orientation: int,
     name: str,
-    least_short_side_px: int,
+    least_short_side_px: int | None,
 ) -> Picture:
     # Modes that cannot be averaged as they are can be once they are RGB.
-    rgb = _reduced(to_srgb(_reduced(flat, least_short_side_px)), least_short_side_px)
+    rgb = to_srgb(reduced(flat, least_short_side_px), profiles=least_short_side_px is not None)
+    rgb = reduced(rgb, least_short_side_px)
     return Picture(_turned(rgb, orientation), *_upright(size, orientation), name)
 
 
@@ -231,18 +233,18 @@ def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return size[::-1] if orientation in _SWAPS_SIDES else size
 
 
-def _draft(image: ImageFile.ImageFile, least_short_side_px: int) -> None:
+def _draft(image: ImageFile.ImageFile, least_short_side_px: int | None) -> None:
     """Let libjpeg scale by 1/2, 1/4 or 1/8 while it decodes."""
-    scale = least_short_side_px / min(image.size)
+    scale = 1.0 if least_short_side_px is None else least_short_side_px / min(image.size)
     if scale < 1:
         # Rounded up, so that the short side never falls below the least.
         width_px, height_px = (-int(-side * scale // 1) for side in image.size)
         image.draft(image.mode, (width_px, height_px))
 
 
-def _reduced(image: Image.Image, least_short_side_px: int) -> Image.Image:
+def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
     """Average whole blocks of pixels, keeping the profile and transparency."""
-    factor = min(image.size) // least_short_side_px
+    factor = 1 if least_short_side_px is None else min(image.size) // least_short_side_px
     if factor < 2 or image.mode not in _REDUCIBLE or "transparency" in image.info:
         return image
     small = image.reduce(factor)

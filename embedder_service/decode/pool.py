@@ -207,14 +207,11 @@ class DecodePool:
                 return
 
     def _task_for(self, job: DecodeJob) -> Task:
-        preprocess = job.preprocess
         return Task(
             length=len(job.source.data),
             width_px=job.source.width_px,
             height_px=job.source.height_px,
-            size_px=preprocess.size_px,
-            crop_fraction=preprocess.crop_fraction,
-            resize_filter=preprocess.resize_filter,
+            preprocess=job.preprocess.message(),
             thumbnail_side_px=self._options.thumbnail_side_px,
             time_ms=self._options.process.timeout_ms,
         )

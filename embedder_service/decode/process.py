@@ -121,9 +121,10 @@ class DecodeProcess:
             _raise_refusal(answer)
             if self._memory is None:
                 raise EOFError
-            count = task.size_px * task.size_px * 3
+            size_px = int(task.preprocess["size_px"])
+            count = size_px * size_px * 3
             square = np.frombuffer(self._memory[:count], dtype=np.uint8)
-            return square.reshape(task.size_px, task.size_px, 3)
+            return square.reshape(size_px, size_px, 3)
         raise await self._death(deaths)
 
     async def facts(self, size_bytes: int) -> ImageFacts:

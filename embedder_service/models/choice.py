@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from embedder_service.models import lite
 from embedder_service.models.definition import ModelDefinition
+from embedder_service.models.onnx_models import define_onnx_model
+from embedder_service.models.projected import projected
 from embedder_service.models.spec import ModelSpec
 
 
@@ -13,8 +15,17 @@ def define(spec: ModelSpec, precision: str) -> ModelDefinition:
     Raises:
         ModelError: it cannot be served, and what to change.
     """
+    own = _define(spec, precision)
+    if spec.options.projection is None:
+        return own
+    return projected(own, spec.options.projection)
+
+
+def _define(spec: ModelSpec, precision: str) -> ModelDefinition:
     if not spec.library:
-        return lite.define(spec.architecture, spec.text, pooling=spec.pooling, precision=precision)
+        return lite.define(spec.architecture, spec.options, precision)
+    if spec.library == "onnx":
+        return define_onnx_model(spec, precision)
     # Imports torch, which a server with a cached conversion starts without.
     from embedder_service.models.library import define_library_model
 

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 
 from embedder_service.fingerprint import fingerprint
 from embedder_service.preprocess import Preprocess
+from lookalike.wire.projection import Projection
 
 if TYPE_CHECKING:
     from torch import nn
 
-POOLINGS = ("avg", "max", "gem")
+    from embedder_service.models.onnx_graph import OnnxGraph
+
+# Pooling as the model itself does it, without its classifier.
+OWN_POOLING = "own"
 
 
 class ModelError(Exception):
@@ -31,7 +35,8 @@ class ModelDefinition:
     `spec_text` is the line that `embedder_service.models.spec` makes it from.
 
     `build` loads the weights and returns the network: uint8 [B, S, S, 3] in,
-    float32 [B, D] out, pooled but not yet of unit length.
+    float32 [B, D] out, pooled but not yet of unit length. A model from an ONNX file
+    has `onnx` in its place, and one with a `projection` shorter vectors.
     """
 
     name: str
@@ -43,6 +48,13 @@ class ModelDefinition:
     dimension: int
     precision: str
     build: Callable[[], nn.Module]
+    onnx: OnnxGraph | None = None
+    projection: Projection | None = None
+
+    @property
+    def own_dimension(self) -> int:
+        """The length of the network's vectors, before a projection."""
+        return self.projection.own_dimension if self.projection else self.dimension
 
     @property
     def fingerprint(self) -> str:
@@ -54,6 +66,7 @@ class ModelDefinition:
             pooling=self.pooling,
             precision=self.precision,
             dimension=self.dimension,
+            projection=self.projection.sha256 if self.projection else None,
         )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedder_service.models.definition import ModelDefinition, ModelError, file_sha256
+from embedder_service.models.options import ModelOptions
+from embedder_service.models.shapes import whole_picture
 from embedder_service.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ _MEAN = (127.0, 127.0, 127.0)
 _STD = (128.0, 128.0, 128.0)
 
 
-def define(name: str, spec_text: str, *, pooling: str, precision: str) -> ModelDefinition:
-    """Return the definition of one of `NAMES`, served under its spec's text.
+def define(name: str, options: ModelOptions, precision: str) -> ModelDefinition:
+    """Return the definition of one of `NAMES`.
 
     Raises:
         ModelError: the weights are not installed, or are other bytes than those
@@ -63,15 +65,18 @@ def define(name: str, spec_text: str, *, pooling: str, precision: str) -> ModelD
             f"the weights of {name} are not the published ones: reinstall {release.distribution}"
         )
 
+    pooling = options.pooling or "avg"
+    own = Preprocess(release.size_px, _CROP_FRACTION, "bicubic", _MEAN, _STD)
+
     def build() -> nn.Module:
         return _build(name, path, pooling)
 
     return ModelDefinition(
-        name=spec_text,
-        spec_text=spec_text,
+        name=name + options.name,
+        spec_text=name + options.text,
         architecture=name,
         weights_sha256=release.sha256,
-        preprocess=Preprocess(release.size_px, _CROP_FRACTION, "bicubic", _MEAN, _STD),
+        preprocess=whole_picture(own, options.shape) if options.shape in ("pad", "squash") else own,
         pooling=pooling,
         dimension=_DIMENSION,
         precision=precision,

@@ -1,64 +1,112 @@
 """Which model, from one line of text.
 
-    NAME[@POOLING][=WEIGHTS]
+    NAME[@OPTION]...[=WEIGHTS]
 
-NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE or
-timm:ARCHITECTURE; POOLING is avg (the default), max or gem; WEIGHTS is a local
-.safetensors, .pth or .pt file, without which the library downloads its own.
+NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
+timm:ARCHITECTURE, onnx:FILE or python:FILE. WEIGHTS is a local file, without which the library
+downloads its own. What an OPTION can be is in `embedder_service.models.options`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedder_service.models import lite
-from embedder_service.models.definition import POOLINGS, ModelError
+from embedder_service.models.definition import ModelError
+from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm")
+LIBRARIES = ("torchvision", "timm", "onnx", "python")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+
+# What stands behind the file may hold slashes and dots too.
+_FILES = {
+    "onnx": re.compile(r"(.+?\.onnx)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
+    "python": re.compile(r"(.+?\.py)((?:@[^=]*)?)(?:=(.*))?", re.DOTALL),
+}
+_FILE_FORMS = {
+    "onnx": "onnx:FILE, with a file that ends in .onnx",
+    "python": "python:FILE, with a file that ends in .py",
+}
+
+_FORMS = f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE or python:FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as it was asked for; `library` is empty for the built-in ones."""
+    """A model as it was asked for.
+
+    `library` is empty for the built-in ones; `architecture` is the path of the file
+    for "onnx" and "python".
+    """
 
     library: str
     architecture: str
-    pooling: str
-    weights: Path | None
+    options: ModelOptions = field(default_factory=ModelOptions)
+    weights: Path | None = None
 
     @property
     def text(self) -> str:
         """The line that `parse` reads as this spec."""
-        return f"{self.name}={self.weights}" if self.weights else self.name
+        text = self.model + self.options.text
+        return f"{text}={self.weights}" if self.weights else text
+
+    @property
+    def model(self) -> str:
+        """Library and architecture, such as "timm:resnet18"."""
+        return f"{self.library}:{self.architecture}" if self.library else self.architecture
 
     @property
     def name(self) -> str:
-        """The name that it is served under, such as "timm:resnet18@gem"."""
-        name = f"{self.library}:{self.architecture}" if self.library else self.architecture
-        return name if self.pooling == "avg" else f"{name}@{self.pooling}"
+        """The name that it is served under, such as "timm:resnet18@gem": without folders."""
+        model = self.model
+        if self.library in _FILES:
+            model = f"{self.library}:{Path(self.architecture).name}"
+        return model + self.options.name
 
 
 def parse(text: str) -> ModelSpec:
     """Return the spec that `text` describes.
 
     Raises:
-        ModelError: it is not of the form above.
+        ModelError: it is not of the form above; the message says what to change.
     """
-    head, _, weights = text.strip().partition("=")
-    name, _, pooling = head.partition("@")
-    library, separator, architecture = name.partition(":")
-    if not separator:
-        library, architecture = "", name
-    if pooling not in ("", *POOLINGS):
-        raise ModelError(f"model {text!r}: the pooling is one of {', '.join(POOLINGS)}")
-    if library:
-        if library not in LIBRARIES or not architecture:
-            raise ModelError(f"model {text!r}: write torchvision:NAME or timm:NAME")
-    elif architecture not in lite.NAMES:
+    library, colon, rest = text.strip().partition(":")
+    if library in _FILES:
+        file = _FILES[library].fullmatch(rest)
+        if file is None:
+            raise ModelError(f"model {text!r}: write {_FILE_FORMS[library]}")
+        architecture, weights = file[1], file[3] or ""
+        words = file[2].split("@")[1:]
+    else:
+        library = library if colon and "=" not in library and "@" not in library else ""
+        head, _, weights = (rest if library else text.strip()).partition("=")
+        architecture, *words = head.split("@")
+    if library and (library not in LIBRARIES or not architecture):
+        raise ModelError(f"model {text!r}: write {_FORMS}")
+    if not library and architecture not in lite.NAMES:
+        raise ModelError(f"model {text!r}: the name is one of {_FORMS}")
+    if not library and weights:
         raise ModelError(
-            f"model {text!r}: one of {', '.join(lite.NAMES)}, torchvision:NAME or timm:NAME"
+            f"model {text!r}: {architecture} comes with its own weights; leave ={weights} away"
         )
-    elif weights:
-        raise ModelError(f"model {text!r}: {architecture} comes with its own weights")
-    return ModelSpec(library, architecture, pooling or "avg", Path(weights) if weights else None)
+    try:
+        options = read_options(words, library)
+    except OptionError as error:
+        raise ModelError(f"model {text!r}: {error}") from error
+    return ModelSpec(library, architecture, options, _weights(text, weights))
+
+
+def _weights(text: str, weights: str) -> Path | None:
+    if not weights:
+        return None
+    path = Path(weights)
+    if path.suffix.lower() in WEIGHTS_SUFFIXES:
+        return path
+    if "@" in path.suffix:
+        raise ModelError(f"model {text!r}: options stand before the weights: NAME@OPTION=WEIGHTS")
+    raise ModelError(
+        f"model {text!r}: weights are a {', '.join(WEIGHTS_SUFFIXES[:-1])} or "
+        f"{WEIGHTS_SUFFIXES[-1]} file, not {path.name}"
+    )

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _CONVERSION_VERSION = 1
 _MODEL_FILE = "model.xml"
 _FILES = (_MODEL_FILE, "model.bin")
+# As in `embedder_service.runtimes.conversion`, which imports torch.
+_REFUSED = 3
 _MANIFEST = "manifest.json"
 
 # The converter sees the packages that we see, however they were found, but for OpenVINO's
@@ -96,6 +98,8 @@ def _convert(core: openvino.Core, definition: ModelDefinition, folder: Path) -> 
     )
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["no message"]
+        if result.returncode == _REFUSED:
+            raise ModelError(lines[-1])
         raise ModelError(f"{definition.name} cannot be converted for OpenVINO: {lines[-1]}")
     return core.read_model(file)
 

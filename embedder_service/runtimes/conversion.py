@@ -20,6 +20,9 @@ from embedder_service.models import spec
 from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition, ModelError
 
+# The exit status that says: the last line is what to tell the user.
+REFUSED = 3
+
 
 def main(arguments: Sequence[str]) -> int:
     """Convert the model of a spec, at a precision, into a file."""
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         convert(definition, file)
     except ModelError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return REFUSED
     return 0
 
 

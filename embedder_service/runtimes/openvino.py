@@ -12,6 +12,7 @@ import numpy as np
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.cache import read_or_convert
+from embedder_service.runtimes.openvino_onnx import read_onnx
 from embedder_service.runtimes.protocol import RuntimeUnsupported
 from lookalike.wire.vectors import F32
 
@@ -49,7 +50,11 @@ class OpenVinoRuntime:
                 "this CPU has no bf16 arithmetic: set the precision to f32, "
                 "or the device to torch-cpu for slow bf16"
             )
-        model = read_or_convert(core, definition, cache_dir)
+        if definition.onnx is not None:
+            model = read_onnx(core, definition.onnx, definition.preprocess)
+        else:
+            model = read_or_convert(core, definition, cache_dir)
+        self._output = definition.onnx.output_index if definition.onnx else 0
         threads = threads or len(os.sched_getaffinity(0))
         precision = definition.precision
         (self._together,) = _requests(core, model, precision, threads=threads, streams=1)
@@ -69,8 +74,8 @@ class OpenVinoRuntime:
         """Return float32 [B, D] for uint8 [B, S, S, 3]; releases the GIL."""
         request = self._together if slot is None else self._apart[slot]
         results = request.infer({0: pixels}, share_inputs=True)
-        vectors: F32 = np.array(results[0], dtype=np.float32)
-        return vectors
+        vectors: F32 = np.array(results[self._output], dtype=np.float32)
+        return vectors.reshape(len(vectors), -1)
 
 
 def without_telemetry() -> None:

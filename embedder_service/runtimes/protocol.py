@@ -21,7 +21,8 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """What runs the network: "openvino", "torch-cpu" or "torch-cuda"."""
+        """What runs the network: "openvino", "torch-cpu", "torch-cuda", "onnxruntime-cpu"
+        or "onnxruntime-cuda"."""
         ...
 
     @property

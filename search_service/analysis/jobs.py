@@ -15,6 +15,7 @@ class Kind(StrEnum):
     CALIBRATE = "calibrate"
     DUPLICATES = "duplicates"
     EVALUATE = "evaluate"
+    SUGGEST_LABELS = "suggest_labels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from search_service.analysis.calibration.calibrate import calibrate
 from search_service.analysis.duplicates.find import find_duplicates
 from search_service.analysis.evaluation.evaluate import evaluate
 from search_service.analysis.jobs import AnalysisJob, Kind, Progress
+from search_service.analysis.labelling.suggest import suggest_labels
 
 # Yields the parts of the answer, and reports on its way; raises `Refused`.
 Analysis: TypeAlias = Callable[
@@ -19,4 +20,5 @@ FUNCTIONS: Mapping[Kind, Analysis] = {
     Kind.CALIBRATE: calibrate,
     Kind.DUPLICATES: find_duplicates,
     Kind.EVALUATE: evaluate,
+    Kind.SUGGEST_LABELS: suggest_labels,
 }

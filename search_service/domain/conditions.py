@@ -8,6 +8,7 @@ metadata field that holds a list meets a condition when one of its elements does
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 FieldPath: TypeAlias = tuple[str, ...]
@@ -86,4 +87,41 @@ class Prefix:
     prefix: str
 
 
-Filter: TypeAlias = AllOf | AnyOf | NoneOf | Equals | In | Range | Exists | Prefix
+class TextMatch(Enum):
+    """How a string is compared with a text; numbers as in `lookalike.v1.TextMatch`."""
+
+    EQUALS = 1
+    STARTS_WITH = 2
+    ENDS_WITH = 3
+    CONTAINS = 4
+    REGEX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The field is a string that `text` fits; with REGEX, in which RE2 finds `text`.
+
+    With `ignore_case` both are compared as folded by `str.casefold`; a pattern says
+    `(?i)` itself.
+    """
+
+    field: FieldPath
+    match: TextMatch
+    text: str
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnyElement:
+    """One object under `field`, an element of a list or the object itself, meets `filter`.
+
+    Paths in `filter` begin in that object.
+    """
+
+    field: FieldPath
+    filter: Filter
+
+
+Filter: TypeAlias = (
+    AllOf | AnyOf | NoneOf | Equals | In | Range | Exists | Prefix | Text | AnyElement
+)

@@ -15,6 +15,31 @@ JsonValue: TypeAlias = (
 Metadata: TypeAlias = Mapping[str, JsonValue]
 
 
+def merged(stored: Metadata, patch: Metadata) -> Metadata:
+    """Return `stored` with a JSON merge patch (RFC 7396) applied; neither changes.
+
+    It nests no deeper than the deeper of both.
+    """
+    result = dict(stored)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            held = result.get(key)
+            result[key] = merged(held if isinstance(held, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def same(one: Metadata, other: Metadata) -> bool:
+    """Say whether two JSON objects are the same, in any order of keys; true is not 1."""
+    if one != other:
+        return False
+    first, second = (orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in (one, other))
+    return first == second
+
+
 def encode_metadata(metadata: Metadata) -> bytes:
     """Return `metadata` as it is stored.
 

@@ -34,11 +34,17 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class UpdateMetadata:
-    """Replace the metadata of an item and leave its vector alone."""
+    """Replace the metadata of an item and leave its vector alone.
+
+    `merge` applies `metadata` to what is stored, as a JSON merge patch; that takes the
+    next version. `if_other` changes nothing where that would be what is stored.
+    """
 
     id: str
     metadata: Metadata
     version: int = 0
+    merge: bool = False
+    if_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,14 @@ class NearDuplicate:
 
 @dataclass(frozen=True, slots=True)
 class MutationOutcome:
-    """What became of one mutation; `error` is set when it was refused."""
+    """What became of one mutation; `error` is set when it was refused.
+
+    `changed` is False where `UpdateMetadata.if_other` had nothing to change.
+    """
 
     id: str
     status: MutationStatus | None
     version: int
     error: LookalikeError | None = None
     near_duplicate: NearDuplicate | None = None
+    changed: bool = True

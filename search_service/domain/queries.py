@@ -10,6 +10,10 @@ from typing import NamedTuple
 from search_service.domain.arrays import F32
 from search_service.domain.conditions import FieldPath, Filter, Scalar
 from search_service.domain.items import NO_FIELDS, Fields, StoredItem
+from search_service.domain.ranking import BestScore, HitRanking, Ranking
+
+# Candidates for each hit that is wanted, and at least (search.proto, Ranking).
+_CANDIDATES_EACH, _LEAST_CANDIDATES = 4, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,36 @@ class GroupBy:
 
 
 @dataclass(frozen=True, slots=True)
+class HitPlace:
+    """Where a page of hits ended: after the hit `id` with `score`, a float32.
+
+    `rank` hits were on the pages so far.
+    """
+
+    score: float
+    id: str
+    rank: int
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What hits are sorted by."""
+        return (-self.score, self.id)
+
+
+# Before the first page; "" sorts before any id.
+BEFORE_ALL = HitPlace(2.0, "", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class QueryRequest:
     """Queries that share their options.
 
     `vectors` is float32 [B, D], unit L2. `exclude` holds, for each query, ids to
     leave out of its hits (empty: none). `deadline_s` is on `time.monotonic()`.
-    With `group_by`, `limit` counts groups.
+    With `group_by`, `limit` counts groups. `ranking` orders by more than likeness;
+    `best_scores`, where there are any, holds for each query the examples that take
+    the place of its vector, or None. With `after`, hits are those that stand after it, and
+    the outcome says where the page ended.
     """
 
     vectors: F32
@@ -39,6 +67,30 @@ class QueryRequest:
     fields: Fields = NO_FIELDS
     deadline_s: float | None = None
     group_by: GroupBy | None = None
+    after: HitPlace | None = None
+    ranking: Ranking | None = None
+    best_scores: tuple[BestScore | None, ...] = ()
+
+    @property
+    def reranked(self) -> bool:
+        """Whether something else than cosines orders the hits."""
+        return self.ranking is not None or bool(self.best_scores)
+
+    @property
+    def candidates(self) -> int:
+        """How many of the nearest items of each vector hits are chosen from, if reranked.
+
+        What a boost or a wish for variety brings forward lies among the next few times
+        as many.
+        """
+        asked = self.ranking.candidates if self.ranking is not None else 0
+        return max(self.limit, asked or max(_CANDIDATES_EACH * self.limit, _LEAST_CANDIDATES))
+
+    @property
+    def asks_metadata(self) -> bool:
+        """Whether it can be answered only once the metadata index is there."""
+        boosts = self.ranking is not None and bool(self.ranking.boosts)
+        return self.filter is not None or self.group_by is not None or boosts
 
 
 class PlanKind(Enum):
@@ -56,7 +108,12 @@ class PlanKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What was done for a query; times in seconds."""
+    """What was done for a query; times in seconds.
+
+    Where something else than cosines ordered the hits, they were chosen from
+    `ranked_candidates`, and `ranking_complete` says that no other item could have
+    been among them, as far as the nearest were found.
+    """
 
     kind: PlanKind
     items: int
@@ -67,6 +124,8 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    ranked_candidates: int = 0
+    ranking_complete: bool = False
 
 
 class Hit(NamedTuple):
@@ -78,6 +137,7 @@ class Hit(NamedTuple):
     id: str
     score: float
     item: StoredItem | None = None
+    ranking: HitRanking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +150,12 @@ class HitGroup:
 
 @dataclass(frozen=True, slots=True)
 class QueryOutcome:
-    """Hits of one query, best first, equal scores by id; or groups, by their best."""
+    """Hits of one query, best first, equal scores by id; or groups, by their best.
+
+    `page_end` is where a page ended, if others may follow.
+    """
 
     hits: Sequence[Hit]
     plan: QueryPlan
     groups: Sequence[HitGroup] = ()
+    page_end: HitPlace | None = None

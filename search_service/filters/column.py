@@ -7,7 +7,8 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from search_service.domain.conditions import Instant, Prefix, Range, Scalar
+from search_service.domain.conditions import Instant, Prefix, Range, Scalar, Text
+from search_service.filters import text_search
 from search_service.filters.bounds import (
     encode,
     instant_bounds,
@@ -18,6 +19,7 @@ from search_service.filters.bounds import (
 )
 from search_service.filters.flatten import FieldValues
 from search_service.filters.keys import NumberKeys, TextKeys
+from search_service.filters.texts import TextTest
 from search_service.filters.timestamps import parse_rfc3339
 from search_service.filters.values import Values
 
@@ -114,6 +116,10 @@ class Column:
         """Ordinals that hold a string with the prefix, as a new bitmap."""
         return self.texts.between(prefix_bounds(encode(node.prefix)))
 
+    def fitting(self, node: Text) -> BitMap:
+        """Ordinals that hold a string that fits, as a new bitmap."""
+        return text_search.find(self.texts, TextTest.of(node))
+
     def count_equal(self, values: Sequence[Scalar]) -> int:
         """Count, about, the ordinals that hold one of `values`."""
         texts, numbers, instants = _by_kind(values)
@@ -133,6 +139,10 @@ class Column:
     def count_with_prefix(self, node: Prefix) -> int:
         """Count, about, the ordinals that hold a string with the prefix."""
         return self.texts.count_between(prefix_bounds(encode(node.prefix)))
+
+    def count_fitting(self, node: Text) -> int:
+        """Count, about, the ordinals that hold a string that fits."""
+        return text_search.count(self.texts, TextTest.of(node))
 
     def _booleans(self, values: Iterable[Scalar]) -> list[BitMap]:
         wanted = {value for value in values if isinstance(value, bool)}

@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TypeAlias
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
-    FieldPath,
     Filter,
     In,
     NoneOf,
     Prefix,
+    Range,
+    Text,
 )
 from search_service.filters.column import Column
+from search_service.filters.spaces import Space
+
+# A condition on one field.
+Leaf: TypeAlias = Equals | In | Range | Exists | Prefix | Text
 
 
-def estimate_share(filter: Filter, columns: Mapping[FieldPath, Column], items: int) -> float:
-    """Estimate the share of items that meet `filter`, 0 to 1.
+def estimate_share(filter: Filter, space: Space) -> float:
+    """Estimate the share of a space that meets `filter`, 0 to 1.
 
-    Exact for one condition on a field without lists; conditions that are joined
-    count as independent of each other, which correlated ones are not.
+    Exact for one condition on a field without lists, but for text conditions, of which
+    many different texts are sampled; conditions that are joined count as independent of
+    each other, which correlated ones are not, and elements of lists as if each were in
+    another item.
     """
     if isinstance(filter, AllOf):
         share = 1.0
         for child in filter.filters:
-            share *= estimate_share(child, columns, items)
+            share *= estimate_share(child, space)
         return share
     if isinstance(filter, AnyOf):
         missed = 1.0
         for child in filter.filters:
-            missed *= 1.0 - estimate_share(child, columns, items)
+            missed *= 1.0 - estimate_share(child, space)
         return 1.0 - missed
     if isinstance(filter, NoneOf):
-        return 1.0 - estimate_share(filter.filter, columns, items)
-    column = columns.get(filter.field)
-    if column is None or items == 0:
+        return 1.0 - estimate_share(filter.filter, space)
+    everything = len(space.everything)
+    if not everything:
         return 0.0
-    return min(1.0, _count(filter, column) / items)
+    if isinstance(filter, AnyElement):
+        holders = sum(
+            len(inner.everything) * estimate_share(filter.filter, inner)
+            for inner in space.inner(filter.field)
+        )
+        return min(1.0, holders / everything)
+    column = space.column(filter.field)
+    return 0.0 if column is None else min(1.0, _count(filter, column) / everything)
 
 
-def _count(leaf: Filter, column: Column) -> int:
+def _count(leaf: Leaf, column: Column) -> int:
     if isinstance(leaf, Exists):
         return len(column.present)
     if isinstance(leaf, Equals):
@@ -51,5 +66,6 @@ def _count(leaf: Filter, column: Column) -> int:
         return column.count_equal(leaf.values)
     if isinstance(leaf, Prefix):
         return column.count_with_prefix(leaf)
-    assert not isinstance(leaf, AllOf | AnyOf | NoneOf), "a condition on one field"
+    if isinstance(leaf, Text):
+        return column.count_fitting(leaf)
     return column.count_in_range(leaf)

@@ -41,18 +41,24 @@ def _visit_object(
 
 def _visit(value: JsonValue, path: FieldPath, fields: dict[FieldPath, FieldValues]) -> None:
     values = fields.setdefault(path, [])
-    if isinstance(value, str | bool):
-        values.append(value)
-    elif isinstance(value, int | float):
-        number = _as_float64(value)
-        if not math.isnan(number):
-            values.append(number)
+    if isinstance(value, str | int | float):  # bool is an int
+        add_scalar(value, values)
     elif isinstance(value, Mapping):
         _visit_object(value, path, fields)
     elif value is not None:
         for element in value:
             if element is not None:
                 _visit(element, path, fields)
+
+
+def add_scalar(value: str | float | bool, values: FieldValues) -> None:
+    """Add one value in the form in which it is compared."""
+    if isinstance(value, str | bool):
+        values.append(value)
+    else:
+        number = _as_float64(value)
+        if not math.isnan(number):
+            values.append(number)
 
 
 def _as_float64(value: float) -> float:

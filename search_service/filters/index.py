@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyroaring import BitMap
 
 from lookalike.wire.errors import LimitExceeded
 from search_service.domain.conditions import FieldPath, Filter
 from search_service.filters.column import Column
-from search_service.filters.evaluate import evaluate
+from search_service.filters.elements import Elements, Objects
+from search_service.filters.evaluate import evaluate, prepare
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
+from search_service.filters.spaces import ItemSpace
 from search_service.filters.spread import Gathered, Spread, gather, spread_of
 
 if TYPE_CHECKING:
@@ -26,8 +28,13 @@ MAX_ORDINAL = 2**32 - 1
 MAX_PATHS = 4_096
 _SETTLE_EVERY = 256  # mutations between two looks at all columns
 
-# All ordinals, and the columns by path: copies that later changes leave alone.
-Frozen: TypeAlias = "tuple[BitMap, list[tuple[FieldPath, Column]]]"
+
+class Frozen(NamedTuple):
+    """All ordinals, the columns by path, and the elements: later changes leave them alone."""
+
+    everything: BitMap
+    columns: list[tuple[FieldPath, Column]]
+    elements: Elements
 
 
 class MetadataIndex:
@@ -40,12 +47,16 @@ class MetadataIndex:
     """
 
     def __init__(
-        self, everything: BitMap | None = None, columns: dict[FieldPath, Column] | None = None
+        self,
+        everything: BitMap | None = None,
+        columns: dict[FieldPath, Column] | None = None,
+        elements: Elements | None = None,
     ) -> None:
         """Start empty, or from what a snapshot held."""
         self._lock = threading.Lock()
         self._columns: dict[FieldPath, Column] = columns or {}
         self._everything = everything or BitMap()
+        self._elements = elements or Elements()
         self._mutations = 0
 
     @property
@@ -64,9 +75,18 @@ class MetadataIndex:
         Raises:
             FilterInvalid: the filter passes a limit.
         """
-        check_limits(filter)
+        self.prepare(filter)
         with self._lock:
-            return evaluate(filter, self._columns, self._everything)
+            return evaluate(filter, self._space())
+
+    def prepare(self, filter: Filter) -> None:
+        """Do what takes long of `evaluate`, for which no lock is needed.
+
+        Raises:
+            FilterInvalid: the filter passes a limit.
+        """
+        check_limits(filter)
+        prepare(filter, self._space())
 
     def present(self, field: FieldPath) -> BitMap:
         """Find the ordinals of items where `field` is there, as a new bitmap."""
@@ -108,9 +128,10 @@ class MetadataIndex:
                 "the collection has used up its 4,294,967,295 vector versions: "
                 "copy it into a new one",
             )
-        fields = flatten(metadata)
+        fields, objects = flatten(metadata), Objects(metadata)
         with self._lock:
             self._everything.add(ordinal)
+            self._elements.add(ordinal, objects)
             for path, values in fields.items():
                 column = self._columns.get(path)
                 if column is None:
@@ -120,9 +141,10 @@ class MetadataIndex:
 
     def remove(self, ordinal: int, metadata: Metadata) -> None:
         """Forget an item; `metadata` is what it was added with."""
-        fields = flatten(metadata)
+        fields, objects = flatten(metadata), Objects(metadata)
         with self._lock:
             self._everything.discard(ordinal)
+            self._elements.remove(ordinal, objects)
             for path, values in fields.items():
                 column = self._columns.get(path)
                 if column is None:
@@ -136,6 +158,7 @@ class MetadataIndex:
         """Forget items whose metadata is no longer known: goes through all columns."""
         with self._lock:
             self._everything -= ordinals
+            self._elements.remove_all(ordinals)
             for column in self._columns.values():
                 column.remove_all(ordinals)
             self._columns = {path: c for path, c in self._columns.items() if c.present}
@@ -145,7 +168,10 @@ class MetadataIndex:
         """Everything as of one moment, for a snapshot (bench row query.5d)."""
         with self._lock:
             columns = [(path, column.copy()) for path, column in self._columns.items()]
-            return self._everything.copy(), columns
+            return Frozen(self._everything.copy(), columns, self._elements.copy())
+
+    def _space(self) -> ItemSpace:
+        return ItemSpace(self._everything, self._columns, self._elements)
 
     def _mutated(self) -> None:
         self._mutations += 1
@@ -154,7 +180,7 @@ class MetadataIndex:
 
     def _settle(self) -> None:
         """Bring columns into a better form; only the swap keeps readers out."""
-        for column in self._columns.values():
+        for column in (*self._columns.values(), *self._elements.columns.values()):
             for values in column.kinds:
                 form = values.better_form()
                 if form is not None:

@@ -23,15 +23,17 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap
 
+from search_service.domain.conditions import FieldPath
 from search_service.durable_files import SYNC_EVERY_BYTES, write_durably
 from search_service.filters.column import Column
+from search_service.filters.elements import Elements
 from search_service.filters.index import Frozen, MetadataIndex
 from search_service.filters.inverted import InvertedValues
 from search_service.filters.keys import Keys, NumberKeys, TextKeys
 from search_service.filters.sorted_values import Settled, SortedValues
 
 # Also to be raised when metadata is flattened or read otherwise than before.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAGIC = b"LKMETAIX"
 _PREAMBLE = struct.Struct("<8sIIQ")  # magic, version, zero, bytes of the header
 _ALIGNMENT = 8
@@ -59,14 +61,19 @@ def save_index(frozen: Frozen, path: Path, *, collection_uid: str, token: str) -
         OSError: the disk is full or failing; an earlier file is left as it was.
     """
     body = _Body()
-    everything, columns = frozen
+    everything, columns, elements = frozen
     header = {
         "collection_uid": collection_uid,
         "token": token,
         "everything": body.bitmaps([everything]),
-        "columns": [
-            {"path": key_path, **_column_header(column, body)} for key_path, column in columns
-        ],
+        "columns": _columns_header(columns, body),
+        "elements": {
+            "owners": body.add(elements.owners[: elements.used].tobytes()),
+            "parents": body.add(elements.parents[: elements.used].tobytes()),
+            "columns": _columns_header(list(elements.columns.items()), body),
+            "standing": _by_path(elements.standing, body),
+            "plain": _by_path(elements.plain, body),
+        },
     }
     encoded = json.dumps(header, ensure_ascii=True).encode()
     encoded += b" " * (-(_PREAMBLE.size + len(encoded)) % _ALIGNMENT)
@@ -84,8 +91,9 @@ def load_index(path: Path, *, collection_uid: str) -> LoadedSnapshot:
     if header["collection_uid"] != collection_uid:
         raise IndexFileUnusable("the file belongs to another collection")
     (everything,) = sections.bitmaps(header["everything"])
-    columns = {tuple(entry["path"]): _column_from(entry, sections) for entry in header["columns"]}
-    return LoadedSnapshot(MetadataIndex(everything, columns), header["token"])
+    columns = _columns_from(header["columns"], sections)
+    elements = _elements_from(header["elements"], sections)
+    return LoadedSnapshot(MetadataIndex(everything, columns, elements), header["token"])
 
 
 class _Body:
@@ -131,7 +139,7 @@ class _Sections:
     def bitmaps(self, sections: list[list[int]]) -> list[BitMap]:
         ends = np.cumsum(self.array(sections[0], np.int64)).tolist()
         data = self.get(sections[1])
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][:-1]
         return [BitMap.deserialize(data[a:b]) for a, b in zip(starts, ends, strict=True)]
 
     def keys(self, kind: str, sections: list[list[int]]) -> Keys[Any]:
@@ -144,6 +152,33 @@ class _Sections:
 
 
 _KINDS = ("texts", "numbers", "instants")
+
+
+def _columns_header(columns: list[tuple[FieldPath, Column]], body: _Body) -> list[dict[str, Any]]:
+    return [{"path": path, **_column_header(column, body)} for path, column in columns]
+
+
+def _by_path(held: dict[FieldPath, BitMap], body: _Body) -> dict[str, Any]:
+    return {"paths": list(held), "bitmaps": body.bitmaps(list(held.values()))}
+
+
+def _columns_from(entries: list[dict[str, Any]], sections: _Sections) -> dict[FieldPath, Column]:
+    return {tuple(entry["path"]): _column_from(entry, sections) for entry in entries}
+
+
+def _elements_from(header: dict[str, Any], sections: _Sections) -> Elements:
+    elements = Elements(  # copies: what is read cannot be written to
+        sections.array(header["owners"], np.uint32).copy(),
+        sections.array(header["parents"], np.uint32).copy(),
+    )
+    elements.columns = _columns_from(header["columns"], sections)
+    elements.standing = _bitmaps_from(header["standing"], sections)
+    elements.plain = _bitmaps_from(header["plain"], sections)
+    return elements
+
+
+def _bitmaps_from(entry: dict[str, Any], sections: _Sections) -> dict[FieldPath, BitMap]:
+    return dict(zip(map(tuple, entry["paths"]), sections.bitmaps(entry["bitmaps"]), strict=True))
 
 
 def _column_header(column: Column, body: _Body) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from search_service.domain.arrays import I64, Flags
 from search_service.filters.bounds import K
+from search_service.filters.texts import Run
 
 _SAMPLE_STEP = 32  # 2 bytes a distinct text
 
@@ -111,6 +112,7 @@ class TextKeys:
         self.blob = blob
         self.offsets = offsets
         self.starts = starts
+        self._folded: Run | None = None
         self._offset_view = memoryview(offsets.data)
         self._texts = range(len(offsets) - 1)
         # A search over all texts calls back into Python at each of its 20 steps;
@@ -128,6 +130,15 @@ class TextKeys:
 
     def distinct(self) -> list[bytes]:
         return [self._text(i) for i in self._texts]
+
+    def run(self, *, folded: bool) -> Run:
+        """The distinct texts, ascending, or as they are without their case."""
+        run = Run(self.blob, self.offsets)
+        if not folded:
+            return run
+        if self._folded is None:  # two threads may both make it: they make the same
+            self._folded = run.folded()
+        return self._folded
 
     def left(self, key: bytes) -> int:
         return int(self.starts[self._find(key)])

@@ -5,12 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lookalike.wire.errors import FilterInvalid
-from search_service.domain.conditions import AllOf, AnyOf, Equals, Filter, In, NoneOf, Prefix, Range
+from search_service.domain.conditions import (
+    AllOf,
+    AnyElement,
+    AnyOf,
+    Equals,
+    Filter,
+    In,
+    NoneOf,
+    Prefix,
+    Range,
+    Text,
+)
 
 MAX_DEPTH = 16
 MAX_NODES = 256
 MAX_VALUES = 10_000
 MAX_EXPRESSION_CHARACTERS = 4_096
+# A pattern that RE2 takes can hold a repetition of a thousand; longer ones than this
+# are lists of words, for which `in` and `or` are there.
+MAX_PATTERN_CHARACTERS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,7 @@ def measure(filter: Filter) -> FilterSize:
             break
         if isinstance(node, AllOf | AnyOf):
             waiting.extend((child, level + 1) for child in node.filters)
-        elif isinstance(node, NoneOf):
+        elif isinstance(node, NoneOf | AnyElement):
             waiting.append((node.filter, level + 1))
     return FilterSize(depth, nodes, values)
 
@@ -68,4 +82,4 @@ def count_values(node: Filter) -> int:
     if isinstance(node, Range):
         bounds = (node.greater_than, node.at_least, node.less_than, node.at_most)
         return sum(bound is not None for bound in bounds)
-    return 1 if isinstance(node, Equals | Prefix) else 0
+    return 1 if isinstance(node, Equals | Prefix | Text) else 0

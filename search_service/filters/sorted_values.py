@@ -22,6 +22,7 @@ from search_service.domain.arrays import I64, U32
 from search_service.filters.bitmaps import bitmap_of, ordinals_of
 from search_service.filters.bounds import Bounds, K
 from search_service.filters.keys import Keys
+from search_service.filters.texts import TextTest
 
 _LEAST_BLOCK = 8_192  # ordinals that become a bitmap in 0.1 ms
 _MOST_BLOCKS = 128  # 2 bytes an entry for the blocks, 1 for the groups
@@ -43,6 +44,8 @@ class Settled(Generic[K]):
     def __init__(self, keys: Keys[K], ordinals: U32) -> None:
         self.keys: Keys[K] = keys
         self.ordinals = ordinals
+        # What text conditions found here, the latest last (text_search.py).
+        self.found: dict[TextTest, BitMap] = {}
         self._block = step = max(_LEAST_BLOCK, -(-len(ordinals) // _MOST_BLOCKS))
         starts = range(0, len(ordinals) // step * step, step)
         self._blocks = [bitmap_of(ordinals[start : start + step]) for start in starts]

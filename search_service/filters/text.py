@@ -11,6 +11,11 @@
   `false` alone are met by every item and by none.
 - `1 <= price < 5` asks for one value in the range, where `price >= 1 and
   price < 5` is also met by a list with one value for each half.
+- `contains`, `endswith`, and `icontains`, `istartswith`, `iendswith`, `iequals`, for
+  which upper and lower case are the same; `matches` finds a pattern of RE2 anywhere in
+  a string. These words, and `any`, are fields where a field can stand.
+- `any(attributes, key = "Color" and value = "Red")` asks for one element of a list of
+  objects that meets the whole condition; paths in it begin in that element.
 - Strings stand between double or single quotes, with the escapes of JSON and
   `\\'`; a bare word is a field, never a string. Timestamps are `@` and RFC 3339,
   or `@2024-01-01` for midnight UTC.
@@ -38,6 +43,7 @@ conjunction: _negation (AND _negation)*
 _negation: negated | _condition
 negated: NOT _negation
 _condition: group | everything | equals | compare | between | within | outside | exists | prefix
+          | text | any_element
 group: LPAR disjunction ")"
 everything: TRUE | FALSE
 equals: field (EQUAL | UNEQUAL) value
@@ -47,6 +53,8 @@ within: field IN values
 outside: field NOT IN values
 exists: EXISTS LPAR field ")"
 prefix: field STARTSWITH STRING
+text: field TEXT STRING
+any_element: ANY LPAR field "," disjunction ")"
 field: KEY ("." KEY)*
 values: LBRACKET [value ("," value)*] "]"
 value: STRING | NUMBER | TIMESTAMP | TRUE | FALSE
@@ -58,6 +66,8 @@ NOT: "not"i
 IN: "in"i
 EXISTS: "exists"i
 STARTSWITH: "startswith"i
+TEXT: /(?:i?contains|i?endswith|istartswith|iequals|matches)(?![\w-])/i
+ANY.2: /any(?=[ \t\r\n]*\()/i
 TRUE: "true"i
 FALSE: "false"i
 EQUAL: "="

@@ -23,7 +23,9 @@ _NAMES = {
     "GREATER": "> or >=",
     "IN": "in",
     "STARTSWITH": "startswith",
+    "TEXT": "contains, matches or the like",
     "EXISTS": "exists(..)",
+    "ANY": "any(..)",
     "AND": "and",
     "OR": "or",
     "NOT": "not",
@@ -31,7 +33,7 @@ _NAMES = {
     "RPAR": ")",
     "LBRACKET": "[",
     "RSQB": "]",
-    "COMMA": ",",
+    "COMMA": "a comma",
     "DOT": ".",
     "$END": "the end",
 }

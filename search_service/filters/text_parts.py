@@ -11,6 +11,7 @@ from lark import Token, Transformer
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -22,9 +23,12 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 from search_service.filters.limits import MAX_DEPTH, FilterSize, count_values
 from search_service.filters.paths import MAX_PATH_KEYS, RESERVED, unquote_key
+from search_service.filters.patterns import fault_of
 from search_service.filters.timestamps import parse_rfc3339
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
@@ -41,6 +45,16 @@ _ESCAPES = {
 }
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
+# Word: how it compares, and whether case counts for nothing.
+_TEXTS = {
+    "contains": (TextMatch.CONTAINS, False),
+    "icontains": (TextMatch.CONTAINS, True),
+    "istartswith": (TextMatch.STARTS_WITH, True),
+    "endswith": (TextMatch.ENDS_WITH, False),
+    "iendswith": (TextMatch.ENDS_WITH, True),
+    "iequals": (TextMatch.EQUALS, True),
+    "matches": (TextMatch.REGEX, False),
+}
 # Whole numbers up to here are the same as float64 and as int.
 _MOST_EXACT = 2**53
 _LOWER = {"<": "greater_than", "<=": "at_least"}
@@ -130,6 +144,19 @@ class PartBuilder(Transformer[Token, Any]):
         if not prefix:
             raise self.Mistake(token.start_pos, "the prefix must not be empty")
         return _leaf(Prefix(path, prefix))
+
+    def text(self, children: list[Any]) -> Part:
+        path, word, token = children
+        match, ignore_case = _TEXTS[word.lower()]
+        node = Text(path, match, self._string(token), ignore_case)
+        fault = fault_of(node)
+        if fault is not None:
+            raise self.Mistake(token.start_pos, fault)
+        return _leaf(node)
+
+    def any_element(self, children: list[Any]) -> Part:
+        token, _, path, part = children
+        return self._over(AnyElement(path, part.filter), [part], token)
 
     def field(self, children: list[Token]) -> FieldPath:
         if len(children) > MAX_PATH_KEYS:

@@ -15,6 +15,7 @@ from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import duplicates_pb2 as duplicates
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
+from lookalike.v1 import labelling_pb2 as labelling
 from lookalike.v1 import progress_pb2 as progress
 from search_service.analysis.analyses import Analyses
 from search_service.analysis.jobs import Kind, Progress
@@ -38,6 +39,7 @@ from search_service.servicers.duplicates import (
 )
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.labelling import labelling_options, labelling_response
 from search_service.store.reviews import Reviews
 
 SERVICE_NAME = "lookalike.v1.AnalysisService"
@@ -133,6 +135,21 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
 
     def _reviews(self, collection: Collection) -> Reviews:
         return Reviews(self._catalog.directory(collection.uid))
+
+    async def SuggestLabels(
+        self, request: labelling.SuggestLabelsRequest, context: Context
+    ) -> AsyncIterator[labelling.SuggestLabelsResponse]:
+        """Suggest labels, or name those that may be wrong."""
+        collection = self._catalog.find(request.collection)
+        options = labelling_options(request)
+        chosen = await self._matching(collection, request.filter, "filter")
+        run = self._analyses.run(Kind.SUGGEST_LABELS, collection, options, chosen)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield labelling.SuggestLabelsResponse(progress=_progress(said))
+                else:
+                    yield labelling_response(said.content)
 
     async def _keep(self, collection: Collection, decision: Calibration) -> None:
         change = SettingsChange(calibration=decision)

@@ -12,6 +12,7 @@ from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -23,9 +24,12 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 from search_service.filters.limits import FilterSize, count_values, measure
 from search_service.filters.paths import parse_path
+from search_service.filters.patterns import fault_of
 from search_service.filters.text import parse_filter
 
 # google.protobuf.Timestamp covers the years 1 to 9999.
@@ -49,6 +53,19 @@ def filter_from_proto(message: filter_pb2.Filter, field: str = "filter") -> Filt
     if message.WhichOneof("condition") is None:
         return None
     return _Translation().condition(message, field, level=1)
+
+
+def instant_from_proto(message: Timestamp, field: str) -> Instant:
+    """Translate a point in time; digits below a microsecond are cut off.
+
+    Raises:
+        FilterInvalid: it is none.
+    """
+    if not _LEAST_SECOND <= message.seconds <= _GREATEST_SECOND:
+        raise FilterInvalid(f"{field}.seconds", "the timestamp is outside the years 1 to 9999")
+    if not 0 <= message.nanos < 1_000_000_000:
+        raise FilterInvalid(f"{field}.nanos", "nanos lie between 0 and 999,999,999")
+    return Instant(message.seconds * 1_000_000 + message.nanos // 1_000)
 
 
 class _Translation:
@@ -115,6 +132,22 @@ class _Translation:
             raise FilterInvalid(f"{field}.prefix", "the prefix must not be empty")
         return self._counted(Prefix(path, node.prefix), field, level)
 
+    def text(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
+        node = message.text
+        path = _path(node.field, field)
+        if node.match not in _MATCHES:
+            raise FilterInvalid(f"{field}.match", "say how to compare: set a TextMatch")
+        leaf = Text(path, _MATCHES[node.match], node.text, node.ignore_case)
+        fault = fault_of(leaf)
+        if fault is not None:
+            raise FilterInvalid(f"{field}.text", fault)
+        return self._counted(leaf, field, level)
+
+    def any_element(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
+        node = message.any_element
+        path = _path(node.field, field)
+        return AnyElement(path, self.condition(node.filter, f"{field}.filter", level + 1))
+
     def expression(self, message: filter_pb2.Filter, field: str, level: int) -> Filter:
         parsed = parse_filter(message.expression, field)
         size = measure(parsed)
@@ -152,8 +185,11 @@ _TRANSLATIONS: dict[str, _Translate] = {
     "range": _Translation.range,
     "exists": _Translation.exists,
     "prefix": _Translation.prefix,
+    "text": _Translation.text,
+    "any_element": _Translation.any_element,
     "expression": _Translation.expression,
 }
+_MATCHES: dict[int, TextMatch] = {match.value: match for match in TextMatch}
 
 
 def _path(text: str, field: str) -> FieldPath:
@@ -181,13 +217,5 @@ def _scalar(message: filter_pb2.FilterValue, field: str) -> Scalar:
             raise FilterInvalid(f"{field}.number_value", "the number must be finite")
         return message.number_value
     if kind == "timestamp_value":
-        return _instant(message.timestamp_value, f"{field}.timestamp_value")
+        return instant_from_proto(message.timestamp_value, f"{field}.timestamp_value")
     raise FilterInvalid(field, "the value is empty: set one of its fields")
-
-
-def _instant(message: Timestamp, field: str) -> Instant:
-    if not _LEAST_SECOND <= message.seconds <= _GREATEST_SECOND:
-        raise FilterInvalid(f"{field}.seconds", "the timestamp is outside the years 1 to 9999")
-    if not 0 <= message.nanos < 1_000_000_000:
-        raise FilterInvalid(f"{field}.nanos", "nanos lie between 0 and 999,999,999")
-    return Instant(message.seconds * 1_000_000 + message.nanos // 1_000)

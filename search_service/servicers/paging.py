@@ -69,8 +69,7 @@ def read_place(scope: bytes, token: str) -> Place | None:
 
 def make_token(scope: bytes, last: str) -> str:
     """Return the token for the page after `last`."""
-    key = last.encode()
-    return base64.urlsafe_b64encode(_digest(scope, key) + key).decode().rstrip("=")
+    return seal(scope, last.encode())
 
 
 def read_token(scope: bytes, token: str) -> str:
@@ -82,14 +81,31 @@ def read_token(scope: bytes, token: str) -> str:
     if not token:
         return ""
     try:
-        content = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        key = content[_DIGEST_BYTES:]
-        last = key.decode()
+        return unseal(scope, token).decode()
+    except UnicodeDecodeError as error:
+        raise PageTokenInvalid from error
+
+
+def seal(scope: bytes, content: bytes) -> str:
+    """Return a token that holds `content` and is good for `scope` only."""
+    return base64.urlsafe_b64encode(_digest(scope, content) + content).decode().rstrip("=")
+
+
+def unseal(scope: bytes, token: str) -> bytes:
+    """Return what a token holds.
+
+    Raises:
+        PageTokenInvalid: the token was not made for `scope`, or is damaged.
+    """
+    try:
+        sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise PageTokenInvalid from error
-    if not last or content[:_DIGEST_BYTES] != _digest(scope, key):
+    content = sealed[_DIGEST_BYTES:]
+    # Some texts differ from the token in bits that no byte holds.
+    if not content or token != seal(scope, content):
         raise PageTokenInvalid
-    return last
+    return content
 
 
 def _digest(scope: bytes, key: bytes) -> bytes:

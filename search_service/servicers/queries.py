@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
@@ -19,7 +20,14 @@ from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.rankings import (
+    check_ranking,
+    check_work,
+    fill_ranking,
+    read_ranking,
+)
 from search_service.servicers.response_size import ResponseSize
+from search_service.servicers.search_pages import read_page
 from search_service.servicers.targets import Targets, resolve_targets, vectors_of_images
 from search_service.servicers.translate import fill_result, read_fields, read_path
 
@@ -57,19 +65,32 @@ class Queries:
         shard = collection.shard
         check_request(request)
         condition = filter_from_proto(request.filter) if request.HasField("filter") else None
-        targets = await resolve_targets(
-            request.queries, shard, self._embedders, self._reads, deadline_s
-        )
+        page = read_page(request, collection.uid, shard.spec.dimension)
+        targets = None if page is None else page.targets()
+        if targets is None:
+            targets = await resolve_targets(
+                request.queries, shard, self._embedders, self._reads, deadline_s
+            )
         query = read_request(request, targets, condition, deadline_s)
+        if page is not None:
+            query = replace(query, limit=page.limit, after=page.after)
+        check_work(query)
         outcomes = await self._handover.wait(shard.query(query))
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
         for outcome in outcomes:
             result = response.results.add()
             fill_result(outcome, result, explain=request.explain, embed_s=targets.embed_s)
+            if page is not None:
+                result.next_page_token = page.next_token(outcome.page_end, query.vectors[0])
+            if query.reranked:
+                for hit, message in zip(outcome.hits, result.hits, strict=True):
+                    if hit.ranking is not None:
+                        fill_ranking(hit.ranking, message, explain=request.explain)
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
-        self._sampler.offer(collection, query, outcomes)
+        if page is None:
+            self._sampler.offer(collection, query, outcomes)
         return response
 
     async def vectors_of(
@@ -107,6 +128,8 @@ def read_request(
         fields=read_fields(request.fields) if request.HasField("fields") else _NO_FIELDS,
         deadline_s=deadline_s,
         group_by=_group_by(request),
+        ranking=read_ranking(request.ranking) if request.HasField("ranking") else None,
+        best_scores=targets.best_scores,
     )
 
 
@@ -127,6 +150,7 @@ def check_request(request: search_pb2.SearchRequest) -> None:
             limits.MAX_EXPANSION_SEARCH,
         )
     _check_groups(request)
+    check_ranking(request)
     _check_hits(request)
     if not math.isfinite(request.min_score):
         raise InvalidField("min_score", "must be a finite number")

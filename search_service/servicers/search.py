@@ -14,6 +14,7 @@ import grpc
 from lookalike.v1 import search_pb2, search_pb2_grpc
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.status import to_item_error
+from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -30,10 +31,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     """The service over queries, reads and writes."""
 
-    def __init__(self, queries: Queries, reads: Reads, writes: Writes) -> None:
+    def __init__(self, queries: Queries, reads: Reads, writes: Writes, by_filter: ByFilter) -> None:
         self._queries = queries
         self._reads = reads
         self._writes = writes
+        self._by_filter = by_filter
 
     async def Search(
         self, request: search_pb2.SearchRequest, context: Context
@@ -59,7 +61,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     async def UpdateMetadata(
         self, request: search_pb2.UpdateMetadataRequest, context: Context
     ) -> search_pb2.UpdateMetadataResponse:
-        """Replace metadata."""
+        """Replace or merge metadata."""
         results = await self._writes.update_metadata(request)
         return search_pb2.UpdateMetadataResponse(results=results)
 
@@ -68,6 +70,20 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> search_pb2.DeleteItemsResponse:
         """Delete items."""
         return search_pb2.DeleteItemsResponse(results=await self._writes.delete(request))
+
+    async def DeleteByFilter(
+        self, request: search_pb2.DeleteByFilterRequest, context: Context
+    ) -> AsyncIterator[search_pb2.DeleteByFilterResponse]:
+        """Delete the items that meet a filter."""
+        async for response in self._by_filter.delete(request):
+            yield response
+
+    async def UpdateByFilter(
+        self, request: search_pb2.UpdateByFilterRequest, context: Context
+    ) -> AsyncIterator[search_pb2.UpdateByFilterResponse]:
+        """Change the metadata of the items that meet a filter."""
+        async for response in self._by_filter.update(request):
+            yield response
 
     async def GetItems(
         self, request: search_pb2.GetItemsRequest, context: Context

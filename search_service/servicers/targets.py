@@ -15,6 +15,7 @@ from search_service import limits
 from search_service.domain.arrays import F32, F64
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.items import Fields
+from search_service.domain.ranking import BestScore
 from search_service.embedders import Embedders
 from search_service.offload import Offload
 from search_service.servicers.vectors import unit_matrix, unit_vector
@@ -23,15 +24,21 @@ from search_service.shard.api import ShardApi
 _VECTOR_ONLY = Fields(vector=True)
 # Of the negatives' mean: v = norm(2 mean(positives) - mean(negatives)).
 _POSITIVE_WEIGHT = 2.0
+_MODES = frozenset(search_pb2.ExampleMode.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Query vectors, float32 [B, D], unit L2; ids to leave out of each one's hits."""
+    """Query vectors, float32 [B, D], unit L2; ids to leave out of each one's hits.
+
+    `best_scores` has an element for each query, where one has examples that count one
+    by one.
+    """
 
     vectors: F32
     exclude: Sequence[frozenset[str]]
     embed_s: float
+    best_scores: tuple[BestScore | None, ...] = ()
 
 
 async def resolve_targets(
@@ -62,9 +69,24 @@ async def resolve_targets(
     embed_s = await wanted.embed(embedders, deadline_s)
     return Targets(
         np.stack([target.vector(wanted) for target in builders]),
-        [target.exclude for target in builders],
+        [stored_ids(query) for query in queries],
         embed_s,
+        _best_scores(builders, wanted),
     )
+
+
+def stored_ids(query: search_pb2.Query) -> frozenset[str]:
+    """Return the stored items that a query names, which are left out of its hits."""
+    examples = (*query.examples.positives, *query.examples.negatives)
+    return frozenset(id for id in (query.id, *(each.id for each in examples)) if id)
+
+
+def _best_scores(targets: Sequence[_Target], wanted: _Wanted) -> tuple[BestScore | None, ...]:
+    if not any(target.best_score for target in targets):
+        return ()
+    positives = sum(len(target.positives) for target in targets if target.best_score)
+    limits.check_count("queries", positives, limits.MAX_QUERIES)
+    return tuple(target.examples(wanted) if target.best_score else None for target in targets)
 
 
 async def vectors_of_images(
@@ -105,9 +127,17 @@ class _Target:
     field: str
     positives: Sequence[_Part]
     negatives: Sequence[_Part]
-    exclude: frozenset[str]
+    best_score: bool = False
+
+    def examples(self, wanted: _Wanted) -> BestScore:
+        positives = np.stack([part.vector(wanted) for part in self.positives])
+        negatives = [part.vector(wanted) for part in self.negatives]
+        none = np.empty((0, positives.shape[1]), dtype=np.float32)
+        return BestScore(positives, np.stack(negatives) if negatives else none)
 
     def vector(self, wanted: _Wanted) -> F32:
+        if self.best_score:
+            return self.positives[0].vector(wanted)
         if len(self.positives) == 1 and not self.negatives:
             return self.positives[0].vector(wanted)
         mean = _mean(self.positives, wanted)
@@ -179,14 +209,12 @@ def _read_query(query: search_pb2.Query, field: str, wanted: _Wanted) -> _Target
     kind = query.WhichOneof("target")
     if kind == "vector_f32_le":
         part = wanted.part_of_vector(query.vector_f32_le, f"{field}.vector_f32_le")
-        return _Target(field, (part,), (), frozenset())
+        return _Target(field, (part,), ())
     if kind == "image":
-        return _Target(
-            field, (wanted.part_of_image(query.image, f"{field}.image"),), (), frozenset()
-        )
+        return _Target(field, (wanted.part_of_image(query.image, f"{field}.image"),), ())
     if kind == "id":
         part = wanted.part_of_id(query.id, f"{field}.id")
-        return _Target(field, (part,), (), frozenset((query.id,)))
+        return _Target(field, (part,), ())
     if kind == "examples":
         return _read_examples(query.examples, f"{field}.examples", wanted)
     raise InvalidField(field, "set a target: vector_f32_le, image, id or examples")
@@ -203,8 +231,10 @@ def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -
         _read_example(example, f"{field}.negatives[{index}]", wanted)
         for index, example in enumerate(examples.negatives)
     ]
-    stored = frozenset(part.id for part in (*positives, *negatives) if part.id)
-    return _Target(field, positives, negatives, stored)
+    if examples.mode not in _MODES:
+        raise InvalidField(f"{field}.mode", "no such way to count examples: set an ExampleMode")
+    best_score = examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE
+    return _Target(field, positives, negatives, best_score)
 
 
 def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _Part:

@@ -128,6 +128,8 @@ def fill_plan(plan: QueryPlan, message: search_pb2.QueryPlan, embed_s: float) ->
     message.candidates = plan.candidates
     message.expansion_search = plan.expansion_search
     message.gathered_queries = plan.gathered_queries
+    message.ranked_candidates = plan.ranked_candidates
+    message.ranking_complete = plan.ranking_complete
     message.embed_time.CopyFrom(duration_of(embed_s))
     message.filter_time.CopyFrom(duration_of(plan.filter_s))
     message.wait_time.CopyFrom(duration_of(plan.wait_s))

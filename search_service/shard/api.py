@@ -16,6 +16,7 @@ from search_service.domain.collection import (
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 
 if TYPE_CHECKING:
     from search_service.domain.conditions import FieldPath, Filter
@@ -44,6 +45,18 @@ class ShardApi(Protocol):
 
         Raises (as the future's exception):
             Exhausted: the write queue or the head is full, or the disk is.
+            Unavailable: the store failed or is closed.
+        """
+
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """Delete or change the next items of a selection, as they are when their turn comes.
+
+        Resolved when that is durable and visible to search. Cancelling the future before
+        its turn drops the work.
+
+        Raises (as the future's exception):
+            FilterInvalid: the filter names what cannot be.
+            Exhausted: the disk is full.
             Unavailable: the store failed or is closed.
         """
 

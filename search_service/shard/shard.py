@@ -22,6 +22,7 @@ from search_service.domain.conditions import FieldPath, Filter
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
@@ -35,6 +36,7 @@ from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep
+from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
 from search_service.store import schema, upkeep
@@ -178,6 +180,10 @@ class Shard:
             return refused
         return self._writer.submit(mutations)
 
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """See `ShardApi`."""
+        return change_selection(selection, self._memory, self._filters, self._writer.submit)
+
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
         done: Future[list[QueryOutcome]] = Future()
@@ -190,7 +196,9 @@ class Shard:
         elif not len(request.vectors):
             done.set_result([])
         else:
-            return (self._exact_engine if request.exact else self._engine).submit(request)
+            # A later page may compare everything, to rank again what stands before it.
+            slow = request.exact or (request.after is not None and request.after.rank > 0)
+            return (self._exact_engine if slow else self._engine).submit(request)
         return done
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:

@@ -1,5 +1,6 @@
 """One whole system for all end-to-end tests, and the command to talk to it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -122,6 +123,14 @@ def node_packages() -> Path | None:
         return None
     folder = ROOT / "build" / "node"
     folder.mkdir(parents=True, exist_ok=True)
+    # Another process of the same run of tests may be about to do the same.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(folder)
+    return folder
+
+
+def _install(folder: Path) -> None:
     manifest = (ROOT / "tests" / "e2e" / "node" / "package.json").read_text()
     installed = folder / "installed.json"
     if not installed.exists() or installed.read_text() != manifest:
@@ -133,4 +142,3 @@ def node_packages() -> Path | None:
             timeout=240,
         )
         installed.write_text(manifest)
-    return folder

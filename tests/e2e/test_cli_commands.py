@@ -106,7 +106,7 @@ def test_collections_and_aliases(cli: RunCli) -> None:
     [
         (["count", "-c", "nowhere"], 1, "nowhere"),
         (["search", "--id", "a", "--filter", "a = = 1", "-c", "bad"], 1, ""),
-        (["search"], 2, "IMAGE or --id"),
+        (["search"], 2, "IMAGE, --id or --like"),
         (["search", "absent.png"], 2, "absent.png"),
         (["search", "--id", "a", "-k", "0"], 2, "--limit"),
         (["collections", "create", "x", "--external-vectors"], 2, "--dimension"),

@@ -141,13 +141,26 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     assert "--search-port" in ran.err
 
 
-def test_a_part_that_never_starts_is_given_up(tmp_path: Path) -> None:
-    ran = run_cli("up", "--data", tmp_path, "--model", "torchvision:no-such-model", *FREE_PORTS)
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("torchvision:no-such-model", "no-such-model"),
+        ("timm:resnet18=no-such-file.pth", "no-such-file.pth"),
+        # Not asked for by any name that is cached, and no proxy is there to reach it by.
+        ("timm:resnet18.fb_ssl_yfcc100m_ft_in1k", "give a file"),
+    ],
+)
+def test_a_part_that_never_starts_is_given_up(
+    model: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    ran = run_cli("up", "--data", tmp_path, "--model", model, *FREE_PORTS)
 
     assert (ran.code, ran.out) == (1, "")
     last = ran.err.splitlines()[-1]
-    assert last.startswith("error: embedder ended with code")
-    assert "no-such-model" in last
+    assert last.startswith("error: embedder cannot start so:")
+    assert told in last
 
 
 def test_a_redis_that_does_not_let_us_in_is_told(tmp_path: Path) -> None:
@@ -258,7 +271,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     there = client.count("resumed")
     second = run_cli(*arguments)
 
-    assert (first.returncode, out) == (130, "")
+    assert (first.returncode, json.loads(out)["error"]["reason"]) == (130, "INTERRUPTED")
     assert "run the same command again" in err
     assert "Traceback" not in err
     assert second.code == 0, second.err

@@ -24,6 +24,8 @@ from lookalike_client import (
     SearchResult,
     VectorItem,
 )
+from tests.integration.filter_scenarios import FILTERS, WRONG_FILTERS
+from tests.integration.ranking_scenarios import rankings
 
 VECTORS = {
     "g1": [1.0, 0.0, 0.0],
@@ -33,42 +35,24 @@ VECTORS = {
     "g5": [0.2, 0.1, 0.0],
 }
 METADATA: dict[str, dict[str, Any]] = {
-    "g1": {"kind": "shoe", "price": 10, "tags": ["a", "b"], "taken": "2024-03-01T12:00:00Z"},
+    "g1": {
+        "kind": "shoe",
+        "price": 10,
+        "tags": ["a", "b"],
+        "taken": "2024-03-01T12:00:00Z",
+        "parts": [{"key": "Color", "value": "Red"}, {"key": "Größe", "value": 38}],
+    },
     "g2": {"kind": "shirt", "price": 49.5, "sale": True, "camera": {"iso": 200, "model": "x"}},
-    "g3": {"kind": "shoe", "price": 50, "tags": [], "camera": {"iso": 400}},
+    "g3": {
+        "kind": "shoe",
+        "price": 50,
+        "tags": [],
+        "camera": {"iso": 400},
+        "parts": [{"key": "Color"}],
+    },
     "g4": {"kind": 'a "b"', "price": "50", "sale": False, "tags": ["b", 3]},
     "g5": {},
 }
-FILTERS = [
-    "kind = 'shoe'",
-    "kind != 'shoe'",
-    "price < 50",
-    "price <= 50 and not sale = true",
-    "10 <= price < 50",
-    "price = '50' or price > 1e1",
-    "kind in ['shirt', \"shoe\"] AND exists(camera)",
-    "kind not in ['shoe']",
-    "kind startswith 'sh'",
-    "tags = 'b'",
-    "tags = 3",
-    "exists(tags) and not tags in ['a']",
-    "camera.iso >= 400",
-    "`camera`.model = 'x'",
-    "(sale = false or sale = true)",
-    "taken >= @2024-03-01",
-    "taken = @2024-03-01T13:00:00+01:00",
-    "@2024-01-01 < taken <= @2024-02-01",
-    *("true", "false"),
-    "kind = 'a \\\"b\\\"'",
-    "sale = 1",
-]
-WRONG_FILTERS = [
-    "kind = ",
-    "kind == 'x'",
-    "'x' = kind",
-    "price <",
-    *("a and or b", "in = 3", "kind ~ 1"),
-]
 EVERYTHING = Fields(metadata=True, facts=True, vector=True)
 
 
@@ -108,6 +92,7 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
     yield "options", _found(client.search("shelf", near, min_score=0.5, exclude_ids=["g3"]))
     for text in FILTERS:
         yield f"where {text}", _found(client.search("shelf", near, filter=text))
+    yield from rankings(client, near, _hit, _error)
     yield "groups", _found(client.search("shelf", near, group_by="kind", hits_per_group=2))
     cancelled = Query.by_examples([Example.by_id("g1")], [Example.by_vector([2, 0, 0])])
     for name, query in {

@@ -99,3 +99,26 @@ def test_a_taken_port_is_told(package: str, tmp_path: Path) -> None:
     assert last.startswith(f"{package}: cannot listen on 127.0.0.1:")
     assert last.endswith("is the port in use? Set another --host or --port")
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("resnet18", "the name is one of efficientnet-lite0"),
+        ("timm:resnet18@sum", "there is no option @sum; write @crop, @pad, @squash"),
+        ("timm:resnet18@avg@max", "two options that say its pooling"),
+        ("timm:resnet18@size:64", "@size:… is for onnx:FILE"),
+        ("timm:resnet18=w.pth@pad", "options stand before the weights"),
+        ("timm:resnet18=w.zip", "not w.zip"),
+        ("efficientnet-lite2=w.pth", "comes with its own weights"),
+        ("timm:resnet18=w.pth", "cannot read the weights file w.pth: No such file"),
+        ("timm:resnet18", "timm:resnet18 has no weights here and they cannot be downloaded"),
+        ("torchvision:resnet18", "give a file, as in torchvision:resnet18=FILE"),
+        ("torchvision:no_such_net", "no_such_net"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_served_is_told(model: str, told: str, tmp_path: Path) -> None:
+    # Nobody listens there: as without a network, and nothing is cached.
+    variables = {"https_proxy": "http://127.0.0.1:9", "HOME": str(tmp_path)}
+    arguments = ["--models", model, "--port", "0"]
+    assert told in refused("embedder_service", arguments, tmp_path, **variables)

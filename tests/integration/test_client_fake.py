@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lookalike.wire.errors import ImageUnreadable
 from lookalike_client import Client
 from lookalike_client.testing import FakeServer, vector_of_hash
+from tests.integration.change_scenarios import changes_scenario
 from tests.integration.client_duplicates import duplicates_scenario
 from tests.integration.client_scenarios import images_scenario, vectors_scenario
 from tests.integration.ingest.system import System
+from tests.integration.random_changes import random_scenario
 from tests.integration.search_server import running
 
 Scenario = Callable[[Client], Iterator[tuple[str, Any]]]
@@ -42,6 +45,31 @@ def test_vectors_are_answered_alike(tmp_path: Path) -> None:
         real = answers(f"127.0.0.1:{server.port}", vectors_scenario)
     with FakeServer() as fake:
         assert differences(answers(fake.address, vectors_scenario), real) == {}
+
+
+def test_changes_of_many_items_are_answered_alike(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        real = answers(f"127.0.0.1:{server.port}", changes_scenario)
+    with FakeServer() as fake:
+        assert differences(answers(fake.address, changes_scenario), real) == {}
+    assert real["pages of 7"] == [7] * 42 + [6]
+    assert [real[f"all in pages of {limit}"] for limit in (1, 7, 299, 300, 301)] == [True] * 5
+    assert real["wrong collection"] == ("PageTokenInvalid", "PAGE_TOKEN_INVALID", "page_token")
+    assert real["now"][0] == {"odd": False, "c": {"e": [1, None]}, "new": "x"}
+    assert real["now"][2]["odd"] == {"a": {}}
+    assert real["too large"] == [("i004", "failed", "LIMIT_EXCEEDED")]
+    assert real["failed"] == (1, 300, 0, 0, 1)
+    assert real["true for 1"][2:] == real["1 for true"][2:] == (1, 0, 0)
+    assert real["deleted"][1:] == (300, real["deleted"][0])
+    assert real["wrong update: not not"] == ("InvalidField", "INVALID_FIELD", "filter")
+
+
+def test_changes_at_random_are_those_of_a_dictionary(tmp_path: Path) -> None:
+    with running(tmp_path) as server, FakeServer() as fake:
+        for seed in range(6):
+            scenario = partial(random_scenario, seed=seed)
+            real = answers(f"127.0.0.1:{server.port}", scenario)
+            assert differences(answers(fake.address, scenario), real) == {}
 
 
 def test_images_are_answered_alike(tmp_path: Path) -> None:

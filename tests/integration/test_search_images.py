@@ -132,6 +132,29 @@ def exercise(server: SearchServer) -> None:
     assert list(hits) == []  # the stored example is left out
 
 
+def page_through(server: SearchServer, servicer: ByteEmbedder) -> None:
+    """Page through what looks like an image, which is embedded for the first page only."""
+    rows = [(f"p{n}", [1.0, n / 10, 0.0, 0.0]) for n in range(9)]
+    stored = server.upsert(
+        "photos", [item(key, row, model_fingerprint=MODEL.fingerprint) for key, row in rows]
+    )
+    assert {each.status for each in stored} == {spb.MUTATION_STATUS_APPLIED}
+    request = spb.SearchRequest(
+        collection="photos", queries=[spb.Query(image=image(7, 3, 0, 0))], limit=4, paged=True
+    )
+    whole = search(server, *request.queries).results[0].hits
+    asked = len(servicer.asked)
+    found: list[str] = []
+    while request.paged:
+        (result,) = server.search.Search(request, timeout=20).results
+        found += [hit.id for hit in result.hits]
+        request.page_token = result.next_page_token
+        request.paged = bool(result.next_page_token)
+    assert found == [hit.id for hit in whole]
+    assert len(found) == 10
+    assert len(servicer.asked) == asked + 1
+
+
 def refuse_bindings(server: SearchServer) -> None:
     """Ask for what no embedder can give."""
     for fields, reason, field in (
@@ -149,6 +172,7 @@ async def test_images_are_searched_through_an_embedder(tmp_path: Path) -> None:
     async with embedding(servicer) as port:
         with running(tmp_path, "--embedders", f"127.0.0.1:{port}") as server:
             await asyncio.to_thread(exercise, server)
+            await asyncio.to_thread(page_through, server, servicer)
             await asyncio.to_thread(refuse_bindings, server)
     assert {request.lane for request in servicer.asked} == {epb.LANE_QUERY}
     assert {request.model for request in servicer.asked} == {MODEL.fingerprint}

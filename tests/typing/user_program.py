@@ -14,6 +14,7 @@ from lookalike_client import (
     Client,
     Collection,
     DeleteItem,
+    DeleteProgress,
     Example,
     Facets,
     Fields,
@@ -36,6 +37,7 @@ from lookalike_client import (
     SearchOptions,
     SearchResult,
     Snapshot,
+    UpdateProgress,
     VectorItem,
     errors,
 )
@@ -61,6 +63,10 @@ def blocking(address: str) -> None:
             client.update_metadata("photos", {"a": {"n": [1, None]}}), Sequence[MutationResult]
         )
         assert_type(client.delete("photos", ["a"])[0].status, MutationStatus)
+        assert_type(client.delete_by_filter("photos", "price < 50"), Iterator[DeleteProgress])
+        changed = client.update_by_filter("photos", {"n": None}, all_items=True)
+        assert_type(changed, Iterator[UpdateProgress])
+        assert_type(client.search_pages("photos", queries[0], limit=5), Iterator[SearchResult])
         page = client.get("photos", ["a"])
         assert_type(page, ItemPage)
         assert_type(page.items[0].update_time, datetime | None)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2, search_pb2_grpc
+from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.channel import TlsFiles, aio_channel
 from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.changes import AsyncChanges
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client.concurrency import tasks
 from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
-from lookalike_client.lists import listed, texts
+from lookalike_client.lists import listed
 from lookalike_client.requests import FilterLike, SearchOptions
 from lookalike_client.submission_flow import SubmissionFlow
-from lookalike_client.types import WITH_METADATA, Fields, IngestStatus, MetadataLike
+from lookalike_client.types import WITH_METADATA, Fields, IngestStatus
 from lookalike_client.upsert_flow import UpsertFlow
 
 
-class AsyncClient:
+class AsyncClient(AsyncChanges):
     """Talks to a search service; to be used on one event loop.
 
     Use it as an async context manager, or call `close`. Every method raises a
@@ -49,11 +50,9 @@ class AsyncClient:
         progress, through restarts and overload, until it fails. With `use_proxy` the
         proxy that the environment names is used, unless the service is on this machine.
         """
-        self._explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
-        self._timeout_s = timeout_s
-        self._patience_s = patience_s
         self._channel = aio_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
-        self._search = search_pb2_grpc.SearchServiceStub(self._channel)
+        explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
+        super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
         self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
@@ -129,6 +128,32 @@ class AsyncClient:
         results = [convert.search_result(each) for each in response.results]
         return calls.same_length(results, queries)
 
+    async def search_pages(
+        self,
+        collection: str,
+        query: Query,
+        *,
+        page_token: str = "",
+        timeout_s: float | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> AsyncIterator[types.SearchResult]:
+        """Yield what looks like `query` page by page, `limit` hits each, up to 100,000 in all.
+
+        No page repeats hits of one before, nor skips any, whatever is stored or deleted
+        meanwhile. `page_token` goes on after the page that has it as `next_page_token`,
+        with the same query and options; only `limit`, `fields` and `explain` may differ.
+        """
+        request = requests.search(collection, [query], options)
+        request.paged, request.page_token = True, page_token
+        while True:
+            with calls.translated(self._explain):
+                response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
+            (result,) = calls.same_length(list(response.results), [query])
+            yield convert.search_result(result)
+            request.page_token = result.next_page_token
+            if not request.page_token:
+                return
+
     def upsert_vectors(
         self, collection: str, items: tasks.Items[VectorItem], *, batch_items: int = 64
     ) -> AsyncIterator[types.MutationResult]:
@@ -143,36 +168,6 @@ class AsyncClient:
             self._search.UpsertVectors,
             calls.Patience(self._patience_s, self._explain),
         )
-
-    async def update_metadata(
-        self, collection: str, updates: Mapping[str, MetadataLike]
-    ) -> Sequence[types.MutationResult]:
-        """Replace the metadata of items by id and leave their vectors alone.
-
-        "not_found" is also said of an id whose picture is still in the queue, which will
-        be stored with this metadata. `MetadataItem` waits in the queue for its turn.
-        One result an item, in their order. What cannot be metadata fails alone.
-        """
-        wanted = requests.MetadataUpdates(collection, updates)
-        results: list[types.MutationResult] = []
-        for request in wanted.requests():
-            with calls.translated(self._explain):
-                response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
-        return wanted.results(results)
-
-    async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
-        """Delete items, in their order; durable on return.
-
-        What was submitted for an id before and is still in the queue is not stored later.
-        """
-        ids = texts("ids", ids)
-        results: list[types.MutationResult] = []
-        for request in requests.deletions(collection, ids):
-            with calls.translated(self._explain):
-                response = await self._search.DeleteItems(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
-        return calls.same_length(results, ids)
 
     async def get(
         self, collection: str, ids: Sequence[str], *, fields: Fields = WITH_METADATA

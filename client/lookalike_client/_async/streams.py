@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 
@@ -67,6 +67,60 @@ async def watch(
             broken = calls.broken(error)
             if broken.expired:  # our own rotation: nothing is wrong
                 patience.progress()
+            await tasks.sleep(patience.delay_s(broken.error))
+        finally:
+            call.cancel()
+
+
+class Resumable(Protocol):
+    """A request that says where to go on; an empty token begins."""
+
+    resume_token: str
+
+
+class Resuming(Protocol):
+    """A message that says how far a call is; the last has `done`."""
+
+    @property
+    def resume_token(self) -> str:
+        """To go on from here."""
+
+    @property
+    def done(self) -> bool:
+        """Whether that is all."""
+
+
+AnyRequest = TypeVar("AnyRequest", bound=Resumable)
+AnyMessage = TypeVar("AnyMessage", bound=Resuming)
+
+
+async def follow(
+    method: grpc.aio.UnaryStreamMultiCallable[AnyRequest, AnyMessage],
+    request: AnyRequest,
+    patience: calls.Patience,
+) -> AsyncIterator[AnyMessage]:
+    """Yield how far a call is, going on after the last message when a stream breaks.
+
+    Raises:
+        LookalikeError: the service refused, or nothing went on for as long as `patience`
+            lasts.
+    """
+    while True:
+        call = method(request, timeout=calls.STREAM_S)
+        try:
+            async for message in call:
+                patience.progress()
+                request.resume_token = message.resume_token
+                yield message
+                if message.done:
+                    return
+            raise calls.ended_early()
+        except grpc.RpcError as error:
+            broken = calls.broken(error)
+            if broken.expired:  # our own rotation: nothing is wrong
+                patience.progress()
+            await tasks.sleep(patience.delay_s(broken.error))
+        except calls.StreamBrokenError as broken:
             await tasks.sleep(patience.delay_s(broken.error))
         finally:
             call.cancel()

@@ -8,7 +8,13 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from lookalike.v1 import analysis_pb2_grpc, duplicates_pb2, evaluation_pb2, progress_pb2
+from lookalike.v1 import (
+    analysis_pb2_grpc,
+    duplicates_pb2,
+    evaluation_pb2,
+    labelling_pb2,
+    progress_pb2,
+)
 from lookalike_client import calls, convert, requests
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
@@ -19,6 +25,7 @@ from lookalike_client.types import (
     DuplicateKind,
     DuplicatesReport,
     EvaluationReport,
+    LabelSuggestions,
 )
 
 # An analysis of a million items takes minutes, beside the searches longer.
@@ -28,8 +35,10 @@ OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
 
 
 class Analysis:
-    """Evaluates and calibrates collections, and finds duplicates in them; each in a process
-    of its own at the service."""
+    """Evaluates, calibrates and labels collections, and finds duplicates in them.
+
+    Each call has a process of its own at the service.
+    """
 
     def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -68,7 +77,8 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
-            return convert.evaluation_report((_last(stream, on_progress)).report)
+            (answer,) = _answers(stream, on_progress)
+            return convert.evaluation_report(answer.report)
 
     def calibrate(
         self,
@@ -104,7 +114,40 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
-            return convert.calibration_report((_last(stream, on_progress)).report)
+            (answer,) = _answers(stream, on_progress)
+            return convert.calibration_report(answer.report)
+
+    def suggest_labels(
+        self,
+        collection: str,
+        label_field: str,
+        *,
+        filter: FilterLike = None,
+        neighbours: int = 10,
+        errors: bool = False,
+        limit: int = 10_000,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> LabelSuggestions:
+        """Suggest labels for items without one, the least certain first.
+
+        The nearest `neighbours` that have a label vote. With `errors`, labels that are there
+        and that their neighbours contradict are named instead, the most certain first.
+
+        Raises:
+            InvalidField: no item has a label, or all have the same one.
+        """
+        request = labelling_pb2.SuggestLabelsRequest(
+            collection=collection,
+            label_field=label_field,
+            filter=requests.condition(filter),
+            neighbours=neighbours,
+            errors=errors,
+            limit=limit,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.SuggestLabels(request, timeout=timeout_s)
+            return convert.label_suggestions(_answers(stream, on_progress))
 
     def find_duplicates(
         self,
@@ -139,14 +182,9 @@ class Analysis:
             capture_time_field=capture_time_field,
             burst_seconds=burst_seconds,
         )
-        parts = []
         with calls.translated(self._explain):
-            for part in self._stub.FindDuplicates(request, timeout=timeout_s):
-                if not part.HasField("progress"):
-                    parts.append(part)
-                elif on_progress is not None:
-                    on_progress(convert.analysis_progress(part.progress))
-        return convert.duplicates_report(parts)
+            stream = self._stub.FindDuplicates(request, timeout=timeout_s)
+            return convert.duplicates_report(_answers(stream, on_progress))
 
     def decide_duplicates(
         self,
@@ -189,11 +227,12 @@ class _Said(Protocol):
 S = TypeVar("S", bound=_Said)
 
 
-def _last(stream: Iterable[S], on_progress: OnProgress | None) -> S:
-    """Read an analysis to its end and return what it said last: the answer."""
-    last = None
-    for last in stream:
-        if on_progress is not None and last.progress.stage:
-            on_progress(convert.analysis_progress(last.progress))
-    assert last is not None, "the contract: a call that succeeds says something"
-    return last
+def _answers(stream: Iterable[S], on_progress: OnProgress | None) -> list[S]:
+    """Read an analysis to its end and return what it said but its progress."""
+    answers: list[S] = []
+    for said in stream:
+        if not said.progress.stage:
+            answers.append(said)
+        elif on_progress is not None:
+            on_progress(convert.analysis_progress(said.progress))
+    return answers

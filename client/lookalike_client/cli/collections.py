@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lookalike_client.cli.session import Session, connected, grouping, one_collection
+from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
+from lookalike_client.reports.calibration import constraint_of
 from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
 
 PRESETS = click.Choice(["fast", "balanced", "accurate"])
@@ -162,7 +163,7 @@ def delete_collection(
     """Delete a collection with its items."""
     name = one_collection(name, collection)
     if not yes:
-        click.confirm(f"Delete {name} with all its items?", abort=True, err=True)
+        confirm(f"Delete {name} with all its items?")
     with session.client() as client:
         items = client.collections.delete(name)
     if session.output.as_json:
@@ -229,11 +230,7 @@ def _calibrated(collection: Collection) -> str:
     decision = collection.calibration
     if decision is None:
         return "no threshold"
-    if decision.precision_at_least is not None:
-        holds = f"precision at least {decision.precision_at_least:g}"
-    else:
-        holds = f"false-positive rate at most {decision.false_positive_rate_at_most:g}"
-    said = f"{decision.threshold:.3f} ({decision.mode}, {holds})"
+    said = f"{decision.threshold:.3f} ({decision.mode}, {constraint_of(decision)})"
     if collection.stats.items >= OUTGROWN * decision.gallery_items:
         said += f"; it had {decision.gallery_items:,} items then: calibrate again"
     return said

@@ -10,8 +10,11 @@ _PLACE = re.compile(r"^(\w+)\[(\d+)\](?:\.|$)")
 # Only these lists are as long as what the user gave.
 _COUNTED = {"ids": "id"}
 _WORDS = {
+    "boosts": "--boost",
+    "candidates": "--candidates",
     "chunk": "archive",
     "descending": "--desc",
+    "diversity": "--diverse",
     "duplicates": "--duplicates",
     "duplicates.threshold": "--threshold",
     "expansion_search": "--expansion-search",
@@ -61,6 +64,8 @@ def words(field: str) -> str:
         return {"queries": "query"}.get(counted, counted.removesuffix("s").replace("_", " "))
     if field.startswith("filter."):
         return _WORDS["filter"]
+    if field.startswith("ranking.boosts["):
+        return _WORDS["boosts"]
     if field in _WORDS:
         return _WORDS[field]
     if field.startswith("metadata."):

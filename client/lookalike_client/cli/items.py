@@ -1,4 +1,4 @@
-"""`lookalike get`, `list`, `count` and `delete`."""
+"""`lookalike get`, `list` and `count`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.types import Fields, Item, MutationStatus
+from lookalike_client.types import Fields, Item
 
 _collection = click.option(
     "-c", "--collection", default="images", show_default=True, help="Name or alias."
@@ -88,24 +88,6 @@ def count(session: Session, condition: str | None, collection: str) -> None:
         session.output.document({"count": number})
     else:
         session.output.text(str(number))
-
-
-@click.command()
-@click.argument("ids", nargs=-1, required=True)
-@_collection
-@connected
-def delete(session: Session, ids: tuple[str, ...], collection: str) -> int:
-    """Delete items by id; exit code 1 if one is missing."""
-    with session.client() as client:
-        results = client.delete(collection, ids)
-    if session.output.as_json:
-        session.output.document({"results": results})
-    else:
-        for result in results:
-            why = f": {result.error.message}" if result.error else ""
-            done = "deleted" if result.status is MutationStatus.APPLIED else result.status.value
-            session.output.text(f"{result.id}: {done}{why}")
-    return 0 if all(each.status is MutationStatus.APPLIED for each in results) else 1
 
 
 def _facts(item: Item) -> dict[str, object]:

@@ -13,16 +13,22 @@ from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
+from lookalike_client.cli.calibration import calibrate
+from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.evaluation import evaluate
 from lookalike_client.cli.exchange import export_items, import_items
 from lookalike_client.cli.failures import failures
+from lookalike_client.cli.fit_command import fit_projection
 from lookalike_client.cli.ingest import index
-from lookalike_client.cli.items import count, delete, get, list_items
+from lookalike_client.cli.items import count, get, list_items
+from lookalike_client.cli.labelling import suggest_labels
 from lookalike_client.cli.output import Output, complain, failure
 from lookalike_client.cli.queries import facets, recall, search
 from lookalike_client.cli.session import Session, UnreachedError
 from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
+from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
 
 EXIT_FAILED = 1
@@ -50,9 +56,9 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, index, search, get, list_items, count, facets, delete),
-    *(snapshots, export_items, import_items),
-    *(collections, failures, recall, advise_command, version),
+    *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
+    *(snapshots, export_items, import_items, evaluate, calibrate, suggest_labels),
+    *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from lookalike_client.cli.output import metadata_text
+from lookalike_client.cli.ranked import (
+    add_ranking,
+    document_of,
+    parts_text,
+    query_of,
+    ranking_options,
+    target_options,
+)
 from lookalike_client.cli.session import DEFAULT_COLLECTION, Session, connected, one_collection
-from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
 from lookalike_client.types import Hit, SearchResult
 
@@ -29,7 +36,11 @@ from lookalike_client.types import Hit, SearchResult
 @click.option(
     "--per-group", default=1, show_default=True, type=click.IntRange(1, 100), help="Hits a group."
 )
+@click.option("--page", type=click.IntRange(min=1), help="Show this page, of -k hits each.")
+@click.option("--after", default="", metavar="TOKEN", help="The page after the one that told it.")
 @click.option("--explain", is_flag=True, help="Say what was done.")
+@target_options
+@ranking_options
 @connected
 def search(
     session: Session,
@@ -42,23 +53,44 @@ def search(
     min_score: float | None,
     group_by: str,
     per_group: int,
+    page: int | None,
+    after: str,
     explain: bool,
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    best_score: bool,
+    boosts: tuple[str, ...],
+    diverse: float,
+    candidates: int,
 ) -> None:
-    """Find what looks like IMAGE, or like the stored item --id."""
-    if (image is None) == (item_id is None):
-        raise click.UsageError("Give an IMAGE or --id, one of them.")
-    query = Query.by_image(image) if image is not None else Query.by_id(item_id or "")
+    """Find what looks like IMAGE, like the stored item --id, or like examples: --like.
+
+    A page tells how to go on. --page looks for all pages up to it again, of what is
+    stored then; --after TOKEN goes on where a page ended, whatever has changed since.
+    """
+    query, name = query_of(image, item_id, like, unlike, best_score=best_score)
+    paged = page is not None or bool(after)
+    if (page is not None and after) or (paged and group_by):
+        raise click.UsageError("Give one of --page, --after and --group-by.")
     options = SearchOptions(
         limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
     )
     if group_by:
         options["group_by"], options["hits_per_group"] = group_by, per_group
+    add_ranking(options, boosts, diverse, candidates)
     with session.client() as client:
-        result = client.search(collection, query, **options)
+        if paged:
+            found = client.search_pages(collection, query, page_token=after, **options)
+            result = _page(found, page or 1)
+        else:
+            result = client.search(collection, query, **options)
     if session.output.as_json:
-        _print_json(session, collection, result)
+        _print_json(session, collection, result, paged=paged)
     else:
-        _print_table(session, str(image or item_id), result)
+        _print_table(session, name, result, ((page or 1) - 1) * limit)
+        if result.next_page_token:
+            way = f"--after {result.next_page_token}" if after else f"--page {(page or 1) + 1}"
+            session.output.text(f"there is more: {way}")
         if group_by and not result.groups:
             session.output.text(f"(no item that qualifies has the field {group_by})")
 
@@ -149,11 +181,24 @@ def recall(
     )
 
 
+def _page(found: Iterator[SearchResult], number: int) -> SearchResult:
+    """Return a page by its number, from 1.
+
+    Raises:
+        click.ClickException: there are not so many.
+    """
+    count = 0
+    for count, result in enumerate(found, 1):
+        if count == number:
+            return result
+    raise click.ClickException(f"there is no page {number}: the last is {count}")
+
+
 def _value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _print_json(session: Session, collection: str, result: SearchResult) -> None:
+def _print_json(session: Session, collection: str, result: SearchResult, *, paged: bool) -> None:
     document: dict[str, object] = {
         "hits": _hits(result.hits),
         "collection": collection,
@@ -163,16 +208,22 @@ def _print_json(session: Session, collection: str, result: SearchResult) -> None
         document["groups"] = [
             {"value": group.value, "hits": _hits(group.hits)} for group in result.groups
         ]
+    if paged:
+        document["next_page_token"] = result.next_page_token
     if result.plan is not None:
         document["plan"] = result.plan
     session.output.document(document)
 
 
 def _hits(hits: Sequence[Hit]) -> list[dict[str, object]]:
-    return [{"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in hits]
+    return [
+        {"id": hit.id, "score": hit.score, **document_of(hit), "metadata": hit.metadata}
+        for hit in hits
+    ]
 
 
-def _print_table(session: Session, what: str, result: SearchResult) -> None:
+def _print_table(session: Session, what: str, result: SearchResult, before: int) -> None:
+    """Print hits, of which so many stood on the pages before; or groups."""
     if not result.hits and not result.groups:
         session.output.text("nothing found")
     elif result.groups:
@@ -182,10 +233,23 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
             for hit in group.hits
         ]
         session.output.table(f"Like {what}", ["group", "score>", "id"], rows_by_group)
+    elif result.hits[0].rank_score is not None:
+        ranked = [
+            (rank, f"{hit.rank_score:.4f}", parts_text(hit), hit.id, metadata_text(hit.metadata))
+            for rank, hit in enumerate(result.hits, 1)
+        ]
+        columns = [
+            "#>",
+            "rank score>",
+            "parts" if result.plan is not None else "likeness",
+            "id",
+            "metadata",
+        ]
+        session.output.table(f"Like {what}", columns, ranked)
     else:
         rows = [
             (rank, f"{hit.score:.4f}", hit.id, metadata_text(hit.metadata))
-            for rank, hit in enumerate(result.hits, 1)
+            for rank, hit in enumerate(result.hits, before + 1)
         ]
         session.output.table(f"Like {what}", ["#>", "score>", "id", "metadata"], rows)
     if result.plan is not None:
@@ -198,9 +262,17 @@ def _print_table(session: Session, what: str, result: SearchResult) -> None:
                 "compared exactly": f"{plan.candidates:,}",
                 "expansion": plan.expansion_search,
                 "queries in the same call": plan.gathered_queries,
+                **_ranked_facts(result),
                 "ms to embed, filter, wait, search": ", ".join(
                     f"{seconds * 1e3:.2f}"
                     for seconds in (plan.embed_s, plan.filter_s, plan.wait_s, plan.search_s)
                 ),
             }
         )
+
+
+def _ranked_facts(result: SearchResult) -> dict[str, object]:
+    if result.plan is None or not result.hits or result.hits[0].rank_score is None:
+        return {}
+    more = "no other item could be a hit" if result.plan.ranking_complete else "more may change it"
+    return {"hits chosen from": f"{result.plan.ranked_candidates:,} candidates, {more}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,6 +109,22 @@ def one_collection(positional: str | None, option: str | None, default: str | No
     raise click.UsageError("Name the collection: -c NAME.")
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr, and go on only after a yes.
+
+    Raises:
+        click.Abort: the answer is no.
+        click.UsageError: there is nobody to answer.
+    """
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)  # ends the line of the question
+        raise click.UsageError("Nobody has said yes: give --yes to do it unasked.") from error
+
+
 def printing(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--json` and a session."""
 
@@ -176,7 +193,8 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         **kwargs: object,
     ) -> R:
         base = session.settings
-        settings = ClientSettings(
+        settings = replace(
+            base,
             address=address or base.address,
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,

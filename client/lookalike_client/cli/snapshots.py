@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lookalike_client import Client
-from lookalike_client.cli.session import Session, connected, grouping, one_collection
+from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
 from lookalike_client.types import Snapshot
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -64,7 +64,7 @@ def list_snapshots(session: Session, collection: str = "") -> None:
 def delete(session: Session, snapshot_id: str, yes: bool) -> None:
     """Delete a snapshot; collections restored from it stay."""
     if not yes:
-        click.confirm(f"Delete snapshot {snapshot_id}?", abort=True, err=True)
+        confirm(f"Delete snapshot {snapshot_id}?")
     with session.client() as client:
         client.snapshots.delete(snapshot_id)
     if session.output.as_json:

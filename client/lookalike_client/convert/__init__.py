@@ -1,11 +1,13 @@
 """Messages of the contract into the SDK's results, by what they are about."""
 
 from lookalike_client.convert.calibration import calibration_report
+from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
+from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
@@ -15,6 +17,7 @@ __all__ = [
     "analysis_progress",
     "calibration_report",
     "collection",
+    "delete_progress",
     "duplicate_decision",
     "duplicates_report",
     "evaluation_report",
@@ -23,10 +26,12 @@ __all__ = [
     "ingest_failure",
     "ingest_status",
     "item",
+    "label_suggestions",
     "mutation_result",
     "recall",
     "search_result",
     "seconds",
     "snapshot",
+    "update_progress",
     "vectors",
 ]

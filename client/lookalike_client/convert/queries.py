@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
-from lookalike.v1 import search_pb2
+from lookalike.v1 import filter_pb2, search_pb2
 from lookalike_client import types
 from lookalike_client.convert.items import item
 from lookalike_client.convert.values import field_value, seconds
@@ -18,7 +19,8 @@ def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
         types.HitGroup(field_value(each.value), [_hit(hit) for hit in each.hits])
         for each in message.groups
     ]
-    return types.SearchResult(hits, _plan_kind(message.plan_kind), plan, groups)
+    kind = _plan_kind(message.plan_kind)
+    return types.SearchResult(hits, kind, plan, groups, message.next_page_token)
 
 
 def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
@@ -33,11 +35,39 @@ def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
 
 
 def _hit(message: search_pb2.Hit) -> types.Hit:
+    if message.HasField("rank_score"):
+        return dataclasses.replace(
+            _plain_hit(message),
+            rank_score=message.rank_score,
+            ranking=_ranking(message.ranking) if message.HasField("ranking") else None,
+        )
+    return _plain_hit(message)
+
+
+def _plain_hit(message: search_pb2.Hit) -> types.Hit:
     if not message.HasField("item"):
         return types.Hit(message.id, message.score)
     # The contract leaves the id out of a hit's item: it stands beside the score.
     found = dataclasses.replace(item(message.item), id=message.id)
     return types.Hit(message.id, message.score, found.metadata, found)
+
+
+def _ranking(message: search_pb2.HitRanking) -> types.HitRanking:
+    return types.HitRanking(
+        [types.BoostPart(_point(each.value), each.curve, each.added) for each in message.boosts],
+        message.redundancy if message.HasField("redundancy") else None,
+        message.negative if message.HasField("negative") else None,
+    )
+
+
+def _point(message: filter_pb2.FilterValue) -> float | datetime | None:
+    match message.WhichOneof("kind"):
+        case "number_value":
+            return message.number_value
+        case "timestamp_value":
+            return message.timestamp_value.ToDatetime(tzinfo=UTC)
+        case _:
+            return None
 
 
 def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
@@ -52,6 +82,8 @@ def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
         filter_s=seconds(message.filter_time),
         wait_s=seconds(message.wait_time),
         search_s=seconds(message.search_time),
+        ranked_candidates=message.ranked_candidates,
+        ranking_complete=message.ranking_complete,
     )
 
 

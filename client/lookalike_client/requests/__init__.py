@@ -9,6 +9,7 @@ from lookalike_client.requests.calibration import (
     LabelledPairs,
     calibrate,
 )
+from lookalike_client.requests.changes import delete_by_filter, update_by_filter
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -42,6 +43,7 @@ __all__ = [
     "condition",
     "create_collection",
     "decisions",
+    "delete_by_filter",
     "deletions",
     "duplicate_settings",
     "facets",
@@ -57,5 +59,6 @@ __all__ = [
     "retries",
     "search",
     "submission",
+    "update_by_filter",
     "vector_upsert",
 ]

@@ -11,6 +11,7 @@ from lookalike_client.inputs import VectorItem, vector_bytes
 from lookalike_client.lists import texts
 from lookalike_client.metadata_values import described
 from lookalike_client.requests.bounds import check_id, check_size, naming, not_negative, parts
+from lookalike_client.requests.changes import metadata_mode
 from lookalike_client.requests.collections import duplicate_policy
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import Fields, ImageFacts, MetadataLike, MutationResult, MutationStatus
@@ -67,7 +68,9 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
 class MetadataUpdates:
     """Updates of metadata: those that can be sent, in requests, and those that cannot."""
 
-    def __init__(self, collection: str, updates: Mapping[str, MetadataLike]) -> None:
+    def __init__(
+        self, collection: str, updates: Mapping[str, MetadataLike], *, merge: bool = False
+    ) -> None:
         """Read the updates.
 
         Raises:
@@ -76,6 +79,7 @@ class MetadataUpdates:
         if not isinstance(updates, Mapping):
             raise InvalidField("updates", f"must be a mapping, got {type(updates).__name__}")
         self._collection = collection
+        mode = metadata_mode(merge)
         self._messages: list[search_pb2.MetadataUpdate] = []
         # One an update, in their order; None for one that is sent.
         self._refused: list[MutationResult | None] = []
@@ -89,7 +93,9 @@ class MetadataUpdates:
                 self._refused.append(MutationResult(told, MutationStatus.FAILED, 0, error))
             else:
                 self._refused.append(None)
-                self._messages.append(search_pb2.MetadataUpdate(id=item_id, metadata=struct))
+                self._messages.append(
+                    search_pb2.MetadataUpdate(id=item_id, metadata=struct, mode=mode)
+                )
 
     def requests(self) -> Iterator[search_pb2.UpdateMetadataRequest]:
         """Yield requests of as many updates as one may hold."""

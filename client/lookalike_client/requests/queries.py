@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField
+from lookalike_client.boosts import Boost
 from lookalike_client.inputs import ImageLike, Query, image_bytes
 from lookalike_client.lists import listed, texts
 from lookalike_client.requests.bounds import not_negative
@@ -24,6 +25,9 @@ class SearchOptions(TypedDict, total=False):
     `fields` says what a hit carries (default: metadata); `explain` asks for the
     plan. `group_by` names a metadata field: results then hold up to `limit`
     groups, of up to `hits_per_group` hits (default 1) that share its value.
+    `boosts` are added to the scores (`Boost`, or its text), and `diversity`, 0 to 1,
+    prefers hits that differ from each other (maximal marginal relevance); both choose
+    from the `candidates` nearest items (default 4 times `limit`, 100 at least).
     """
 
     limit: int
@@ -36,6 +40,9 @@ class SearchOptions(TypedDict, total=False):
     explain: bool
     group_by: str
     hits_per_group: int
+    boosts: Sequence[Boost | str]
+    diversity: float
+    candidates: int
 
 
 def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.MakeVectorsRequest:
@@ -65,6 +72,7 @@ def search(
         exclude_ids=texts("exclude_ids", options.get("exclude_ids", ())),
         explain=options.get("explain", False),
         group_by=_group_by(options),
+        ranking=_ranking(options),
     )
 
 
@@ -77,6 +85,20 @@ def facets(
         field=field,
         filter=condition(filter),
         limit=not_negative(limit, "limit"),
+    )
+
+
+def _ranking(options: SearchOptions) -> search_pb2.Ranking | None:
+    boosts = [
+        Boost.parse(each) if isinstance(each, str) else each
+        for each in listed("boosts", options.get("boosts", ()))
+    ]
+    diversity = options.get("diversity", 0.0)
+    candidates = not_negative(options.get("candidates", 0), "candidates")
+    if not (boosts or diversity or candidates):
+        return None
+    return search_pb2.Ranking(
+        boosts=[each.message for each in boosts], diversity=diversity, candidates=candidates
     )
 
 

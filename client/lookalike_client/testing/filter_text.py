@@ -27,6 +27,24 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORDS = frozenset({"and", "or", "not", "in", "exists", "startswith", "true", "false"})
+_EQUALS, _STARTS, _ENDS, _CONTAINS, _REGEX = (
+    filter_pb2.TEXT_MATCH_EQUALS,
+    filter_pb2.TEXT_MATCH_STARTS_WITH,
+    filter_pb2.TEXT_MATCH_ENDS_WITH,
+    filter_pb2.TEXT_MATCH_CONTAINS,
+    filter_pb2.TEXT_MATCH_REGEX,
+)
+# Word: how it compares, and whether case counts for nothing.
+_TEXTS = {
+    "contains": (_CONTAINS, False),
+    "icontains": (_CONTAINS, True),
+    "istartswith": (_STARTS, True),
+    "endswith": (_ENDS, False),
+    "iendswith": (_ENDS, True),
+    "iequals": (_EQUALS, True),
+    "matches": (_REGEX, False),
+}
+_BRACKET = re.compile(r"\s*\(")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -110,12 +128,29 @@ class _Parser:
             return filter_pb2.Filter(exists=filter_pb2.FieldExists(field=field))
         if self._token.kind in ("string", "number", "time"):
             return self._between()
+        if _BRACKET.match(self._text, self._position) and self._took_word("any"):
+            return self._any_element()
         return self._on_field(self._field())
+
+    def _any_element(self) -> filter_pb2.Filter:
+        self.expect("sign", "(")
+        field = self._field()
+        self.expect("sign", ",")
+        inner = self.disjunction()
+        self.expect("sign", ")")
+        return filter_pb2.Filter(any_element=filter_pb2.AnyElement(field=field, filter=inner))
 
     def _on_field(self, field: str) -> filter_pb2.Filter:
         if self._took_word("startswith"):
             prefix = _unquoted(self.expect("string").text)
             return filter_pb2.Filter(prefix=filter_pb2.FieldPrefix(field=field, prefix=prefix))
+        for word, (match, ignore_case) in _TEXTS.items():
+            if self._took_word(word):
+                text = _unquoted(self.expect("string").text)
+                node = filter_pb2.FieldText(
+                    field=field, match=match, text=text, ignore_case=ignore_case
+                )
+                return filter_pb2.Filter(text=node)
         if self._took_word("not"):
             self.expect("key", "in")
             return _none_of(self._one_of(field))

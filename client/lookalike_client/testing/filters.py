@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
 from lookalike_client.testing.filter_text import parse
+from lookalike_client.testing.texts import fitting
 from lookalike_client.types import FieldValue, JsonValue, Metadata
 
 Path: TypeAlias = tuple[str, ...]
@@ -18,7 +19,7 @@ Path: TypeAlias = tuple[str, ...]
 # keeps true and 1 apart.
 Value: TypeAlias = tuple[int, FieldValue]
 Values: TypeAlias = Mapping[Path, frozenset[Value]]
-Check: TypeAlias = Callable[[Values], bool]
+Check: TypeAlias = Callable[["Held"], bool]
 _Key: TypeAlias = tuple[str, FieldValue | datetime]
 
 _BOOL, _NUMBER, _STRING = range(3)
@@ -26,9 +27,17 @@ _KEY = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
+class Held:
+    """What an object holds: itself, and the values under each path in it."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.metadata = metadata
+        self.values: Values = values_of(metadata)
+
+
 def matches(check: Check, metadata: Metadata) -> bool:
     """Return whether metadata meets a condition."""
-    return check(values_of(metadata))
+    return check(Held(metadata))
 
 
 def meets(condition: filter_pb2.Filter) -> Check:
@@ -39,18 +48,24 @@ def meets(condition: filter_pb2.Filter) -> Check:
     """
     match condition.WhichOneof("condition"):
         case None:
-            return lambda values: True
+            return lambda held: True
         case "expression":
             return meets(parse(condition.expression))
         case "all_of":
             every = [meets(each) for each in condition.all_of.filters]
-            return lambda values: all(check(values) for check in every)
+            return lambda held: all(check(held) for check in every)
         case "any_of":
             some = [meets(each) for each in condition.any_of.filters]
-            return lambda values: any(check(values) for check in some)
+            return lambda held: any(check(held) for check in some)
         case "none_of":
             wrong = meets(condition.none_of)
-            return lambda values: not wrong(values)
+            return lambda held: not wrong(held)
+        case "any_element":
+            node = condition.any_element
+            if node.filter.WhichOneof("condition") is None:
+                raise FilterInvalid("filter", "the condition is empty: set one of its fields")
+            path, inner = _path(node.field), meets(node.filter)
+            return lambda held: any(inner(Held(each)) for each in _objects_at(held.metadata, path))
         case _:
             return _field_check(condition)
 
@@ -104,7 +119,7 @@ def _field_check(condition: filter_pb2.Filter) -> Check:
     match condition.WhichOneof("condition"):
         case "exists":
             path = _path(condition.exists.field)
-            return lambda values: path in values
+            return lambda held: path in held.values
         case "equals":
             return _any_at(condition.equals.field, _equals(condition.equals.value))
         case "in":
@@ -119,13 +134,27 @@ def _field_check(condition: filter_pb2.Filter) -> Check:
                 condition.prefix.field,
                 lambda value: isinstance(value[1], str) and value[1].startswith(prefix),
             )
+        case "text":
+            return _any_at(condition.text.field, fitting(condition.text))
         case _:
             return _any_at(condition.range.field, _within(condition.range))
 
 
+def _objects_at(value: JsonValue, path: Path) -> Iterator[Metadata]:
+    """Yield the objects under a path, in each element of the lists on the way."""
+    if isinstance(value, Mapping):
+        if not path:
+            yield value
+        else:
+            yield from _objects_at(value.get(path[0]), path[1:])
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for each in value:
+            yield from _objects_at(each, path)
+
+
 def _any_at(field: str, test: Callable[[Value], bool]) -> Check:
     path = _path(field)
-    return lambda values: any(test(value) for value in values.get(path, ()))
+    return lambda held: any(test(value) for value in held.values.get(path, ()))
 
 
 def _equals(wanted: filter_pb2.FilterValue) -> Callable[[Value], bool]:

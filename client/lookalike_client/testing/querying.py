@@ -11,10 +11,11 @@ from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
 from lookalike.wire.errors import InvalidField, LimitExceeded, NotFound, Precondition, Reason
 from lookalike.wire.vectors import F32
-from lookalike_client.testing import reading
+from lookalike_client.testing import rankings, reading
 from lookalike_client.testing.answering import check_count
 from lookalike_client.testing.filters import Value, matches, meets
 from lookalike_client.testing.models import Model
+from lookalike_client.testing.pages import MAX_HITS, SearchPage
 from lookalike_client.testing.state import FakeCollection, StoredItem, cosine
 
 _DEFAULT_LIMIT = 10
@@ -34,17 +35,23 @@ def answer(
     check_count("queries", len(request.queries), _MOST_QUERIES)
     if request.limit > _LARGEST_LIMIT:
         raise LimitExceeded("limit", f"must be 1 to {_LARGEST_LIMIT:,}, got {request.limit:,}")
+    rankings.check(request)
     check = meets(request.filter)
     within = [item for item in collection.items.values() if matches(check, item.metadata)]
+    page = None
+    if request.paged or request.page_token:
+        page = SearchPage(request, collection.message.uid)
     response = search_pb2.SearchResponse()
     for index, query in enumerate(request.queries):
         target = _Target(collection, model, query, f"queries[{index}]")
-        _fill(response.results.add(), within, target, request)
+        _fill(response.results.add(), within, target, request, page)
         if request.explain:
             plan = response.results[index].plan
             plan.kind = response.results[index].plan_kind
             plan.items, plan.filter_matches = len(collection.items), len(within)
             plan.candidates, plan.gathered_queries = len(within), len(request.queries)
+            if target.reranked(request):
+                plan.ranked_candidates = len(within)
     return response
 
 
@@ -57,10 +64,17 @@ class _Target:
         self._collection = collection
         self._model = model
         self.left_out: set[str] = set()
+        # Examples that count one by one, the vector in the place of all positives without.
+        self.positives: list[F32] = []
+        self.negatives: list[F32] = []
         if query.WhichOneof("target") == "examples":
             self.vector = self._of_examples(query.examples, f"{where}.examples")
         else:
             self.vector = self._of(query, where)
+
+    def reranked(self, request: search_pb2.SearchRequest) -> bool:
+        """Return whether more than one cosine orders the hits."""
+        return bool(self.positives) or rankings.asked(request)
 
     def _of_examples(self, examples: search_pb2.Examples, where: str) -> F32:
         if not examples.positives:
@@ -73,6 +87,9 @@ class _Target:
             self._of(each, f"{where}.negatives[{index}]")
             for index, each in enumerate(examples.negatives)
         ]
+        if examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE:
+            self.positives, self.negatives = positives, negatives
+            return positives[0]
         mean = _mean(positives)
         if negatives:
             mean = 2.0 * mean - _mean(negatives)
@@ -125,6 +142,7 @@ def _fill(
     within: Sequence[StoredItem],
     target: _Target,
     request: search_pb2.SearchRequest,
+    page: SearchPage | None,
 ) -> None:
     """Fill an empty result with the hits of one query."""
     filtered = request.HasField("filter") or request.HasField("group_by")
@@ -132,6 +150,17 @@ def _fill(
         search_pb2.PLAN_KIND_EXACT_FILTERED if filtered else search_pb2.PLAN_KIND_EXACT
     )
     left_out = target.left_out.union(request.exclude_ids)
+    if target.reranked(request):
+        if request.HasField("group_by"):
+            raise InvalidField("group_by", "takes no examples by best score: use their mean")
+        positives = target.positives or [target.vector]
+        for found in rankings.ranked(within, positives, target.negatives, left_out, request):
+            hit = _hit(found.score, found.item, request)
+            hit.rank_score = found.rank_score
+            if request.explain:
+                hit.ranking.CopyFrom(found.parts)
+            result.hits.append(hit)
+        return
     scored = [
         (cosine(item.vector, target.vector), item) for item in within if item.id not in left_out
     ]
@@ -139,6 +168,12 @@ def _fill(
         scored = [pair for pair in scored if pair[0] >= request.min_score]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     limit = request.limit or _DEFAULT_LIMIT
+    if page is not None:
+        scored = [pair for pair in scored if (-pair[0], pair[1].id) > page.after]
+        limit = min(limit, MAX_HITS - page.rank)
+        if len(scored) > limit:
+            score, last = scored[limit - 1]
+            result.next_page_token = page.next_token(score, last.id, page.rank + limit)
     if not request.HasField("group_by"):
         result.hits.extend(_hit(*pair, request) for pair in scored[:limit])
         return

@@ -7,15 +7,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lookalike.v1 import filter_pb2, search_pb2, search_pb2_grpc
+from lookalike.v1 import search_pb2, search_pb2_grpc
 from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
 from lookalike.wire.vectors import encode
-from lookalike_client.testing import reading
+from lookalike_client import structs
+from lookalike_client.testing import changes, reading
 from lookalike_client.testing.answering import check_count, check_id, page_of, streaming, unary
-from lookalike_client.testing.filters import matches, meets
 from lookalike_client.testing.querying import answer, vector_of
-from lookalike_client.testing.state import FakeCollection, State, StoredItem, failed
+from lookalike_client.testing.state import State, failed
 
 _MOST_AT_ONCE = 1000
 _MOST_IMAGES = 256
@@ -84,6 +84,53 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
                 ]
             )
 
+    @streaming
+    def DeleteByFilter(
+        self, request: search_pb2.DeleteByFilterRequest
+    ) -> Iterator[search_pb2.DeleteByFilterResponse]:
+        with self._state.lock:
+            collection = self._state.find(request.collection)
+            changes.check_all(request.filter, all_items=request.all)
+            found = changes.selected(collection, request.filter)
+            response = search_pb2.DeleteByFilterResponse(
+                matched=len(found), items=len(collection.items), done=request.dry_run
+            )
+        yield response
+        for part in () if request.dry_run else changes.parts(found, request.resume_token):
+            with self._state.lock:
+                for item in part:
+                    collection.delete(item.id)
+            response.deleted += len(part)
+            response.done = not part or part[-1] is found[-1]
+            response.resume_token = "" if response.done else changes.resume_token(part)
+            yield response
+
+    @streaming
+    def UpdateByFilter(
+        self, request: search_pb2.UpdateByFilterRequest
+    ) -> Iterator[search_pb2.UpdateByFilterResponse]:
+        with self._state.lock:
+            collection = self._state.find(request.collection)
+            changes.check_all(request.filter, all_items=request.all)
+            change = changes.change_of(request, structs.to_dict(request.metadata))
+            found = changes.selected(collection, request.filter)
+            response = search_pb2.UpdateByFilterResponse(
+                matched=len(found), items=len(collection.items), done=request.dry_run
+            )
+        yield response
+        for part in () if request.dry_run else changes.parts(found, request.resume_token):
+            with self._state.lock:
+                results = [changes.changed(collection, item, change) for item in part]
+            response.ClearField("failures")
+            response.failures.extend(each for each in results if each and each.HasField("error"))
+            response.failed += len(response.failures)
+            response.unchanged += results.count(None)
+            response.updated = response.updated + len(part) - results.count(None)
+            response.updated -= len(response.failures)
+            response.done = not part or part[-1] is found[-1]
+            response.resume_token = "" if response.done else changes.resume_token(part)
+            yield response
+
     @unary
     def GetItems(self, request: search_pb2.GetItemsRequest) -> search_pb2.GetItemsResponse:
         check_count("ids", len(request.ids), _MOST_AT_ONCE)
@@ -103,7 +150,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     @unary
     def ListItems(self, request: search_pb2.ListItemsRequest) -> search_pb2.ListItemsResponse:
         with self._state.lock:
-            items = _meeting(self._state.find(request.collection), request.filter)
+            items = changes.selected(self._state.find(request.collection), request.filter)
             if request.HasField("order"):
                 items = reading.ordered(items, request.order)
             page, token = page_of(items, request.page_size, request.page_token)
@@ -115,7 +162,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     @unary
     def CountItems(self, request: search_pb2.CountItemsRequest) -> search_pb2.CountItemsResponse:
         with self._state.lock:
-            found = _meeting(self._state.find(request.collection), request.filter)
+            found = changes.selected(self._state.find(request.collection), request.filter)
             return search_pb2.CountItemsResponse(count=len(found))
 
     @unary
@@ -135,7 +182,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     @unary
     def CountFacets(self, request: search_pb2.CountFacetsRequest) -> search_pb2.CountFacetsResponse:
         with self._state.lock:
-            items = _meeting(self._state.find(request.collection), request.filter)
+            items = changes.selected(self._state.find(request.collection), request.filter)
         held = [reading.values_at(each, request.field, "field") for each in items]
         counts = Counter(value for values in held for value in values)
         frequent = sorted(counts, key=lambda value: (-counts[value], value))
@@ -166,9 +213,3 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             collection.upsert(item, where=f"items[{index}].")
             for index, item in enumerate(request.items)
         ]
-
-
-def _meeting(collection: FakeCollection, condition: filter_pb2.Filter) -> list[StoredItem]:
-    """Return the items that meet a filter, by id; one without a condition is met by all."""
-    check = meets(condition)
-    return [item for _, item in sorted(collection.items.items()) if matches(check, item.metadata)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +15,7 @@ from lookalike.wire import vectors
 from lookalike.wire.errors import (
     AlreadyExists,
     InvalidField,
+    LimitExceeded,
     LookalikeError,
     NotFound,
     Precondition,
@@ -23,7 +26,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import structs
 from lookalike_client.testing.answering import check_id, check_kept, now
 from lookalike_client.testing.models import Model
-from lookalike_client.types import JsonValue
+from lookalike_client.types import JsonValue, Metadata
 
 
 @dataclass(slots=True)
@@ -111,19 +114,41 @@ class FakeCollection:
     def update(
         self, update: search_pb2.MetadataUpdate, *, version: int = 0, where: str = ""
     ) -> search_pb2.MutationResult:
-        """Replace an item's metadata."""
+        """Replace an item's metadata, or merge into it."""
+        merge = update.mode == search_pb2.METADATA_MODE_MERGE
         try:
             check_id(update.id, f"{where}id")
+            if not merge and update.mode not in _REPLACING:
+                raise InvalidField(f"{where}mode", "is none of the modes")
+            if merge and update.version:
+                raise InvalidField(f"{where}version", "must be 0 for a merge")
         except LookalikeError as error:
             return failed(update.id, error)
         version = version or self.next_version()
         stored = self.items.get(update.id)
         if stored is None:
             return _not_found(update.id, version)
-        stored.metadata = structs.to_dict(update.metadata)
-        stored.version, stored.update_time = version, now()
+        metadata = structs.to_dict(update.metadata)
+        try:
+            result = patched(stored.metadata, metadata) if merge else metadata
+            return self.put_metadata(stored, result, version=version)
+        except LimitExceeded as error:
+            return failed(update.id, error)
+
+    def put_metadata(
+        self, stored: StoredItem, metadata: dict[str, JsonValue], *, version: int = 0
+    ) -> search_pb2.MutationResult:
+        """Give an item other metadata.
+
+        Raises:
+            LimitExceeded: it is too large.
+        """
+        if len(_text(metadata).encode()) > _LARGEST:
+            raise LimitExceeded("metadata", f'of "{stored.id}" would be too large')
+        stored.metadata = metadata
+        stored.version, stored.update_time = version or self.next_version(), now()
         return search_pb2.MutationResult(
-            id=update.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
+            id=stored.id, version=stored.version, status=search_pb2.MUTATION_STATUS_APPLIED
         )
 
     def delete(
@@ -157,6 +182,8 @@ class FakeCollection:
         return search_pb2.NearDuplicate(id=nearest, score=score)
 
 
+_LARGEST = 16 * 1024
+_REPLACING = (search_pb2.METADATA_MODE_UNSPECIFIED, search_pb2.METADATA_MODE_REPLACE)
 _NO_VERDICT = (
     collection_pb2.DUPLICATE_POLICY_UNSPECIFIED,
     collection_pb2.DUPLICATE_POLICY_OFF,
@@ -204,6 +231,25 @@ class State:
             raise AlreadyExists(where, f'"{name}" is there already')
 
 
+def patched(stored: Metadata, patch: Metadata) -> dict[str, JsonValue]:
+    """Return metadata with a JSON merge patch applied (RFC 7396)."""
+    result = dict(stored)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            held = result.get(key)
+            result[key] = patched(held if isinstance(held, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def same(one: Metadata, other: Metadata) -> bool:
+    """Return whether two objects are the same JSON: true is not 1."""
+    return _text(one) == _text(other)
+
+
 def cosine(one: F32, other: F32) -> float:
     """Return the cosine of two unit vectors, summed in float64 and rounded to float32."""
     return float(np.float32(one.astype(np.float64) @ other.astype(np.float64)))
@@ -212,6 +258,10 @@ def cosine(one: F32, other: F32) -> float:
 def failed(item_id: str, error: LookalikeError) -> search_pb2.MutationResult:
     """Return a mutation's failure."""
     return search_pb2.MutationResult(id=item_id, error=to_item_error(error))
+
+
+def _text(metadata: Metadata) -> str:
+    return json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _not_found(item_id: str, version: int) -> search_pb2.MutationResult:

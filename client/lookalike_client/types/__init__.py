@@ -6,6 +6,7 @@ from lookalike_client.types.calibration import (
     CalibrationPoint,
     CalibrationReport,
 )
+from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -41,6 +42,7 @@ from lookalike_client.types.ingest import (
     WorkerStatus,
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
+from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -49,7 +51,16 @@ from lookalike_client.types.metadata import (
     MetadataValue,
 )
 from lookalike_client.types.mutations import MutationResult, MutationStatus, NearDuplicate
-from lookalike_client.types.queries import Facets, Hit, HitGroup, PlanKind, QueryPlan, SearchResult
+from lookalike_client.types.queries import (
+    BoostPart,
+    Facets,
+    Hit,
+    HitGroup,
+    HitRanking,
+    PlanKind,
+    QueryPlan,
+    SearchResult,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -57,12 +68,14 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "BoostPart",
     "Calibration",
     "CalibrationMode",
     "CalibrationPoint",
     "CalibrationReport",
     "Collection",
     "CollectionStats",
+    "DeleteProgress",
     "DuplicateDecision",
     "DuplicateGroup",
     "DuplicateKind",
@@ -78,6 +91,7 @@ __all__ = [
     "Fields",
     "Hit",
     "HitGroup",
+    "HitRanking",
     "ImageFacts",
     "IndexSettings",
     "IngestEvent",
@@ -87,6 +101,8 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "LabelSuggestion",
+    "LabelSuggestions",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
@@ -103,5 +119,6 @@ __all__ = [
     "SearchResult",
     "Snapshot",
     "StackKind",
+    "UpdateProgress",
     "WorkerStatus",
 ]

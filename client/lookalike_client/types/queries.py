@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from lookalike_client.types.items import Item
@@ -26,7 +27,11 @@ class PlanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What was done for a query; times in seconds."""
+    """What was done for a query; times in seconds.
+
+    Where more than likeness ordered the hits, they were chosen from
+    `ranked_candidates`; unless `ranking_complete`, more candidates may change them.
+    """
 
     kind: PlanKind
     items: int
@@ -38,16 +43,46 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    ranked_candidates: int = 0
+    ranking_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BoostPart:
+    """What a boost did for a hit: its value (None: missing), the curve's, what was added."""
+
+    value: float | datetime | None
+    curve: float
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
+class HitRanking:
+    """Why a hit has its place: parts of its rank score.
+
+    `redundancy` is its greatest cosine to a hit before it, `negative` to a negative
+    example.
+    """
+
+    boosts: Sequence[BoostPart] = ()
+    redundancy: float | None = None
+    negative: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An item near the query; `score` is the cosine, -1 to 1."""
+    """An item near the query; `score` is the cosine, -1 to 1.
+
+    `rank_score` is what ordered the hits, where that is more than likeness; `ranking`
+    its parts, with `explain`.
+    """
 
     id: str
     score: float
     metadata: Metadata = field(default_factory=dict)
     item: Item | None = None
+    rank_score: float | None = None
+    ranking: HitRanking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +95,16 @@ class HitGroup:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Neighbours of one query, best first: `hits`, or `groups` where asked for."""
+    """Neighbours of one query, best first: `hits`, or `groups` where asked for.
+
+    `next_page_token` goes on after the hits, where they are a page and not the last.
+    """
 
     hits: Sequence[Hit]
     plan_kind: PlanKind
     plan: QueryPlan | None = None
     groups: Sequence[HitGroup] = ()
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

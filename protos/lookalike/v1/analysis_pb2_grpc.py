@@ -6,6 +6,7 @@ import warnings
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import duplicates_pb2 as lookalike_dot_v1_dot_duplicates__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
+from lookalike.v1 import labelling_pb2 as lookalike_dot_v1_dot_labelling__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -63,6 +64,11 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.FromString,
                 _registered_method=True)
+        self.SuggestLabels = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/SuggestLabels',
+                request_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -105,6 +111,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestLabels(self, request, context):
+        """Suggests labels for items that have none, or names labels that may be wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +145,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.ListDuplicateDecisions,
                     request_deserializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.SerializeToString,
+            ),
+            'SuggestLabels': grpc.unary_stream_rpc_method_handler(
+                    servicer.SuggestLabels,
+                    request_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +289,33 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/ListDuplicateDecisions',
             lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.SerializeToString,
             lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/SuggestLabels',
+            lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
+            lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import duplicates_pb2 as _duplicates_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
+from lookalike.v1 import labelling_pb2 as _labelling_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -47,6 +48,8 @@ class AnalysisServiceStub:
     """Notes decisions on duplicates; later searches keep to them."""
     ListDuplicateDecisions: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]
     """Lists the decisions on duplicates."""
+    SuggestLabels: _grpc.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -65,6 +68,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Notes decisions on duplicates; later searches keep to them."""
     ListDuplicateDecisions: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]  # type: ignore[assignment]
     """Lists the decisions on duplicates."""
+    SuggestLabels: _aio.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]  # type: ignore[assignment]
+    """Suggests labels for items that have none, or names labels that may be wrong."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each runs in a process of its own, below
@@ -110,5 +115,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_duplicates_pb2.ListDuplicateDecisionsResponse, _abc.Awaitable[_duplicates_pb2.ListDuplicateDecisionsResponse]]:
         """Lists the decisions on duplicates."""
+
+    @_abc_1.abstractmethod
+    def SuggestLabels(
+        self,
+        request: _labelling_pb2.SuggestLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_labelling_pb2.SuggestLabelsResponse], _abc.AsyncIterator[_labelling_pb2.SuggestLabelsResponse]]:
+        """Suggests labels for items that have none, or names labels that may be wrong."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -219,7 +219,7 @@ class CopyEvidence(_message.Message):
     COPIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageCopy]:
-        """The copies: 1 to 20,000."""
+        """The copies: 1 to 20,000. Those of one item are one unit."""
 
     def __init__(
         self,
@@ -325,7 +325,7 @@ class CalibrationReport(_message.Message):
     false_positive_rate_high: _builtins.float
     """Upper bound of the false-positive rate."""
     recall_low: _builtins.float
-    """Lower bound of the share of images with a pair that is alike of which one matches."""
+    """Lower bound of the share of images of which every pair that is alike matches."""
     pairs_alike: _builtins.int
     """Pairs that are alike."""
     pairs_other: _builtins.int

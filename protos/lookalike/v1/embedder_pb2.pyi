@@ -371,7 +371,9 @@ class Model(_message.Message):
     dimension: _builtins.int
     """Length of the vectors."""
     pooling: _builtins.str
-    """Pooling of the last feature map: "avg", "max" or "gem"."""
+    """How features become the vector: "own" as the model itself does without its
+    classifier, or the "avg", "max" or "gem" of its last feature map.
+    """
     input_size_px: _builtins.int
     """Side of the square that the network sees, in pixels."""
     precision: _builtins.str

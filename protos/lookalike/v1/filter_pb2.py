@@ -25,27 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lookalike/v1/filter.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n\x06\x46ilter\x12*\n\x06\x61ll_of\x18\x01 \x01(\x0b\x32\x18.lookalike.v1.FilterListH\x00\x12*\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x18.lookalike.v1.FilterListH\x00\x12\'\n\x07none_of\x18\x03 \x01(\x0b\x32\x14.lookalike.v1.FilterH\x00\x12+\n\x06\x65quals\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.FieldEqualsH\x00\x12#\n\x02in\x18\x05 \x01(\x0b\x32\x15.lookalike.v1.FieldInH\x00\x12)\n\x05range\x18\x06 \x01(\x0b\x32\x18.lookalike.v1.FieldRangeH\x00\x12+\n\x06\x65xists\x18\x07 \x01(\x0b\x32\x19.lookalike.v1.FieldExistsH\x00\x12+\n\x06prefix\x18\x08 \x01(\x0b\x32\x19.lookalike.v1.FieldPrefixH\x00\x12\x14\n\nexpression\x18\t \x01(\tH\x00\x42\x0b\n\tcondition\"3\n\nFilterList\x12%\n\x07\x66ilters\x18\x01 \x03(\x0b\x32\x14.lookalike.v1.Filter\"\x92\x01\n\x0b\x46ilterValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x0ftimestamp_value\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x06\n\x04kind\"F\n\x0b\x46ieldEquals\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.lookalike.v1.FilterValue\"C\n\x07\x46ieldIn\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12)\n\x06values\x18\x02 \x03(\x0b\x32\x19.lookalike.v1.FilterValue\"\x9f\x02\n\nFieldRange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x34\n\x0cgreater_than\x18\x02 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x00\x88\x01\x01\x12\x30\n\x08\x61t_least\x18\x03 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x01\x88\x01\x01\x12\x31\n\tless_than\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x02\x88\x01\x01\x12/\n\x07\x61t_most\x18\x05 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x03\x88\x01\x01\x42\x0f\n\r_greater_thanB\x0b\n\t_at_leastB\x0c\n\n_less_thanB\n\n\x08_at_most\"\x1c\n\x0b\x46ieldExists\x12\r\n\x05\x66ield\x18\x01 \x01(\t\",\n\x0b\x46ieldPrefix\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lookalike/v1/filter.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x03\n\x06\x46ilter\x12*\n\x06\x61ll_of\x18\x01 \x01(\x0b\x32\x18.lookalike.v1.FilterListH\x00\x12*\n\x06\x61ny_of\x18\x02 \x01(\x0b\x32\x18.lookalike.v1.FilterListH\x00\x12\'\n\x07none_of\x18\x03 \x01(\x0b\x32\x14.lookalike.v1.FilterH\x00\x12+\n\x06\x65quals\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.FieldEqualsH\x00\x12#\n\x02in\x18\x05 \x01(\x0b\x32\x15.lookalike.v1.FieldInH\x00\x12)\n\x05range\x18\x06 \x01(\x0b\x32\x18.lookalike.v1.FieldRangeH\x00\x12+\n\x06\x65xists\x18\x07 \x01(\x0b\x32\x19.lookalike.v1.FieldExistsH\x00\x12+\n\x06prefix\x18\x08 \x01(\x0b\x32\x19.lookalike.v1.FieldPrefixH\x00\x12\x14\n\nexpression\x18\t \x01(\tH\x00\x12\'\n\x04text\x18\n \x01(\x0b\x32\x17.lookalike.v1.FieldTextH\x00\x12/\n\x0b\x61ny_element\x18\x0b \x01(\x0b\x32\x18.lookalike.v1.AnyElementH\x00\x42\x0b\n\tcondition\"3\n\nFilterList\x12%\n\x07\x66ilters\x18\x01 \x03(\x0b\x32\x14.lookalike.v1.Filter\"\x92\x01\n\x0b\x46ilterValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnumber_value\x18\x02 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x03 \x01(\x08H\x00\x12\x35\n\x0ftimestamp_value\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x06\n\x04kind\"F\n\x0b\x46ieldEquals\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.lookalike.v1.FilterValue\"C\n\x07\x46ieldIn\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12)\n\x06values\x18\x02 \x03(\x0b\x32\x19.lookalike.v1.FilterValue\"\x9f\x02\n\nFieldRange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x34\n\x0cgreater_than\x18\x02 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x00\x88\x01\x01\x12\x30\n\x08\x61t_least\x18\x03 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x01\x88\x01\x01\x12\x31\n\tless_than\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x02\x88\x01\x01\x12/\n\x07\x61t_most\x18\x05 \x01(\x0b\x32\x19.lookalike.v1.FilterValueH\x03\x88\x01\x01\x42\x0f\n\r_greater_thanB\x0b\n\t_at_leastB\x0c\n\n_less_thanB\n\n\x08_at_most\"\x1c\n\x0b\x46ieldExists\x12\r\n\x05\x66ield\x18\x01 \x01(\t\",\n\x0b\x46ieldPrefix\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\"e\n\tFieldText\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12&\n\x05match\x18\x02 \x01(\x0e\x32\x17.lookalike.v1.TextMatch\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x13\n\x0bignore_case\x18\x04 \x01(\x08\"A\n\nAnyElement\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12$\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.lookalike.v1.Filter*\xa3\x01\n\tTextMatch\x12\x1a\n\x16TEXT_MATCH_UNSPECIFIED\x10\x00\x12\x15\n\x11TEXT_MATCH_EQUALS\x10\x01\x12\x1a\n\x16TEXT_MATCH_STARTS_WITH\x10\x02\x12\x18\n\x14TEXT_MATCH_ENDS_WITH\x10\x03\x12\x17\n\x13TEXT_MATCH_CONTAINS\x10\x04\x12\x14\n\x10TEXT_MATCH_REGEX\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lookalike.v1.filter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TEXTMATCH']._serialized_start=1436
+  _globals['_TEXTMATCH']._serialized_end=1599
   _globals['_FILTER']._serialized_start=77
-  _globals['_FILTER']._serialized_end=464
-  _globals['_FILTERLIST']._serialized_start=466
-  _globals['_FILTERLIST']._serialized_end=517
-  _globals['_FILTERVALUE']._serialized_start=520
-  _globals['_FILTERVALUE']._serialized_end=666
-  _globals['_FIELDEQUALS']._serialized_start=668
-  _globals['_FIELDEQUALS']._serialized_end=738
-  _globals['_FIELDIN']._serialized_start=740
-  _globals['_FIELDIN']._serialized_end=807
-  _globals['_FIELDRANGE']._serialized_start=810
-  _globals['_FIELDRANGE']._serialized_end=1097
-  _globals['_FIELDEXISTS']._serialized_start=1099
-  _globals['_FIELDEXISTS']._serialized_end=1127
-  _globals['_FIELDPREFIX']._serialized_start=1129
-  _globals['_FIELDPREFIX']._serialized_end=1173
+  _globals['_FILTER']._serialized_end=554
+  _globals['_FILTERLIST']._serialized_start=556
+  _globals['_FILTERLIST']._serialized_end=607
+  _globals['_FILTERVALUE']._serialized_start=610
+  _globals['_FILTERVALUE']._serialized_end=756
+  _globals['_FIELDEQUALS']._serialized_start=758
+  _globals['_FIELDEQUALS']._serialized_end=828
+  _globals['_FIELDIN']._serialized_start=830
+  _globals['_FIELDIN']._serialized_end=897
+  _globals['_FIELDRANGE']._serialized_start=900
+  _globals['_FIELDRANGE']._serialized_end=1187
+  _globals['_FIELDEXISTS']._serialized_start=1189
+  _globals['_FIELDEXISTS']._serialized_end=1217
+  _globals['_FIELDPREFIX']._serialized_start=1219
+  _globals['_FIELDPREFIX']._serialized_end=1263
+  _globals['_FIELDTEXT']._serialized_start=1265
+  _globals['_FIELDTEXT']._serialized_end=1366
+  _globals['_ANYELEMENT']._serialized_start=1368
+  _globals['_ANYELEMENT']._serialized_end=1433
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TextMatch:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TextMatchEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextMatch.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEXT_MATCH_UNSPECIFIED: _TextMatch.ValueType  # 0
+    """Never valid."""
+    TEXT_MATCH_EQUALS: _TextMatch.ValueType  # 1
+    """It is the text."""
+    TEXT_MATCH_STARTS_WITH: _TextMatch.ValueType  # 2
+    """It begins with the text."""
+    TEXT_MATCH_ENDS_WITH: _TextMatch.ValueType  # 3
+    """It ends with the text."""
+    TEXT_MATCH_CONTAINS: _TextMatch.ValueType  # 4
+    """The text stands somewhere in it."""
+    TEXT_MATCH_REGEX: _TextMatch.ValueType  # 5
+    """The text is a pattern of RE2, at most 512 characters, that is found somewhere
+    in it; `^` and `$` tie the pattern to the ends.
+    """
+
+class TextMatch(_TextMatch, metaclass=_TextMatchEnumTypeWrapper):
+    """How a string is compared with a text."""
+
+TEXT_MATCH_UNSPECIFIED: TextMatch.ValueType  # 0
+"""Never valid."""
+TEXT_MATCH_EQUALS: TextMatch.ValueType  # 1
+"""It is the text."""
+TEXT_MATCH_STARTS_WITH: TextMatch.ValueType  # 2
+"""It begins with the text."""
+TEXT_MATCH_ENDS_WITH: TextMatch.ValueType  # 3
+"""It ends with the text."""
+TEXT_MATCH_CONTAINS: TextMatch.ValueType  # 4
+"""The text stands somewhere in it."""
+TEXT_MATCH_REGEX: TextMatch.ValueType  # 5
+"""The text is a pattern of RE2, at most 512 characters, that is found somewhere
+in it; `^` and `$` tie the pattern to the ends.
+"""
+Global___TextMatch: _TypeAlias = TextMatch  # noqa: Y015
 
 @_typing.final
 class Filter(_message.Message):
@@ -37,6 +78,8 @@ class Filter(_message.Message):
     EXISTS_FIELD_NUMBER: _builtins.int
     PREFIX_FIELD_NUMBER: _builtins.int
     EXPRESSION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ANY_ELEMENT_FIELD_NUMBER: _builtins.int
     expression: _builtins.str
     """A condition in the text syntax of docs/guide/filters.md, such as
     `category = "shoes" and price < 50`: at most 4,096 characters. A mistake
@@ -70,6 +113,14 @@ class Filter(_message.Message):
     def prefix(self) -> Global___FieldPrefix:
         """The field is a string that begins with the prefix, or a list with one."""
 
+    @_builtins.property
+    def text(self) -> Global___FieldText:
+        """The field is a string that a text fits, or a list with one."""
+
+    @_builtins.property
+    def any_element(self) -> Global___AnyElement:
+        """One object under the field meets a condition by itself."""
+
     def __init__(
         self,
         *,
@@ -81,12 +132,14 @@ class Filter(_message.Message):
         exists: Global___FieldExists | None = ...,
         prefix: Global___FieldPrefix | None = ...,
         expression: _builtins.str = ...,
+        text: Global___FieldText | None = ...,
+        any_element: Global___AnyElement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "condition", b"condition", "equals", b"equals", "exists", b"exists", "expression", b"expression", "in", b"in", "none_of", b"none_of", "prefix", b"prefix", "range", b"range"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_element", b"any_element", "any_of", b"any_of", "condition", b"condition", "equals", b"equals", "exists", b"exists", "expression", b"expression", "in", b"in", "none_of", b"none_of", "prefix", b"prefix", "range", b"range", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "condition", b"condition", "equals", b"equals", "exists", b"exists", "expression", b"expression", "in", b"in", "none_of", b"none_of", "prefix", b"prefix", "range", b"range"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_element", b"any_element", "any_of", b"any_of", "condition", b"condition", "equals", b"equals", "exists", b"exists", "expression", b"expression", "in", b"in", "none_of", b"none_of", "prefix", b"prefix", "range", b"range", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["all_of", "any_of", "none_of", "equals", "in", "range", "exists", "prefix", "expression"]  # noqa: Y015
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["all_of", "any_of", "none_of", "equals", "in", "range", "exists", "prefix", "expression", "text", "any_element"]  # noqa: Y015
     _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
 
@@ -322,3 +375,73 @@ class FieldPrefix(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FieldPrefix: _TypeAlias = FieldPrefix  # noqa: Y015
+
+@_typing.final
+class FieldText(_message.Message):
+    """The field fits a text. Each different string of the field is examined once: at
+    most 128 MiB of them, or 500,000 with REGEX, for all such conditions of a filter
+    that the index has no answer of yet.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    IGNORE_CASE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field."""
+    match: Global___TextMatch.ValueType
+    """How to compare. Required."""
+    text: _builtins.str
+    """The text; not empty, unless with EQUALS."""
+    ignore_case: _builtins.bool
+    """Whether upper and lower case are the same, by Unicode's full case folding. Not
+    with REGEX, where the pattern says `(?i)`.
+    """
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        match: Global___TextMatch.ValueType = ...,
+        text: _builtins.str = ...,
+        ignore_case: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "ignore_case", b"ignore_case", "match", b"match", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldText: _TypeAlias = FieldText  # noqa: Y015
+
+@_typing.final
+class AnyElement(_message.Message):
+    """One object under `field` meets `filter` by itself: an element of a list, at
+    whatever depth of lists, or the object that stands there. What is no object
+    meets nothing, and an empty list has no object.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field."""
+    @_builtins.property
+    def filter(self) -> Global___Filter:
+        """The condition; its paths begin in the object. Required."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        filter: Global___Filter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnyElement: _TypeAlias = AnyElement  # noqa: Y015

@@ -26,6 +26,74 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ExampleMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExampleModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExampleMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXAMPLE_MODE_UNSPECIFIED: _ExampleMode.ValueType  # 0
+    """As MEAN."""
+    EXAMPLE_MODE_MEAN: _ExampleMode.ValueType  # 1
+    """The query vector is the normalised mean of the positives, less the mean of the
+    negatives: v = norm(2 mean(positives) - mean(negatives)) with negatives,
+    norm(mean(positives)) without.
+    """
+    EXAMPLE_MODE_BEST_SCORE: _ExampleMode.ValueType  # 2
+    """Each example counts by itself. With p and n the greatest cosines of an item to a
+    positive and to a negative, its rank score is p where p > n, and p - n - 1
+    otherwise, which is below all of those. `Hit.score` is p. Candidates are the
+    nearest items of each positive.
+    """
+
+class ExampleMode(_ExampleMode, metaclass=_ExampleModeEnumTypeWrapper):
+    """How examples make up a query."""
+
+EXAMPLE_MODE_UNSPECIFIED: ExampleMode.ValueType  # 0
+"""As MEAN."""
+EXAMPLE_MODE_MEAN: ExampleMode.ValueType  # 1
+"""The query vector is the normalised mean of the positives, less the mean of the
+negatives: v = norm(2 mean(positives) - mean(negatives)) with negatives,
+norm(mean(positives)) without.
+"""
+EXAMPLE_MODE_BEST_SCORE: ExampleMode.ValueType  # 2
+"""Each example counts by itself. With p and n the greatest cosines of an item to a
+positive and to a negative, its rank score is p where p > n, and p - n - 1
+otherwise, which is below all of those. `Hit.score` is p. Candidates are the
+nearest items of each positive.
+"""
+Global___ExampleMode: _TypeAlias = ExampleMode  # noqa: Y015
+
+class _DecayShape:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DecayShapeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DecayShape.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DECAY_SHAPE_UNSPECIFIED: _DecayShape.ValueType  # 0
+    """Never valid."""
+    DECAY_SHAPE_LINEAR: _DecayShape.ValueType  # 1
+    """max(0, 1 - (1 - a) d / scale)."""
+    DECAY_SHAPE_EXPONENTIAL: _DecayShape.ValueType  # 2
+    """a ^ (d / scale)."""
+    DECAY_SHAPE_GAUSS: _DecayShape.ValueType  # 3
+    """a ^ ((d / scale) ^ 2)."""
+
+class DecayShape(_DecayShape, metaclass=_DecayShapeEnumTypeWrapper):
+    """The form of a decay, with d the distance from `origin` past `offset`, and a
+    `at_scale`.
+    """
+
+DECAY_SHAPE_UNSPECIFIED: DecayShape.ValueType  # 0
+"""Never valid."""
+DECAY_SHAPE_LINEAR: DecayShape.ValueType  # 1
+"""max(0, 1 - (1 - a) d / scale)."""
+DECAY_SHAPE_EXPONENTIAL: DecayShape.ValueType  # 2
+"""a ^ (d / scale)."""
+DECAY_SHAPE_GAUSS: DecayShape.ValueType  # 3
+"""a ^ ((d / scale) ^ 2)."""
+Global___DecayShape: _TypeAlias = DecayShape  # noqa: Y015
+
 class _PlanKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -124,6 +192,36 @@ MUTATION_STATUS_REJECTED_DUPLICATE: MutationStatus.ValueType  # 4
 """Not stored, since it looks like another item and the policy is to reject."""
 Global___MutationStatus: _TypeAlias = MutationStatus  # noqa: Y015
 
+class _MetadataMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MetadataModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MetadataMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    METADATA_MODE_UNSPECIFIED: _MetadataMode.ValueType  # 0
+    """As METADATA_MODE_REPLACE in `MetadataUpdate`; refused elsewhere."""
+    METADATA_MODE_REPLACE: _MetadataMode.ValueType  # 1
+    """The object takes the place of the stored one."""
+    METADATA_MODE_MERGE: _MetadataMode.ValueType  # 2
+    """The object is merged into the stored one, as RFC 7396 says: null takes a key
+    away, an object is merged into the object under its key, and anything else
+    takes the place of what was there. What comes out is bounded as any metadata.
+    """
+
+class MetadataMode(_MetadataMode, metaclass=_MetadataModeEnumTypeWrapper):
+    """How metadata is changed."""
+
+METADATA_MODE_UNSPECIFIED: MetadataMode.ValueType  # 0
+"""As METADATA_MODE_REPLACE in `MetadataUpdate`; refused elsewhere."""
+METADATA_MODE_REPLACE: MetadataMode.ValueType  # 1
+"""The object takes the place of the stored one."""
+METADATA_MODE_MERGE: MetadataMode.ValueType  # 2
+"""The object is merged into the stored one, as RFC 7396 says: null takes a key
+away, an object is merged into the object under its key, and anything else
+takes the place of what was there. What comes out is bounded as any metadata.
+"""
+Global___MetadataMode: _TypeAlias = MetadataMode  # noqa: Y015
+
 @_typing.final
 class Item(_message.Message):
     """A vector with metadata and facts, under an id."""
@@ -218,15 +316,19 @@ Global___Query: _TypeAlias = Query  # noqa: Y015
 
 @_typing.final
 class Examples(_message.Message):
-    """The query vector is the normalised mean of the positives, less the mean of
-    the negatives: v = norm(2 mean(positives) - mean(negatives)) with negatives,
-    norm(mean(positives)) without. Stored examples are left out of the hits.
+    """Examples to be near to, and to be far from. Stored examples are left out of the
+    hits.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITIVES_FIELD_NUMBER: _builtins.int
     NEGATIVES_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___ExampleMode.ValueType
+    """How they make up the query. The positives of all queries with BEST_SCORE in one
+    request are at most 256.
+    """
     @_builtins.property
     def positives(self) -> _containers.RepeatedCompositeFieldContainer[Global___Example]:
         """At least one, at most 64."""
@@ -240,10 +342,11 @@ class Examples(_message.Message):
         *,
         positives: _abc.Iterable[Global___Example] | None = ...,
         negatives: _abc.Iterable[Global___Example] | None = ...,
+        mode: Global___ExampleMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["negatives", b"negatives", "positives", b"positives"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "negatives", b"negatives", "positives", b"positives"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,6 +401,9 @@ class SearchRequest(_message.Message):
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     GROUP_BY_FIELD_NUMBER: _builtins.int
+    PAGED_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias of the collection."""
     limit: _builtins.int
@@ -313,6 +419,14 @@ class SearchRequest(_message.Message):
     """Search expansion for this request; 0 for the collection's own. 16 to 4,000."""
     explain: _builtins.bool
     """Whether the answer says what was done, in `QueryResult.plan`."""
+    paged: _builtins.bool
+    """Has the answer say how to go on, in `QueryResult.next_page_token`. Takes
+    one query, without `group_by`, `ranking` and BEST_SCORE.
+    """
+    page_token: _builtins.str
+    """`next_page_token` of the page before: continues after its last hit. All else
+    must be as it was, but `limit`, `fields` and `explain`. Implies `paged`.
+    """
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Query]:
         """1 to 256 queries."""
@@ -333,6 +447,10 @@ class SearchRequest(_message.Message):
     def group_by(self) -> Global___GroupBy:
         """Gathers hits by a metadata field, in `QueryResult.groups`."""
 
+    @_builtins.property
+    def ranking(self) -> Global___Ranking:
+        """Orders the hits by more than likeness. Not with `group_by`."""
+
     def __init__(
         self,
         *,
@@ -347,16 +465,205 @@ class SearchRequest(_message.Message):
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         explain: _builtins.bool = ...,
         group_by: Global___GroupBy | None = ...,
+        paged: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
+        ranking: Global___Ranking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "queries", b"queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class Ranking(_message.Message):
+    """What orders hits besides likeness. The nearest items are candidates; of each the
+    rank score is computed after exact comparison, and the best of them are the hits:
+    cosine, or what `ExampleMode` says, plus the boosts. `filter` and `min_score` choose
+    among items before, by the cosine alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOSTS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    diversity: _builtins.float
+    """Maximal marginal relevance (Carbonell and Goldstein, 1998): 0 to 1. Hits are
+    chosen one by one, each the candidate with the greatest
+      (1 - diversity) rank score - diversity * redundancy,
+    redundancy being its greatest cosine to a hit chosen before; equal ones by rank
+    score, then id. 0 orders by rank score alone. Queries times limit times
+    candidates are at most 1,000,000 then.
+    """
+    candidates: _builtins.int
+    """How many of the nearest items of each query, or of each positive with BEST_SCORE,
+    are candidates: `limit` to 10,000; 0 for 4 times `limit`, 100 at least.
+    """
+    @_builtins.property
+    def boosts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Boost]:
+        """At most 8, added to the score."""
+
+    def __init__(
+        self,
+        *,
+        boosts: _abc.Iterable[Global___Boost] | None = ...,
+        diversity: _builtins.float = ...,
+        candidates: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boosts", b"boosts", "candidates", b"candidates", "diversity", b"diversity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ranking: _TypeAlias = Ranking  # noqa: Y015
+
+@_typing.final
+class Boost(_message.Message):
+    """A number or time in the metadata that counts towards the rank score: weight times a
+    curve, whose values are 0 to 1. Of a list the value with the greatest one counts.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    LINEAR_FIELD_NUMBER: _builtins.int
+    LOGARITHMIC_FIELD_NUMBER: _builtins.int
+    DECAY_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field."""
+    weight: _builtins.float
+    """What the curve is multiplied by: -10 to 10."""
+    missing: _builtins.float
+    """The curve's value for items without a value of that kind: 0 to 1."""
+    @_builtins.property
+    def linear(self) -> Global___LinearCurve:
+        """A straight line between two values."""
+
+    @_builtins.property
+    def logarithmic(self) -> Global___LogarithmicCurve:
+        """A logarithm between two numbers."""
+
+    @_builtins.property
+    def decay(self) -> Global___DecayCurve:
+        """Less with the distance from a value."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        linear: Global___LinearCurve | None = ...,
+        logarithmic: Global___LogarithmicCurve | None = ...,
+        decay: Global___DecayCurve | None = ...,
+        missing: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve", "decay", b"decay", "linear", b"linear", "logarithmic", b"logarithmic"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curve", b"curve", "decay", b"decay", "field", b"field", "linear", b"linear", "logarithmic", b"logarithmic", "missing", b"missing", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_curve: _TypeAlias = _typing.Literal["linear", "logarithmic", "decay"]  # noqa: Y015
+    _WhichOneofArgType_curve: _TypeAlias = _typing.Literal["curve", b"curve"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_curve) -> _WhichOneofReturnType_curve | None: ...
+
+Global___Boost: _TypeAlias = Boost  # noqa: Y015
+
+@_typing.final
+class LinearCurve(_message.Message):
+    """(value - from) / (to - from), cut off at 0 and 1; `from` may be the greater one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def to(self) -> _filter_pb2.FilterValue:
+        """Where it is 1: of the same kind."""
+
+    def __init__(
+        self,
+        *,
+        to: _filter_pb2.FilterValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinearCurve: _TypeAlias = LinearCurve  # noqa: Y015
+
+@_typing.final
+class LogarithmicCurve(_message.Message):
+    """log(1 + value - from) / log(1 + to - from), cut off at 0 and 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    to: _builtins.float
+    """Where it is 1: greater than `from`."""
+    def __init__(
+        self,
+        *,
+        to: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogarithmicCurve: _TypeAlias = LogarithmicCurve  # noqa: Y015
+
+@_typing.final
+class DecayCurve(_message.Message):
+    """1 at a value, and less with the distance from it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHAPE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    AT_SCALE_FIELD_NUMBER: _builtins.int
+    shape: Global___DecayShape.ValueType
+    """The form. Required."""
+    scale: _builtins.float
+    """The distance past `offset` at which it is `at_scale`: greater than 0; of times in
+    seconds.
+    """
+    offset: _builtins.float
+    """The distance up to which it stays 1: 0 or more; of times in seconds."""
+    at_scale: _builtins.float
+    """Between 0 and 1; 0 for 0.5."""
+    @_builtins.property
+    def origin(self) -> _filter_pb2.FilterValue:
+        """Where the curve is 1: a number or a timestamp."""
+
+    def __init__(
+        self,
+        *,
+        shape: Global___DecayShape.ValueType = ...,
+        origin: _filter_pb2.FilterValue | None = ...,
+        scale: _builtins.float = ...,
+        offset: _builtins.float = ...,
+        at_scale: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_scale", b"at_scale", "offset", b"offset", "origin", b"origin", "scale", b"scale", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecayCurve: _TypeAlias = DecayCurve  # noqa: Y015
 
 @_typing.final
 class GroupBy(_message.Message):
@@ -464,8 +771,16 @@ class QueryResult(_message.Message):
     PLAN_KIND_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     plan_kind: Global___PlanKind.ValueType
     """Which plan ran."""
+    next_page_token: _builtins.str
+    """With `paged`: for the next page; empty on the last, at the latest after
+    100,000 hits. It stands for the last hit's score and id, so a page never
+    repeats hits of the pages before, nor skips any, whatever is stored or
+    deleted meanwhile; what has a vector or metadata of its own only since then
+    comes where it stands now, or not at all where that is on a page before.
+    """
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
         """Best first; equal scores by id. Empty with `group_by`."""
@@ -487,10 +802,11 @@ class QueryResult(_message.Message):
         plan_kind: Global___PlanKind.ValueType = ...,
         plan: Global___QueryPlan | None = ...,
         groups: _abc.Iterable[Global___HitGroup] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "hits", b"hits", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "hits", b"hits", "next_page_token", b"next_page_token", "plan", b"plan", "plan_kind", b"plan_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,13 +851,21 @@ class Hit(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
+    RANK_SCORE_FIELD_NUMBER: _builtins.int
+    RANKING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The item's id."""
     score: _builtins.float
     """Cosine of the float32 vectors: -1 to 1."""
+    rank_score: _builtins.float
+    """With `ranking` or BEST_SCORE: what orders the hits, diversity aside."""
     @_builtins.property
     def item(self) -> Global___Item:
         """The item's fields, as asked for; its `id` is left empty."""
+
+    @_builtins.property
+    def ranking(self) -> Global___HitRanking:
+        """The parts of `rank_score`, and the redundancy; with `explain` where there is one."""
 
     def __init__(
         self,
@@ -549,14 +873,89 @@ class Hit(_message.Message):
         id: _builtins.str = ...,
         score: _builtins.float = ...,
         item: Global___Item | None = ...,
+        rank_score: _builtins.float | None = ...,
+        ranking: Global___HitRanking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "item", b"item", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "id", b"id", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rank_score: _TypeAlias = _typing.Literal["rank_score"]  # noqa: Y015
+    _WhichOneofArgType__rank_score: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank_score) -> _WhichOneofReturnType__rank_score | None: ...
+
+Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
+class HitRanking(_message.Message):
+    """Why a hit has its place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOSTS_FIELD_NUMBER: _builtins.int
+    REDUNDANCY_FIELD_NUMBER: _builtins.int
+    NEGATIVE_FIELD_NUMBER: _builtins.int
+    redundancy: _builtins.float
+    """Greatest cosine to a hit before it; not set for the first, and without diversity."""
+    negative: _builtins.float
+    """Greatest cosine to a negative; set with BEST_SCORE and negatives."""
+    @_builtins.property
+    def boosts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoostPart]:
+        """As many as boosts were asked for, in their order."""
+
+    def __init__(
+        self,
+        *,
+        boosts: _abc.Iterable[Global___BoostPart] | None = ...,
+        redundancy: _builtins.float | None = ...,
+        negative: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_redundancy", b"_redundancy", "negative", b"negative", "redundancy", b"redundancy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_negative", b"_negative", "_redundancy", b"_redundancy", "boosts", b"boosts", "negative", b"negative", "redundancy", b"redundancy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__negative: _TypeAlias = _typing.Literal["negative"]  # noqa: Y015
+    _WhichOneofArgType__negative: _TypeAlias = _typing.Literal["_negative", b"_negative"]  # noqa: Y015
+    _WhichOneofReturnType__redundancy: _TypeAlias = _typing.Literal["redundancy"]  # noqa: Y015
+    _WhichOneofArgType__redundancy: _TypeAlias = _typing.Literal["_redundancy", b"_redundancy"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__negative) -> _WhichOneofReturnType__negative | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__redundancy) -> _WhichOneofReturnType__redundancy | None: ...
+
+Global___HitRanking: _TypeAlias = HitRanking  # noqa: Y015
+
+@_typing.final
+class BoostPart(_message.Message):
+    """What a boost did for a hit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    curve: _builtins.float
+    """The curve's value there, 0 to 1."""
+    added: _builtins.float
+    """What was added: weight times the curve's value."""
+    @_builtins.property
+    def value(self) -> _filter_pb2.FilterValue:
+        """The value that counted: a number or a timestamp; not set where it is missing."""
+
+    def __init__(
+        self,
+        *,
+        value: _filter_pb2.FilterValue | None = ...,
+        curve: _builtins.float = ...,
+        added: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "curve", b"curve", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Hit: _TypeAlias = Hit  # noqa: Y015
+Global___BoostPart: _TypeAlias = BoostPart  # noqa: Y015
 
 @_typing.final
 class QueryPlan(_message.Message):
@@ -574,6 +973,8 @@ class QueryPlan(_message.Message):
     FILTER_TIME_FIELD_NUMBER: _builtins.int
     WAIT_TIME_FIELD_NUMBER: _builtins.int
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
+    RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
+    RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -586,6 +987,12 @@ class QueryPlan(_message.Message):
     """Search expansion in the graph; 0 where none was used."""
     gathered_queries: _builtins.int
     """Queries that shared the index call."""
+    ranked_candidates: _builtins.int
+    """With `ranking` or BEST_SCORE: how many items the hits were chosen from."""
+    ranking_complete: _builtins.bool
+    """Whether no item that was no candidate could have changed the hits, as far as the
+    index finds the nearest: otherwise more `candidates` may.
+    """
     @_builtins.property
     def embed_time(self) -> _duration_pb2.Duration:
         """Time to make the query vectors."""
@@ -615,10 +1022,12 @@ class QueryPlan(_message.Message):
         filter_time: _duration_pb2.Duration | None = ...,
         wait_time: _duration_pb2.Duration | None = ...,
         search_time: _duration_pb2.Duration | None = ...,
+        ranked_candidates: _builtins.int = ...,
+        ranking_complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -882,7 +1291,7 @@ Global___NearDuplicate: _TypeAlias = NearDuplicate  # noqa: Y015
 
 @_typing.final
 class UpdateMetadataRequest(_message.Message):
-    """Metadata to replace."""
+    """Metadata to change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -917,13 +1326,18 @@ class MetadataUpdate(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     version: _builtins.int
-    """Version given by SubmitImages; 0 takes the next one."""
+    """Version given by SubmitImages; 0 takes the next one, as a merge must."""
+    mode: Global___MetadataMode.ValueType
+    """How; replaces where it is not given. A merge changes an item at once or not
+    at all, and finds no item where there is no vector yet.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """A JSON object that replaces the stored one."""
+        """A JSON object that replaces the stored one, or is merged into it."""
 
     def __init__(
         self,
@@ -931,10 +1345,11 @@ class MetadataUpdate(_message.Message):
         id: _builtins.str = ...,
         metadata: _struct_pb2.Struct | None = ...,
         version: _builtins.int = ...,
+        mode: Global___MetadataMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "mode", b"mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1041,6 +1456,196 @@ class DeleteItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteItemsResponse: _TypeAlias = DeleteItemsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteByFilterRequest(_message.Message):
+    """Which items to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name, alias or UID."""
+    all: _builtins.bool
+    """Deletes everything. Required where there is no filter, or one that is met by
+    everything because it holds no condition; refused beside any other.
+    """
+    dry_run: _builtins.bool
+    """Only counts."""
+    resume_token: _builtins.str
+    """`resume_token` of the last message of a call that ended early: goes on from
+    there, with its counts. All else must be as it was.
+    """
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Items that meet it. An item that does not any more when its turn comes is
+        left alone, and so is one that is stored or replaced after the call began.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "collection", b"collection", "dry_run", b"dry_run", "filter", b"filter", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteByFilterRequest: _TypeAlias = DeleteByFilterRequest  # noqa: Y015
+
+@_typing.final
+class DeleteByFilterResponse(_message.Message):
+    """How far a deletion is. The first message comes before anything is deleted, the
+    last with `done`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    matched: _builtins.int
+    """Items that met the filter when the call began."""
+    items: _builtins.int
+    """Items in the collection then."""
+    deleted: _builtins.int
+    """Items deleted so far, durably."""
+    done: _builtins.bool
+    """Whether that is all."""
+    resume_token: _builtins.str
+    """To go on from here; empty in the first message and the last."""
+    def __init__(
+        self,
+        *,
+        matched: _builtins.int = ...,
+        items: _builtins.int = ...,
+        deleted: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "done", b"done", "items", b"items", "matched", b"matched", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteByFilterResponse: _TypeAlias = DeleteByFilterResponse  # noqa: Y015
+
+@_typing.final
+class UpdateByFilterRequest(_message.Message):
+    """Which items to change, and how."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name, alias or UID."""
+    all: _builtins.bool
+    """Changes everything; as in `DeleteByFilterRequest`."""
+    dry_run: _builtins.bool
+    """Only counts."""
+    mode: Global___MetadataMode.ValueType
+    """Whether it replaces or is merged. Required."""
+    resume_token: _builtins.str
+    """As in `DeleteByFilterRequest`."""
+    @_builtins.property
+    def filter(self) -> _filter_pb2.Filter:
+        """Items that meet it, as in `DeleteByFilterRequest`."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """A JSON object."""
+
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        filter: _filter_pb2.Filter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        mode: Global___MetadataMode.ValueType = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "metadata", b"metadata"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "collection", b"collection", "dry_run", b"dry_run", "filter", b"filter", "metadata", b"metadata", "mode", b"mode", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateByFilterRequest: _TypeAlias = UpdateByFilterRequest  # noqa: Y015
+
+@_typing.final
+class UpdateByFilterResponse(_message.Message):
+    """How far a change is. The first message comes before anything is changed, the
+    last with `done`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    matched: _builtins.int
+    """Items that met the filter when the call began."""
+    items: _builtins.int
+    """Items in the collection then."""
+    updated: _builtins.int
+    """Items changed so far, durably."""
+    unchanged: _builtins.int
+    """Items so far that had that metadata already."""
+    failed: _builtins.int
+    """Items so far that could not be changed."""
+    done: _builtins.bool
+    """Whether that is all."""
+    resume_token: _builtins.str
+    """To go on from here; empty in the first message and the last."""
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___MutationResult]:
+        """Of these, those since the message before, each with its error."""
+
+    def __init__(
+        self,
+        *,
+        matched: _builtins.int = ...,
+        items: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        failures: _abc.Iterable[Global___MutationResult] | None = ...,
+        done: _builtins.bool = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "failed", b"failed", "failures", b"failures", "items", b"items", "matched", b"matched", "resume_token", b"resume_token", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateByFilterResponse: _TypeAlias = UpdateByFilterResponse  # noqa: Y015
 
 @_typing.final
 class GetItemsRequest(_message.Message):

@@ -60,6 +60,16 @@ class SearchServiceStub:
                 request_serializer=lookalike_dot_v1_dot_search__pb2.DeleteItemsRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_search__pb2.DeleteItemsResponse.FromString,
                 _registered_method=True)
+        self.DeleteByFilter = channel.unary_stream(
+                '/lookalike.v1.SearchService/DeleteByFilter',
+                request_serializer=lookalike_dot_v1_dot_search__pb2.DeleteByFilterRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_search__pb2.DeleteByFilterResponse.FromString,
+                _registered_method=True)
+        self.UpdateByFilter = channel.unary_stream(
+                '/lookalike.v1.SearchService/UpdateByFilter',
+                request_serializer=lookalike_dot_v1_dot_search__pb2.UpdateByFilterRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_search__pb2.UpdateByFilterResponse.FromString,
+                _registered_method=True)
         self.GetItems = channel.unary_unary(
                 '/lookalike.v1.SearchService/GetItems',
                 request_serializer=lookalike_dot_v1_dot_search__pb2.GetItemsRequest.SerializeToString,
@@ -115,8 +125,9 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateMetadata(self, request, context):
-        """Replaces the metadata of items and leaves their vectors alone. It goes past the
-        queue of SubmitImages, and wins over what was submitted before it.
+        """Replaces the metadata of items, or merges into it, and leaves their vectors
+        alone. It goes past the queue of SubmitImages, and wins over what was submitted
+        before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +136,24 @@ class SearchServiceServicer:
     def DeleteItems(self, request, context):
         """Deletes items. It goes past the queue of SubmitImages, and wins over what was
         submitted before it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteByFilter(self, request, context):
+        """Deletes the items that meet a filter, some at a time, and says how far it is.
+        A call that ends early has deleted what it said, and maybe one batch more:
+        the same call again goes on with what is left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateByFilter(self, request, context):
+        """Changes the metadata of the items that meet a filter, some at a time, and
+        says how far it is. A call that ends early has changed what it said, and
+        maybe one batch more: the same call again passes over what is done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,6 +221,16 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.DeleteItems,
                     request_deserializer=lookalike_dot_v1_dot_search__pb2.DeleteItemsRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_search__pb2.DeleteItemsResponse.SerializeToString,
+            ),
+            'DeleteByFilter': grpc.unary_stream_rpc_method_handler(
+                    servicer.DeleteByFilter,
+                    request_deserializer=lookalike_dot_v1_dot_search__pb2.DeleteByFilterRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_search__pb2.DeleteByFilterResponse.SerializeToString,
+            ),
+            'UpdateByFilter': grpc.unary_stream_rpc_method_handler(
+                    servicer.UpdateByFilter,
+                    request_deserializer=lookalike_dot_v1_dot_search__pb2.UpdateByFilterRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_search__pb2.UpdateByFilterResponse.SerializeToString,
             ),
             'GetItems': grpc.unary_unary_rpc_method_handler(
                     servicer.GetItems,
@@ -355,6 +394,60 @@ class SearchService:
             '/lookalike.v1.SearchService/DeleteItems',
             lookalike_dot_v1_dot_search__pb2.DeleteItemsRequest.SerializeToString,
             lookalike_dot_v1_dot_search__pb2.DeleteItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteByFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.SearchService/DeleteByFilter',
+            lookalike_dot_v1_dot_search__pb2.DeleteByFilterRequest.SerializeToString,
+            lookalike_dot_v1_dot_search__pb2.DeleteByFilterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateByFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.SearchService/UpdateByFilter',
+            lookalike_dot_v1_dot_search__pb2.UpdateByFilterRequest.SerializeToString,
+            lookalike_dot_v1_dot_search__pb2.UpdateByFilterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,12 +44,23 @@ class SearchServiceStub:
     search, in the order in which they came.
     """
     UpdateMetadata: _grpc.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]
-    """Replaces the metadata of items and leaves their vectors alone. It goes past the
-    queue of SubmitImages, and wins over what was submitted before it.
+    """Replaces the metadata of items, or merges into it, and leaves their vectors
+    alone. It goes past the queue of SubmitImages, and wins over what was submitted
+    before it.
     """
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]
     """Deletes items. It goes past the queue of SubmitImages, and wins over what was
     submitted before it.
+    """
+    DeleteByFilter: _grpc.UnaryStreamMultiCallable[_search_pb2.DeleteByFilterRequest, _search_pb2.DeleteByFilterResponse]
+    """Deletes the items that meet a filter, some at a time, and says how far it is.
+    A call that ends early has deleted what it said, and maybe one batch more:
+    the same call again goes on with what is left.
+    """
+    UpdateByFilter: _grpc.UnaryStreamMultiCallable[_search_pb2.UpdateByFilterRequest, _search_pb2.UpdateByFilterResponse]
+    """Changes the metadata of the items that meet a filter, some at a time, and
+    says how far it is. A call that ends early has changed what it said, and
+    maybe one batch more: the same call again passes over what is done.
     """
     GetItems: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]
     """Reads items by id."""
@@ -78,12 +89,23 @@ class SearchServiceAsyncStub(SearchServiceStub):
     search, in the order in which they came.
     """
     UpdateMetadata: _aio.UnaryUnaryMultiCallable[_search_pb2.UpdateMetadataRequest, _search_pb2.UpdateMetadataResponse]  # type: ignore[assignment]
-    """Replaces the metadata of items and leaves their vectors alone. It goes past the
-    queue of SubmitImages, and wins over what was submitted before it.
+    """Replaces the metadata of items, or merges into it, and leaves their vectors
+    alone. It goes past the queue of SubmitImages, and wins over what was submitted
+    before it.
     """
     DeleteItems: _aio.UnaryUnaryMultiCallable[_search_pb2.DeleteItemsRequest, _search_pb2.DeleteItemsResponse]  # type: ignore[assignment]
     """Deletes items. It goes past the queue of SubmitImages, and wins over what was
     submitted before it.
+    """
+    DeleteByFilter: _aio.UnaryStreamMultiCallable[_search_pb2.DeleteByFilterRequest, _search_pb2.DeleteByFilterResponse]  # type: ignore[assignment]
+    """Deletes the items that meet a filter, some at a time, and says how far it is.
+    A call that ends early has deleted what it said, and maybe one batch more:
+    the same call again goes on with what is left.
+    """
+    UpdateByFilter: _aio.UnaryStreamMultiCallable[_search_pb2.UpdateByFilterRequest, _search_pb2.UpdateByFilterResponse]  # type: ignore[assignment]
+    """Changes the metadata of the items that meet a filter, some at a time, and
+    says how far it is. A call that ends early has changed what it said, and
+    maybe one batch more: the same call again passes over what is done.
     """
     GetItems: _aio.UnaryUnaryMultiCallable[_search_pb2.GetItemsRequest, _search_pb2.GetItemsResponse]  # type: ignore[assignment]
     """Reads items by id."""
@@ -133,8 +155,9 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.UpdateMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.UpdateMetadataResponse, _abc.Awaitable[_search_pb2.UpdateMetadataResponse]]:
-        """Replaces the metadata of items and leaves their vectors alone. It goes past the
-        queue of SubmitImages, and wins over what was submitted before it.
+        """Replaces the metadata of items, or merges into it, and leaves their vectors
+        alone. It goes past the queue of SubmitImages, and wins over what was submitted
+        before it.
         """
 
     @_abc_1.abstractmethod
@@ -145,6 +168,28 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_pb2.DeleteItemsResponse, _abc.Awaitable[_search_pb2.DeleteItemsResponse]]:
         """Deletes items. It goes past the queue of SubmitImages, and wins over what was
         submitted before it.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteByFilter(
+        self,
+        request: _search_pb2.DeleteByFilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.DeleteByFilterResponse], _abc.AsyncIterator[_search_pb2.DeleteByFilterResponse]]:
+        """Deletes the items that meet a filter, some at a time, and says how far it is.
+        A call that ends early has deleted what it said, and maybe one batch more:
+        the same call again goes on with what is left.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateByFilter(
+        self,
+        request: _search_pb2.UpdateByFilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_search_pb2.UpdateByFilterResponse], _abc.AsyncIterator[_search_pb2.UpdateByFilterResponse]]:
+        """Changes the metadata of the items that meet a filter, some at a time, and
+        says how far it is. A call that ends early has changed what it said, and
+        maybe one batch more: the same call again passes over what is done.
         """
 
     @_abc_1.abstractmethod

@@ -7,8 +7,8 @@ constraint; `mode`, `point` or `bound`; `confidence`. And by source:
 - `labels`: `label_path`, `most_queries`, `seed`. A labelled item is a unit; its pairs are
   those with all other labelled items, alike where the label is the same.
 - `copies`: `sources`, ids; the vectors of copies of their images are in the file `copies`,
-  float32 [n, D]. A copy is a unit; its pair with its source is alike, those with all
-  others are not, except with items of the same file as its source.
+  float32 [n, D]. A source with its copies is a unit; a copy's pair with its source is
+  alike, those with all others are not, except with items of the same file as its source.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _from_labels(
         alike = labels[some][:, None] == labels[None, :]
         other = ~alike & (labels >= 0)[None, :]
         alike[np.arange(len(some)), some] = False
-        gathering.add(scores, alike, other)
+        gathering.add(scores, alike, other, some)
         report(Progress("scoring pairs", part.stop, len(queries)))
     return gathering.evidence()
 
@@ -141,7 +141,7 @@ def _from_copies(
         alike = np.zeros(scores.shape, dtype=np.bool_)
         alike[np.arange(len(some)), some] = True
         same = (files[some][:, None] == files[None, :]) & (files >= 0)[None, :]
-        gathering.add(scores, alike, ~alike & ~same)
+        gathering.add(scores, alike, ~alike & ~same, some)
         report(Progress("scoring copies", part.stop, len(copies)))
     return gathering.evidence()
 

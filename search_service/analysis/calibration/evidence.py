@@ -21,7 +21,7 @@ class Evidence:
     its pairs: `flagged` units have a match, `wrong` ones one that is not alike.
     `pairs_alike` and `pairs_other` are all pairs of either kind; `units_other` the units
     that could be wrong, `units_alike` those with a pair that is alike, of which `found`
-    have one that matches.
+    have all such pairs matching.
     """
 
     thresholds: F64
@@ -60,7 +60,7 @@ def of_pairs(scores: F64, alike: Flags, units: I64, thresholds: F64 | None = Non
     """
     if thresholds is None:
         thresholds = np.unique(scores)[::-1]
-    best_alike = best_of_units(scores[alike], units[alike])
+    worst_alike = -best_of_units(-scores[alike], units[alike])
     best_other = best_of_units(scores[~alike], units[~alike])
     best = best_of_units(scores, units)
     return Evidence(
@@ -69,36 +69,47 @@ def of_pairs(scores: F64, alike: Flags, units: I64, thresholds: F64 | None = Non
         false_matches=_at_least(scores[~alike], thresholds),
         flagged=_at_least(best, thresholds),
         wrong=_at_least(best_other, thresholds),
-        found=_at_least(best_alike, thresholds),
+        found=_at_least(worst_alike, thresholds),
         pairs_alike=int(alike.sum()),
         pairs_other=int((~alike).sum()),
         units=len(best),
-        units_alike=len(best_alike),
+        units_alike=len(worst_alike),
         units_other=len(best_other),
     )
 
 
 class Gathering:
-    """Evidence of whole rows of scores, one unit each, at the thresholds of `GRID`."""
+    """Evidence of whole rows of scores, at the thresholds of `GRID`."""
 
     def __init__(self) -> None:
         self._histograms = np.zeros((2, len(GRID)), dtype=np.int64)
-        self._best: tuple[list[F32], list[F32]] = ([], [])
+        self._best: list[F32] = []
+        self._best_other: list[F32] = []
+        self._worst_alike: list[F32] = []
+        self._units: list[I64] = []
 
-    def add(self, scores: F32, alike: Flags, other: Flags) -> None:
-        """Take units' scores, float32 [b, n]; bool [b, n] say which pairs are of which kind."""
+    def add(self, scores: F32, alike: Flags, other: Flags, units: I64) -> None:
+        """Take rows of scores, float32 [b, n], of `units`, int64 [b].
+
+        bool [b, n] say which pairs are of which kind. A unit may have several rows.
+        """
+        self._units.append(units)
         places = np.clip(np.ceil((1.0 - scores) * 1_000 - 1e-4), 0, len(GRID) - 1)
         places = places.astype(np.int64)
         for kind, which in enumerate((alike, other)):
             self._histograms[kind] += np.bincount(places[which], minlength=len(GRID))
-            self._best[kind].append(np.where(which, scores, -np.inf).max(axis=1))
+
+        self._best.append(np.where(alike | other, scores, -np.inf).max(axis=1))
+        self._best_other.append(np.where(other, scores, -np.inf).max(axis=1))
+        self._worst_alike.append(np.where(alike, scores, np.inf).min(axis=1))
 
     def evidence(self) -> Evidence:
         """Return what was gathered."""
-        alike, other = (np.concatenate(best).astype(np.float64) for best in self._best)
+        best = self._best_of_units(self._best)
+        other = self._best_of_units(self._best_other)
+        alike = -self._best_of_units([-each for each in self._worst_alike])
         true_matches, false_matches = np.cumsum(self._histograms, axis=1)
-        known = np.isfinite(alike) | np.isfinite(other)
-        best = np.maximum(alike, other)[known]
+        best = best[np.isfinite(best)]
         alike, other = alike[np.isfinite(alike)], other[np.isfinite(other)]
         return Evidence(
             thresholds=GRID,
@@ -113,6 +124,13 @@ class Gathering:
             units_alike=len(alike),
             units_other=len(other),
         )
+
+    def _best_of_units(self, best: list[F32]) -> F64:
+        """Return the best score of each unit, float64 [U], -inf where it has none."""
+        _, numbers = np.unique(np.concatenate(self._units), return_inverse=True)
+        whole = np.full(numbers.max(initial=-1) + 1, -np.inf)
+        np.maximum.at(whole, numbers, np.concatenate(best))
+        return whole
 
 
 # A float32 score of a threshold itself may be below it by as much as its rounding.

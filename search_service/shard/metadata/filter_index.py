@@ -33,14 +33,8 @@ from search_service.filters.index_file import save_index
 from search_service.filters.spread import Spread
 from search_service.priority import lower_priority
 from search_service.shard.live.matches import Matches
+from search_service.shard.metadata import filter_start
 from search_service.shard.metadata.filter_log import FilterLog, Save
-from search_service.shard.metadata.filter_start import (
-    ROWS_PER_READ,
-    Saved,
-    read_saved,
-    read_some,
-    refresh,
-)
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
 from search_service.store.damage import StoreHealth
@@ -145,6 +139,11 @@ class FilterIndex:
                 self._index.remove(effect.ordinal, effect.before)
                 self._index.add(effect.ordinal, effect.after)
 
+    def prepare(self, filter: Filter) -> None:
+        """Do what takes long of `matches`, and raise as it does, before a lock is taken."""
+        self._check()
+        self._index.prepare(filter)
+
     def matches(self, filter: Filter | None, upto: int, having: FieldPath | None = None) -> Matches:
         """Evaluate a filter over the live ordinals below `upto`; after `when_ready`.
 
@@ -154,8 +153,7 @@ class FilterIndex:
             FilterInvalid: it passes a limit.
             Unavailable: the metadata could not be read.
         """
-        self._check()
-        found = self._index.all if filter is None else self._index.evaluate(filter)
+        found = self.meeting(filter)
         if having is not None:
             found &= self._index.present(having)
         ordinals = np.frombuffer(found.to_array(), dtype=np.uint32).astype(np.int64)
@@ -163,17 +161,18 @@ class FilterIndex:
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
 
+    def meeting(self, filter: Filter | None) -> BitMap:
+        """Return the live ordinals that meet a filter, as a new bitmap; raises as `matches`."""
+        self._check()
+        return self._index.all if filter is None else self._index.evaluate(filter)
+
     def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
         """Count the items of `matches` that hold `value`; after `when_ready`."""
         found = ordinals_of(self._index.evaluate(Equals(field, value)))
         return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
-        """Say which values of `field` live items hold; after `when_ready`.
-
-        Raises:
-            Unavailable: the metadata could not be read.
-        """
+        """Say which values of `field` live items hold; raises as `matches`."""
         self._check()
         return self._index.spread(field, bitmap_of(ordinals))
 
@@ -212,14 +211,14 @@ class FilterIndex:
                 wait_s = max(self._options.filters_save_s, took_s / _DUTY)
 
     def _load(self, db: apsw.Connection) -> None:
-        saved = read_saved(self._file, db, self._uid, self._live)
+        saved = filter_start.read_saved(self._file, db, self._uid, self._live)
         if saved is not None:
             self._take(db, saved)
         while not self._stop.is_set():
             with self.commit_lock:
                 upto = int(read_meta(db, "next_ordinal")) - 1
                 before = len(self._index)
-                self._passed = read_some(
+                self._passed = filter_start.read_some(
                     db, self._index, self._note_damage, after=self._passed, upto=upto
                 )
                 self._changes += len(self._index) - before
@@ -228,7 +227,7 @@ class FilterIndex:
                     break
             self._stop.wait(0.001)  # a lock is not fair: let the writer in
 
-    def _take(self, db: apsw.Connection, saved: Saved) -> None:
+    def _take(self, db: apsw.Connection, saved: filter_start.Saved) -> None:
         """Bring a saved index up to date and go on from it.
 
         What is touched while it is read is read again, until little is left.
@@ -239,13 +238,13 @@ class FilterIndex:
                 stale |= self._touched & saved.covered
                 self._touched = BitMap()
                 self._changes += len(stale)
-                if len(stale) <= ROWS_PER_READ:
-                    refresh(db, saved.index, stale, self._note_damage)
+                if len(stale) <= filter_start.ROWS_PER_READ:
+                    filter_start.refresh(db, saved.index, stale, self._note_damage)
                     self._index = saved.index
                     self._passed = saved.save.next_ordinal - 1
                     self._log.saved = saved.save.token
                     return
-            refresh(db, saved.index, stale, self._note_damage, self._stop)
+            filter_start.refresh(db, saved.index, stale, self._note_damage, self._stop)
             stale = BitMap()
 
     def _lags(self, share: float) -> bool:

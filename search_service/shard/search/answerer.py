@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from search_service.domain.queries import (
     GroupBy,
     Hit,
     HitGroup,
+    HitPlace,
     QueryOutcome,
     QueryPlan,
     QueryRequest,
@@ -25,9 +27,12 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.choosing import Reranked
 from search_service.shard.search.group_by import group_rows
 from search_service.shard.search.line import Waiting, wanted_rows
+from search_service.shard.search.paging import search_pages
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
+from search_service.shard.search.reranking import search_reranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
@@ -35,8 +40,8 @@ from search_service.shard.search.tuning import MORE_ROWS
 from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
-# Of one query: hits, or groups of them.
-Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup]]
+# Of one query: hits, or groups of them; where its page ended.
+Hits: TypeAlias = tuple[list[Hit], Sequence[HitGroup], HitPlace | None]
 
 
 class Answerer:
@@ -71,6 +76,8 @@ class Answerer:
     def _answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         begun_s = time.monotonic()
         first = gathered[0].request
+        if first.filter is not None:
+            self._filters.prepare(first.filter)
         with ExitStack() as held:
             with self._memory.lock:  # so that both are of one moment
                 live = held.enter_context(self._memory.view())
@@ -85,11 +92,17 @@ class Answerer:
                 matches=matches,
             )
             requests = [one.request for one in gathered]
-            if first.group_by is None:
+            reranked: list[Reranked] = []
+            hits: list[Hits]
+            if first.after is not None:
+                found, pages = search_pages(live, task, requests, self._pool)
+                hits = [(some, NO_GROUPS, end) for some, end in pages]
+            elif first.reranked:
+                found, reranked = search_reranked(live, task, requests, self._filters, self._pool)
+                hits = [(one.hits, NO_GROUPS, None) for one in reranked]
+            elif first.group_by is None:
                 found = search(live, task, self._pool)
-                hits: list[Hits] = [
-                    (some, NO_GROUPS) for some in _hits(live, found.ranked, requests)
-                ]
+                hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
             else:
                 found, hits = self._grouped(live, task, first.group_by, requests)
         searched_s = time.monotonic()
@@ -104,7 +117,8 @@ class Answerer:
             wait_s=0.0,
             search_s=searched_s - filtered_s,
         )
-        return self._outcomes(gathered, hits, found, plan, begun_s)
+        outcomes = self._outcomes(gathered, hits, found, plan, begun_s)
+        return _with_ranking(outcomes, requests, reranked) if reranked else outcomes
 
     def _matches(self, request: QueryRequest, upto: int) -> Matches | None:
         if request.group_by is not None:
@@ -128,7 +142,7 @@ class Answerer:
                 lambda value: self._filters.holders(by.field, value, matches),
             )
             if grouped.enough or task.count >= len(matches.ordinals):
-                return found, [([], groups) for groups in grouped.groups]
+                return found, [([], groups, None) for groups in grouped.groups]
             task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
 
     def _outcomes(
@@ -155,28 +169,62 @@ class Answerer:
             plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
             outcomes.append(
                 [
-                    QueryOutcome(some, plans[kind], groups)
-                    for (some, groups), kind in zip(mine, found.kinds[begin:end], strict=True)
+                    QueryOutcome(some, plans[kind], groups, end)
+                    for (some, groups, end), kind in zip(mine, found.kinds[begin:end], strict=True)
                 ]
             )
         return outcomes
 
     def _with_items(self, hits: list[Hits], fields: Fields) -> list[Hits]:
         """Read what hits carry; one that was deleted meanwhile is left out."""
-        ids = {hit.id for some, _ in hits for hit in some}
-        ids |= {hit.id for _, groups in hits for each in groups for hit in each.hits}
+        ids = {hit.id for some, _, _ in hits for hit in some}
+        ids |= {hit.id for _, groups, _ in hits for each in groups for hit in each.hits}
         items = self._reader.get(list(ids), fields)
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
-            return [Hit(hit.id, hit.score, items[hit.id]) for hit in some if hit.id in items]
+            return [
+                Hit(hit.id, hit.score, items[hit.id], hit.ranking)
+                for hit in some
+                if hit.id in items
+            ]
 
         return [
             (
                 filled(some),
                 [HitGroup(each.value, kept) for each in groups if (kept := filled(each.hits))],
+                end,
             )
-            for some, groups in hits
+            for some, groups, end in hits
         ]
+
+
+def _with_ranking(
+    outcomes: list[list[QueryOutcome] | LookalikeError],
+    requests: list[QueryRequest],
+    reranked: list[Reranked],
+) -> list[list[QueryOutcome] | LookalikeError]:
+    """Say in each query's plan what its hits were chosen from."""
+    said: list[list[QueryOutcome] | LookalikeError] = []
+    rest = iter(reranked)
+    for outcome, request in zip(outcomes, requests, strict=True):
+        mine = list(islice(rest, len(request.vectors)))
+        if isinstance(outcome, LookalikeError):
+            said.append(outcome)
+            continue
+        said.append(
+            [
+                QueryOutcome(
+                    each.hits,
+                    replace(
+                        each.plan,
+                        ranked_candidates=one.candidates,
+                        ranking_complete=one.complete,
+                    ),
+                )
+                for each, one in zip(outcome, mine, strict=True)
+            ]
+        )
+    return said
 
 
 def _joined(requests: list[QueryRequest]) -> F32:

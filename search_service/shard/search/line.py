@@ -18,12 +18,15 @@ from typing import TypeAlias
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, LookalikeError, Reason
 from search_service.domain.conditions import Filter
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
+from search_service.domain.ranking import Ranking
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.shard.search.tuning import FIRST_ROWS
+from search_service.shard.search.tuning import FIRST_ROWS, rows_of_page
 
-# Size class, exact, expansion, filter, groups.
-Key: TypeAlias = tuple[int, bool, int, Filter | None, GroupBy | None]
+# Size class, exact, expansion, filter, groups, whether it is a page, ranking.
+Key: TypeAlias = tuple[
+    int, bool, int, Filter | None, GroupBy | None, bool, tuple[Ranking | None, object] | None
+]
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ class Waiting:
             request.expansion_search,
             request.filter,
             request.group_by,
+            request.after is not None,
+            (request.ranking, request.best_scores) if request.reranked else None,
         )
 
 
@@ -82,7 +87,7 @@ class QueryLine:
         refusal = self._admit(waiting)
         if refusal is not None:
             waiting.future.set_exception(refusal)
-        elif request.filter is None and request.group_by is None:
+        elif not request.asks_metadata:
             self._enqueue(waiting)
         else:
             self._when_filters_ready(lambda: self._enqueue(waiting))
@@ -166,6 +171,10 @@ class QueryLine:
 def wanted_rows(request: QueryRequest) -> int:
     """Return how many rows a query needs so that `limit` are left without the excluded."""
     excluded = max((len(ids) for ids in request.exclude), default=0)
+    if request.after is not None:
+        return rows_of_page(request.after.rank, request.limit) + excluded
+    if request.reranked:
+        return request.candidates + excluded
     if request.group_by is None:
         return request.limit + excluded
     return request.limit * request.group_by.hits_per_group * FIRST_ROWS + excluded

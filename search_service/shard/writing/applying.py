@@ -11,11 +11,17 @@ from typing import Protocol
 
 import orjson
 
-from lookalike.wire.errors import DimensionMismatch, Exhausted, InvalidField, LookalikeError
+from lookalike.wire.errors import (
+    DimensionMismatch,
+    Exhausted,
+    InvalidField,
+    LimitExceeded,
+    LookalikeError,
+)
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
 from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
-from search_service.domain.metadata import Metadata, encode_metadata
+from search_service.domain.metadata import Metadata, encode_metadata, merged, same
 from search_service.domain.mutations import (
     Delete,
     Mutation,
@@ -25,6 +31,7 @@ from search_service.domain.mutations import (
     UpdateMetadata,
     Upsert,
 )
+from search_service.limits import MAX_METADATA_BYTES
 from search_service.store.row_batch import ItemRow, RowBatch
 from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
 
@@ -74,6 +81,8 @@ class MutationBatch:
             if isinstance(mutation, Upsert):
                 return self._upsert(index, mutation, metadata, version)
             if isinstance(mutation, UpdateMetadata):
+                if mutation.merge or mutation.if_other:
+                    return self._change_stored(mutation, metadata, version)
                 return self._update_metadata(mutation, metadata, version)
             return self._delete(mutation, version)
         except LookalikeError as error:
@@ -87,7 +96,8 @@ class MutationBatch:
             return b""
         if self._refuse_upserts is not None:
             raise self._refuse_upserts
-        self._admit(mutation.metadata)
+        if isinstance(mutation, Upsert) or not mutation.merge:
+            self._admit(mutation.metadata)
         if isinstance(mutation, Upsert):
             check_vector(mutation.vector, self._dimension)
         return encode_metadata(mutation.metadata)
@@ -150,6 +160,25 @@ class MutationBatch:
             self._tell(row, metadata, version)
         return MutationOutcome(update.id, verdict.status, verdict.version)
 
+    def _change_stored(
+        self, update: UpdateMetadata, metadata: bytes, version: int
+    ) -> MutationOutcome:
+        """Change metadata that depends on what is stored, which only an item has."""
+        row = self._batch.row(update.id)
+        if row.ordinal is None:
+            return MutationOutcome(update.id, MutationStatus.NOT_FOUND, version, changed=False)
+        stored = orjson.loads(self._batch.metadata(row.id))
+        result = merged(stored, update.metadata) if update.merge else update.metadata
+        if update.if_other and same(result, stored):
+            told = max(row.registers.vector, row.registers.metadata)
+            return MutationOutcome(update.id, MutationStatus.APPLIED, told, changed=False)
+        if update.merge:
+            metadata = encode_metadata(result)
+            if len(metadata) > MAX_METADATA_BYTES:
+                raise too_large(update.id, update.metadata, len(metadata))
+            self._admit(result)
+        return self._update_metadata(update, metadata, version)
+
     def _tell(self, row: ItemRow, metadata: bytes, version: int) -> None:
         """Write an id's metadata, of `version`."""
         self._change_metadata(row, metadata)
@@ -194,3 +223,13 @@ def check_vector(vector: F32, dimension: int) -> None:
     """
     if vector.shape != (dimension,):
         raise DimensionMismatch.between("vector_f32_le", got=vector.size, want=dimension)
+
+
+def too_large(id: str, patch: Metadata, nbytes: int) -> LimitExceeded:
+    """Return the refusal of metadata that a patch would make too large."""
+    largest = max(patch, key=lambda key: len(encode_metadata({key: patch[key]})))
+    return LimitExceeded(
+        "metadata",
+        f'of "{id}" would be {nbytes:,} bytes as compact JSON, of which at most '
+        f'{MAX_METADATA_BYTES:,} are stored: "{largest[:64]}" takes the most room of what is set',
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 
 import apsw
 
-from lookalike.wire.errors import Exhausted, LookalikeError
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason
 from search_service.domain.mutations import Delete, Mutation, MutationOutcome, Upsert
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import disk_full, is_disk_full
@@ -19,6 +20,8 @@ from search_service.shard.refusals import disk_full, is_disk_full
 # What a mutation costs besides its vector, facts and thumbnail; metadata is
 # bounded at 16 KiB where requests are read.
 MUTATION_OVERHEAD_BYTES = 512
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,31 @@ class Errand:
     future: Future[Any]
 
 
-Work: TypeAlias = Submission | Errand
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Mutations that are chosen when their turn comes, from what is stored then."""
+
+    choose: Callable[[], Sequence[Mutation]]
+    future: Future[list[MutationOutcome]]
+
+    def submission(self) -> Submission | None:
+        """Choose; None where there is nothing to do, or no choosing, as the future says."""
+        try:
+            mutations = self.choose()
+        except LookalikeError as error:
+            self.future.set_exception(error)
+        except Exception:  # noqa: BLE001 - nothing is written yet: the store goes on
+            _log.exception("items cannot be selected")
+            fault = LookalikeError("the items cannot be selected", reason=Reason.INTERNAL)
+            self.future.set_exception(fault)
+        else:
+            if mutations:
+                return Submission(mutations, self.future, 0)
+            self.future.set_result([])
+        return None
+
+
+Work: TypeAlias = Submission | Errand | Choice
 
 
 class WriteQueue:
@@ -67,7 +94,7 @@ class WriteQueue:
         work.future.set_exception(refusal)
 
     def take(self, idle_s: float) -> list[Work] | None:
-        """Wait for work; return an errand, or submissions up to a group's bounds.
+        """Wait for work; return an errand or a choice, or submissions up to a group's bounds.
 
         Nothing of either after `idle_s` seconds without work; None once the queue
         has ended and is empty.
@@ -76,7 +103,7 @@ class WriteQueue:
             self._changed.wait_for(lambda: self._work or self._ended, idle_s)
             if not self._work:
                 return None if self._ended else []
-            if isinstance(self._work[0], Errand):
+            if not isinstance(self._work[0], Submission):
                 return [self._work.popleft()]
             return self._take_group()
 
@@ -113,7 +140,7 @@ class WriteQueue:
     def _refuse(self, work: Work) -> LookalikeError | None:
         if self._refusal is not None:
             return self._refusal()
-        if isinstance(work, Errand) or not self._work:
+        if not isinstance(work, Submission) or not self._work:
             return None  # a lone submission is taken, whatever its size
         if (
             self._mutations + len(work.mutations) > self._options.max_queued_mutations

@@ -34,6 +34,7 @@ from search_service.shard.writing.duplicates import DuplicateFinder
 from search_service.shard.writing.tidying import Tidying
 from search_service.shard.writing.versions import Versions
 from search_service.shard.writing.write_queue import (
+    Choice,
     Errand,
     Submission,
     Work,
@@ -95,11 +96,16 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
-        """Queue mutations."""
+    def submit(
+        self, mutations: Sequence[Mutation] | Callable[[], Sequence[Mutation]]
+    ) -> Future[list[MutationOutcome]]:
+        """Queue mutations, or what chooses them in this thread when their turn comes."""
         future: Future[list[MutationOutcome]] = Future()
         if self._health.damage:
             future.set_exception(unwritable())
+            return future
+        if callable(mutations):
+            self._queue.put(Choice(mutations, future))
             return future
         self._queue.put(Submission(mutations, future, mutation_bytes(mutations)))
         return future
@@ -154,6 +160,9 @@ class Writer:
             return
         if isinstance(work[0], Errand):
             self._run_errand(work[0])
+        elif isinstance(work[0], Choice):
+            chosen = work[0].submission()
+            self._write_group([] if chosen is None else [chosen])
         else:
             self._write_group([one for one in work if isinstance(one, Submission)])
         self._checkpoint(self._wal.fold_if_due)

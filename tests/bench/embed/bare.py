@@ -6,12 +6,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from embedder_service import preprocess, wiring
+from embedder_service import wiring
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import decode_file
 from embedder_service.models import spec
 from embedder_service.models.choice import define
-from embedder_service.preprocess import U8
+from embedder_service.preprocess import U8, Preprocess
 from embedder_service.runtimes.openvino import OpenVinoRuntime
 from embedder_service.settings import load
 from tests.bench.embed import images
@@ -86,12 +86,10 @@ class BareLoop:
 
 def decode_square(data: bytes, size_px: int) -> U8:
     """Return uint8 [size_px, size_px, 3] as a decode process does, without the facts."""
-    crop_fraction = 0.875
-    least = preprocess.least_short_side_px(size_px, crop_fraction)
+    prepare = Preprocess(size_px, 0.875, "bicubic", (127.0,) * 3, (128.0,) * 3)
+    least = prepare.least_short_side_px
     picture = decode_file(data, _limits(), least_short_side_px=least, admit=lambda _: None)
-    return preprocess.square(
-        picture.rgb, size_px=size_px, crop_fraction=crop_fraction, resize_filter="bicubic"
-    )
+    return prepare.square(picture.rgb)
 
 
 @cache

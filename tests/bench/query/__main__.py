@@ -1,4 +1,4 @@
-"""`python -m tests.bench.query`: filters, and snapshots beside reads and writes."""
+"""`python -m tests.bench.query`: filters, and snapshots and deletions beside reads and writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def main() -> None:
     if options.wants("5"):
         _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
     if options.wants("6"):
-        _module("snapshot", *_snapshot_flags(options))
+        _module("snapshot", *_size_flags(options))
+    if options.wants("2.9"):
+        _module("delete_by_filter", *_size_flags(options))
 
 
 def _filters(run: Run, items: Filtered) -> None:
@@ -50,7 +52,7 @@ def _rivals(run: Run, items: Filtered) -> None:
     rivals.compare(run)
 
 
-def _snapshot_flags(options: Options) -> tuple[str, ...]:
+def _size_flags(options: Options) -> tuple[str, ...]:
     return ("--count", str(options.count), "--dimension", str(options.dimension))
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from embedder_service.models import spec
 from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
-from embedder_service.preprocess import U8, square
+from embedder_service.preprocess import U8
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -32,17 +32,7 @@ def lite0_squares(lite0: ModelDefinition) -> U8:
         data.hubble_deep_field(), data.immunohistochemistry(), data.retina(), data.cat(),
     ]  # fmt: skip
     prepare = lite0.preprocess
-    return np.stack(
-        [
-            square(
-                Image.fromarray(photo).convert("RGB"),
-                size_px=prepare.size_px,
-                crop_fraction=prepare.crop_fraction,
-                resize_filter=prepare.resize_filter,
-            )
-            for photo in photos
-        ]
-    )
+    return np.stack([prepare.square(Image.fromarray(photo).convert("RGB")) for photo in photos])
 
 
 @pytest.fixture(scope="session")

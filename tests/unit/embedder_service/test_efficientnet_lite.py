@@ -11,7 +11,7 @@ from PIL import Image
 
 from embedder_service.models import lite
 from embedder_service.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite, LiteVariant
-from embedder_service.preprocess import square
+from embedder_service.models.options import ModelOptions
 
 
 def _logits(network: EfficientNetLite, x: torch.Tensor) -> torch.Tensor:
@@ -32,18 +32,13 @@ def test_the_classifier_names_imagenet_photographs(
     numbers = {category.lower(): n for n, category in enumerate(_IMAGENET_CATEGORIES)}
     network = EfficientNetLite(variant).eval()
     network.load_state_dict(torch.load(lite.weights_path(name), weights_only=True))
-    prepare = lite.define(name, name, pooling="avg", precision="f32").preprocess
+    prepare = lite.define(name, ModelOptions(), "f32").preprocess
     right = seen = 0
     for path in imagenet_photos[:60]:
         wanted = numbers.get(path.stem.partition("_")[2].replace("_", " ").lower())
         if wanted is None:
             continue
-        pixels = square(
-            Image.open(path).convert("RGB"),
-            size_px=prepare.size_px,
-            crop_fraction=prepare.crop_fraction,
-            resize_filter=prepare.resize_filter,
-        )
+        pixels = prepare.square(Image.open(path).convert("RGB"))
         x = (torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] - 127) / 128
         with torch.inference_mode():
             right += int(_logits(network, x).argmax()) == wanted

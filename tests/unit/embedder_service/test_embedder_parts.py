@@ -14,9 +14,11 @@ from PIL import Image
 from embedder_service.admission import Admission, AdmissionOptions
 from embedder_service.lanes import Lane
 from embedder_service.models import spec
+from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition, ModelError
+from embedder_service.models.options import ModelOptions
 from embedder_service.pace import Pace
-from embedder_service.preprocess import square
+from embedder_service.preprocess import Preprocess
 from embedder_service.settings import load
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.errors import Exhausted
@@ -85,6 +87,19 @@ def test_a_pace_that_lets_one_image_in_at_a_time_recovers() -> None:
             inside.enter_context(admission.admit(Lane.QUERY, 1, time.monotonic() + 1.0))
 
 
+# A collection is bound to these: they change with a vector, and with nothing else.
+FINGERPRINTS = {
+    "efficientnet-lite0": "dafe35d25f760e3f499937fef635f67713e13e7dea000e30a6ce4f9a6a364740",
+    "efficientnet-lite2": "50eaf063bea18272544dec28cd18be54a6919bbaea0ecd3011c6acc6e03760c8",
+    "efficientnet-lite2@gem": "501b55462263f2e525fc84f9edc7765f39e7aecf6a13c16b12afd0d6212294ea",
+}
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_models_that_come_along_keep_their_fingerprints(name: str) -> None:
+    assert define(spec.parse(name), "f32").fingerprint == FINGERPRINTS[name]
+
+
 def test_everything_that_changes_a_vector_changes_the_fingerprint(lite0: ModelDefinition) -> None:
     others = [
         dataclasses.replace(lite0, precision="bf16"),
@@ -100,10 +115,14 @@ def test_everything_that_changes_a_vector_changes_the_fingerprint(lite0: ModelDe
     assert dataclasses.replace(lite0, name="alias").fingerprint == lite0.fingerprint
 
 
+MAX_OF_RESNET = spec.ModelSpec("timm", "resnet18", ModelOptions("max"), Path("w/x.pth"))
+MEAN = (127.0, 127.0, 127.0)
+
+
 def test_the_square_is_the_centre_of_the_short_side() -> None:
     picture = Image.new("RGB", (300, 100), (255, 0, 0))
     picture.paste((0, 255, 0), (100, 0, 200, 100))
-    pixels = square(picture, size_px=32, crop_fraction=0.875, resize_filter="bicubic")
+    pixels = Preprocess(32, 0.875, "bicubic", MEAN, MEAN).square(picture)
     assert pixels.shape == (32, 32, 3)
     assert pixels.dtype == np.uint8
     assert (pixels == (0, 255, 0)).all()
@@ -112,9 +131,26 @@ def test_the_square_is_the_centre_of_the_short_side() -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("efficientnet-lite2", spec.ModelSpec("", "efficientnet-lite2", "avg", None)),
-        (" efficientnet-lite0@gem ", spec.ModelSpec("", "efficientnet-lite0", "gem", None)),
-        ("timm:resnet18@max=w/x.pth", spec.ModelSpec("timm", "resnet18", "max", Path("w/x.pth"))),
+        ("efficientnet-lite2", spec.ModelSpec("", "efficientnet-lite2")),
+        (" efficientnet-lite0@gem ", spec.ModelSpec("", "efficientnet-lite0", ModelOptions("gem"))),
+        (
+            "timm:resnet18@max=w/x.pth",
+            MAX_OF_RESNET,
+        ),
+        (
+            "onnx:my/a=b/net.onnx@squash@size:64@mean:0.5/0.4/0.3@std:0.25@output:vector",
+            spec.ModelSpec(
+                "onnx",
+                "my/a=b/net.onnx",
+                ModelOptions(
+                    shape="squash",
+                    size=64,
+                    mean=(0.5, 0.4, 0.3),
+                    std=(0.25, 0.25, 0.25),
+                    output="vector",
+                ),
+            ),
+        ),
     ],
 )
 def test_model_specs_are_read_and_written(text: str, wanted: spec.ModelSpec) -> None:
@@ -124,7 +160,25 @@ def test_model_specs_are_read_and_written(text: str, wanted: spec.ModelSpec) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "resnet18", "keras:resnet18", "timm:", "efficientnet-lite2@sum", "efficientnet-lite0=x"],
+    [
+        "",
+        "resnet18",
+        "keras:resnet18",
+        "timm:",
+        "efficientnet-lite2@sum",
+        "efficientnet-lite0=x",
+        "timm:resnet18@pad@crop",
+        "timm:resnet18@std:0.5",
+        "onnx:",
+        "onnx:a/b.onnx@avg",
+        "onnx:x.onnx@size:0",
+        "onnx:x.onnx@size:wide",
+        "onnx:x.onnx@mean:1/2",
+        "onnx:x.onnx@std:0",
+        "onnx:x.onnx@crop_pct:2",
+        "onnx:x.onnx@filter:sinc",
+        "onnx:x.onnx@output:",
+    ],
 )
 def test_bad_model_specs_are_refused(text: str) -> None:
     with pytest.raises(ModelError):

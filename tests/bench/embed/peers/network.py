@@ -11,7 +11,7 @@ from PIL import Image
 from embedder_service.models import spec
 from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
-from embedder_service.preprocess import U8, square
+from embedder_service.preprocess import U8
 from embedder_service.runtimes.openvino import OpenVinoRuntime
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.runtimes.torch_cpu import TorchCpuRuntime
@@ -55,9 +55,4 @@ def _embed(runtime: Runtime, definition: ModelDefinition, files: Sequence[bytes]
 
 def _decode(definition: ModelDefinition, data: bytes) -> U8:
     prepare = definition.preprocess
-    return square(
-        Image.open(io.BytesIO(data)).convert("RGB"),
-        size_px=prepare.size_px,
-        crop_fraction=prepare.crop_fraction,
-        resize_filter=prepare.resize_filter,
-    )
+    return prepare.square(Image.open(io.BytesIO(data)).convert("RGB"))

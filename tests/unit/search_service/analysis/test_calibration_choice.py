@@ -76,13 +76,13 @@ def test_rows_of_scores_count_as_their_pairs_do() -> None:
     gathering = Gathering()
     for start in (0, 15):
         part = slice(start, 15 if start == 0 else 40)
-        gathering.add(scores[part], alike[part], other[part])
+        gathering.add(scores[part], alike[part], other[part], np.arange(40)[part] // 2)
     rows = gathering.evidence()
     counted = alike | other
     pairs = of_pairs(
         scores[counted].astype(np.float64).round(3),
         alike[counted],
-        np.repeat(np.arange(40), 30).reshape(40, 30)[counted],
+        np.repeat(np.arange(40) // 2, 30).reshape(40, 30)[counted],
         GRID,
     )
     for name in ("true_matches", "false_matches", "flagged", "wrong", "found"):

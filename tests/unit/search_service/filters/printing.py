@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -19,10 +20,21 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 from search_service.filters.paths import RESERVED
 
 _BARE = re.compile(r"[^\W\d][\w-]*")
+_WORDS = {
+    (TextMatch.CONTAINS, False): "contains",
+    (TextMatch.CONTAINS, True): "icontains",
+    (TextMatch.STARTS_WITH, True): "istartswith",
+    (TextMatch.ENDS_WITH, False): "endswith",
+    (TextMatch.ENDS_WITH, True): "iendswith",
+    (TextMatch.EQUALS, True): "iequals",
+    (TextMatch.REGEX, False): "matches",
+}
 _EPOCH = datetime(1970, 1, 1)  # UTC, as all of these
 _CONTROL = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
@@ -34,6 +46,8 @@ def format_filter(filter: Filter) -> str:
     if isinstance(filter, NoneOf):
         return f"not {_operand(filter.filter)}"
     field = format_path(filter.field)
+    if isinstance(filter, AnyElement):
+        return f"any({field}, {format_filter(filter.filter)})"
     if isinstance(filter, Equals):
         return f"{field} = {format_scalar(filter.value)}"
     if isinstance(filter, In):
@@ -42,6 +56,8 @@ def format_filter(filter: Filter) -> str:
         return f"exists({field})"
     if isinstance(filter, Prefix):
         return f"{field} startswith {format_scalar(filter.prefix)}"
+    if isinstance(filter, Text):
+        return f"{field} {_WORDS[filter.match, filter.ignore_case]} {format_scalar(filter.text)}"
     return _format_range(field, filter)
 
 

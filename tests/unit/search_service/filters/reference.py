@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -20,6 +21,8 @@ from search_service.domain.conditions import (
     Prefix,
     Range,
     Scalar,
+    Text,
+    TextMatch,
 )
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
@@ -33,6 +36,8 @@ def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
         return any(meets(child, metadata) for child in filter.filters)
     if isinstance(filter, NoneOf):
         return not meets(filter.filter, metadata)
+    if isinstance(filter, AnyElement):
+        return any(meets(filter.filter, held) for held in _objects(_at(metadata, filter.field)))
     found = list(_at(metadata, filter.field))
     if isinstance(filter, Exists):
         return bool(found)
@@ -43,6 +48,8 @@ def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
         return any(_equal(element, value) for element in elements for value in filter.values)
     if isinstance(filter, Prefix):
         return any(isinstance(e, str) and e.startswith(filter.prefix) for e in elements)
+    if isinstance(filter, Text):
+        return any(isinstance(e, str) and _fits(e, filter) for e in elements)
     return any(_in_range(element, filter) for element in elements)
 
 
@@ -57,6 +64,28 @@ def _at(value: Any, path: FieldPath) -> Iterator[Any]:
     elif isinstance(value, list):
         for element in value:
             yield from _at(element, path)
+
+
+def _objects(found: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    for value in found:
+        if isinstance(value, dict):
+            yield value
+        elif isinstance(value, list):
+            yield from _objects(value)
+
+
+def _fits(held: str, node: Text) -> bool:
+    wanted = node.text
+    if node.match is TextMatch.REGEX:
+        return re.search(wanted, held) is not None
+    if node.ignore_case:
+        held, wanted = held.casefold(), wanted.casefold()
+    return {
+        TextMatch.EQUALS: held == wanted,
+        TextMatch.STARTS_WITH: held.startswith(wanted),
+        TextMatch.ENDS_WITH: held.endswith(wanted),
+        TextMatch.CONTAINS: wanted in held,
+    }[node.match]
 
 
 def _elements(value: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -17,6 +18,8 @@ from search_service.domain.conditions import (
     NoneOf,
     Prefix,
     Range,
+    Text,
+    TextMatch,
 )
 
 KEYS = ["a", "b", "camera", "f.number", "and"]
@@ -26,7 +29,23 @@ _MOMENTS = [
     "2023-12-31t23:59:59.999999z",
     "2024-02-30T00:00:00Z",
 ]
-_STRINGS = st.sampled_from(["", "a", "ab", "abc", "é", "\U0001f600", "\uffff", *_MOMENTS])
+_STRINGS = st.sampled_from(
+    [
+        "",
+        "a",
+        "ab",
+        "abc",
+        "ABC",
+        "é",
+        "É",
+        "straße",
+        "STRASSE",
+        "ΟΔΟΣ",
+        "\U0001f600",
+        "\uffff",
+        *_MOMENTS,
+    ]
+)
 _NUMBERS = st.sampled_from([-1.5, -0.0, 0, 1, 2.5, 3, 1e300])
 _LEAVES = st.one_of(st.none(), st.booleans(), _STRINGS, _NUMBERS)
 _VALUES = st.recursive(
@@ -57,6 +76,7 @@ def filters() -> st.SearchStrategy[Filter]:
             st.lists(inner, max_size=3).map(lambda parts: AllOf(tuple(parts))),
             st.lists(inner, max_size=3).map(lambda parts: AnyOf(tuple(parts))),
             inner.map(NoneOf),
+            st.builds(AnyElement, paths, inner),
         ),
         max_leaves=6,
     )
@@ -67,8 +87,33 @@ def _leaf_filters() -> st.SearchStrategy[Filter]:
         st.builds(Equals, paths, scalars),
         st.builds(In, paths, st.lists(scalars, max_size=4).map(tuple)),
         st.builds(Exists, paths),
+        _texts(),
         st.builds(Prefix, paths, _STRINGS.filter(bool)),
         st.one_of(_ranges(_STRINGS), _ranges(_numbers), _ranges(_instants)),
+    )
+
+
+def _texts() -> st.SearchStrategy[Filter]:
+    """Text conditions that the text syntax has words for; patterns that `re` reads alike."""
+    ways = st.sampled_from(
+        [
+            (TextMatch.CONTAINS, False),
+            (TextMatch.CONTAINS, True),
+            (TextMatch.STARTS_WITH, True),
+            (TextMatch.ENDS_WITH, False),
+            (TextMatch.ENDS_WITH, True),
+            (TextMatch.EQUALS, True),
+        ]
+    )
+    patterns = st.sampled_from(["^a", "b$", "^ab?c$", "[é-ü]", "a|s{2}|S{2}", "^$", ".{3}", "x*"])
+    return st.one_of(
+        st.builds(
+            lambda path, way, text: Text(path, way[0], text, way[1]),
+            paths,
+            ways,
+            _STRINGS.filter(bool),
+        ),
+        st.builds(lambda path, pattern: Text(path, TextMatch.REGEX, pattern), paths, patterns),
     )
 
 

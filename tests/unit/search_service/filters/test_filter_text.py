@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import re
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +9,7 @@ from hypothesis import strategies as st
 from lookalike.wire.errors import FilterInvalid
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -21,6 +19,8 @@ from search_service.domain.conditions import (
     NoneOf,
     Prefix,
     Range,
+    Text,
+    TextMatch,
 )
 from search_service.filters.paths import parse_path
 from search_service.filters.text import parse_filter
@@ -53,6 +53,26 @@ MEANINGS: list[tuple[str, Filter]] = [
     ("taken >= @1970-01-01T00:00:01.5Z", Range(("taken",), at_least=Instant(1_500_000))),
     ("taken = @1970-01-01T01:00:00+01:00", Equals(("taken",), Instant(0))),
     ('name startswith "ab"', Prefix(("name",), "ab")),
+    ("a contains 'x'", Text(("a",), TextMatch.CONTAINS, "x")),
+    ("a ICONTAINS 'É'", Text(("a",), TextMatch.CONTAINS, "É", ignore_case=True)),
+    ("a endswith 'x'", Text(("a",), TextMatch.ENDS_WITH, "x")),
+    ("a iendswith 'x'", Text(("a",), TextMatch.ENDS_WITH, "x", ignore_case=True)),
+    ("a istartswith 'x'", Text(("a",), TextMatch.STARTS_WITH, "x", ignore_case=True)),
+    ("a iequals ''", Text(("a",), TextMatch.EQUALS, "", ignore_case=True)),
+    ("a.b matches '^x\\\\d+$'", Text(("a", "b"), TextMatch.REGEX, "^x\\d+$")),
+    ("not a contains 'x'", NoneOf(Text(("a",), TextMatch.CONTAINS, "x"))),
+    ("any(a, exists(b))", AnyElement(("a",), B)),
+    (
+        "ANY (a.`x y`, exists(a) and not any(b, exists(c)))",
+        AnyElement(("a", "x y"), AllOf((A, NoneOf(AnyElement(("b",), C))))),
+    ),
+    # Words that came later are still fields where a field can stand.
+    (
+        "any = 1 and any.matches = 2",
+        AllOf((Equals(("any",), 1.0), Equals(("any", "matches"), 2.0))),
+    ),
+    ("contains contains 'x'", Text(("contains",), TextMatch.CONTAINS, "x")),
+    ("exists(iequals)", Exists(("iequals",))),
     ("exists(a.b)", Exists(("a", "b"))),
     ("true", AllOf(())),
     ("false", AnyOf(())),
@@ -103,6 +123,18 @@ MISTAKES = [
     ("a..b = 1", 1, 3, "expected a field"),
     ("and = 1", 1, 1, "and is a word of the syntax"),
     ("a.in = 1", 1, 3, "backticks"),
+    ("a contains ''", 1, 12, "must not be empty"),
+    ("a contains 3", 1, 12, "expected a string"),
+    ("a matches '('", 1, 11, "missing )"),
+    ("a matches 'x(?=y)'", 1, 11, "no pattern of RE2"),
+    ("a matches ''", 1, 11, "must not be empty"),
+    ("a matches '" + "x" * 513 + "'", 1, 11, "at most 512 characters"),
+    ("a matches '((x{100}){100}){100}'", 1, 11, "no pattern of RE2"),
+    ("a containsx 'y'", 1, 3, "contains, matches or the like"),
+    ("any(a)", 1, 6, "expected a comma"),
+    ("any(a, )", 1, 8, "expected a field"),
+    ("any(a, b = 1", 1, 13, "found the end"),
+    ("any(1, b = 1)", 1, 5, "expected a field"),
     ("a = 1; drop table items", 1, 6, "found ';'"),
     ("a = 1 -- b", 1, 7, "found '-'"),
 ]
@@ -135,83 +167,13 @@ def test_every_limit_passes_at_the_limit_and_fails_one_past_it() -> None:
     parse_filter(_chain(255))
     _refused(_chain(256), "256 conditions", position=5)
     parse_filter(".".join("abcdefgh") + " = 1")
+    parse_filter("any(a, " * 15 + "a=1" + ")" * 15)
+    _refused("any(a, " * 16 + "a=1" + ")" * 16, "16 levels", position=1)
 
 
 def _refused(text: str, says: str, position: int) -> None:
     with pytest.raises(FilterInvalid, match=f"line 1, column {position}: .*{says}"):
         parse_filter(text)
-
-
-@pytest.mark.timeout(20)
-def test_absurd_depth_is_refused_at_once() -> None:
-    for text in ("(" * 100_000, "not " * 25_000 + "a=1", "a = [" * 100_000):
-        _refused(text, "4,096 characters", position=4_097)
-    for text in ("(" * 4_096, "(" * 2_040 + "a=1" + ")" * 2_040, "not " * 1_000 + "a=1"):
-        with pytest.raises(FilterInvalid, match=r"line 1, column \d+"):
-            parse_filter(text)
-
-
-_SEEDS = [
-    "a = 1; drop table items",
-    "' or 1=1 --",
-    '" or ""="',
-    "a = 1 union select * from items",
-    "__import__('os').system('id')",
-    "a = {{7*7}}",
-    "${jndi:ldap://x}",
-    "a = 'x'/**/or/**/1",
-    "a = $(id)",
-    "a = 1 || true",
-    "a like '%'",
-    "a == 1",
-    "a =~ /x/",
-    "{'$gt': ''}",
-    "lambda: 0",
-    "a = 1\x00",
-    "a = 'x\x1b[31m'",
-    "a = \u202e1",
-    "\ufeffa = 1",
-    "a = '\x85'",
-    "a = '\ud800'",
-    "a\u2028= 1",
-    "((((((((((((((((((((",
-    "not " * 30,
-    "a in [" * 40,
-]
-
-
-def _hostile(count: int) -> list[str]:
-    """Seeds as they are, cut, joined, nested, and strewn with control characters."""
-    rng = random.Random(11)
-    texts = list(_SEEDS)
-    controls = [chr(code) for code in (*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0))]
-    while len(texts) < count:
-        seed = rng.choice(_SEEDS)
-        at = rng.randrange(len(seed) + 1)
-        kind = rng.randrange(4)
-        if kind == 0:
-            texts.append(seed[:at] + rng.choice(controls) + seed[at:])
-        elif kind == 1:
-            texts.append("(" * rng.randrange(17, 4_000) + seed)
-        elif kind == 2:
-            texts.append(f"category = 'x' {rng.choice(controls)} and price < 5")
-        else:
-            texts.append(seed + " " + rng.choice(_SEEDS))
-    return texts
-
-
-def test_five_hundred_hostile_expressions_are_refused_with_a_position() -> None:
-    texts = _hostile(500)
-    assert len(texts) == 500
-    for text in texts:
-        with pytest.raises(FilterInvalid) as caught:
-            parse_filter(text)
-        match = re.match(r"line (\d+), column (\d+): ", caught.value.message)
-        assert match is not None, (text, caught.value.message)
-        lines = text.split("\n")
-        assert 1 <= int(match[1]) <= len(lines)
-        assert 1 <= int(match[2]) <= len(lines[int(match[1]) - 1]) + 1
-        assert caught.value.message.isprintable(), caught.value.message
 
 
 @settings(max_examples=200, deadline=None)
@@ -224,24 +186,6 @@ def test_what_is_written_reads_back_to_the_same_meaning(
     assert format_filter(again) == text
     for item in items:
         assert meets(again, item) == meets(filter, item), text
-
-
-def _mistake_in(text: str) -> str | None:
-    try:
-        parse_filter(text)
-    except FilterInvalid as error:
-        return error.message
-    return None
-
-
-@given(st.text())
-def test_any_text_is_a_filter_or_filter_invalid(text: str) -> None:
-    assert (_mistake_in(text) or "line ").startswith("line ")
-
-
-@given(st.text(alphabet="ab=<>!()[]'\"`@.,-+0123 \n\\andortinexs", max_size=40))
-def test_any_text_of_the_syntax_s_own_characters_too(text: str) -> None:
-    assert (_mistake_in(text) or "line ").startswith("line ")
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=8).map(tuple))

@@ -28,6 +28,7 @@ from search_service.filters.estimate import estimate_share
 from search_service.filters.index import MAX_ORDINAL, MAX_PATHS, MetadataIndex
 from search_service.filters.index_file import IndexFileUnusable, load_index, save_index
 from search_service.filters.sorted_values import SortedValues
+from search_service.filters.spaces import ItemSpace
 from search_service.filters.text import parse_filter
 from tests.unit.search_service.filters.printing import format_rfc3339
 from tests.unit.search_service.filters.reference import meets
@@ -59,7 +60,9 @@ def test_evaluation_equals_plain_evaluation_through_adds_updates_and_removes(
     assert index.all == BitMap(items)
     for ordinal, held in items.items():
         index.remove(ordinal, held)
-    assert index.frozen_copy() == (BitMap(), [])
+    everything, columns, elements = index.frozen_copy()
+    assert (everything, columns) == (BitMap(), [])
+    assert (elements.columns, elements.standing, elements.plain) == ({}, {}, {})
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +128,8 @@ def test_many_distinct_values_are_sorted_and_answer_like_plain_evaluation(
 
 
 def _estimate(index: MetadataIndex, filter: Filter) -> float:
-    everything, columns = index.frozen_copy()
-    return estimate_share(filter, dict(columns), len(everything))
+    everything, columns, elements = index.frozen_copy()
+    return estimate_share(filter, ItemSpace(everything, dict(columns), elements))
 
 
 def test_estimates_of_single_conditions_are_near_the_truth(

@@ -11,6 +11,7 @@ from lookalike.v1 import filter_pb2 as pb
 from lookalike.wire.errors import FilterInvalid, Reason
 from search_service.domain.conditions import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -20,6 +21,8 @@ from search_service.domain.conditions import (
     NoneOf,
     Prefix,
     Range,
+    Text,
+    TextMatch,
 )
 from search_service.servicers.filter_translation import filter_from_proto
 
@@ -77,6 +80,25 @@ TRANSLATIONS: list[tuple[pb.Filter, Filter]] = [
     (field_range("a", at_most=moment(-1, 999_999_999)), Range(("a",), at_most=Instant(-1))),
     (exists("with space"), Exists(("with space",))),
     (pb.Filter(prefix=pb.FieldPrefix(field="a", prefix="p")), Prefix(("a",), "p")),
+    *(
+        (
+            pb.Filter(
+                text=pb.FieldText(
+                    field="a.b",
+                    match=pb.TextMatch.ValueType(match.value),
+                    text="x",
+                    ignore_case=any_case,
+                )
+            ),
+            Text(("a", "b"), match, "x", any_case),
+        )
+        for match in TextMatch
+        for any_case in ((False,) if match is TextMatch.REGEX else (False, True))
+    ),
+    (
+        pb.Filter(any_element=pb.AnyElement(field="a", filter=negated(1, exists("b")))),
+        AnyElement(("a",), NoneOf(Exists(("b",)))),
+    ),
     (all_of(), AllOf(())),
     (all_of(exists("a"), exists("b")), AllOf((Exists(("a",)), Exists(("b",))))),
     (pb.Filter(any_of=pb.FilterList(filters=[exists("a")])), AnyOf((Exists(("a",)),))),
@@ -123,6 +145,40 @@ MISTAKES: list[tuple[pb.Filter, str, str]] = [
     (field_in("a", moment(253_402_300_800)), "filter.in.values[0].timestamp_value.seconds", "9999"),
     (field_in("a", moment(0, -1)), "filter.in.values[0].timestamp_value.nanos", "nanos"),
     (pb.Filter(prefix=pb.FieldPrefix(field="a")), "filter.prefix.prefix", "not be empty"),
+    (pb.Filter(text=pb.FieldText(field="a", text="x")), "filter.text.match", "TextMatch"),
+    (
+        pb.Filter(text=pb.FieldText(field="a", text="x", match=pb.TextMatch.ValueType(77))),
+        "filter.text.match",
+        "TextMatch",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="a", match=pb.TEXT_MATCH_CONTAINS)),
+        "filter.text.text",
+        "not be empty",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="", match=pb.TEXT_MATCH_CONTAINS, text="x")),
+        "filter.text.field",
+        "required",
+    ),
+    (
+        pb.Filter(text=pb.FieldText(field="a", match=pb.TEXT_MATCH_REGEX, text="(")),
+        "filter.text.text",
+        "RE2",
+    ),
+    (
+        pb.Filter(
+            text=pb.FieldText(field="a", match=pb.TEXT_MATCH_REGEX, text="x", ignore_case=True)
+        ),
+        "filter.text.text",
+        "(?i)",
+    ),
+    (pb.Filter(any_element=pb.AnyElement(field="a")), "filter.any_element.filter", "empty"),
+    (
+        pb.Filter(any_element=pb.AnyElement(field="a", filter=exists(""))),
+        "filter.any_element.filter.exists.field",
+        "required",
+    ),
     (exists(".".join("abcdefghi")), "filter.exists.field", "8 keys"),
     (
         all_of(pb.Filter(expression="a = \n~")),

@@ -1,0 +1,1 @@
+"""Fitting projections: vectors from wherever they are, to a file for the embedder."""

@@ -1,0 +1,1 @@
+"""Which labels items might have, and which labels might be wrong."""

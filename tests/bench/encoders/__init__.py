@@ -1,0 +1,1 @@
+"""Figures of encoders: exactness, whole pictures, projections."""
