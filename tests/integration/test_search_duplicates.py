@@ -114,7 +114,7 @@ def motif(name: str, seed: int) -> list[VectorItem]:
 @pytest.fixture
 def make(client: Client, request: pytest.FixtureRequest) -> Callable[[list[VectorItem]], str]:
     def made(items: list[VectorItem]) -> str:
-        name = request.node.name.replace("[", "-").replace("]", "")[-60:]
+        name: str = request.node.name[-60:]
         client.collections.create(name, model=None, dimension=DIMENSION)
         results = list(client.upsert_vectors(name, items))
         assert len(results) == len(items)

@@ -16,6 +16,7 @@ from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.duplicates import duplicates
 from lookalike_client.cli.evaluation import evaluate
 from lookalike_client.cli.exchange import export_items, import_items
 from lookalike_client.cli.failures import failures
@@ -57,7 +58,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
-    *(snapshots, export_items, import_items, evaluate, calibrate, suggest_labels),
+    *(snapshots, export_items, import_items, evaluate, calibrate, suggest_labels, duplicates),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
