@@ -78,7 +78,10 @@ def test_reviewed_duplicates_are_merged_and_deleted_only_when_told(
     assert item.metadata["shared"] == int(kept[-1])
     verdicts = {each.verdict for each in client.analysis.duplicate_decisions(doubled)}
     assert verdicts == {DuplicateVerdict.DUPLICATE, DuplicateVerdict.DIFFERENT}
-    assert "no duplicates" in cli(*options).out
+    written = tmp_path / "written.csv"
+    assert "no duplicates" in cli(*options, "--write-decisions", written).out
+    with written.open(newline="") as file:
+        assert sorted(row["alike"] for row in csv.DictReader(file)) == ["0", "1", "1"]
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import random
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
 
-from embedder_service.decode.child import _facts_of
-from embedder_service.decode.limits import ImageLimits
-from embedder_service.decode.picture import decode_file
 from lookalike.wire.errors import Reason, Unavailable
 from lookalike_client import (
     CalibrationMode,
@@ -22,7 +17,6 @@ from lookalike_client import (
     DuplicateKind,
     DuplicatesReport,
     DuplicateVerdict,
-    ImageFacts,
     InvalidField,
     KeepReason,
     LabelledPairs,
@@ -31,10 +25,10 @@ from lookalike_client import (
 )
 from tests.bench.analysis.copies import as_jpeg, centre_cropped
 from tests.hostile.files import photo
+from tests.integration.picture_facts import facts_of, png
 from tests.integration.search_server import SearchServer, running
 
 DIMENSION = 32
-LIMITS = ImageLimits(max_image_bytes=1 << 20, max_image_pixels=1_000_000, max_aspect_ratio=50)
 RNG = np.random.default_rng(9)
 KINDS = tuple(DuplicateKind)
 
@@ -49,33 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchServer]:
 def client(server: SearchServer) -> Iterator[Client]:
     with Client(f"127.0.0.1:{server.port}") as client:
         yield client
-
-
-def facts_of(data: bytes) -> ImageFacts:
-    """Make the facts of a file as the embedder makes them."""
-    seen = decode_file(data, LIMITS, least_short_side_px=594, admit=lambda pixels: None)
-    told = _facts_of(seen, data, 0)
-    import base64
-
-    return ImageFacts(
-        width_px=told["width_px"],
-        height_px=told["height_px"],
-        size_bytes=len(data),
-        sha256=told["sha256"],
-        perceptual_hash=f"{told['perceptual_hash']:016x}",
-        sharpness=told["sharpness"],
-        format=told["format"],
-        pixel_sha256=told["pixel_sha256"],
-        grey_webp=base64.b64decode(told["grey"]),
-    )
-
-
-def png(picture: Image.Image, comment: str = "") -> bytes:
-    out = io.BytesIO()
-    notes = PngImagePlugin.PngInfo()
-    notes.add_text("Comment", comment)
-    picture.save(out, "PNG", pnginfo=notes)
-    return out.getvalue()
 
 
 def near(vector: np.ndarray[tuple[int], np.dtype[np.float64]], cosine: float) -> list[float]:

@@ -43,6 +43,12 @@ _written = click.Path(dir_okay=False, writable=True, path_type=Path)
     help="Note those of a CSV file first: id,other_id,verdict.",
 )
 @click.option(
+    "--write-decisions",
+    "decisions_path",
+    type=_written,
+    help="Write all decisions to this file; pairs as calibrate --pairs takes them.",
+)
+@click.option(
     "--accept", type=_KINDS, multiple=True, help="Take this kind as reviewed; may be repeated."
 )
 @click.option("--accept-above", type=click.FloatRange(0, 1), help="Take these cosines as reviewed.")
@@ -68,6 +74,7 @@ def duplicates(
     burst_seconds: float,
     table: Path | None,
     decisions: Path | None,
+    decisions_path: Path | None,
     accept: tuple[str, ...],
     accept_above: float | None,
     merge_metadata: bool,
@@ -104,6 +111,8 @@ def duplicates(
             done = _change(
                 client, collection, report, leaving, accepted, merge=merge_metadata, deletes=deletes
             )
+        if decisions_path is not None:
+            changes.write_decisions(decisions_path, client.analysis.duplicate_decisions(collection))
     if table is not None:
         changes.write_groups(table, report.groups)
     if list_path is not None:

@@ -25,11 +25,12 @@ def duplicates_report(parts: Sequence[pb.FindDuplicatesResponse]) -> types.Dupli
 
 def duplicate_decision(message: pb.DuplicateDecision) -> types.DuplicateDecision:
     """Return a decision."""
-    name = pb.DuplicateVerdict.Name(message.verdict).removeprefix("DUPLICATE_VERDICT_")
     return types.DuplicateDecision(
         id=message.id,
         other_id=message.other_id,
-        verdict=types.DuplicateVerdict(name.lower()),
+        verdict=types.DuplicateVerdict(
+            pb.DuplicateVerdict.Name(message.verdict).removeprefix("DUPLICATE_VERDICT_").lower()
+        ),
         decide_time=moment(message.decide_time) if message.HasField("decide_time") else None,
     )
 

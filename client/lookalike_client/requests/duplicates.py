@@ -10,6 +10,14 @@ from lookalike_client.requests.bounds import check_id, parts
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.types import DuplicateDecision, DuplicateKind, DuplicateVerdict
 
+_VERDICTS = {
+    DuplicateVerdict.UNDECIDED: pb.DUPLICATE_VERDICT_UNSPECIFIED,
+    DuplicateVerdict.DUPLICATE: pb.DUPLICATE_VERDICT_DUPLICATE,
+    DuplicateVerdict.DIFFERENT: pb.DUPLICATE_VERDICT_DIFFERENT,
+    DuplicateVerdict.KEEP: pb.DUPLICATE_VERDICT_KEEP,
+    DuplicateVerdict.IGNORE: pb.DUPLICATE_VERDICT_IGNORE,
+}
+
 
 def find_duplicates(
     collection: str,
@@ -57,10 +65,7 @@ def decisions(
 
 def _decision(made: DuplicateDecision) -> pb.DuplicateDecision:
     check_id(made.id)
-    verdict = DuplicateVerdict(made.verdict)
-    name = "UNSPECIFIED" if verdict is DuplicateVerdict.UNDECIDED else verdict.upper()
-    return pb.DuplicateDecision(
-        id=made.id,
-        other_id=made.other_id,
-        verdict=pb.DuplicateVerdict.Value(f"DUPLICATE_VERDICT_{name}"),
-    )
+    verdict = _VERDICTS.get(made.verdict)
+    if verdict is None:
+        raise InvalidField("verdict", f"{made.verdict!r} is none of the verdicts")
+    return pb.DuplicateDecision(id=made.id, other_id=made.other_id, verdict=verdict)
