@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 from search_service.store import schema
 
 REVIEWS = "reviews.db"
@@ -43,7 +43,8 @@ class Reviews:
 
     Raises:
         Unavailable: STORE_FAILED, the file is damaged or of another form.
-        apsw.Error: the disk is full or cannot be used.
+        Exhausted: the disk is full.
+        apsw.Error: the disk cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -82,6 +83,12 @@ class Reviews:
                 db.set_busy_timeout(schema.BUSY_MS)
                 self._check(db)
                 yield db
+        except apsw.FullError as error:
+            raise Exhausted(
+                "the disk of the search service is full: the decisions were not noted",
+                reason=Reason.DISK_FULL,
+                retry_delay_s=5.0,
+            ) from error
         except (apsw.NotADBError, apsw.CorruptError) as error:
             raise _failed("is damaged") from error
 

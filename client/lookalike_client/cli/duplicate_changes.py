@@ -133,11 +133,12 @@ def write_groups(path: Path, groups: Iterable[DuplicateGroup]) -> None:
 
 
 def write_decisions(path: Path, decisions: Iterable[DuplicateDecision]) -> None:
-    """Write a row a decision; `alike` is 1 or 0 for a pair, as calibration takes it."""
+    """Write a row a pair; `alike` is 1 or 0, as calibration takes it."""
     rows: list[Sequence[object]] = [(*_DECISION_COLUMNS, "alike")]
     for each in decisions:
-        alike = int(each.verdict is DuplicateVerdict.DUPLICATE) if each.other_id else ""
-        rows.append((each.id, each.other_id, each.verdict, alike))
+        if each.other_id:
+            alike = int(each.verdict is DuplicateVerdict.DUPLICATE)
+            rows.append((each.id, each.other_id, each.verdict, alike))
     _write(path, rows)
 
 

@@ -46,7 +46,7 @@ _written = click.Path(dir_okay=False, writable=True, path_type=Path)
     "--write-decisions",
     "decisions_path",
     type=_written,
-    help="Write all decisions to this file; pairs as calibrate --pairs takes them.",
+    help="Write decided pairs to this file, as calibrate --pairs takes them.",
 )
 @click.option(
     "--accept", type=_KINDS, multiple=True, help="Take this kind as reviewed; may be repeated."
