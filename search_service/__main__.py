@@ -213,6 +213,7 @@ def _shard_options(settings: Settings) -> ShardOptions:
         build_threads=settings.build_threads,
         head_limit=settings.head_limit,
         unindexed_limit=settings.unindexed_limit,
+        item_cache_bytes=settings.item_cache_mib << 20,
         erase_after_s=settings.erase_after_s,
         forget_deletions_s=0.0 if _has_queue(settings) else _FORGET_DELETIONS_S,
         check_bytes_per_s=settings.store_check_rate * (1 << 20),

@@ -17,6 +17,7 @@ PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike."
 # A thousand is more than any machine has; a hundred million vectors more than it holds.
 _MOST_THREADS = 1_024
 _MOST_VECTORS = 100_000_000
+_MOST_MIB = 1 << 20
 # No disk gives more.
 _MOST_CHECKED_MIB_PER_S = 100_000
 
@@ -41,6 +42,13 @@ class Settings(ServerSettings):
         400_000,
         least=1,
         most=_MOST_VECTORS,
+    )
+    item_cache_mib: int = setting(
+        "memory for metadata of items that were found lately, of each collection",
+        32,
+        unit="MiB",
+        least=0,
+        most=_MOST_MIB,
     )
     recall_sample_share: float = setting(
         "share of live graph queries whose recall is measured", 0.01, least=0, most=1

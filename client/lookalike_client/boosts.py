@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn, Self, TypeAlias
 
 from lookalike.v1 import filter_pb2, search_pb2
 from lookalike.wire.errors import InvalidField
+from lookalike.wire.times import parse_time
 
 Point: TypeAlias = float | datetime
 
@@ -16,13 +17,14 @@ _TOKEN = re.compile(
     r"""\s*(?:
         (?P<duration>\d+(?:\.\d+)?[smhdw](?!\w))
       | (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-      | (?P<time>@[0-9A-Za-z:.+-]*)
+      | (?P<time>@[\w:.+-]*(?:[ ]\d\d:[\w:.+-]*)?(?:[ ](?:UTC|[+-]\d\d:?\d\d)(?!\w))?)
       | (?P<name>(?:[^\W\d][\w-]*|`(?:[^`]|``)+`)(?:\.(?:[^\W\d][\w-]*|`(?:[^`]|``)+`))*)
       | (?P<sign>[*(),=])
       | (?P<end>$)
     )""",
     re.VERBOSE,
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _SHAPES = {
     "gauss": search_pb2.DECAY_SHAPE_GAUSS,
@@ -193,12 +195,15 @@ class _Parser:
         if self._kind != "time":
             return self._number("a number, or a time such as @2024-01-01 or @now")
         text = self._token[1:]
-        try:
-            moment = datetime.now(UTC) if text.lower() == "now" else datetime.fromisoformat(text)
-        except ValueError:
-            self._wrong("a time such as @2024-01-01T00:00:00Z, @2024-01-01 or @now")
+        if text.lower() == "now":
+            moment = datetime.now(UTC)
+        else:
+            epoch_us = parse_time(text)
+            if epoch_us is None:
+                self._wrong("a time such as @2024-01-01T00:00:00Z, @2024-01-01 or @now")
+            moment = _EPOCH + timedelta(microseconds=epoch_us)
         self._next()
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment
 
     def _length(self, origin: Point) -> float:
         """A distance: a number, or of times a duration, in seconds."""

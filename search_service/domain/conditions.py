@@ -1,7 +1,7 @@
 """Conditions on metadata, as a tree of frozen values.
 
 Field paths are tuples of keys: `("camera", "model")` for `camera.model`.
-Strings, numbers, booleans and timestamps are never equal to each other; a
+Strings, numbers, booleans and points in time are never equal to each other; a
 metadata field that holds a list meets a condition when one of its elements does.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from search_service.domain.arrays import F32
 from search_service.domain.conditions import FieldPath, Scalar
-from search_service.domain.metadata import Metadata
+from search_service.domain.metadata import Metadata, decode_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,24 @@ NO_FIELDS = Fields()
 class StoredItem:
     """An item as it is stored; parts that were not asked for are empty.
 
-    `version` is the newer of those of vector and metadata.
+    The metadata is there as JSON text, as which most of it is passed on. `version` is
+    the newer of those of vector and metadata.
     """
 
     id: str
     version: int
     update_time_us: int
-    metadata: Metadata | None = None
+    metadata_json: bytes | None = None
     facts: bytes = b""
     thumbnail: bytes = b""
     vector: F32 | None = None
     near_duplicate_of: str = ""
     vector_version: int = 0
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """The JSON object; parsed each time."""
+        return None if self.metadata_json is None else decode_metadata(self.metadata_json)
 
 
 @dataclass(frozen=True, slots=True)

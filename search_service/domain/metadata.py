@@ -52,3 +52,9 @@ def encode_metadata(metadata: Metadata) -> bytes:
         raise InvalidField(
             "metadata", "the metadata is not JSON: use text, numbers up to 64 bits, and lists"
         ) from error
+
+
+def decode_metadata(stored: bytes) -> Metadata:
+    """Return what `encode_metadata` was given."""
+    metadata: Metadata = orjson.loads(stored)
+    return metadata

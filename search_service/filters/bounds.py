@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from search_service.domain.conditions import Instant, Range, Scalar
 
@@ -37,6 +37,9 @@ class Bounds(Generic[K]):
         if self.high is not None:
             high = (bisect_right if self.high_included else bisect_left)(keys, self.high)
         return low, max(low, high)
+
+
+EVERYTHING: Bounds[Any] = Bounds(None, False, None, False)
 
 
 def prefix_bounds(prefix: bytes) -> Bounds[bytes]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from lookalike.wire.times import parse_time
 from search_service.domain.conditions import Instant, Prefix, Range, Scalar, Text
 from search_service.filters import text_search
 from search_service.filters.bounds import (
+    EVERYTHING,
     encode,
     instant_bounds,
     number_bounds,
@@ -20,15 +22,14 @@ from search_service.filters.bounds import (
 from search_service.filters.flatten import FieldValues
 from search_service.filters.keys import NumberKeys, TextKeys
 from search_service.filters.texts import TextTest
-from search_service.filters.timestamps import parse_rfc3339
 from search_service.filters.values import Values
 
 
 class Column:
     """The values of one path, by kind; kinds never equal each other.
 
-    A string in RFC 3339 form is kept twice: as the string that it is and as a
-    point in time. Not safe across threads: `MetadataIndex` holds the lock.
+    A string that is a time (`lookalike.wire.times`) is kept twice: as the string that
+    it is and as a point in time. Not safe across threads: `MetadataIndex` holds the lock.
     """
 
     def __init__(self) -> None:
@@ -63,7 +64,7 @@ class Column:
                 (self.true if value else self.false).add(ordinal)
             elif isinstance(value, str):
                 self.texts.form.add(ordinal, encode(value))
-                epoch_us = parse_rfc3339(value)
+                epoch_us = parse_time(value)
                 if epoch_us is not None:
                     self.instants.form.add(ordinal, epoch_us)
             else:
@@ -77,7 +78,7 @@ class Column:
                 (self.true if value else self.false).discard(ordinal)
             elif isinstance(value, str):
                 self.texts.form.discard(ordinal, encode(value))
-                epoch_us = parse_rfc3339(value)
+                epoch_us = parse_time(value)
                 if epoch_us is not None:
                     self.instants.form.discard(ordinal, epoch_us)
             else:
@@ -139,6 +140,16 @@ class Column:
     def count_with_prefix(self, node: Prefix) -> int:
         """Count, about, the ordinals that hold a string with the prefix."""
         return self.texts.count_between(prefix_bounds(encode(node.prefix)))
+
+    def count_of_kind(self, kind: type[Scalar]) -> int:
+        """Count the items that hold a value of that kind; milliseconds for a million."""
+        if kind is bool:
+            return len(self.true | self.false)
+        if kind is Instant:
+            return len(self.instants.between(EVERYTHING))
+        if kind is str:
+            return len(self.texts.between(EVERYTHING))
+        return len(self.numbers.between(EVERYTHING))
 
     def count_fitting(self, node: Text) -> int:
         """Count, about, the ordinals that hold a string that fits."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyroaring import BitMap
 
 from lookalike.wire.errors import LimitExceeded
-from search_service.domain.conditions import FieldPath, Filter
+from search_service.domain.conditions import FieldPath, Filter, Scalar
 from search_service.filters.column import Column
 from search_service.filters.elements import Elements, Objects
 from search_service.filters.evaluate import evaluate, prepare
 from search_service.filters.flatten import flatten
 from search_service.filters.limits import check_limits
+from search_service.filters.remarks import remarks_on
 from search_service.filters.spaces import ItemSpace
-from search_service.filters.spread import Gathered, Spread, gather, spread_of
+from search_service.filters.spread import Gathered, Spread, few_values, gather, spread_of
 
 if TYPE_CHECKING:
     from search_service.domain.metadata import Metadata
@@ -100,6 +101,17 @@ class MetadataIndex:
             column = self._columns.get(field)
             gathered = Gathered(among, (), ()) if column is None else gather(column, among)
         return spread_of(gathered)
+
+    def values(self, field: FieldPath, most: int) -> list[Scalar] | None:
+        """List the values of `field`, in any order; None where there are more than `most`."""
+        with self._lock:
+            column = self._columns.get(field)
+            return [] if column is None else few_values(column, most)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of `filter`: see `remarks_on`."""
+        with self._lock:
+            return remarks_on(filter, self._columns)
 
     def admit(self, metadata: Metadata) -> None:
         """Check that `metadata` can be indexed; call it before the store commits.

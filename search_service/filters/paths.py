@@ -49,3 +49,10 @@ def parse_path(text: str) -> FieldPath:
 def unquote_key(text: str) -> str:
     """Take the backticks off a key that has them."""
     return text[1:-1].replace("``", "`") if text.startswith("`") else text
+
+
+def format_path(path: FieldPath) -> str:
+    """Write a path so that `parse_path` reads it back."""
+    return ".".join(
+        f"`{key.replace('`', '``')}`" if "." in key or "`" in key else key for key in path
+    )

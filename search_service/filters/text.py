@@ -17,8 +17,8 @@
 - `any(attributes, key = "Color" and value = "Red")` asks for one element of a list of
   objects that meets the whole condition; paths in it begin in that element.
 - Strings stand between double or single quotes, with the escapes of JSON and
-  `\\'`; a bare word is a field, never a string. Timestamps are `@` and RFC 3339,
-  or `@2024-01-01` for midnight UTC.
+  `\\'`; a bare word is a field, never a string. Times are `@` and a date or
+  a time (`lookalike.wire.times`), in UTC where no offset is given.
 - Keys with dots, spaces or words of the syntax stand between backticks
   (`search_service.filters.paths`).
 """
@@ -81,7 +81,7 @@ _DOUBLE: /"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*"/
 _SINGLE: /'(?:[^'\\\x00-\x1f\x7f-\x9f]|\\[^\x00-\x1f\x7f-\x9f])*'/
 STRING: _DOUBLE | _SINGLE
 NUMBER: /[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])/
-TIMESTAMP: /@[0-9A-Za-z:.+-]*/
+TIMESTAMP: /@[\w:.+-]*(?: \d\d:[\w:.+-]*)?(?: (?:UTC|[+-]\d\d:?\d\d)(?!\w))?/
 _SPACE: /[ \t\r\n]+/
 %ignore _SPACE
 """

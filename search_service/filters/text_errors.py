@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from lookalike.wire.errors import FilterInvalid
+from lookalike.wire.times import parse_time
 
 _LONGEST_QUOTE = 24
+# What is likely a date or a time, with nothing before it that makes it something else.
+_BARE_TIME = re.compile(
+    r"(?<![\w@.\"'`-])\d{4}(?:[-:/]\d\d?){2}"
+    r"(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
+)
 # In the order in which they are named.
 _NAMES = {
     "KEY": "a field",
     "STRING": "a string in quotes",
     "NUMBER": "a number",
-    "TIMESTAMP": "a timestamp such as @2024-01-01T00:00:00Z",
+    "TIMESTAMP": "a time such as @2024-01-01T00:00:00Z",
     "TRUE": "true",
     "FALSE": "false",
     "EQUAL": "=",
@@ -64,10 +72,23 @@ def explain(text: str, error: UnexpectedInput, field: str) -> FilterInvalid:
 def _unexpected(
     text: str, position: int, found: str, expected: Iterable[str], field: str
 ) -> FilterInvalid:
+    hint = _time_hint(text, position, field)
+    if hint is not None:
+        return hint
     wanted = set(expected)
     names = [name for terminal, name in _NAMES.items() if terminal in wanted]
     shown = ascii(found[:_LONGEST_QUOTE]) if found else "the end"
     return invalid_at(text, position, f"expected {_either(names)}, found {shown}", field)
+
+
+def _time_hint(text: str, position: int, field: str) -> FilterInvalid | None:
+    """Say how a time is written, where one without its @ stands at `position`."""
+    for match in _BARE_TIME.finditer(text):
+        if match.start() <= position <= match.end():
+            proper = match[0] if parse_time(match[0]) is not None else "2024-01-31"
+            kind = "a time begins with @" if proper == match[0] else "a time is @ and a date"
+            return invalid_at(text, match.start(), f"{kind}, such as @{proper}", field)
+    return None
 
 
 def _string_fault(text: str, position: int) -> tuple[int, str] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lark import Token, Transformer
 
+from lookalike.wire.times import parse_time
 from search_service.domain.conditions import (
     AllOf,
     AnyElement,
@@ -29,7 +30,6 @@ from search_service.domain.conditions import (
 from search_service.filters.limits import MAX_DEPTH, FilterSize, count_values
 from search_service.filters.paths import MAX_PATH_KEYS, RESERVED, unquote_key
 from search_service.filters.patterns import fault_of
-from search_service.filters.timestamps import parse_rfc3339
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {
@@ -43,7 +43,6 @@ _ESCAPES = {
     "r": "\r",
     "t": "\t",
 }
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
 # Word: how it compares, and whether case counts for nothing.
 _TEXTS = {
@@ -234,12 +233,11 @@ class PartBuilder(Transformer[Token, Any]):
         return number
 
     def _instant(self, token: Token) -> Instant:
-        text = token[1:]
-        epoch_us = parse_rfc3339(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
+        epoch_us = parse_time(token[1:])
         if epoch_us is None:
             raise self.Mistake(
                 token.start_pos or 0,
-                "expected @ and a timestamp with an offset, such as @2024-01-01T00:00:00Z",
+                "expected @ and a date or a time, such as @2024-01-31 or @2024-01-31T12:30:00Z",
             )
         return Instant(epoch_us)
 

@@ -50,7 +50,7 @@ class Reads:
                 response.missing_ids.append(item_id)
             else:
                 message = response.items.add()
-                fill_item(item, message, with_id=True)
+                fill_item(item, message, with_id=True, as_json=request.fields.metadata_as_json)
                 size.add(message)
         return response
 
@@ -75,7 +75,9 @@ class Reads:
             return [(item.id, item) for item in items]
 
         after_id = read_token(scope, request.page_token)
-        page = await _page(read, after_id, page_size, fields)
+        page = await _page(
+            read, after_id, page_size, fields, as_json=request.fields.metadata_as_json
+        )
         response, last = page
         response.next_page_token = "" if last is None else make_token(scope, last)
         return response
@@ -127,7 +129,8 @@ class Reads:
             return [(each.place, each.item) for each in items]
 
         after = read_place(scope, request.page_token)
-        page = await _page(read, after, page_size, fields)
+        as_json = request.fields.metadata_as_json
+        page = await _page(read, after, page_size, fields, as_json=as_json)
         response, last = page
         response.next_page_token = "" if last is None else make_place_token(scope, last)
         return response
@@ -138,6 +141,8 @@ async def _page(
     after: K,
     page_size: int,
     fields: Fields,
+    *,
+    as_json: bool,
 ) -> tuple[search_pb2.ListItemsResponse, K | None]:
     """Fill a page, and say after what the next one begins; None: it is the last.
 
@@ -153,7 +158,7 @@ async def _page(
         some = await read(after, wanted)
         for place, item in some:
             message = search_pb2.Item()
-            fill_item(item, message, with_id=True)
+            fill_item(item, message, with_id=True, as_json=as_json)
             if len(response.items) == page_size or not size.fits(message):
                 return response, after
             response.items.append(message)

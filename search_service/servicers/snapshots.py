@@ -18,7 +18,8 @@ from lookalike.wire.errors import Exhausted, InvalidField, LimitExceeded
 from search_service import limits
 from search_service.offload import Offload
 from search_service.servicers.paging import make_token, read_token, scope_of
-from search_service.snapshots.library import Snapshot, Snapshots
+from search_service.snapshots.library import Snapshots
+from search_service.snapshots.shelf import Snapshot
 
 SERVICE_NAME = "lookalike.v1.SnapshotService"
 
@@ -86,8 +87,8 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         """Take an archive in."""
         with self._uploads.taken():
             chunks = _chunks(request_iterator, asyncio.get_running_loop())
-            snapshot = await self._jobs.run(self._snapshots.upload, chunks)
-        return pb.UploadSnapshotResponse(snapshot=_message(snapshot))
+            snapshot, known = await self._jobs.run(self._snapshots.upload, chunks)
+        return pb.UploadSnapshotResponse(snapshot=_message(snapshot), already_there=known)
 
     async def RestoreSnapshot(
         self, request: pb.RestoreSnapshotRequest, context: Context

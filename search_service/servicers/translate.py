@@ -13,6 +13,7 @@ from lookalike.wire.errors import InvalidField, LimitExceeded, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.domain.conditions import FieldPath, Instant, Scalar
 from search_service.domain.items import Fields, StoredItem
+from search_service.domain.metadata import decode_metadata
 from search_service.domain.mutations import MutationOutcome
 from search_service.domain.queries import Hit, QueryOutcome, QueryPlan
 from search_service.filters.paths import parse_path
@@ -66,17 +67,21 @@ def _checked(facts: image_pb2.ImageFacts, field: str) -> bytes:
     return facts.SerializeToString()
 
 
-def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool) -> None:
-    """Fill an empty `item` with what was read of it."""
+def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool, as_json: bool) -> None:
+    """Fill an empty `item` with what was read of it; metadata as text with `as_json`."""
     if with_id:
         item.id = stored.id
     item.version = stored.version
-    item.update_time.CopyFrom(timestamp_of(stored.update_time_us))
+    seconds, micros = divmod(stored.update_time_us, 1_000_000)
+    item.update_time.seconds, item.update_time.nanos = seconds, micros * 1_000
     if stored.near_duplicate_of:
         item.near_duplicate_of = stored.near_duplicate_of
-    if stored.metadata is not None:
-        item.metadata.SetInParent()
-        write_metadata(stored.metadata, item.metadata)
+    if stored.metadata_json is not None:
+        if as_json:
+            item.metadata_json = stored.metadata_json
+        else:
+            item.metadata.SetInParent()
+            write_metadata(decode_metadata(stored.metadata_json), item.metadata)
     if stored.facts:
         item.facts.MergeFromString(stored.facts)
     if stored.thumbnail:
@@ -86,13 +91,18 @@ def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool) -> No
 
 
 def fill_result(
-    outcome: QueryOutcome, result: search_pb2.QueryResult, *, explain: bool, embed_s: float
+    outcome: QueryOutcome,
+    result: search_pb2.QueryResult,
+    *,
+    explain: bool,
+    embed_s: float,
+    as_json: bool,
 ) -> None:
-    """Fill an empty `result` with the hits of a query."""
-    _fill_hits(outcome.hits, result.hits)
+    """Fill an empty `result` with the hits of a query; metadata as text with `as_json`."""
+    _fill_hits(outcome.hits, result.hits, as_json)
     for group in outcome.groups:
         into = result.groups.add(value=value_message(group.value))
-        _fill_hits(group.hits, into.hits)
+        _fill_hits(group.hits, into.hits, as_json)
     result.plan_kind = search_pb2.PlanKind.ValueType(outcome.plan.kind.value)
     if explain:
         fill_plan(outcome.plan, result.plan, embed_s)
@@ -143,11 +153,13 @@ def _read_paths(texts: Sequence[str]) -> Sequence[FieldPath]:
     )
 
 
-def _fill_hits(hits: Sequence[Hit], into: RepeatedCompositeFieldContainer[search_pb2.Hit]) -> None:
+def _fill_hits(
+    hits: Sequence[Hit], into: RepeatedCompositeFieldContainer[search_pb2.Hit], as_json: bool
+) -> None:
     for hit in hits:
         message = into.add(id=hit.id, score=hit.score)
         if hit.item is not None:
-            fill_item(hit.item, message.item, with_id=False)
+            fill_item(hit.item, message.item, with_id=False, as_json=as_json)
 
 
 def outcome_message(outcome: MutationOutcome) -> search_pb2.MutationResult:

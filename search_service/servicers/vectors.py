@@ -23,6 +23,8 @@ def unit_matrix(chunks: Sequence[bytes], dimension: int) -> F32 | None:
     size = 4 * dimension
     if any(len(chunk) != size for chunk in chunks):
         return None
+    if len(chunks) == 1:
+        return _unit_row(chunks[0])
     # A bytearray, so that the matrix is writable as callers of numpy expect.
     matrix: F32 = np.frombuffer(bytearray(b"".join(chunks)), dtype="<f4").reshape(-1, dimension)
     # In float64, block by block: a wide copy of a batch would cost more than the sum.
@@ -37,6 +39,18 @@ def unit_matrix(chunks: Sequence[bytes], dimension: int) -> F32 | None:
     norms[np.abs(norms - 1.0) <= _UNIT] = 1.0  # dividing by it keeps the bytes
     np.divide(matrix, norms[:, None], out=matrix, dtype=np.float64, casting="same_kind")
     return matrix
+
+
+def _unit_row(chunk: bytes) -> F32 | None:
+    """As `unit_matrix` of one; a lone query need not pay for what many share."""
+    row: F32 = np.frombuffer(bytearray(chunk), dtype="<f4")
+    wide = row.astype(np.float64)
+    norm = math.sqrt(wide @ wide)
+    if not LEAST_NORM <= norm < math.inf:
+        return None
+    if abs(norm - 1.0) > _UNIT:
+        row = (wide / norm).astype(np.float32)
+    return row[np.newaxis]
 
 
 def unit_vector(data: bytes, dimension: int, field: str) -> F32:

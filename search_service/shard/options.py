@@ -43,6 +43,8 @@ class ShardOptions:
     # their metadata takes half a second. Looked at every so many seconds.
     filters_save_items: int = 5_000
     filters_save_s: float = 30.0
+    # Metadata that hits carried lately, and are likely to carry again.
+    item_cache_bytes: int = 32 << 20
     # How old a segment gets that holds what was deleted, before it is built anew without;
     # 0: until so much is deleted that it is. And the saved metadata index.
     erase_after_s: float = 24 * 3600.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from typing import Any
+
 import apsw
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
@@ -22,6 +25,14 @@ def failed() -> LookalikeError:
     )
 
 
+def metadata_unreadable() -> LookalikeError:
+    """Say that no filter can be evaluated."""
+    return Unavailable(
+        "filters cannot be used: the collection's metadata could not be read",
+        reason=Reason.STORE_FAILED,
+    )
+
+
 def disk_full() -> Exhausted:
     """Say that there is no room for new data."""
     return Exhausted(
@@ -29,6 +40,20 @@ def disk_full() -> Exhausted:
         reason=Reason.DISK_FULL,
         retry_delay_s=5.0,
     )
+
+
+def too_many_unindexed() -> Exhausted:
+    """Say that the builder is behind."""
+    return Exhausted(
+        "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
+    )
+
+
+def refused(error: LookalikeError) -> Future[Any]:
+    """Return what was asked for as refused."""
+    answer: Future[Any] = Future()
+    answer.set_exception(error)
+    return answer
 
 
 def says_full(error: apsw.Error) -> bool:

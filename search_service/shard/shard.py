@@ -9,7 +9,6 @@ from pathlib import Path
 
 import apsw
 
-from lookalike.wire.errors import DimensionMismatch, Exhausted
 from search_service.compiled.jit import keep_loops
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -24,14 +23,17 @@ from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
+from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
 from search_service.shard.opening import SEGMENTS, disk_segments, load, open_store
 from search_service.shard.options import ShardOptions
+from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
-from search_service.shard.search.line import QueryLine
+from search_service.shard.search.carried import CarriedItems
+from search_service.shard.search.lines import QueryLines
 from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
@@ -77,9 +79,9 @@ class Shard:
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs, self._health)
         self._pool = ScanPool(options.threads)
-        self._filters = FilterIndex(
-            directory, STORE, self._spec.uid, FilterLog(db), options, self._health
-        )
+        cache = ItemCache(options.item_cache_bytes)
+        log = FilterLog(db)
+        self._filters = FilterIndex(directory, STORE, self._spec.uid, log, options, self._health)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
             self._memory,
@@ -96,6 +98,7 @@ class Shard:
             spec=lambda: self._spec,
             memory=self._memory,
             filters=self._filters,
+            items=cache,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes, path.stat().st_size),
             options=options,
@@ -105,22 +108,16 @@ class Shard:
             on_fatal=on_fatal,
         )
         answerer = Answerer(
-            self._memory,
-            self._filters,
-            self._reader,
+            *(self._memory, self._filters, CarriedItems(self._reader, cache)),
             expansion=lambda: self._spec.index.expansion_search,
             heal=self._upkeep.heal,
             pool=self._pool,
         )
-        self._engine, self._exact_engine = (
-            QueryLine(answerer.answer, when_filters_ready=self._filters.when_ready, options=options)
-            for _ in range(2)  # a long exact scan is not to hold up graph searches
+        self._queries = QueryLines(
+            answerer, self._filters.when_ready, self._spec.dimension, options
         )
         self._checker = StoreChecker(
-            path,
-            options.vfs,
-            self._spec.dimension,
-            self._health,
+            *(path, options.vfs, self._spec.dimension, self._health),
             bytes_per_s=options.check_bytes_per_s,
         )
         look(db, self._spec.dimension, self._health)
@@ -171,13 +168,7 @@ class Shard:
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
         if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
-            refused: Future[list[MutationOutcome]] = Future()
-            refused.set_exception(
-                Exhausted(
-                    "too many new vectors wait to be indexed: write more slowly", retry_delay_s=5.0
-                )
-            )
-            return refused
+            return refused(too_many_unindexed())
         return self._writer.submit(mutations)
 
     def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
@@ -186,20 +177,11 @@ class Shard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        done: Future[list[QueryOutcome]] = Future()
-        if request.vectors.ndim != 2 or request.vectors.shape[1] != self._spec.dimension:
-            done.set_exception(
-                DimensionMismatch.between(
-                    "queries", got=request.vectors.shape[-1], want=self._spec.dimension
-                )
-            )
-        elif not len(request.vectors):
-            done.set_result([])
-        else:
-            # A later page may compare everything, to rank again what stands before it.
-            slow = request.exact or (request.after is not None and request.after.rank > 0)
-            return (self._exact_engine if slow else self._engine).submit(request)
-        return done
+        return self._queries.submit(request)
+
+    def query_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
+        """See `ShardApi`."""
+        return self._queries.answer_here(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
@@ -238,6 +220,10 @@ class Shard:
     def matching(self, filter: Filter | None) -> I64:
         """See `ShardApi`."""
         return self._items.matching(filter)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `ShardApi`."""
+        return self._items.remarks(filter)
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
@@ -284,8 +270,7 @@ class Shard:
         self._checker.close()
         self._filters.close()
         self._writer.stop()
-        self._engine.close()
-        self._exact_engine.close()
+        self._queries.close()
         self._upkeep.close()
         self._reader.close()
         self._writer.close()
@@ -294,7 +279,6 @@ class Shard:
     def _start(self, live: I64) -> None:
         self._filters.start(live, self._writer.run)
         self._writer.start()
-        self._engine.start()
-        self._exact_engine.start()
+        self._queries.start()
         self._upkeep.start()
         self._checker.start()

@@ -4,8 +4,8 @@
     store.db             a consistent copy of the collection's store, one file
     segments/NAME/FILE   its sealed segments, hard links of the collection's own
 
-A snapshot's identity is the name of its directory: an uploaded copy gets one of
-its own.
+A snapshot's identity is that of its manifest, and the name of its directory: so a copy that
+is uploaded anywhere has the same one.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class Manifest:
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, with a checksum of its own."""
     return _encode({**asdict(manifest), "format": FORMAT_VERSION})
+
+
+def identity(manifest: Manifest) -> str:
+    """Return what a snapshot is called everywhere: 32 hexadecimal digits."""
+    return hashlib.sha256(encode(manifest)).hexdigest()[:32]
 
 
 def decode(data: bytes) -> Manifest:

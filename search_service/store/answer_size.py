@@ -23,7 +23,11 @@ class AnswerSize:
         Raises:
             LimitExceeded: an answer cannot be so large.
         """
-        self.nbytes += nbytes(row)
+        self.add_bytes(nbytes(row))
+
+    def add_bytes(self, count: int) -> None:
+        """Count bytes of rows, with the error of `add`."""
+        self.nbytes += count
         if self.nbytes > MAX_READ_BYTES:
             raise LimitExceeded(
                 "fields",

@@ -17,7 +17,7 @@ import orjson
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
-from search_service.domain.metadata import Metadata
+from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.store.answer_size import AnswerSize, nbytes
 from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
 from search_service.store.picking import pick
@@ -245,9 +245,11 @@ def _select(fields: Fields) -> str:
     return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
 
 
-def _read_metadata(metadata: bytes, fields: Fields) -> Metadata:
-    read: Metadata = orjson.loads(metadata)
-    return pick(read, fields.metadata_paths) if fields.metadata_paths else read
+def _read_metadata(metadata: bytes, fields: Fields) -> bytes:
+    read = decode_metadata(metadata)  # what is no JSON is damaged
+    if not fields.metadata_paths:
+        return metadata
+    return encode_metadata(pick(read, fields.metadata_paths))
 
 
 def _vector(data: bytes) -> F32:
@@ -271,7 +273,7 @@ def _item(
             id=id,
             version=version,
             update_time_us=time_us,
-            metadata=_read_metadata(metadata, fields) if fields.metadata else None,
+            metadata_json=_read_metadata(metadata, fields) if fields.metadata else None,
             facts=facts or b"",
             thumbnail=thumbnail or b"",
             vector=_vector(vector) if fields.vector else None,

@@ -84,6 +84,7 @@ def runner(
         environment={
             **environment(),
             "LOOKALIKE_ADDRESS": system.search,
+            "LOOKALIKE_SYNC_STATE": str(folder / "sync.sqlite"),
             "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "200",
         },

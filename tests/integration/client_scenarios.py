@@ -49,8 +49,15 @@ METADATA: dict[str, dict[str, Any]] = {
         "tags": [],
         "camera": {"iso": 400},
         "parts": [{"key": "Color"}],
+        "shot": "2024:01:15",
     },
-    "g4": {"kind": 'a "b"', "price": "50", "sale": False, "tags": ["b", 3]},
+    "g4": {
+        "kind": 'a "b"',
+        "price": "50",
+        "sale": False,
+        "tags": ["b", 3],
+        "shot": "2024-01-15 10:00:00",
+    },
     "g5": {},
 }
 EVERYTHING = Fields(metadata=True, facts=True, vector=True)

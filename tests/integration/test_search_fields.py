@@ -54,6 +54,36 @@ def test_groups_by_their_best_hits(client: Client) -> None:
     assert result.groups[0].hits[1].metadata["n"] == 2
 
 
+def test_metadata_comes_as_a_message_or_as_text(server: SearchServer) -> None:
+    wanted = {"colour": "red", "n": 0, "on": True}
+    as_json = spb.ItemFields(metadata=True, metadata_as_json=True)
+    picked = spb.ItemFields(metadata=True, metadata_as_json=True, metadata_fields=["n"])
+    plain = spb.ItemFields(metadata=True)
+
+    def items(fields: spb.ItemFields) -> Iterator[spb.Item]:
+        yield search(server, fields=fields).hits[0].item
+        by = spb.GroupBy(field="colour")
+        yield search(server, fields=fields, group_by=by).groups[0].hits[0].item
+        got = spb.GetItemsRequest(collection="c", ids=["i0"], fields=fields)
+        yield server.search.GetItems(got).items[0]
+        yield server.search.ListItems(spb.ListItemsRequest(collection="c", fields=fields)).items[0]
+        order = spb.ItemOrder(field="n")
+        ordered = spb.ListItemsRequest(collection="c", fields=fields, order=order)
+        yield server.search.ListItems(ordered).items[0]
+
+    for item in items(as_json):
+        assert json.loads(item.metadata_json) == wanted
+        assert not item.HasField("metadata")
+    for item in items(picked):
+        assert json.loads(item.metadata_json) == {"n": 0}
+    for item in items(plain):
+        assert not item.metadata_json
+        assert dict(item.metadata) == wanted
+    for item in items(spb.ItemFields(metadata_as_json=True)):
+        assert not item.metadata_json
+        assert not item.HasField("metadata")
+
+
 def test_the_fields_that_are_asked_for(client: Client) -> None:
     fields = Fields(metadata_fields=["colour", "nowhere"])
     result = client.search("c", Query.by_id("i0"), limit=3, filter="n >= 0", fields=fields)

@@ -56,6 +56,57 @@ def test_options_of_a_search(server: SearchServer, name: str) -> None:
     assert (result.plan.items, result.plan.filter_matches) == (10, 9)
 
 
+def test_times_without_an_offset_are_found_as_utc(server: SearchServer, name: str) -> None:
+    taken = {
+        "iso": "2024-05-01T10:00:00",
+        "space": "2024-05-01 10:00:00.5",
+        "exif": "2024:05:01 10:00:00",
+        "offset": "2024-05-01T12:00:00+02:00",
+        "date": "2024-05-01",
+        "unknown": "0000:00:00 00:00:00",
+        "clock": "12:30",
+        "list": ["soon", "2024-05-02t00:00z"],
+        "number": 20240501,
+    }
+    stored = [item(key, [1, 0, 0], metadata=metadata(taken=value)) for key, value in taken.items()]
+    server.upsert(name, [*stored, item("none", [1, 0, 0])])
+
+    def found(expression: str) -> set[str]:
+        request = spb.ListItemsRequest(
+            collection=name, filter=filter_pb2.Filter(expression=expression)
+        )
+        return {each.id for each in server.search.ListItems(request).items}
+
+    assert found("taken = @2024-05-01T10:00:00") == {"iso", "exif", "offset"}
+    assert found("taken = @2024-05-01 10:00:00 and exists(taken)") == {"iso", "exif", "offset"}
+    assert found("taken = @2024:05:01") == {"date"}
+    assert found("taken > @2024-05-01T09:59:59.9z") == {"iso", "space", "exif", "offset", "list"}
+    assert found("@2024-05-01 <= taken < @2024-05-02") == {
+        *("iso", "space", "exif", "offset", "date")
+    }
+    assert found("not taken < @9999-12-31") == {"unknown", "clock", "number", "none"}
+    facets = server.search.CountFacets(
+        spb.CountFacetsRequest(
+            collection=name,
+            field="taken",
+            filter=filter_pb2.Filter(expression="taken = @2024-05-01T10:00:00Z"),
+        )
+    )
+    assert {each.value.string_value for each in facets.facets} == {
+        *("2024-05-01T10:00:00", "2024:05:01 10:00:00", "2024-05-01T12:00:00+02:00")
+    }
+    request = spb.SearchRequest(
+        collection=name,
+        queries=[spb.Query(vector_f32_le=packed([1, 0, 0]))],
+        filter=filter_pb2.Filter(expression="taken > @2024-05-01 or absent.`x.y` = @2024-05-01"),
+        explain=True,
+    )
+    (result,) = server.search.Search(request).results
+    times, absent = result.plan.filter_remarks
+    assert times.startswith("taken: 6 of 9 values are times; ")
+    assert absent == "no item has the field absent.`x.y`"
+
+
 def test_a_stream_of_searches_answers_each_request(server: SearchServer, name: str) -> None:
     server.upsert(name, [item("x", [1, 0, 0]), item("y", [0, 1, 0])])
     good = spb.SearchRequest(

@@ -73,7 +73,8 @@ def test_the_names_that_are_read_by_the_client_are_known() -> None:
     asked = set[str]()
     client_settings.load(Asked())
 
-    assert asked == CLIENT_VARIABLES
+    ours = {name for name in asked if name.startswith("LOOKALIKE_")}
+    assert ours == CLIENT_VARIABLES
 
 
 def _tls_files(tmp_path: Any) -> Iterator[str]:

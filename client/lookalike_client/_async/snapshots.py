@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,13 +68,16 @@ class AsyncSnapshots:
     async def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Upload an archive; the service checks all of it before it takes it.
 
+        The snapshot has the id that it was downloaded by, and is not kept twice.
+
         Raises:
             OSError: the file cannot be read.
         """
         file = await tasks.run_blocking(Path(path).open, "rb")
         with file, calls.translated(self._explain):
             response = await self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
-        return convert.snapshot(response.snapshot)
+        found = convert.snapshot(response.snapshot)
+        return replace(found, already_there=response.already_there)
 
     async def restore(
         self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,13 +69,16 @@ class Snapshots:
     def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Upload an archive; the service checks all of it before it takes it.
 
+        The snapshot has the id that it was downloaded by, and is not kept twice.
+
         Raises:
             OSError: the file cannot be read.
         """
         file = threads.run_blocking(Path(path).open, "rb")
         with file, calls.translated(self._explain):
             response = self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
-        return convert.snapshot(response.snapshot)
+        found = convert.snapshot(response.snapshot)
+        return replace(found, already_there=response.already_there)
 
     def restore(
         self, snapshot_id: str, collection: str, *, timeout_s: float = LONG_TIMEOUT_S

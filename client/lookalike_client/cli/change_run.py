@@ -92,7 +92,8 @@ def _summary(change: Change, last: Told, failed: int) -> str:
 
 def _complain_of(failures: Sequence[MutationResult]) -> None:
     for each in failures[:_SHOWN]:
-        complain(f"{each.id}: {each.error.message if each.error else each.status.value}")
+        ended = each.status.value.replace("_", " ")
+        complain(f"{each.id}: {each.error.message if each.error else ended}")
     if len(failures) > _SHOWN:
         complain(f"and {len(failures) - _SHOWN:,} more: --json shows all")
 

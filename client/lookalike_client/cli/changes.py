@@ -180,6 +180,7 @@ def _ended(session: Session, results: Sequence[MutationResult], past: str) -> in
     else:
         for result in results:
             why = f": {result.error.message}" if result.error else ""
-            done = past if result.status is MutationStatus.APPLIED else result.status.value
+            ended = result.status.value.replace("_", " ")
+            done = past if result.status is MutationStatus.APPLIED else ended
             session.output.text(f"{result.id}: {done}{why}")
     return 0 if all(each.status is MutationStatus.APPLIED for each in results) else 1

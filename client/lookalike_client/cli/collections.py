@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from lookalike_client.cli.collection_report import print_collection
 from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
-from lookalike_client.reports.calibration import constraint_of
-from lookalike_client.types import Collection, DuplicateSettings, IndexSettings
+from lookalike_client.types import DuplicateSettings, IndexSettings
 
 PRESETS = click.Choice(["fast", "balanced", "accurate"])
 _SCALARS = click.Choice(["f32", "f16", "bf16", "i8"])
@@ -14,9 +14,6 @@ _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
 
 _option = click.option("-c", "--collection", help="The same as NAME.")
-
-# Among ten times the items, ten times as many others are as near by chance.
-OUTGROWN = 10
 
 
 @click.group(invoke_without_command=True)
@@ -61,7 +58,7 @@ def show(session: Session, name: str | None, collection: str | None) -> None:
     """Show one collection, by name or alias."""
     name = one_collection(name, collection)
     with session.client() as client:
-        _print(session, client.collections.get(name))
+        print_collection(session.output, client.collections.get(name))
 
 
 @collections.command()
@@ -117,7 +114,7 @@ def create(
             index=index,
             duplicates=_duplicates(duplicates, threshold),
         )
-    _print(session, created)
+    print_collection(session.output, created)
 
 
 @collections.command()
@@ -149,7 +146,7 @@ def update(
             duplicates=DuplicateSettings(duplicates, threshold or 0.0) if duplicates else None,
             expansion_search=expansion_search,
         )
-    _print(session, changed)
+    print_collection(session.output, changed)
 
 
 @collections.command("delete")
@@ -223,47 +220,3 @@ def _duplicates(policy: str, threshold: float | None) -> DuplicateSettings:
     if policy != "off" and threshold is None:
         raise click.UsageError("--duplicates needs --threshold: it depends on your pictures.")
     return DuplicateSettings(policy, threshold or 0.0)
-
-
-def _calibrated(collection: Collection) -> str:
-    """Say which threshold was calibrated, and whether the collection has outgrown it."""
-    decision = collection.calibration
-    if decision is None:
-        return "no threshold"
-    said = f"{decision.threshold:.3f} ({decision.mode}, {constraint_of(decision)})"
-    if collection.stats.items >= OUTGROWN * decision.gallery_items:
-        said += f"; it had {decision.gallery_items:,} items then: calibrate again"
-    return said
-
-
-def _print(session: Session, collection: Collection) -> None:
-    if session.output.as_json:
-        session.output.document(collection)
-        return
-    index, stats = collection.index, collection.stats
-    session.output.facts(
-        {
-            "name": collection.name,
-            "items": f"{stats.items:,}",
-            "dimension": collection.dimension,
-            "model": collection.model_fingerprint or "(external vectors)",
-            "preset": index.preset,
-            "graph": f"{index.scalar_type}, {index.connectivity} links, "
-            f"expansion {index.expansion_add} at build, {index.expansion_search} at search, "
-            f"{index.graph_dimension or 'all'} dimensions",
-            "duplicates": collection.duplicates.policy
-            + (
-                f" from {collection.duplicates.threshold:.3f}"
-                if collection.duplicates.policy != "off"
-                else ""
-            ),
-            "calibrated": _calibrated(collection),
-            "in graphs, in none yet (in head)": f"{stats.graph_vectors:,}, "
-            f"{stats.unindexed_vectors:,} ({stats.head_vectors:,})",
-            "on disk": f"{stats.disk_bytes / 1e6:,.1f} MB",
-            "builds": f"{stats.builds}" + (" (one is running)" if stats.building else ""),
-            "last build error": stats.last_build_error or "none",
-            "aliases": ", ".join(collection.aliases) or "none",
-            **({"DAMAGED": stats.store_damage} if stats.store_damage else {}),
-        }
-    )

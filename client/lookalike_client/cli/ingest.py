@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,6 +21,8 @@ from lookalike_client.indexing import matching, metadata_csv
 from lookalike_client.indexing.matching import Matches
 from lookalike_client.indexing.run import IndexJob, ensure_collection, run
 from lookalike_client.indexing.scan import Scan, scan
+from lookalike_client.syncing.claiming import Claiming
+from lookalike_client.syncing.state import State
 
 
 @click.command()
@@ -86,8 +91,13 @@ def index(
         wait=wait,
     )
     started_s = time.monotonic()
-    with session.client() as client:
-        ensure_collection(client, collection)
+    folders = [path for path in paths if path.is_dir()]
+    claiming: Claiming | None = None
+    with session.client() as client, _state(session) as state:
+        uid = ensure_collection(client, collection).uid
+        if state is not None:
+            claiming = Claiming(state, uid, prefix, folders, found.files)
+            job = replace(job, claim=claiming.claim)
         stall = StallWatch(client.ingest_status)
         with IndexProgress(len(found.files) + len(found.refused), wait=wait) as progress:
             try:
@@ -95,11 +105,26 @@ def index(
             except (KeyboardInterrupt, Unavailable):
                 complain("stopped; run the same command again to go on where it was")
                 raise
+    if claiming is not None and claiming.error:
+        complain(f"note: `lookalike sync` will not know of all of this: {claiming.error}")
     report = IndexReport(job, found, matches, ledger, time.monotonic() - started_s)
     report.print(session.output)
     if report.nothing_indexed:
         complain(f"error: {report.why_nothing}")
     return 1 if ledger.failures or ledger.lost or report.nothing_indexed else 0
+
+
+@contextmanager
+def _state(session: Session) -> Iterator[State | None]:
+    """Open what `lookalike sync` knows of folders; without it images are indexed all the same."""
+    try:
+        state = State(session.settings.sync_state)
+    except (InvalidField, OSError) as error:
+        complain(f"note: `lookalike sync` will not know of this: {error}")
+        yield None
+        return
+    with closing(state):
+        yield state
 
 
 def _match(table: Path, paths: tuple[Path, ...], found: Scan, *, allow_unmatched: bool) -> Matches:

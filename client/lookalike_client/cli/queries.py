@@ -269,6 +269,8 @@ def _print_table(session: Session, what: str, result: SearchResult, before: int)
                 ),
             }
         )
+        for remark in plan.filter_remarks:
+            session.output.paragraph(f"note: {remark}")
 
 
 def _ranked_facts(result: SearchResult) -> dict[str, object]:

@@ -91,9 +91,15 @@ def download(session: Session, snapshot_id: str, file: Path) -> None:
 @click.argument("file", type=_file)
 @connected
 def upload(session: Session, file: Path) -> None:
-    """Hand a downloaded snapshot to the service, which checks all of it."""
+    """Hand a downloaded snapshot to the service, which checks all of it.
+
+    It keeps its id. One that the service has already is not kept twice.
+    """
     with session.client() as client:
-        _print(session, client.snapshots.upload(file))
+        uploaded = client.snapshots.upload(file)
+    _print(session, uploaded)
+    if uploaded.already_there and not session.output.as_json:
+        session.output.text("the service had it already: it is not kept twice")
 
 
 @snapshots.command()

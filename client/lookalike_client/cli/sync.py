@@ -104,19 +104,23 @@ def sync(
     """
     if watch and dry_run:
         raise click.UsageError("Give --watch or --dry-run, not both.")
+    root = folder.resolve()
+    try:  # before a collection is made for a name that is mistyped
+        guard.check_folder(root, was_mount=False)
+    except SyncRefused as error:
+        raise click.ClickException(str(error)) from error
     with session.client() as client:
         where = state_file or session.settings.sync_state
         state = State(where if where.exists() or not dry_run else Path(":memory:"))
         try:
             known = _collection(client, collection, dry_run=dry_run)
-            root = folder.resolve()
             of_folder = state.folder(known[0], root, prefix)
             job = Folder(client, collection, known[1], of_folder, root, prefix, adopt)
             run = SyncRun(session.output, job, Reader(still_s), share, yes)
             if dry_run:
                 return run.rehearse()
             with of_folder.locked():
-                code = run.once()
+                code = run.once(may_be_empty=watch)
                 return run.follow() if watch else code
         except SyncRefused as error:
             raise click.ClickException(str(error)) from error

@@ -79,7 +79,8 @@ class SyncReport:
         if output.as_json:
             output.document(self._document())
             return
-        output.paragraph(f"{self.files:,} files: {self._sentence()}")
+        files = "1 file" if self.files == 1 else f"{self.files:,} files"
+        output.paragraph(f"{files}: {self._sentence()}")
         self._lists(output)
         for ledger in self.ledgers:
             IndexEndings(self.folder.collection, ledger).print(output)
@@ -97,7 +98,8 @@ class SyncReport:
             "rejected as duplicates": sum(ledger.rejected for ledger in ledgers),
             "lost": sum(len(ledger.lost) for ledger in ledgers),
             "failed": len(self.failures),
-            "with an id of another folder": len(self.clashes),
+            "with an id of another folder": sum(bool(each.folder) for each in self.clashes),
+            "with an id from elsewhere": sum(not each.folder for each in self.clashes),
             "still being written": len(self.waiting),
         }
         parts = [f"{count:,} {what}" for what, count in counts.items() if count]
@@ -121,7 +123,12 @@ class SyncReport:
         _listing(
             output,
             "With an id of another folder",
-            [f"{each.file.id}: {each.folder}" for each in self.clashes],
+            [f"{each.file.id}: {each.folder}" for each in self.clashes if each.folder],
+        )
+        _listing(
+            output,
+            "With an id of another picture, which did not come from this folder",
+            [each.file.id for each in self.clashes if not each.folder],
         )
         _listing(output, "Still being written", self.waiting)
 
@@ -129,7 +136,12 @@ class SyncReport:
         lines = []
         if self.refusal:
             lines.append(f"this would be refused: {self.refusal}")
-        if self.clashes:
+        if any(each.folder is None for each in self.clashes):
+            lines.append(
+                "What is stored from elsewhere is left as it is: give this folder a --prefix of "
+                "its own, or pass --adopt if it is an earlier state of the folder"
+            )
+        if any(each.folder for each in self.clashes):
             lines.append(
                 "Ids of another folder are left to it: give each folder a --prefix of its own, "
                 "or pass --adopt if the other one was moved here"
@@ -181,7 +193,9 @@ class SyncReport:
             "kept": self.kept,
             "unreadable": self.unreadable,
             "still_being_written": self.waiting,
-            "clashes": [{"id": each.file.id, "folder": str(each.folder)} for each in self.clashes],
+            "clashes": [
+                {"id": each.file.id, "folder": str(each.folder or "")} for each in self.clashes
+            ],
             "failed": [
                 {"id": each.id, "reason": each.error.reason.name, "message": each.error.message}
                 for each in sorted(self.failures.values(), key=lambda each: each.id)

@@ -13,7 +13,6 @@ from lookalike.wire.errors import Unavailable
 from lookalike_client.cli.output import Output, complain
 from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.sync_report import SyncReport
-from lookalike_client.indexing.ledger import Tally
 from lookalike_client.syncing.errors import SyncRefused
 from lookalike_client.syncing.files import Reader
 from lookalike_client.syncing.run import Folder, Result, View, apply, look
@@ -22,6 +21,8 @@ from lookalike_client.syncing.watch import moments
 # A run without --watch leaves files out that are still being written after so long.
 _MOST_WAIT_S = 300.0
 _TICK_S = 0.5
+# What was just copied is waited for without a word.
+_PATIENT_S = 5.0
 # While a folder is watched, what was removed within so long counts together.
 _WINDOW_S = 600.0
 # Between two tries while the service is away.
@@ -51,8 +52,10 @@ class SyncRun:
         report.print(self.output)
         return report.exit_code
 
-    def once(self) -> int:
+    def once(self, *, may_be_empty: bool) -> int:
         """Bring the collection in step, and wait for what is still being written.
+
+        `may_be_empty`: a folder that holds no image and never did is no mistake.
 
         Raises:
             SyncRefused: too much would be removed, or the folder is not to be believed.
@@ -61,6 +64,8 @@ class SyncRun:
         view = look(self.folder, self.reader)
         if refusal := view.refusal(self.share):
             raise SyncRefused(f"nothing was changed: {refusal}")
+        if not (view.held or view.found.files or view.found.refused or may_be_empty):
+            raise SyncRefused(f"{self.folder.path} holds no image: is it mounted?")
         consents = self._asked(view)
         agreed = set(view.plan.removals) if consents else set()
         report = SyncReport(self.folder, first=self.folder.state.is_new)
@@ -71,7 +76,8 @@ class SyncRun:
             waited_s = time.monotonic() - started_s
             if not view.moving or waited_s > _MOST_WAIT_S:
                 break
-            self._tell(f"waiting for {view.moving[0].id}, which is still being written")
+            if waited_s > _PATIENT_S:
+                self._tell(f"waiting for {view.moving[0].id}, which is still being written")
             time.sleep(_TICK_S)
             view = look(self.folder, self.reader, trusts=True, tried=self._tried)
         report.print(self.output)
@@ -132,12 +138,11 @@ class SyncRun:
 
     def _apply(self, view: View, *, removes: bool) -> Result:
         sends = len(view.plan.new) + len(view.plan.changed)
-        with IndexProgress(sends, wait=True) as progress:
-
-            def show(_: int, tally: Tally) -> None:
-                progress.show(tally)
-
-            result = apply(self.folder, view, removes=removes, progress=show)
+        if sends:
+            with IndexProgress(sends, wait=True) as bar:
+                result = apply(self.folder, view, removes=removes, progress=bar.show)
+        else:
+            result = apply(self.folder, view, removes=removes, progress=lambda _: None)
         stored = set(result.ledger.stored_ids)
         for file in result.sent:
             if file.entry.id in stored:

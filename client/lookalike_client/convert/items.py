@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
+
 from lookalike.v1 import image_pb2, search_pb2
 from lookalike.wire import vectors
 from lookalike_client import structs, types
 from lookalike_client.convert.values import moment
 
 
-def item(message: search_pb2.Item) -> types.Item:
-    """Return a stored item."""
+def item(message: search_pb2.Item, *, id: str = "") -> types.Item:
+    """Return a stored item; `id` is its id where the message leaves that out."""
     data = message.vector_f32_le
-    return types.Item(
-        id=message.id,
+    return types.Item.with_parts(
+        # There is nothing else that is not set.
+        lambda _metadata: metadata(message),
+        id=id or message.id,
         version=message.version,
         update_time=moment(message.update_time) if message.HasField("update_time") else None,
-        metadata=structs.to_dict(message.metadata),
         facts=_facts(message.facts) if message.HasField("facts") else None,
         vector=vectors.decode(data, field="vector_f32_le") if data else None,
         near_duplicate_of=message.near_duplicate_of,
     )
+
+
+def metadata(message: search_pb2.Item) -> types.Metadata:
+    """Return the metadata of an item, as text or as a message."""
+    if not message.metadata_json:  # a service of an earlier version, or none asked for
+        return structs.to_dict(message.metadata)
+    parsed: types.Metadata = json.loads(message.metadata_json)
+    return parsed
 
 
 def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:

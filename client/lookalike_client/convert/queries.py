@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
+from functools import partial
 
 from lookalike.v1 import filter_pb2, search_pb2
 from lookalike_client import types
-from lookalike_client.convert.items import item
+from lookalike_client.convert.items import item, metadata
 from lookalike_client.convert.values import field_value, seconds
 
 
@@ -35,21 +35,22 @@ def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
 
 
 def _hit(message: search_pb2.Hit) -> types.Hit:
-    if message.HasField("rank_score"):
-        return dataclasses.replace(
-            _plain_hit(message),
-            rank_score=message.rank_score,
-            ranking=_ranking(message.ranking) if message.HasField("ranking") else None,
-        )
-    return _plain_hit(message)
+    return types.Hit.with_parts(partial(_part_of_hit, message), id=message.id, score=message.score)
 
 
-def _plain_hit(message: search_pb2.Hit) -> types.Hit:
-    if not message.HasField("item"):
-        return types.Hit(message.id, message.score)
-    # The contract leaves the id out of a hit's item: it stands beside the score.
-    found = dataclasses.replace(item(message.item), id=message.id)
-    return types.Hit(message.id, message.score, found.metadata, found)
+def _part_of_hit(message: search_pb2.Hit, name: str) -> object:
+    match name:
+        case "metadata":
+            return metadata(message.item)
+        case "item" if message.HasField("item"):
+            # The contract leaves the id out of a hit's item: it stands beside the score.
+            return item(message.item, id=message.id)
+        case "rank_score" if message.HasField("rank_score"):
+            return message.rank_score
+        case "ranking" if message.HasField("ranking"):
+            return _ranking(message.ranking)
+        case _:
+            return None
 
 
 def _ranking(message: search_pb2.HitRanking) -> types.HitRanking:
@@ -82,6 +83,7 @@ def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
         filter_s=seconds(message.filter_time),
         wait_s=seconds(message.wait_time),
         search_s=seconds(message.search_time),
+        filter_remarks=list(message.filter_remarks),
         ranked_candidates=message.ranked_candidates,
         ranking_complete=message.ranking_complete,
     )

@@ -65,6 +65,13 @@ def compare(
             yield _compare(file, wanted.of(file), stored.get(file.id))
 
 
+def image_hashes(actions: Sequence[Unchanged | ImageItem | MetadataItem]) -> dict[str, str]:
+    """Return the hashes of the files that are to be sent, by id."""
+    files = [each for each in actions if isinstance(each, ImageItem)]
+    hashes = {each.id: _sha256(each.image) for each in files if isinstance(each.image, Path)}
+    return {item_id: sha256 for item_id, sha256 in hashes.items() if sha256}
+
+
 def _compare(
     file: FileEntry, metadata: Metadata | None, stored: Item | None
 ) -> Unchanged | ImageItem | MetadataItem:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from lookalike.wire.errors import AlreadyExists, LookalikeError, NotFound
 from lookalike_client import Client
@@ -17,6 +18,8 @@ from lookalike_client.inputs import QueuedMutation
 from lookalike_client.types import Collection, Metadata
 
 _TICK_S = 0.1
+# Each claim costs a write to the disk, and each image of one is hashed before the first is sent.
+_CLAIMED_AT_ONCE = 16
 # Times in a row that the service must say that all has ended, and tell nothing, until
 # what is open is looked up: its own look for losses may be under way at the first.
 _QUIET_ENDS = 3
@@ -28,6 +31,7 @@ class IndexJob:
 
     `metadata` is by file id; where there is none, what is stored stays, unless
     `replace_metadata` asks to empty it. `refused` are files that cannot be indexed.
+    `claim` is told the hashes of images by id before they are sent.
     """
 
     collection: str
@@ -38,6 +42,7 @@ class IndexJob:
     replace_metadata: bool = False
     refused: Sequence[FileFailure] = ()
     wait: bool = True
+    claim: Callable[[Mapping[str, str]], None] | None = None
 
 
 def ensure_collection(client: Client, name: str) -> Collection:
@@ -82,12 +87,16 @@ def _mutations(
     client: Client, job: IndexJob, ledger: Ledger, progress: Callable[[Tally], None]
 ) -> Iterator[QueuedMutation]:
     wanted = resume.Wanted(job.metadata, job.replace_metadata)
-    for action in resume.compare(client, job.collection, job.files, wanted, resend=job.resend):
-        if isinstance(action, resume.Unchanged):
-            ledger.leave_out()
-            progress(ledger.tally())
-        else:
-            yield action
+    actions = resume.compare(client, job.collection, job.files, wanted, resend=job.resend)
+    while some := list(islice(actions, _CLAIMED_AT_ONCE)):
+        if job.claim is not None:
+            job.claim(resume.image_hashes(some))
+        for action in some:
+            if isinstance(action, resume.Unchanged):
+                ledger.leave_out()
+                progress(ledger.tally())
+            else:
+                yield action
 
 
 class _Follower:

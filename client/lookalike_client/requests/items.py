@@ -155,4 +155,5 @@ def item_fields(fields: Fields) -> search_pb2.ItemFields:
         thumbnail=fields.thumbnail,
         vector=fields.vector,
         metadata_fields=texts("metadata_fields", fields.metadata_fields),
+        metadata_as_json=fields.metadata,
     )

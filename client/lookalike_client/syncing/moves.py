@@ -52,7 +52,7 @@ class Mover:
         )
         done: list[Move] = []
         failures: list[FileFailure] = []
-        for chunk, keep in _in_order(moves):
+        for chunk, keep in in_order(moves):
             items = self._read([move for move in chunk if move.record is None], keep=keep)
             self._store(chunk, items, done, failures)
         return done, failures
@@ -155,7 +155,7 @@ def _packed(item: VectorItem) -> bytes:
     ).SerializeToString()
 
 
-def _in_order(moves: Sequence[Move]) -> Iterator[tuple[list[Move], bool]]:
+def in_order(moves: Sequence[Move]) -> Iterator[tuple[list[Move], bool]]:
     """Yield moves so that none overwrites what a later one needs.
 
     Those of a circle come together, and what they move must be kept (the second value).
@@ -170,7 +170,4 @@ def _in_order(moves: Sequence[Move]) -> Iterator[tuple[list[Move], bool]]:
         chunk = [left.pop(target) for target in ready[:_CHUNK]]
         del ready[:_CHUNK]
         yield chunk, False
-        for move in chunk:
-            needed.discard(move.source)
-            if move.source in left:
-                ready.append(move.source)
+        ready += [move.source for move in chunk if move.record is None and move.source in left]

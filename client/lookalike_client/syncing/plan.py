@@ -26,10 +26,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A file whose id belongs to another folder that is synced into the collection."""
+    """A file whose id has an item that did not come from this folder.
+
+    It belongs to another `folder` that is synced into the collection; None: to nobody
+    that is known here, and it is another picture.
+    """
 
     file: FileEntry
-    folder: Path
+    folder: Path | None = None
 
 
 @dataclass(slots=True)
@@ -38,7 +42,8 @@ class Plan:
 
     `removals` are items whose files are gone. `leftovers` too, but what they hold is
     stored under another id since a move that was interrupted. `forgotten` are ids that
-    are no longer stored, or hold what this folder never had.
+    are no longer stored, or hold what this folder never had. `bare` are of `changed`:
+    what is stored as their metadata moved away with the picture that it is about.
     """
 
     unchanged: list[ReadFile] = field(default_factory=list)
@@ -49,6 +54,7 @@ class Plan:
     removals: list[str] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,8 @@ def make_plan(present: Present) -> Plan:
             plan.clashes.append(Clash(file.entry, present.owners[item_id]))
         elif file.sha256 and present.stored.get(item_id) == file.sha256:
             plan.unchanged.append(file)
+        elif item_id in present.stored and item_id not in present.claims:
+            plan.clashes.append(Clash(file.entry))
         else:
             wanting.append(file)
     sources = _released(present)
@@ -95,6 +103,7 @@ def make_plan(present: Present) -> Plan:
         for record in present.begun.values()
         if present.stored.get(record.target) == record.sha256
     }
+    plan.bare = [each.entry.id for each in plan.changed if each.entry.id in moved | ended]
     for item_id in present.gone:
         if item_id in moved:
             continue

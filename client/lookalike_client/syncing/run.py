@@ -132,9 +132,9 @@ def look(
 
 
 def apply(
-    folder: Folder, view: View, *, removes: bool, progress: Callable[[int, Tally], None]
+    folder: Folder, view: View, *, removes: bool, progress: Callable[[Tally], None]
 ) -> Result:
-    """Do what the plan says; `progress` is told how many files are sent, and the counts.
+    """Do what the plan says; `progress` is told the counts of what is sent.
 
     Items are moved first, so that nothing that is needed is removed; what is gone is
     removed before files are sent, so that it is nobody's duplicate.
@@ -165,13 +165,13 @@ def apply(
     job = IndexJob(
         collection=folder.collection,
         files=[file.entry for file in sent],
-        metadata={},
+        metadata={item_id: {} for item_id in plan.bare},
         refused=view.found.refused,
         job_id=f"sync-{uuid.uuid4().hex[:12]}",
     )
     result.sent = sent
     if sent:
-        result.ledger = run(folder.client, job, lambda tally: progress(len(sent), tally))
+        result.ledger = run(folder.client, job, progress)
         _note_stored(folder, sent, result.ledger)
     else:
         result.ledger = Ledger(failures=list(job.refused))

@@ -69,7 +69,7 @@ class MoveRecord:
 
 
 class State:
-    """A file of state; used by one thread."""
+    """A file of state; used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it.
@@ -81,7 +81,9 @@ class State:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA synchronous = FULL")
             with _writing(self._db):
                 (version,) = self._db.execute("PRAGMA user_version").fetchone()

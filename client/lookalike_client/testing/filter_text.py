@@ -13,13 +13,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
+from lookalike.wire.times import parse_time
 from lookalike_client.metadata_values import is_large
 
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
       | (?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-      | (?P<time>@[0-9A-Za-z:.+-]*)
+      | (?P<time>@[\w:.+-]*(?:[ ]\d\d:[\w:.+-]*)?(?:[ ](?:UTC|[+-]\d\d:?\d\d)(?!\w))?)
       | (?P<key>[^\W\d][\w-]*|`(?:[^`]|``)+`)
       | (?P<sign><=|>=|!=|[=<>()\[\],.])
       | (?P<end>$)
@@ -47,7 +48,6 @@ _TEXTS = {
 _BRACKET = re.compile(r"\s*\(")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _BOUNDS = {"<": "less_than", "<=": "at_most", ">": "greater_than", ">=": "at_least"}
 _LOWER = {"<": "greater_than", "<=": "at_least"}
 
@@ -226,11 +226,11 @@ class _Parser:
         return value
 
     def _time(self, text: str) -> Timestamp:
+        epoch_us = parse_time(text)
+        if epoch_us is None:
+            raise self._wrong("expected @ and a date or a time")
         stamp = Timestamp()
-        try:
-            stamp.FromJsonString(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
-        except ValueError as error:
-            raise self._wrong("expected @ and a timestamp with an offset") from error
+        stamp.FromMicroseconds(epoch_us)
         return stamp
 
     def _took_word(self, word: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from lookalike.v1 import filter_pb2
 from lookalike.wire.errors import FilterInvalid
+from lookalike.wire.times import parse_time
 from lookalike_client.testing.filter_text import parse
 from lookalike_client.testing.texts import fitting
 from lookalike_client.types import FieldValue, JsonValue, Metadata
@@ -20,11 +20,10 @@ Path: TypeAlias = tuple[str, ...]
 Value: TypeAlias = tuple[int, FieldValue]
 Values: TypeAlias = Mapping[Path, frozenset[Value]]
 Check: TypeAlias = Callable[["Held"], bool]
-_Key: TypeAlias = tuple[str, FieldValue | datetime]
+_Key: TypeAlias = tuple[str, FieldValue]
 
 _BOOL, _NUMBER, _STRING = range(3)
 _KEY = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Held:
@@ -194,18 +193,17 @@ def _key_of(wanted: filter_pb2.FilterValue) -> _Key:
     if kind is None:
         raise FilterInvalid("filter", "a value needs a kind")
     if kind == "timestamp_value":
-        return kind, wanted.timestamp_value.ToDatetime(tzinfo=UTC)
+        return kind, wanted.timestamp_value.ToMicroseconds()
     return kind, getattr(wanted, kind)
 
 
 def _comparable(value: Value, other: _Key) -> _Key:
     """Return a stored value in the kind of what it is compared with, or in its own."""
     rank, held = value
-    if other[0] == "timestamp_value" and isinstance(held, str) and _RFC_3339.fullmatch(held):
-        try:
-            return other[0], datetime.fromisoformat(held.upper())
-        except ValueError:  # the 30th of February
-            pass
+    if other[0] == "timestamp_value" and isinstance(held, str):
+        epoch_us = parse_time(held)
+        if epoch_us is not None:
+            return other[0], epoch_us
     return _KINDS[rank], held
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lookalike.v1 import filter_pb2, search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
+from lookalike.wire.times import parse_time
 from lookalike.wire.vectors import F32
 from lookalike_client.testing import reading
 from lookalike_client.testing.state import StoredItem, cosine
@@ -129,10 +130,9 @@ def _part(item: StoredItem, boost: search_pb2.Boost, where: str) -> search_pb2.B
     values: list[float] = []
     for _, held in reading.values_at(item, boost.field, f"{where}.field"):
         if of_times and isinstance(held, str):
-            try:
-                values.append(datetime.fromisoformat(held.upper()).timestamp())
-            except ValueError:  # a string that is no time
-                continue
+            epoch_us = parse_time(held)
+            if epoch_us is not None:
+                values.append(epoch_us / 1e6)
         elif not of_times and isinstance(held, int | float) and not isinstance(held, bool):
             values.append(float(held))
     part = search_pb2.BoostPart(curve=boost.missing, added=boost.weight * boost.missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from google.protobuf.struct_pb2 import Struct
@@ -26,7 +27,11 @@ def item_message(
         near_duplicate_of=item.near_duplicate_of,
     )
     if fields.metadata:
-        message.metadata.CopyFrom(_metadata(item, fields.metadata_fields))
+        metadata = _metadata(item, fields.metadata_fields)
+        if fields.metadata_as_json:
+            message.metadata_json = json.dumps(structs.to_dict(metadata)).encode()
+        else:
+            message.metadata.CopyFrom(metadata)
     if item.facts is not None and fields.facts:
         message.facts.CopyFrom(item.facts)
         message.facts.ClearField("thumbnail_webp")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lookalike.wire.vectors import F32
+from lookalike_client.types.lazy import LazyParts
 from lookalike_client.types.metadata import Metadata
 
 
@@ -53,7 +54,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(LazyParts):
     """A stored item; parts that were not asked for are None or empty."""
 
     id: str

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lookalike_client.types.items import Item
+from lookalike_client.types.lazy import LazyParts
 from lookalike_client.types.metadata import FieldValue, Metadata
 
 
@@ -29,6 +30,7 @@ class PlanKind(StrEnum):
 class QueryPlan:
     """What was done for a query; times in seconds.
 
+    `filter_remarks` say, for people, why a filter may meet less than was meant.
     Where more than likeness ordered the hits, they were chosen from
     `ranked_candidates`; unless `ranking_complete`, more candidates may change them.
     """
@@ -43,6 +45,7 @@ class QueryPlan:
     filter_s: float
     wait_s: float
     search_s: float
+    filter_remarks: Sequence[str] = ()
     ranked_candidates: int = 0
     ranking_complete: bool = False
 
@@ -70,7 +73,7 @@ class HitRanking:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(LazyParts):
     """An item near the query; `score` is the cosine, -1 to 1.
 
     `rank_score` is what ordered the hits, where that is more than likeness; `ranking`

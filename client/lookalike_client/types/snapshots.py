@@ -8,7 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a collection at a moment; `size_bytes` is that of its archive."""
+    """The state of a collection at a moment; `size_bytes` is that of its archive.
+
+    `already_there` is set by `upload` where the service had it.
+    """
 
     snapshot_id: str
     collection: str
@@ -18,6 +21,7 @@ class Snapshot:
     items: int
     size_bytes: int
     create_time: datetime
+    already_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)

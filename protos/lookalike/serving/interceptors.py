@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
+from prometheus_client import Counter, Histogram
 
 from lookalike.serving.metrics import CallMetrics
 from lookalike.wire import status
@@ -35,6 +36,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, max_concurrent_rpcs: int, metrics: CallMetrics | None = None) -> None:
         self._free = max_concurrent_rpcs
         self._metrics = metrics
+        # Looked up once: a lookup by label costs as much as all else here.
+        self._counted: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
@@ -109,8 +112,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def count(self, method: str, code: str, seconds: float) -> None:
         """Count a finished call."""
         if self._metrics is not None:
-            self._metrics.calls.labels(method, code).inc()
-            self._metrics.seconds.labels(method).observe(seconds)
+            counted = self._counted.get((method, code))
+            if counted is None:
+                counted = (
+                    self._metrics.calls.labels(method, code),
+                    self._metrics.seconds.labels(method),
+                )
+                self._counted[method, code] = counted
+            counted[0].inc()
+            counted[1].observe(seconds)
 
 
 class _Unreadable:

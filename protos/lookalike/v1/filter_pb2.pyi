@@ -189,7 +189,10 @@ class FilterValue(_message.Message):
     """A boolean."""
     @_builtins.property
     def timestamp_value(self) -> _timestamp_pb2.Timestamp:
-        """A point in time: matches strings in RFC 3339 form."""
+        """A point in time: matches strings that are one, in RFC 3339 form, such as
+        "2024-05-01T10:00:00Z"; without an offset, in UTC; a date, for its midnight;
+        and in the form of Exif, "2024:05:01 10:00:00".
+        """
 
     def __init__(
         self,

@@ -235,6 +235,7 @@ class Item(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     NEAR_DUPLICATE_OF_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_JSON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the caller: 1 to 512 bytes of UTF-8 without control characters."""
     vector_f32_le: _builtins.bytes
@@ -243,6 +244,10 @@ class Item(_message.Message):
     """Version of the last change: grows with each mutation in the collection."""
     near_duplicate_of: _builtins.str
     """The id that the near-duplicate verdict named, under the flag policy."""
+    metadata_json: _builtins.bytes
+    """The metadata as UTF-8 JSON text, in the place of `metadata`, where
+    `ItemFields.metadata_as_json` asks for that. Only in answers.
+    """
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
         """A JSON object: at most 16 KiB as compact JSON and 8 levels."""
@@ -267,10 +272,11 @@ class Item(_message.Message):
         version: _builtins.int = ...,
         near_duplicate_of: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata_json: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -668,8 +674,8 @@ Global___DecayCurve: _TypeAlias = DecayCurve  # noqa: Y015
 @_typing.final
 class GroupBy(_message.Message):
     """Gathers hits by the values of a metadata field. Items without a value there
-    are left out; an item with a list is in the group of each element. Strings in
-    RFC 3339 form are strings here.
+    are left out; an item with a list is in the group of each element. Times
+    are the strings here that they are written as.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -705,6 +711,7 @@ class ItemFields(_message.Message):
     THUMBNAIL_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     METADATA_FIELDS_FIELD_NUMBER: _builtins.int
+    METADATA_AS_JSON_FIELD_NUMBER: _builtins.int
     metadata: _builtins.bool
     """metadata."""
     facts: _builtins.bool
@@ -713,6 +720,11 @@ class ItemFields(_message.Message):
     """facts.thumbnail_webp."""
     vector: _builtins.bool
     """vector_f32_le."""
+    metadata_as_json: _builtins.bool
+    """Returns the metadata in `Item.metadata_json`, where `metadata` is set: the
+    service has it in that form, and much faster than as a message. A service
+    that does not know this field returns `Item.metadata`.
+    """
     @_builtins.property
     def metadata_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Paths of the metadata fields to return, where `metadata` is set: at most
@@ -728,10 +740,11 @@ class ItemFields(_message.Message):
         thumbnail: _builtins.bool = ...,
         vector: _builtins.bool = ...,
         metadata_fields: _abc.Iterable[_builtins.str] | None = ...,
+        metadata_as_json: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "metadata_fields", b"metadata_fields", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "metadata_as_json", b"metadata_as_json", "metadata_fields", b"metadata_fields", "thumbnail", b"thumbnail", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -975,6 +988,7 @@ class QueryPlan(_message.Message):
     SEARCH_TIME_FIELD_NUMBER: _builtins.int
     RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
     RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
+    FILTER_REMARKS_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -1009,6 +1023,13 @@ class QueryPlan(_message.Message):
     def search_time(self) -> _duration_pb2.Duration:
         """Time in the index and exact comparison."""
 
+    @_builtins.property
+    def filter_remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to know of a filter that meets less than was meant, for people: a field
+        that no item has, and values of another kind than the filter compares with,
+        such as "taken: 0 of 215 values are times; …". None where all is as expected.
+        """
+
     def __init__(
         self,
         *,
@@ -1024,10 +1045,11 @@ class QueryPlan(_message.Message):
         search_time: _duration_pb2.Duration | None = ...,
         ranked_candidates: _builtins.int = ...,
         ranking_complete: _builtins.bool = ...,
+        filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

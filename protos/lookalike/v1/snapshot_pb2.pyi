@@ -34,7 +34,9 @@ class Snapshot(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
-    """Identity."""
+    """Identity, which copies of it have in every service. Those taken before
+    identities came from the content have one of their own.
+    """
     collection: _builtins.str
     """Name that the collection had."""
     collection_uid: _builtins.str
@@ -287,6 +289,9 @@ class UploadSnapshotResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SNAPSHOT_FIELD_NUMBER: _builtins.int
+    ALREADY_THERE_FIELD_NUMBER: _builtins.int
+    already_there: _builtins.bool
+    """Whether it was here already."""
     @_builtins.property
     def snapshot(self) -> Global___Snapshot:
         """The snapshot."""
@@ -295,10 +300,11 @@ class UploadSnapshotResponse(_message.Message):
         self,
         *,
         snapshot: Global___Snapshot | None = ...,
+        already_there: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_there", b"already_there", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -100,7 +100,9 @@ class SnapshotServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadSnapshot(self, request_iterator, context):
-        """Takes an archive that DownloadSnapshot gave, and checks it as a whole.
+        """Takes an archive that DownloadSnapshot gave, and checks it as a whole. The
+        snapshot has the identity that it had there; one that is here already is
+        not kept twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

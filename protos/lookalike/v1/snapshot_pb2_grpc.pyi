@@ -42,7 +42,10 @@ class SnapshotServiceStub:
     DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_snapshot_pb2.DownloadSnapshotRequest, _snapshot_pb2.DownloadSnapshotResponse]
     """Streams a snapshot as one archive, in chunks."""
     UploadSnapshot: _grpc.StreamUnaryMultiCallable[_snapshot_pb2.UploadSnapshotRequest, _snapshot_pb2.UploadSnapshotResponse]
-    """Takes an archive that DownloadSnapshot gave, and checks it as a whole."""
+    """Takes an archive that DownloadSnapshot gave, and checks it as a whole. The
+    snapshot has the identity that it had there; one that is here already is
+    not kept twice.
+    """
     RestoreSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_pb2.RestoreSnapshotRequest, _snapshot_pb2.RestoreSnapshotResponse]
     """Makes a new collection from a snapshot."""
 
@@ -60,7 +63,10 @@ class SnapshotServiceAsyncStub(SnapshotServiceStub):
     DownloadSnapshot: _aio.UnaryStreamMultiCallable[_snapshot_pb2.DownloadSnapshotRequest, _snapshot_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
     """Streams a snapshot as one archive, in chunks."""
     UploadSnapshot: _aio.StreamUnaryMultiCallable[_snapshot_pb2.UploadSnapshotRequest, _snapshot_pb2.UploadSnapshotResponse]  # type: ignore[assignment]
-    """Takes an archive that DownloadSnapshot gave, and checks it as a whole."""
+    """Takes an archive that DownloadSnapshot gave, and checks it as a whole. The
+    snapshot has the identity that it had there; one that is here already is
+    not kept twice.
+    """
     RestoreSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_pb2.RestoreSnapshotRequest, _snapshot_pb2.RestoreSnapshotResponse]  # type: ignore[assignment]
     """Makes a new collection from a snapshot."""
 
@@ -105,7 +111,10 @@ class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_snapshot_pb2.UploadSnapshotRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_snapshot_pb2.UploadSnapshotResponse, _abc.Awaitable[_snapshot_pb2.UploadSnapshotResponse]]:
-        """Takes an archive that DownloadSnapshot gave, and checks it as a whole."""
+        """Takes an archive that DownloadSnapshot gave, and checks it as a whole. The
+        snapshot has the identity that it had there; one that is here already is
+        not kept twice.
+        """
 
     @_abc_1.abstractmethod
     def RestoreSnapshot(

@@ -55,6 +55,8 @@ class Memory:
         self._ids: list[str | None] = [None]
         self._sealed: tuple[Sealed, ...] = ()
         self._readers: dict[int, int] = {}
+        # Epochs of views that have ended; a reader that ends waits for no lock.
+        self._ended: deque[int] = deque()
         self._graves: deque[tuple[int, int]] = deque()
         self._retired: list[tuple[int, Sealed]] = []
 
@@ -130,7 +132,7 @@ class Memory:
     def released(self) -> list[Sealed]:
         """Hand over retired segments that no reader holds any more, to be closed."""
         with self.lock:
-            oldest = min(self._readers, default=self._epoch)
+            oldest = self._oldest()
             done = [old for epoch, old in self._retired if epoch <= oldest]
             self._retired = [(epoch, old) for epoch, old in self._retired if epoch > oldest]
             return done
@@ -162,8 +164,9 @@ class Memory:
 
     @contextmanager
     def view(self) -> Iterator[LiveView]:
-        """Keep a moment readable for as long as the block runs."""
+        """Keep a moment readable for as long as the block runs; its end waits for nothing."""
         with self.lock:
+            self._note_ended()
             view = LiveView(
                 self._epoch,
                 self._upto,
@@ -177,10 +180,19 @@ class Memory:
         try:
             yield view
         finally:
-            with self.lock:
-                self._readers[view.epoch] -= 1
-                if not self._readers[view.epoch]:
-                    del self._readers[view.epoch]
+            self._ended.append(view.epoch)
+
+    def _oldest(self) -> int:
+        """Return the epoch of the oldest reader; the lock is held."""
+        self._note_ended()
+        return min(self._readers, default=self._epoch)
+
+    def _note_ended(self) -> None:
+        while self._ended:
+            epoch = self._ended.popleft()
+            self._readers[epoch] -= 1
+            if not self._readers[epoch]:
+                del self._readers[epoch]
 
     def _add(self, added: Sequence[Added], vectors: F32, coded: Coded | None) -> None:
         """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
@@ -204,6 +216,6 @@ class Memory:
 
     def _sweep(self) -> None:
         # An id may be forgotten once every reader began after its ordinal's death.
-        oldest = min(self._readers, default=self._epoch)
+        oldest = self._oldest()
         while self._graves and self._graves[0][0] <= oldest:
             self._ids[self._graves.popleft()[1]] = None

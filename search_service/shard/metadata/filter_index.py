@@ -1,10 +1,8 @@
 """The metadata index of a shard: brought up in the background, followed, kept in a file.
 
-Indexing a metadata object of ten fields takes about 95 us of CPU, a minute and a half
-for a million, and searches without a filter need none of it: the shard opens
-without, and filtered queries wait. So that they wait for less, the index is saved
-now and then and at close; a start reads the file and then only what the store has
-changed since (`filter_log.py`), or all where there is no file that fits.
+Indexing a metadata object of ten fields takes about 95 us of CPU: the shard opens
+without, and filtered queries wait. So that they wait for less, a start reads the last
+saved file, then what has changed since (`filter_log.py`), or all where no file fits.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import numpy as np
 import orjson
 from pyroaring import BitMap
 
-from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import LookalikeError
 from search_service.domain.arrays import I64
 from search_service.domain.conditions import Equals, FieldPath, Filter, Scalar
 from search_service.domain.effects import Added, Effect, Killed
@@ -36,7 +34,7 @@ from search_service.shard.live.matches import Matches
 from search_service.shard.metadata import filter_start
 from search_service.shard.metadata.filter_log import FilterLog, Save
 from search_service.shard.options import ShardOptions
-from search_service.shard.refusals import closed
+from search_service.shard.refusals import closed, metadata_unreadable
 from search_service.store.damage import StoreHealth
 from search_service.store.schema import open_reader, read_meta
 
@@ -166,10 +164,17 @@ class FilterIndex:
         self._check()
         return self._index.all if filter is None else self._index.evaluate(filter)
 
-    def holders(self, field: FieldPath, value: Scalar, matches: Matches) -> int:
-        """Count the items of `matches` that hold `value`; after `when_ready`."""
-        found = ordinals_of(self._index.evaluate(Equals(field, value)))
-        return int(np.count_nonzero(matches.allowed[found[found < len(matches.allowed)]]))
+    def holders(self, field: FieldPath, value: Scalar) -> I64:
+        """Return the ordinals that hold `value`, int64 [n] ascending; after `when_ready`."""
+        return ordinals_of(self._index.evaluate(Equals(field, value))).astype(np.int64)
+
+    def values(self, field: FieldPath, most: int) -> list[Scalar] | None:
+        """List the values of `field` over all items; None where there are more than `most`."""
+        return self._index.values(field, most)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `remarks_on`; after `when_ready`."""
+        return self._index.remarks(filter)
 
     def spread(self, field: FieldPath, ordinals: I64) -> Spread:
         """Say which values of `field` live items hold; raises as `matches`."""
@@ -189,10 +194,7 @@ class FilterIndex:
         if self._stop.is_set():
             raise closed()
         if self._failed:
-            raise Unavailable(
-                "filters cannot be used: the collection's metadata could not be read",
-                reason=Reason.STORE_FAILED,
-            )
+            raise metadata_unreadable()
 
     def _run(self) -> None:
         try:

@@ -41,6 +41,11 @@ class Listing:
         """Return the live ordinals that meet `filter`, int64 [n] ascending."""
         return self._matches(filter).ordinals
 
+    def remarks(self, filter: Filter) -> list[str]:
+        """Say what a person should know of a filter that meets less than was meant."""
+        self._wait()
+        return self._filters.remarks(filter)
+
     def page(
         self, filter: Filter | None, after_id: str, page_size: int, fields: Fields
     ) -> list[StoredItem]:
@@ -102,6 +107,11 @@ class Listing:
             return matches.ordinals, live.ids
 
     def _matches(self, filter: Filter | None) -> Matches:
+        self._wait()
+        with self._memory.lock:
+            return self._filters.matches(filter, self._memory.newest_ordinal + 1)
+
+    def _wait(self) -> None:
         ready = threading.Event()
         self._filters.when_ready(ready.set)
         if not ready.wait(FILTERS_WAIT_S):
@@ -110,5 +120,3 @@ class Listing:
                 reason=Reason.NOT_READY,
                 retry_delay_s=10.0,
             )
-        with self._memory.lock:
-            return self._filters.matches(filter, self._memory.newest_ordinal + 1)

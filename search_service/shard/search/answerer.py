@@ -15,7 +15,6 @@ from lookalike.wire.errors import LimitExceeded, LookalikeError
 from search_service.domain.arrays import F32
 from search_service.domain.items import NO_FIELDS, Fields
 from search_service.domain.queries import (
-    GroupBy,
     Hit,
     HitGroup,
     HitPlace,
@@ -27,8 +26,9 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.choosing import Reranked
-from search_service.shard.search.group_by import group_rows
+from search_service.shard.search.grouping import search_groups
 from search_service.shard.search.line import Waiting, wanted_rows
 from search_service.shard.search.paging import search_pages
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
@@ -36,8 +36,6 @@ from search_service.shard.search.reranking import search_reranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
-from search_service.shard.search.tuning import MORE_ROWS
-from search_service.store.items import ItemReader
 
 NO_GROUPS: Sequence[HitGroup] = ()
 # Of one query: hits, or groups of them; where its page ended.
@@ -51,7 +49,7 @@ class Answerer:
         self,
         memory: Memory,
         filters: FilterIndex,
-        reader: ItemReader,
+        items: CarriedItems,
         *,
         expansion: Callable[[], int],
         heal: Callable[[], None],
@@ -60,10 +58,25 @@ class Answerer:
         """`heal` takes segments that proved damaged out of memory."""
         self._memory = memory
         self._filters = filters
-        self._reader = reader
+        self._items = items
         self._expansion = expansion
         self._heal = heal
         self._pool = pool
+
+    def answer_here(self, one: Waiting) -> list[QueryOutcome] | LookalikeError | None:
+        """Answer a request without a filter; None where that would have to wait."""
+        if not self._memory.lock.acquire(blocking=False):
+            return None
+        with ExitStack() as held:
+            try:
+                live = held.enter_context(self._memory.view())
+            finally:
+                self._memory.lock.release()
+            try:
+                (outcome,) = self._answer_over(live, None, [one], time.monotonic())
+            except SegmentDamaged:
+                return None
+        return outcome
 
     def answer(self, gathered: list[Waiting]) -> list[list[QueryOutcome] | LookalikeError]:
         """Answer requests that share exact, expansion and filter, in their order."""
@@ -82,29 +95,37 @@ class Answerer:
             with self._memory.lock:  # so that both are of one moment
                 live = held.enter_context(self._memory.view())
                 matches = self._matches(first, live.upto)
-            filtered_s = time.monotonic()
-            task = Task(
-                queries=_joined([one.request for one in gathered]),
-                floor=_floors([one.request for one in gathered]),
-                count=max(wanted_rows(one.request) for one in gathered),
-                exact=first.exact,
-                expansion=first.expansion_search or self._expansion(),
-                matches=matches,
-            )
-            requests = [one.request for one in gathered]
-            reranked: list[Reranked] = []
-            hits: list[Hits]
-            if first.after is not None:
-                found, pages = search_pages(live, task, requests, self._pool)
-                hits = [(some, NO_GROUPS, end) for some, end in pages]
-            elif first.reranked:
-                found, reranked = search_reranked(live, task, requests, self._filters, self._pool)
-                hits = [(one.hits, NO_GROUPS, None) for one in reranked]
-            elif first.group_by is None:
-                found = search(live, task, self._pool)
-                hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
-            else:
-                found, hits = self._grouped(live, task, first.group_by, requests)
+            return self._answer_over(live, matches, gathered, begun_s)
+
+    def _answer_over(
+        self, live: LiveView, matches: Matches | None, gathered: list[Waiting], begun_s: float
+    ) -> list[list[QueryOutcome] | LookalikeError]:
+        filtered_s = time.monotonic()
+        first = gathered[0].request
+        task = Task(
+            queries=_joined([one.request for one in gathered]),
+            floor=_floors([one.request for one in gathered]),
+            count=max(wanted_rows(one.request) for one in gathered),
+            exact=first.exact,
+            expansion=first.expansion_search or self._expansion(),
+            matches=matches,
+        )
+        requests = [one.request for one in gathered]
+        reranked: list[Reranked] = []
+        hits: list[Hits]
+        if first.after is not None:
+            found, pages = search_pages(live, task, requests, self._pool)
+            hits = [(some, NO_GROUPS, end) for some, end in pages]
+        elif first.reranked:
+            found, reranked = search_reranked(live, task, requests, self._filters, self._pool)
+            hits = [(one.hits, NO_GROUPS, None) for one in reranked]
+        elif first.group_by is None:
+            found = search(live, task, self._pool)
+            hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
+        else:
+            by = first.group_by.field
+            found, groups = search_groups(live, task, by, requests, self._filters, self._pool)
+            hits = [([], each, None) for each in groups]
         searched_s = time.monotonic()
         plan = QueryPlan(
             kind=found.kinds[0],
@@ -124,26 +145,6 @@ class Answerer:
         if request.group_by is not None:
             return self._filters.matches(request.filter, upto, having=request.group_by.field)
         return None if request.filter is None else self._filters.matches(request.filter, upto)
-
-    def _grouped(
-        self, live: LiveView, task: Task, by: GroupBy, requests: list[QueryRequest]
-    ) -> tuple[Answer, list[Hits]]:
-        """Rank ever more rows until they fill the groups of every query."""
-        assert task.matches is not None, "items without the field are left out"
-        matches = task.matches
-        while True:
-            found = search(live, task, self._pool)
-            grouped = group_rows(
-                found.ranked,
-                live.ids,
-                self._filters.spread(by.field, np.unique(found.ranked.ordinal)),
-                requests,
-                task.count,
-                lambda value: self._filters.holders(by.field, value, matches),
-            )
-            if grouped.enough or task.count >= len(matches.ordinals):
-                return found, [([], groups, None) for groups in grouped.groups]
-            task = replace(task, count=min(task.count * MORE_ROWS, len(matches.ordinals)))
 
     def _outcomes(
         self,
@@ -165,8 +166,11 @@ class Answerer:
                 except LimitExceeded as error:  # the others' answers are good
                     outcomes.append(error)
                     continue
-            base = replace(plan, wait_s=begun_s - one.since_s)
-            plans = {kind: replace(base, kind=kind) for kind in set(found.kinds[begin:end])}
+            wait_s = begun_s - one.since_s
+            plans = {
+                kind: replace(plan, kind=kind, wait_s=wait_s)
+                for kind in set(found.kinds[begin:end])
+            }
             outcomes.append(
                 [
                     QueryOutcome(some, plans[kind], groups, end)
@@ -179,7 +183,7 @@ class Answerer:
         """Read what hits carry; one that was deleted meanwhile is left out."""
         ids = {hit.id for some, _, _ in hits for hit in some}
         ids |= {hit.id for _, groups, _ in hits for each in groups for hit in each.hits}
-        items = self._reader.get(list(ids), fields)
+        items = self._items.get(ids, fields)
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
             return [
@@ -249,7 +253,9 @@ def _floors(requests: list[QueryRequest]) -> F32:
 def _hits(live: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[list[Hit]]:
     """List each query's hits, best first, equal scores by id."""
     queries = sum(len(request.vectors) for request in requests)
-    bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
+    bounds = [0, len(ranked.query)]
+    if queries > 1:
+        bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
     ids = [live.ids[ordinal] or "" for ordinal in ranked.ordinal.tolist()]
     scores = ranked.score.tolist()
     equal = (ranked.score[1:] == ranked.score[:-1]) & (ranked.query[1:] == ranked.query[:-1])

@@ -1,109 +1,145 @@
-"""Gathers ranked rows by the values of a field, and says when they are enough."""
+"""Gathers ranked rows by the values of a field."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from search_service.domain.arrays import F32, I64
 from search_service.domain.conditions import Scalar
-from search_service.domain.queries import GroupBy, Hit, HitGroup, QueryRequest
+from search_service.domain.queries import Hit, HitGroup, QueryRequest
 from search_service.filters.spread import Spread
-from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
-
-# Counts the items of the search that hold a value.
-Holders = Callable[[Scalar], int]
+from search_service.shard.search.ranking import LEAST_FLOOR
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
-    """The groups of each query; `enough` is false where more rows may change them."""
+class Wanted:
+    """What one query asks of its groups."""
 
-    groups: list[list[HitGroup]]
-    enough: bool
+    limit: int
+    hits_per_group: int
+    floor: np.float32
+    left_out: frozenset[str]
+
+    @staticmethod
+    def of(requests: Sequence[QueryRequest]) -> list[Wanted]:
+        """Return what each query of `requests` asks for."""
+        return [
+            Wanted(
+                request.limit,
+                1 if request.group_by is None else request.group_by.hits_per_group,
+                LEAST_FLOOR if request.min_score is None else np.float32(request.min_score),
+                request.exclude[index] if request.exclude else frozenset(),
+            )
+            for request in requests
+            for index in range(len(request.vectors))
+        ]
 
 
-def group_rows(
-    ranked: Ranked,
-    ids: Sequence[str | None],
-    spread: Spread,
-    requests: Sequence[QueryRequest],
-    count: int,
-    holders: Holders,
-) -> Grouped:
-    """Gather the rows of queries that were ranked `count` deep.
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups of one query, best first.
 
-    `spread` says what the ranked items hold.
+    Group g has value `values[g]`; its hits are `rows[starts[g]:starts[g + 1]]`, each an
+    ordinal with its score. `seen` counts the ranked rows that hold its value, those too
+    that are no hits. All int64 but `scores`, float32.
     """
-    held: defaultdict[int, list[int]] = defaultdict(list)
-    for code, ordinal in zip(spread.codes.tolist(), spread.ordinals.tolist(), strict=True):
-        held[ordinal].append(code)
-    sizes: dict[int, int] = {}
 
-    def size(code: int) -> int:
-        if code not in sizes:
-            sizes[code] = holders(spread.values[code])
-        return sizes[code]
+    values: Sequence[Scalar]
+    starts: I64
+    ordinals: I64
+    scores: F32
+    seen: I64
 
-    queries = [(request, index) for request in requests for index in range(len(request.vectors))]
-    bounds = np.searchsorted(ranked.query, np.arange(len(queries) + 1)).tolist()
-    grouped: list[list[HitGroup]] = []
-    enough = True
-    for number, (request, index) in enumerate(queries):
-        span = slice(bounds[number], bounds[number + 1])
-        gathering = _Gathering(request, index)
-        for score, id, ordinal in _rows(ranked, span, ids):
-            gathering.take(Hit(id, score), held[ordinal])
-        exhausted = bounds[number + 1] - bounds[number] < count
-        enough = enough and (exhausted or gathering.is_whole(size))
-        grouped.append([HitGroup(spread.values[c], hits) for c, hits in gathering.groups.items()])
-    return Grouped(grouped, enough)
+    @staticmethod
+    def none() -> Groups:
+        """No groups."""
+        no = np.empty(0, dtype=np.int64)
+        return Groups((), np.zeros(1, dtype=np.int64), no, no.astype(np.float32), no)
 
+    def __len__(self) -> int:
+        """How many groups there are."""
+        return len(self.values)
 
-class _Gathering:
-    """The groups of one query in the making; rows come best first."""
+    def not_full(self, hits_per_group: int) -> list[tuple[Scalar, int]]:
+        """List the values of groups with fewer hits, with how many rows were seen of each."""
+        short = np.flatnonzero(np.diff(self.starts) < hits_per_group).tolist()
+        return [(self.values[place], int(self.seen[place])) for place in short]
 
-    def __init__(self, request: QueryRequest, index: int) -> None:
-        assert request.group_by is not None, "only requests with groups come here"
-        self._by: GroupBy = request.group_by
-        self._limit = request.limit
-        self._left_out = request.exclude[index] if request.exclude else frozenset()
-        least = request.min_score
-        self._floor = float(LEAST_FLOOR if least is None else np.float32(least))
-        self._seen: Counter[int] = Counter()
-        self.groups: dict[int, list[Hit]] = {}
-
-    def take(self, hit: Hit, codes: Sequence[int]) -> None:
-        self._seen.update(codes)
-        if hit.id in self._left_out or hit.score < self._floor:
-            return
-        for code in codes:
-            hits = self.groups.get(code)
-            if hits is None:
-                if len(self.groups) == self._limit:
-                    continue
-                hits = self.groups[code] = []
-            if len(hits) < self._by.hits_per_group:
-                hits.append(hit)
-
-    def is_whole(self, size: Callable[[int], int]) -> bool:
-        """Say whether no further row can change the groups."""
-        return len(self.groups) == self._limit and all(
-            len(hits) == self._by.hits_per_group or self._seen[code] >= size(code)
-            for code, hits in self.groups.items()
-        )
+    def hits(self, ids: Sequence[str | None]) -> list[HitGroup]:
+        """Return what a caller gets; `ids` is indexed by ordinal."""
+        named = [ids[ordinal] or "" for ordinal in self.ordinals.tolist()]
+        hits = list(map(Hit, named, self.scores.tolist()))
+        bounds = self.starts.tolist()
+        return [
+            HitGroup(value, hits[start:end])
+            for value, start, end in zip(self.values, bounds, bounds[1:], strict=False)
+        ]
 
 
-def _rows(
-    ranked: Ranked, span: slice, ids: Sequence[str | None]
-) -> Iterator[tuple[float, str, int]]:
-    """Yield score, id and ordinal of a query's rows, best first, equal scores by id."""
-    ordinals = ranked.ordinal[span].tolist()
-    rows = [
-        (score, ids[ordinal] or "", ordinal)
-        for score, ordinal in zip(ranked.score[span].tolist(), ordinals, strict=True)
-    ]
-    rows.sort(key=lambda row: (-row[0], row[1]))
-    return iter(rows)
+def gather(
+    ordinals: I64, scores: F32, ids: Sequence[str | None], spread: Spread, wanted: Wanted
+) -> Groups:
+    """Gather the ranked rows of one query: int64 and float32 [n], best first.
+
+    `spread` says what they hold, at least. A row is in the group of each value that it
+    holds, and of new values the lesser come first. Equal scores stand by id.
+    """
+    order = _by_id(ordinals, scores, ids)
+    ordinals, scores = ordinals[order], scores[order]
+    row, code = _pairs(ordinals, spread)
+    counts = scores[row] >= wanted.floor
+    if wanted.left_out:
+        held = [ids[ordinal] not in wanted.left_out for ordinal in ordinals.tolist()]
+        counts &= np.array(held, dtype=np.bool_)[row]
+    counted = row[counts]
+    values, first, which = np.unique(code[counts], return_index=True, return_inverse=True)
+    best = np.argsort(first)[: wanted.limit]
+    place = np.full(len(values), len(best), dtype=np.int64)
+    place[best] = np.arange(len(best))
+    group = place[which]
+    by_group = np.argsort(group, kind="stable")  # within a group the best stay first
+    by_group = by_group[: np.count_nonzero(group < len(best))]
+    starts = np.searchsorted(group[by_group], np.arange(len(best) + 1))
+    within = np.arange(len(by_group)) - starts[group[by_group]]
+    kept = by_group[within < wanted.hits_per_group]
+    chosen = counted[kept]
+    return Groups(
+        values=[spread.values[one] for one in values[best].tolist()],
+        starts=np.searchsorted(group[kept], np.arange(len(best) + 1)),
+        ordinals=ordinals[chosen],
+        scores=scores[chosen],
+        seen=_count(code, values[best]),
+    )
+
+
+def _count(codes: I64, among: I64) -> I64:
+    """Return how often each of `among` stands in `codes`, int64 [n]."""
+    there = np.sort(codes)
+    counted: I64 = np.searchsorted(there, among, "right") - np.searchsorted(there, among, "left")
+    return counted
+
+
+def _pairs(ordinals: I64, spread: Spread) -> tuple[I64, I64]:
+    """Return number of a row and code of a value, int64 [p], rows and then codes ascending."""
+    order = np.argsort(spread.ordinals, kind="stable")
+    holders, codes = spread.ordinals[order], spread.codes[order]
+    first = np.searchsorted(holders, ordinals, "left")
+    counts = np.searchsorted(holders, ordinals, "right") - first
+    row = np.repeat(np.arange(len(ordinals)), counts)
+    before = np.cumsum(counts) - counts
+    return row, codes[np.repeat(first - before, counts) + np.arange(len(row))]
+
+
+def _by_id(ordinals: I64, scores: F32, ids: Sequence[str | None]) -> I64:
+    """Return an order of the rows, int64 [n], in which equal scores stand by id."""
+    order = np.arange(len(scores))
+    edges = np.diff(np.concatenate([[0], scores[1:] == scores[:-1], [0]]))
+    for start, end in zip(
+        np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True
+    ):
+        tied = range(start, end + 1)
+        order[start : end + 1] = sorted(tied, key=lambda row: ids[int(ordinals[row])] or "")
+    return order

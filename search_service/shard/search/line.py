@@ -7,6 +7,7 @@ and a lone query never waits for company.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -21,12 +22,23 @@ from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
 from search_service.domain.ranking import Ranking
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed
-from search_service.shard.search.tuning import FIRST_ROWS, rows_of_page
+from search_service.shard.search.tuning import (
+    FIRST_ROWS,
+    LONE_SHARE,
+    LONGEST_HERE_S,
+    rows_of_page,
+)
 
 # Size class, exact, expansion, filter, groups, whether it is a page, ranking.
 Key: TypeAlias = tuple[
     int, bool, int, Filter | None, GroupBy | None, bool, tuple[Ranking | None, object] | None
 ]
+
+_MOST_NOTED = 4
+# The future of a request whose caller waits for no future.
+_NOBODY: Future[list[QueryOutcome]] = Future()
+# Of sizes and expansions that callers ask for.
+_MOST_KEYS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +69,9 @@ class Waiting:
 # Answers gathered requests: outcomes, or what is wrong, in the order of its requests.
 AnswerGathered = Callable[[list[Waiting]], Sequence[list[QueryOutcome] | LookalikeError]]
 
+# Answers a request that needs no filter; None where that would have to wait.
+AnswerHere = Callable[[Waiting], "list[QueryOutcome] | LookalikeError | None"]
+
 
 class QueryLine:
     """A bounded line of requests and the thread that answers them."""
@@ -64,16 +79,18 @@ class QueryLine:
     def __init__(
         self,
         answer_gathered: AnswerGathered,
-        *,
+        answer_here: AnswerHere,
         when_filters_ready: Callable[[Callable[[], None]], None],
         options: ShardOptions,
     ) -> None:
         self._answer_gathered = answer_gathered
+        self._answer_here = answer_here
         self._when_filters_ready = when_filters_ready
         self._options = options
         self._changed = threading.Condition()
         self._line: deque[Waiting] = deque()
         self._queries = 0
+        self._lone_s: dict[Key, float] = {}  # what a query by itself took lately
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="shard-queries", daemon=True)
 
@@ -92,6 +109,32 @@ class QueryLine:
         else:
             self._when_filters_ready(lambda: self._enqueue(waiting))
         return waiting.future
+
+    def answer_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
+        """Answer a request on the caller's thread; None where it has to go in line.
+
+        Only one query that is expected to be short, while nothing else waits: to wake
+        another thread and be woken by it costs as much as a third of a search.
+
+        Raises:
+            LookalikeError: what is wrong with it.
+        """
+        one = Waiting(request, _NOBODY, time.monotonic())
+        if not _is_lone(request) or self._lone_s.get(one.key, math.inf) > LONGEST_HERE_S:
+            return None
+        with self._changed:
+            if self._queries or self._closed:
+                return None
+            self._queries = 1
+        try:
+            outcome = self._answer_here(one)
+        finally:
+            with self._changed:
+                self._queries -= 1
+        self._note_lone(one)
+        if isinstance(outcome, LookalikeError):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         """Finish the call that runs; refuse the rest."""
@@ -147,6 +190,16 @@ class QueryLine:
             taken.append(self._line.popleft())
         return taken
 
+    def _note_lone(self, one: Waiting, begun_s: float | None = None) -> None:
+        """Remember what a query took."""
+        took_s = time.monotonic() - (one.since_s if begun_s is None else begun_s)
+        if len(self._lone_s) > _MOST_KEYS:
+            self._lone_s.clear()
+        before_s = self._lone_s.get(one.key, took_s)
+        # One that was held up by something else must not count for many.
+        least_s = min(took_s, _MOST_NOTED * LONGEST_HERE_S)
+        self._lone_s[one.key] = before_s + LONE_SHARE * (least_s - before_s)
+
     def _answer(self, gathered: list[Waiting]) -> None:
         now_s = time.monotonic()
         current = [one for one in gathered if _is_wanted(one, now_s)]
@@ -163,9 +216,17 @@ class QueryLine:
                     one.future.set_exception(outcome)
                 else:
                     one.future.set_result(outcome)
+            if len(gathered) == 1 and _is_lone(gathered[0].request):
+                self._note_lone(gathered[0], now_s)
         finally:
             with self._changed:
                 self._queries -= sum(len(one.request.vectors) for one in gathered)
+
+
+def _is_lone(request: QueryRequest) -> bool:
+    if len(request.vectors) != 1 or request.exact or request.after is not None:
+        return False
+    return request.filter is None and request.group_by is None and not request.reranked
 
 
 def wanted_rows(request: QueryRequest) -> int:

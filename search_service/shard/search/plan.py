@@ -21,25 +21,46 @@ def graphs_of(live: LiveView) -> list[Sealed]:
     return [sealed for sealed in live.sealed if sealed.segment.has_graph]
 
 
+def deepest(live: LiveView, task: Task) -> int:
+    """Return how many rows a query gets from graphs, at most."""
+    most = _most_candidates(live) * _share_alive(live, task)
+    count = int((most - tuning.OVERFETCH_MORE) / tuning.OVERFETCH)
+    if task.matches is not None:
+        gathered = len(task.matches.ordinals) - tuning.MATCHES_RERANKED_MORE
+        count = min(count, gathered // tuning.RERANKED - 1)
+    return count
+
+
 def candidates_wanted(live: LiveView, task: Task) -> int | None:
     """Return how many candidates to ask each graph for; None: compare all exactly.
 
     Nodes count that are in a graph, or will soon be and are scanned in its form.
     """
-    nodes = sum(sealed.nodes for sealed in live.sealed if sealed.segment.has_codes)
-    if task.exact or not nodes or not live.items:
+    if task.exact or not _nodes(live) or not live.items:
         return None
     if task.matches is not None:
-        wanted = tuning.walked(task.count)
         most = max(tuning.MAX_GATHERED, rows_reranked(task))
         if len(task.matches.ordinals) <= most:
             return None
-    else:
-        # Items in the head hide dead nodes here; the fallback is there for what is left.
-        held = sum(len(sealed.ordinals) for sealed in graphs_of(live))
-        share = min(1.0, live.items / max(1, held))
-        wanted = int(tuning.walked(task.count) / share)
-    return None if wanted > min(tuning.MAX_FETCH, tuning.MAX_FETCH_SHARE * nodes) else wanted
+    wanted = int(tuning.walked(task.count) / _share_alive(live, task))
+    return None if wanted > _most_candidates(live) else wanted
+
+
+def _share_alive(live: LiveView, task: Task) -> float:
+    """Return the share of what graphs give that lives; walks for matches leave out the rest."""
+    if task.matches is not None:
+        return 1.0
+    # Items in the head hide dead nodes here; the fallback is there for what is left.
+    held = sum(len(sealed.ordinals) for sealed in graphs_of(live))
+    return min(1.0, live.items / max(1, held))
+
+
+def _nodes(live: LiveView) -> int:
+    return sum(sealed.nodes for sealed in live.sealed if sealed.segment.has_codes)
+
+
+def _most_candidates(live: LiveView) -> float:
+    return min(tuning.MAX_FETCH, tuning.MAX_FETCH_SHARE * _nodes(live))
 
 
 def rows_reranked(task: Task) -> int:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lookalike.wire.times import parse_time
 from search_service.domain.arrays import I64
 from search_service.domain.queries import PlanKind, QueryRequest
 from search_service.domain.ranking import BestScore, Boost, Ranking
-from search_service.filters.timestamps import parse_rfc3339
 from search_service.shard.live.memory import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.choosing import Candidates, Choosing, Reranked
@@ -91,7 +91,7 @@ def _values(
 
 def _number(value: object, *, of_times: bool) -> float | None:
     if of_times:
-        return parse_rfc3339(value) if isinstance(value, str) else None
+        return parse_time(value) if isinstance(value, str) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value)

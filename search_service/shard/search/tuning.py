@@ -84,12 +84,26 @@ PARTS_A_THREAD = 4
 # pages; 30,000 x 128, 40 queries) the pages held at least .980 with 64 more, .993 with 256.
 PAGE_MORE_ROWS = 256
 
+# --- Answers without a hand-over ---
+
+# What holds up an event loop for longer goes to another thread: as long as the
+# hand-over of a busy interpreter takes (its switch interval) a few times over.
+LONGEST_HERE_S = 0.003
+# Of a query's time, in the running mean of those before it.
+LONE_SHARE = 0.2
+
 # --- Group-by ---
 
 # Rows ranked for each hit wanted, at first: similar items tend to share values.
 FIRST_ROWS = 4
 # How many times more where these were not enough.
-MORE_ROWS = 8
+MORE_ROWS = 4
+# With this share of the items in groups, what is near is ranked, and the rest passed over.
+NEARLY_ALL = 0.5
+# Rows of all queries that are ranked at a time: with what they hold, about 200 MB.
+MOST_RANKED = 1 << 22
+# To search for the best of one value costs about as much as to compare so many rows.
+ROWS_A_VALUE = 10_000
 
 
 def walked(count: int) -> int:

@@ -24,6 +24,7 @@ from search_service.domain.collection import CollectionSpec, DuplicatePolicy
 from search_service.domain.effects import Killed
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
+from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.options import ShardOptions
@@ -64,6 +65,7 @@ class Writer:
         spec: Callable[[], CollectionSpec],
         memory: Memory,
         filters: FilterIndex,
+        items: ItemCache,
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
@@ -77,6 +79,7 @@ class Writer:
         self._spec = spec
         self._memory = memory
         self._filters = filters
+        self._items = items
         self._versions = Versions(db, sequencer)
         self._ballast = ballast
         self._options = options
@@ -231,6 +234,7 @@ class Writer:
             held.enter_context(self._filters.commit_lock)
             self._db.execute("COMMIT")
             self._next_ordinal = group.next_ordinal
+            self._items.forget([mutation.id for mutation in mutations])
             with self._memory.lock:
                 self._memory.apply(group.effects)
                 self._filters.apply(group.effects)

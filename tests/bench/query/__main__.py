@@ -1,12 +1,13 @@
-"""`python -m tests.bench.query`: filters, and snapshots and deletions beside reads and writes."""
+"""`python -m tests.bench.query`: filters, groups, the path of a query, snapshots, deletions."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from tests.bench.query import filtered, rivals
+from tests.bench.query import filtered, groups, path, rivals
 from tests.bench.query.filtered import Filtered
+from tests.bench.query.path_items import Items
 from tests.bench.report import Report
 from tests.bench.search.options import ROOT, Options, parse
 from tests.bench.search.run import NAME, Run, attempt
@@ -28,6 +29,10 @@ def main() -> None:
         if options.wants("4", "4.peers"):
             attempt(run, lambda: _rivals(run, items), *rivals.EXPECTED)
         run.report.print_table()
+    if options.wants("2.1", "2.2", "2.3", "2.7", "2.10"):
+        run = Run(options, Report("query", options.command), prepare(options))
+        attempt(run, lambda: _path(run))
+        run.report.print_table()
     # These write rows of their own into the same file.
     if options.wants("5"):
         _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
@@ -35,6 +40,23 @@ def main() -> None:
         _module("snapshot", *_size_flags(options))
     if options.wants("2.9"):
         _module("delete_by_filter", *_size_flags(options))
+
+
+def _path(run: Run) -> None:
+    items = Items(run.dataset)
+    with run.service("path") as service:
+        service.create(NAME, run.dataset.base.shape[1])
+        items.load(service, NAME)
+    # Again, so that nothing of the load is left in memory.
+    with run.again("path") as service:
+        service.wait_indexed(NAME)
+        if run.options.wants("2.1", "2.2", "2.3"):
+            attempt(run, lambda: path.measure(run, service), *path.EXPECTED)
+        if run.options.wants("2.7"):
+            data = run.options.work / "path"
+            attempt(run, lambda: path.compare(run, service, data), *path.EXPECTED_BEFORE)
+        if run.options.wants("2.10"):
+            attempt(run, lambda: groups.measure(run, service, items), *groups.EXPECTED)
 
 
 def _filters(run: Run, items: Filtered) -> None:

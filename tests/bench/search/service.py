@@ -164,8 +164,8 @@ class Service:
 
 
 @contextmanager
-def running(data: Path, *arguments: str) -> Iterator[Service]:
-    """Run a service over `data` and end it afterwards.
+def running(data: Path, *arguments: str, checkout: Path = ROOT) -> Iterator[Service]:
+    """Run a service over `data` and end it afterwards; of another checkout with its own .venv.
 
     Raises:
         Missing: it does not start.
@@ -175,7 +175,7 @@ def running(data: Path, *arguments: str) -> Iterator[Service]:
     with log.open("a") as said:
         process = subprocess.Popen(
             [
-                sys.executable,
+                sys.executable if checkout == ROOT else str(checkout / ".venv/bin/python"),
                 "-m",
                 "search_service",
                 "--data",
@@ -184,7 +184,7 @@ def running(data: Path, *arguments: str) -> Iterator[Service]:
                 "0",
                 *arguments,
             ],
-            cwd=ROOT,
+            cwd=checkout,
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,

@@ -21,7 +21,7 @@ MEANINGS = [
     ("1e-1 * log(views, -1, 1000)", Boost.log("views", -1, 1000, weight=0.1)),
     ("1 * gauss(price, 50, 20)", Boost.near("price", 50, 20, weight=1)),
     (
-        "1 * exp(taken, @2024-01-01, 1.5d, at=0.1, offset=90s)",
+        "1 * exp(taken, @2024-01-01 00:00:00, 1.5d, at=0.1, offset=90s)",
         Boost.near("taken", DAY, 129_600, weight=1, shape="exp", offset=90, at_scale=0.1),
     ),
     (

@@ -23,7 +23,8 @@ PREFIX = "LOOKALIKE_"
 # Processes may share an environment, so each knows the others' names.
 PARTS = ("SEARCH", "EMBEDDER", "WORKER")
 CLIENT_VARIABLES = frozenset(
-    PREFIX + name for name in ("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY")
+    PREFIX + name
+    for name in ("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY", "SYNC_STATE")
 )
 EXIT_SETTINGS = 2
 

@@ -177,6 +177,7 @@ def test_variables_of_others_are_left_alone() -> None:
         "LOOKALIKE_ADDRESS": "h:1",
         "LOOKALIKE_TLS_KEY": "k",
         "LOOKALIKE_USE_PROXY": "1",
+        "LOOKALIKE_SYNC_STATE": "/var/lib/sync.sqlite",
         "LOOKALIKES": "2",
         "PATH": "/bin",
     }

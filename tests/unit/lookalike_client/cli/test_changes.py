@@ -101,7 +101,7 @@ def test_all_must_be_said(cli: Cli) -> None:
 
 def test_items_are_deleted_by_id_as_ever(cli: Cli) -> None:
     done = cli("delete", "s01", "none", "-c", "shoes")
-    assert (done.code, done.out) == (1, "s01: deleted\nnone: not_found\n")
+    assert (done.code, done.out) == (1, "s01: deleted\nnone: not found\n")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ from search_service.domain.conditions import (
     TextMatch,
 )
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)")
+_DATE = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d(:?\d\d)?)?"
+_EXIF = re.compile(r"(\d{4}):(\d\d):(\d\d)(?= |$)")
 
 
 def meets(filter: Filter, metadata: Mapping[str, Any]) -> bool:
@@ -130,10 +132,12 @@ def _key(value: Any) -> Any:
 
 
 def _instant(text: str) -> Instant | None:
-    if _TIMESTAMP.fullmatch(text) is None:
+    written = _EXIF.sub(r"\1-\2-\3", text.upper())
+    if re.fullmatch(f"{_DATE}({_CLOCK})?", written) is None:
         return None
     try:
-        moment = datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(written)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Instant((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
     except (ValueError, OverflowError):
         return None

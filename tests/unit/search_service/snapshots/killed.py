@@ -29,7 +29,9 @@ def main() -> None:
         elif what == "restore":
             library.restore(library.list()[0].id, "restored")
         else:
-            chunks = list(library.download(library.list()[0].id))
+            taken = library.list()[0].id
+            chunks = list(library.download(taken))
+            library.delete(taken)  # it would not be taken in twice
             library.upload(iter(chunks))
 
 

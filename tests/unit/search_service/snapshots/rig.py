@@ -84,3 +84,14 @@ def _plain(item: StoredItem) -> tuple[object, ...]:
         item.thumbnail,
         item.vector.tobytes(),
     )
+
+
+def whole_archive(rig: Rig) -> bytes:
+    """Take a snapshot, and return its archive."""
+    return b"".join(rig.snapshots.download(rig.snapshots.create(NAME).id))
+
+
+def nothing_half_made(root: Path, rig: Rig) -> bool:
+    """Whether there is nothing beside what is listed."""
+    names = {path.name for path in (root / "snapshots").iterdir()}
+    return names == {one.id for one in rig.snapshots.list()}

@@ -25,22 +25,22 @@ from lookalike.wire.errors import (
 from search_service.snapshots import archive
 from search_service.snapshots.manifest import MANIFEST, STORE, FileEntry, Manifest, decode, encode
 from tests.unit.search_service.shard.kit import build, search
-from tests.unit.search_service.snapshots.rig import NAME, VECTORS, Rig, content, opened, write
+from tests.unit.search_service.snapshots.rig import (
+    NAME,
+    VECTORS,
+    Rig,
+    content,
+    nothing_half_made,
+    opened,
+    whole_archive,
+    write,
+)
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with opened(tmp_path) as rig:
         yield rig
-
-
-def whole_archive(rig: Rig) -> bytes:
-    return b"".join(rig.snapshots.download(rig.snapshots.create(NAME).id))
-
-
-def nothing_half_made(root: Path, rig: Rig) -> bool:
-    names = {path.name for path in (root / "snapshots").iterdir()}
-    return names == {one.id for one in rig.snapshots.list()}
 
 
 def test_segments_are_shared_and_searched_at_once(rig: Rig, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_pieces_of_any_size_are_taken(rig: Rig) -> None:
     data = whole_archive(rig)
     for size in (500, 4_096, 1 << 24):
         pieces = (data[start : start + size] for start in range(0, len(data), size))
-        assert rig.snapshots.upload(pieces).manifest == rig.snapshots.list()[-1].manifest
+        assert rig.snapshots.upload(pieces)[0].manifest == rig.snapshots.list()[-1].manifest
 
 
 @pytest.mark.parametrize(
