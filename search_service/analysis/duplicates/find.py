@@ -18,9 +18,9 @@ import numpy as np
 
 from search_service.analysis.duplicates.candidates import Neighbourhoods
 from search_service.analysis.duplicates.grouping import (
+    Adjacency,
     chained,
     components,
-    degrees_of,
     stars,
     unique_pairs,
 )
@@ -171,11 +171,11 @@ class _Search:
         return first[keep], second[keep]
 
     def _groups(self, first: I64, second: I64, fresh: Flags) -> Iterator[dict[str, Any]]:
-        degrees = degrees_of(first, second, len(self._gallery))
+        adjacency = Adjacency(first, second, len(self._gallery))
         for members in components(first, second, len(self._gallery)):
             if not fresh[members].any():
                 continue
-            for representative, others in stars(members, degrees, self._links.linked):
+            for representative, others in stars(members, adjacency, self._links.linked):
                 if fresh[representative] or fresh[others].any():
                     yield self._described(representative, others)
 

@@ -12,6 +12,10 @@ from search_service.domain.arrays import I64, Flags
 
 # So many members of a group are asked whether another one belongs to it.
 _MOST_ASKED = 8
+# In components of more than this, which only a threshold that is too low makes, not all are
+# compared with a representative, but those within two links of it.
+_MOST_COMPARED = 64
+_MOST_BEYOND = 256
 # Whether each of some rows is linked to one: bool [m].
 LinkedTo = Callable[[int, I64], Flags]
 
@@ -28,21 +32,53 @@ def components(first: I64, second: I64, rows: int) -> Iterator[I64]:
     yield from sorted(groups, key=lambda group: int(group[0]))
 
 
-def stars(members: I64, degrees: I64, linked: LinkedTo) -> Iterator[tuple[int, I64]]:
+class Adjacency:
+    """Which rows are linked to which."""
+
+    def __init__(self, first: I64, second: I64, rows: int) -> None:
+        one, other = np.concatenate([first, second]), np.concatenate([second, first])
+        order = np.lexsort((other, one))
+        self._others = other[order]
+        self._starts = np.searchsorted(one[order], np.arange(rows + 1))
+        self.degrees: I64 = np.diff(self._starts).astype(np.int64)
+
+    def of(self, row: int) -> I64:
+        """Return the rows that are linked to one."""
+        return self._others[self._starts[row] : self._starts[row + 1]]
+
+    def around(self, row: int) -> I64:
+        """Return the rows that are linked to one, and some that are linked to those."""
+        near = self.of(row)
+        beyond: list[int] = []
+        for other in near.tolist():
+            if len(beyond) >= _MOST_BEYOND:
+                break
+            beyond.extend(self.of(other)[:_MOST_BEYOND].tolist())
+        return np.unique(np.concatenate([near, np.array(beyond, dtype=np.int64)]))
+
+
+def stars(members: I64, adjacency: Adjacency, linked: LinkedTo) -> Iterator[tuple[int, I64]]:
     """Yield the groups of a component: the representative, and those that belong to it.
 
     A member is linked to the representative, and to half of those that came before it:
     of a chain, in which each is near the next and far from the first, several groups come.
-    `degrees` are of all rows: the representative is the member that is linked most.
+    The representative is the member that is linked most.
     """
-    left = members[np.lexsort((members, -degrees[members]))]
-    while len(left) > 1:
-        representative, others = int(left[0]), left[1:]
-        near = linked(representative, others)
-        joined = _agreeing(representative, others[near], linked)
+    left = set(members.tolist())
+    for representative in members[np.lexsort((members, -adjacency.degrees[members]))].tolist():
+        if representative not in left:
+            continue
+        left.discard(representative)
+        asked = left
+        if len(left) > _MOST_COMPARED:
+            asked = left.intersection(adjacency.around(representative).tolist())
+        others = np.array(sorted(asked), dtype=np.int64)
+        if not len(others):
+            continue
+        joined = _agreeing(representative, others[linked(representative, others)], linked)
+        left.difference_update(joined.tolist())
         if len(joined):
             yield representative, np.sort(joined)
-        left = others[~np.isin(others, joined)]
 
 
 def _agreeing(representative: int, near: I64, linked: LinkedTo) -> I64:
@@ -67,11 +103,6 @@ def chained(numbers: I64) -> tuple[I64, I64]:
     first = np.repeat(order[starts], counts)
     different = first != order
     return first[different], order[different]
-
-
-def degrees_of(first: I64, second: I64, rows: int) -> I64:
-    """Return how many links each row has, int64 [rows]."""
-    return np.bincount(np.concatenate([first, second]), minlength=rows).astype(np.int64)
 
 
 def unique_pairs(parts: Sequence[tuple[I64, I64]]) -> tuple[I64, I64]:

@@ -14,11 +14,11 @@ from PIL import Image
 from search_service.analysis.duplicates.verification import PAIRS_AT_ONCE, compared
 from search_service.analysis.facts import PictureFacts
 from search_service.analysis.jobs import Progress
-from search_service.domain.arrays import F32, F64, I64, Flags
+from search_service.domain.arrays import F32, F64, I64, U8, Flags
 
 # What an item of a pair has no facts for is decided by cosine alone.
 _SIDE_PX = 64
-# 16 KiB each as float32: 512 MiB at most.
+# 4 KiB each: 128 MiB at most.
 _GREYS_KEPT = 32_768
 
 
@@ -89,17 +89,17 @@ class PairKinds:
         ratio = facts.width_px / np.maximum(facts.height_px, 1)
         # Facts may come from callers: a size of 0 says nothing of the proportions.
         known = np.where((facts.width_px > 0) & (facts.height_px > 0), ratio, 1.0)
-        one = np.stack([self._grey(int(row)) for row in first])
-        other = np.stack([self._grey(int(row)) for row in second])
+        one = np.stack([self._grey(int(row)) for row in first]).astype(np.float32)
+        other = np.stack([self._grey(int(row)) for row in second]).astype(np.float32)
         found = compared(one, other, known[second] / known[first])
         return found.copies, found.agreement
 
-    def _decoded(self, row: int) -> F32:
+    def _decoded(self, row: int) -> U8:
         """Return a grey picture; one that cannot be read shows nothing."""
         try:
             with Image.open(io.BytesIO(self._facts.greys[row]), formats=("WEBP",)) as picture:
                 if picture.size == (_SIDE_PX, _SIDE_PX):
-                    return np.asarray(picture.convert("L"), dtype=np.float32)
+                    return np.asarray(picture.convert("L"), dtype=np.uint8)
         except (OSError, ValueError, RuntimeError, SyntaxError):
             pass  # a caller may have sent anything as facts
-        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=np.float32)
+        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=np.uint8)

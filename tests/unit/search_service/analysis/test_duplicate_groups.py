@@ -9,9 +9,9 @@ import pytest
 
 from search_service.analysis.duplicates.find import decisions_of
 from search_service.analysis.duplicates.grouping import (
+    Adjacency,
     chained,
     components,
-    degrees_of,
     stars,
     unique_pairs,
 )
@@ -32,11 +32,11 @@ def groups_of(pairs: list[tuple[int, int]], count: int) -> list[tuple[int, list[
     def linked(row: int, others: I64) -> Flags:
         return np.array([(min(row, o), max(row, o)) in known for o in others.tolist()], dtype=bool)
 
-    degrees = degrees_of(first, second, count)
+    adjacency = Adjacency(first, second, count)
     return [
         (representative, members.tolist())
         for component in components(first, second, count)
-        for representative, members in stars(component, degrees, linked)
+        for representative, members in stars(component, adjacency, linked)
     ]
 
 
@@ -51,6 +51,18 @@ def test_groups_come_in_the_order_of_their_oldest_members() -> None:
 def test_a_chain_falls_into_groups_around_representatives() -> None:
     chain = [(n, n + 1) for n in range(6)]
     assert groups_of(chain, 7) == [(1, [0, 2]), (3, [4]), (5, [6])]
+
+
+def test_long_chains_fall_into_groups_too() -> None:
+    found = groups_of([(n, n + 1) for n in range(500)], 501)
+    grouped = [row for representative, members in found for row in (representative, *members)]
+    assert len(grouped) == len(set(grouped)) >= 400
+    assert max(len(members) for _, members in found) == 2
+
+
+def test_many_of_one_picture_are_one_group() -> None:
+    every = [(a, b) for a in range(100) for b in range(a)]
+    assert groups_of(every, 100) == [(0, list(range(1, 100)))]
 
 
 def test_what_is_linked_to_the_representative_alone_is_left_out() -> None:
