@@ -118,9 +118,9 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
 	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
-bench: bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
+bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-embed, -encoders, -ingest, -query, -search, -search-million
+bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -query, -search, -search-million
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

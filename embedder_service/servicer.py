@@ -192,6 +192,8 @@ def _embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
             thumbnail_webp=facts.thumbnail_webp,
             truncated=facts.truncated,
             blank=facts.blank,
+            pixel_sha256=facts.pixel_sha256,
+            grey_webp=facts.grey_webp,
         ),
     )
 

@@ -80,6 +80,8 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
             ("thumbnail_webp", pa.binary()),
             ("truncated", pa.bool_()),
             ("blank", pa.bool_()),
+            ("pixel_sha256", pa.string()),
+            ("grey_webp", pa.binary()),
         ]
     )
     return pa.schema(

@@ -123,10 +123,12 @@ def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dic
         "height_px": seen.height_px,
         "format": seen.format,
         "sha256": hashlib.sha256(data).hexdigest(),
+        "pixel_sha256": seen.digest().hex(),
         "perceptual_hash": facts.perceptual_hash(luminance),
         "sharpness": facts.sharpness(luminance),
         "truncated": seen.truncated,
         "blank": facts.is_blank(luminance),
+        "grey": base64.b64encode(facts.grey_thumbnail(luminance)).decode(),
     }
     if thumbnail_side_px:
         webp = facts.thumbnail(working, thumbnail_side_px)

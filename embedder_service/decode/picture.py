@@ -11,10 +11,11 @@ import io
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
+from embedder_service.decode import pixel_hash
 from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.cut import bmp, gif, jpeg, png, tiff, webp
 from embedder_service.decode.cut.remains import Remains, fill
@@ -50,13 +51,19 @@ TOO_MUCH_MEMORY = (
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An upright RGB picture, reduced or not, with what the file said."""
+    """An upright RGB picture, reduced or not, with what the file said.
+
+    `digest` returns that of the pixels of full size, 32 bytes, or none where a part of
+    them is missing; it may have to decode once more, and is not for a file that cannot
+    be decoded.
+    """
 
     rgb: Image.Image
     width_px: int
     height_px: int
     format: str
     truncated: bool = False
+    digest: Callable[[], bytes] = field(default=bytes, compare=False)
 
 
 def prepare_process(limits: ImageLimits) -> None:
@@ -117,7 +124,7 @@ def decode_file(
 def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:
     """Return raw RGB rows as a picture; sizes are already checked."""
     rgb = Image.frombuffer("RGB", (width_px, height_px), rgb8, "raw", "RGB", 0, 1)
-    return Picture(rgb, width_px, height_px, "RAW")
+    return Picture(rgb, width_px, height_px, "RAW", digest=lambda: pixel_hash.of_pixels(rgb))
 
 
 def _load(
@@ -132,7 +139,13 @@ def _load(
     if remains is None:
         image.load()
         flat = eight_bit_depth(image, data)
-        return _finished(flat, size, _orientation(image), name, least_short_side_px)
+        orientation = _orientation(image)
+        done = _finished(flat, size, orientation, name, least_short_side_px)
+        profiled = least_short_side_px is not None  # to sRGB: as the digest has it
+        if profiled and done.rgb.size == _upright(size, orientation):
+            return replace(done, digest=lambda: pixel_hash.of_pixels(done.rgb))
+        drafted = flat.size != size
+        return replace(done, digest=lambda: _digest(None if drafted else flat, data, orientation))
     limits.check_share(remains.share)
     with _reopened(remains.data, name, least_short_side_px) as rest:
         _load_leniently(rest)
@@ -190,15 +203,34 @@ def _finished(
     name: str,
     least_short_side_px: int | None,
 ) -> Picture:
-    width_px, height_px = size
     # Modes that cannot be averaged as they are can be once they are RGB.
     rgb = to_srgb(reduced(flat, least_short_side_px), profiles=least_short_side_px is not None)
     rgb = reduced(rgb, least_short_side_px)
-    if orientation in _TRANSPOSE:
-        rgb = rgb.transpose(_TRANSPOSE[orientation])
-    if orientation in _SWAPS_SIDES:
-        width_px, height_px = height_px, width_px
-    return Picture(rgb, width_px, height_px, name)
+    return Picture(_turned(rgb, orientation), *_upright(size, orientation), name)
+
+
+def _digest(flat: Image.Image | None, data: bytes, orientation: int) -> bytes:
+    """Return the digest of a picture that was reduced; None for a JPEG that was while decoded."""
+    try:
+        if flat is None:
+            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+                if image.width * image.height > pixel_hash.FULL_DECODE_PIXELS:
+                    return pixel_hash.of_jpeg_data(data, orientation)
+                image.load()
+                flat = image.copy()
+        if flat.width * flat.height > pixel_hash.FULL_DECODE_PIXELS:
+            return pixel_hash.of_large(flat, orientation)
+        return pixel_hash.of_pixels(_turned(to_srgb(flat), orientation))
+    except (*DAMAGE, MemoryError):
+        return b""  # the picture is good; only this proof is missing
+
+
+def _turned(rgb: Image.Image, orientation: int) -> Image.Image:
+    return rgb.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgb
+
+
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size[::-1] if orientation in _SWAPS_SIDES else size
 
 
 def _draft(image: ImageFile.ImageFile, least_short_side_px: int | None) -> None:

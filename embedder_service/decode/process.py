@@ -268,6 +268,8 @@ def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
         thumbnail_webp=base64.b64decode(answer.get("thumbnail", "")),
         truncated=bool(answer["truncated"]),
         blank=bool(answer["blank"]),
+        pixel_sha256=bytes.fromhex(answer["pixel_sha256"]),
+        grey_webp=base64.b64decode(answer["grey"]),
     )
 
 

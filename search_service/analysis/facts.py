@@ -11,7 +11,42 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.v1.image_pb2 import ImageFacts
-from search_service.domain.arrays import I64, Flags
+from search_service.domain.arrays import F64, I64, Flags
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """Of n items, arrays int64 or float64 [n]; 0 or empty where it is not known.
+
+    `files` and `pictures` are equal for items of byte-identical files and of the same
+    decoded pixels, -1 where that is not known. `greys` are small grey WebP pictures.
+    """
+
+    files: I64
+    pictures: I64
+    width_px: I64
+    height_px: I64
+    size_bytes: I64
+    sharpness: F64
+    formats: Sequence[str]
+    truncated: Flags
+    greys: Sequence[bytes]
+
+
+def picture_facts(facts: Sequence[bytes]) -> PictureFacts:
+    """Read the facts of items."""
+    read = [ImageFacts.FromString(each) for each in facts]
+    return PictureFacts(
+        files=_numbers([each.sha256 for each in read]),
+        pictures=_numbers([each.pixel_sha256 for each in read]),
+        width_px=np.array([each.width_px for each in read], dtype=np.int64),
+        height_px=np.array([each.height_px for each in read], dtype=np.int64),
+        size_bytes=np.array([each.size_bytes for each in read], dtype=np.int64),
+        sharpness=np.array([each.sharpness for each in read], dtype=np.float64),
+        formats=[each.format for each in read],
+        truncated=np.array([each.truncated for each in read], dtype=np.bool_),
+        greys=[each.grey_webp for each in read],
+    )
 
 
 def file_numbers(facts: Sequence[bytes]) -> I64:
@@ -19,7 +54,10 @@ def file_numbers(facts: Sequence[bytes]) -> I64:
 
     -1 where that is not known, as of a vector that a caller made.
     """
-    digests = [ImageFacts.FromString(each).sha256 for each in facts]
+    return _numbers([ImageFacts.FromString(each).sha256 for each in facts])
+
+
+def _numbers(digests: Sequence[bytes]) -> I64:
     names, numbers = np.unique(np.array(digests, dtype=object), return_inverse=True)
     unknown = len(names) > 0 and not names[0]
     return np.where(unknown & (numbers == 0), -1, numbers).astype(np.int64)

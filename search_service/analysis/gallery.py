@@ -24,8 +24,8 @@ _VECTORS = "vectors.f32"
 class Gallery:
     """Items in the order of their ordinals; a row is an item's place in it.
 
-    `ordinals` is int64 [n] ascending; `vectors` float32 [n, D], unit L2, mapped from a
-    file in the job's directory.
+    `ordinals` is int64 [n] ascending; `versions` int64 [n] those of the vectors; `vectors`
+    float32 [n, D], unit L2, mapped from a file in the job's directory.
     """
 
     ids: Sequence[str]
@@ -33,6 +33,7 @@ class Gallery:
     vectors: F32
     metadata: Sequence[bytes]
     facts: Sequence[bytes]
+    versions: I64
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -60,6 +61,7 @@ def read_gallery(job: AnalysisJob, report: Callable[[Progress], None]) -> Galler
     chosen = None if job.chosen is None else np.fromfile(job.chosen, dtype=np.int64)
     total = 0 if chosen is None else len(chosen)
     ordinals: list[I64] = [np.empty(0, dtype=np.int64)]
+    versions: list[I64] = [np.empty(0, dtype=np.int64)]
     ids: list[str] = []
     metadata: list[bytes] = []
     facts: list[bytes] = []
@@ -68,13 +70,21 @@ def read_gallery(job: AnalysisJob, report: Callable[[Progress], None]) -> Galler
         for block in iter_items(job.store_path, _ITEMS_PER_READ):
             keep = _kept(block, chosen)
             ordinals.append(block.ordinals[keep])
+            versions.append(block.versions[keep])
             file.write(np.ascontiguousarray(block.vectors[keep]).tobytes())
             for place in keep.tolist():
                 ids.append(block.ids[place])
                 metadata.append(block.metadata[place])
                 facts.append(block.facts[place])
             report(Progress("reading items", len(ids), total))
-    return Gallery(ids, np.concatenate(ordinals), _mapped(path, job.dimension), metadata, facts)
+    return Gallery(
+        ids=ids,
+        ordinals=np.concatenate(ordinals),
+        vectors=_mapped(path, job.dimension),
+        metadata=metadata,
+        facts=facts,
+        versions=np.concatenate(versions),
+    )
 
 
 def _kept(block: ItemBlock, chosen: I64 | None) -> I64:

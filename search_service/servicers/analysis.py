@@ -14,6 +14,7 @@ from lookalike.v1 import analysis_pb2_grpc
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as checks
 from lookalike.v1 import drift_pb2 as drifts
+from lookalike.v1 import duplicates_pb2 as duplicates
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import labelling_pb2 as labelling
@@ -40,9 +41,16 @@ from search_service.servicers.checking import (
     filter_option,
 )
 from search_service.servicers.drift import drift_message
+from search_service.servicers.duplicates import (
+    decide,
+    duplicates_options,
+    duplicates_part,
+    list_decisions,
+)
 from search_service.servicers.evaluation import evaluation_options, evaluation_report
 from search_service.servicers.filter_translation import filter_from_proto
 from search_service.servicers.labelling import labelling_options, labelling_response
+from search_service.store.reviews import Reviews
 
 SERVICE_NAME = "lookalike.v1.AnalysisService"
 
@@ -141,6 +149,41 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
         keep = request.keep_reference
         view = await self._watcher.reset(collection, keep_reference=keep)
         return drifts.ResetDriftResponse(drift=drift_message(view))
+
+    async def FindDuplicates(
+        self, request: duplicates.FindDuplicatesRequest, context: Context
+    ) -> AsyncIterator[duplicates.FindDuplicatesResponse]:
+        """Find the items that show the same picture."""
+        collection = self._catalog.find(request.collection)
+        decisions = await self._reads.run(self._reviews(collection).all)
+        options = duplicates_options(request, collection.shard.spec, decisions)
+        chosen = await self._matching(collection, request.filter, "filter")
+        run = self._analyses.run(Kind.DUPLICATES, collection, options, chosen)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield duplicates.FindDuplicatesResponse(progress=_progress(said))
+                else:
+                    yield duplicates_part(said.content)
+
+    async def DecideDuplicates(
+        self, request: duplicates.DecideDuplicatesRequest, context: Context
+    ) -> duplicates.DecideDuplicatesResponse:
+        """Note decisions on duplicates."""
+        collection = self._catalog.find(request.collection)
+        await self._reads.run(decide, request, self._reviews(collection))
+        return duplicates.DecideDuplicatesResponse()
+
+    async def ListDuplicateDecisions(
+        self, request: duplicates.ListDuplicateDecisionsRequest, context: Context
+    ) -> duplicates.ListDuplicateDecisionsResponse:
+        """List the decisions on duplicates."""
+        collection = self._catalog.find(request.collection)
+        reviews = self._reviews(collection)
+        return await self._reads.run(list_decisions, request, collection.uid, reviews)
+
+    def _reviews(self, collection: Collection) -> Reviews:
+        return Reviews(self._catalog.directory(collection.uid))
 
     async def SuggestLabels(
         self, request: labelling.SuggestLabelsRequest, context: Context

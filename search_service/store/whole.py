@@ -21,7 +21,8 @@ from search_service.store.schema import open_reader
 class ItemBlock:
     """Items that follow one another by ordinal.
 
-    `ordinals` is int64 [n] ascending, `vectors` float32 [n, D]; `metadata` and `facts`
+    `ordinals` is int64 [n] ascending, `versions` int64 [n] those of the vectors, `vectors`
+    float32 [n, D]; `metadata` and `facts`
     are as they are stored.
     """
 
@@ -30,6 +31,7 @@ class ItemBlock:
     vectors: F32
     metadata: list[bytes]
     facts: list[bytes]
+    versions: I64
 
 
 def iter_items(store_path: Path, batch: int) -> Iterator[ItemBlock]:
@@ -42,7 +44,8 @@ def iter_items(store_path: Path, batch: int) -> Iterator[ItemBlock]:
     with closing(open_reader(store_path, "")) as db:
         while True:
             rows: list[Any] = db.execute(
-                "SELECT i.ordinal, i.id, v.vector, d.metadata, d.facts FROM items i"
+                "SELECT i.ordinal, i.id, v.vector, d.metadata, d.facts, i.vector_version"
+                " FROM items i"
                 " JOIN vectors v ON v.ordinal = i.ordinal"
                 " JOIN details d ON d.ordinal = i.ordinal"
                 " WHERE i.ordinal > ? ORDER BY i.ordinal LIMIT ?",
@@ -58,5 +61,6 @@ def iter_items(store_path: Path, batch: int) -> Iterator[ItemBlock]:
                 vectors=vectors.reshape(len(rows), -1),
                 metadata=[row[3] for row in rows],
                 facts=[row[4] for row in rows],
+                versions=np.fromiter((row[5] for row in rows), np.int64, len(rows)),
             )
             after = int(ordinals[-1])

@@ -241,6 +241,8 @@ def an_item(number: int) -> VectorItem:
             thumbnail_webp=bytes([number % 256]) * (number % 20),
             truncated=number % 2 == 0,
             blank=number % 5 == 0,
+            pixel_sha256=f"{number + 1:064x}",
+            grey_webp=bytes([number % 251]) * (number % 30),
         )
     metadata: Metadata = {
         "n": number,

@@ -118,6 +118,9 @@ async def test_raw_pixels_equal_the_same_pixels_in_a_file(stub: Stub) -> None:
     other = (await stub.EmbedImage(request)).embedding
     assert float(vector_of(one) @ vector_of(other)) >= 0.9999
     assert one.facts.perceptual_hash == other.facts.perceptual_hash
+    assert len(one.facts.pixel_sha256) == 32
+    assert one.facts.pixel_sha256 == other.facts.pixel_sha256
+    assert one.facts.grey_webp == other.facts.grey_webp != b""
 
 
 async def test_an_error_belongs_to_its_image(stub: Stub) -> None:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import Sequence
 
 import grpc
 
@@ -12,31 +11,29 @@ from lookalike.v1 import (
     analysis_pb2_grpc,
     check_pb2,
     drift_pb2,
+    duplicates_pb2,
     evaluation_pb2,
     filter_pb2,
     labelling_pb2,
-    progress_pb2,
 )
 from lookalike_client import calls, convert, requests
+from lookalike_client._sync.answers import LONG_TIMEOUT_S, OnProgress, answers
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
-    AnalysisProgress,
     CalibrationMode,
     CalibrationReport,
     CheckReport,
     Drift,
+    DuplicateDecision,
+    DuplicateKind,
+    DuplicatesReport,
     EvaluationReport,
     LabelSuggestions,
 )
 
-# An analysis of a million items takes minutes, beside the searches longer.
-LONG_TIMEOUT_S = 6 * 3_600.0
-
-OnProgress: TypeAlias = Callable[[AnalysisProgress], object]
-
 
 class Analysis:
-    """Evaluates, calibrates, labels and checks collections; watches for drift."""
+    """Evaluates, calibrates, labels and checks collections; finds duplicates; watches drift."""
 
     def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
         self._explain = explain
@@ -75,7 +72,7 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Evaluate(request, timeout=timeout_s)
-            (answer,) = _answers(stream, on_progress)
+            (answer,) = answers(stream, on_progress)
             return convert.evaluation_report(answer.report)
 
     def calibrate(
@@ -112,7 +109,7 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Calibrate(request, timeout=timeout_s)
-            (answer,) = _answers(stream, on_progress)
+            (answer,) = answers(stream, on_progress)
             return convert.calibration_report(answer.report)
 
     def suggest_labels(
@@ -145,7 +142,7 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.SuggestLabels(request, timeout=timeout_s)
-            return convert.label_suggestions(_answers(stream, on_progress))
+            return convert.label_suggestions(answers(stream, on_progress))
 
     def check(
         self,
@@ -181,7 +178,7 @@ class Analysis:
         )
         with calls.translated(self._explain):
             stream = self._stub.Check(request, timeout=timeout_s)
-            (answer,) = _answers(stream, on_progress)
+            (answer,) = answers(stream, on_progress)
             return convert.check_report(answer.report)
 
     def drift(self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S) -> Drift:
@@ -211,21 +208,71 @@ class Analysis:
             response = self._stub.ResetDrift(request, timeout=timeout_s)
         return convert.drift(response.drift)
 
+    def find_duplicates(
+        self,
+        collection: str,
+        *,
+        filter: FilterLike = None,
+        threshold: float | None = None,
+        kinds: Sequence[DuplicateKind] = (),
+        since_version: int = 0,
+        capture_time_field: str = "",
+        burst_seconds: float = 0.0,
+        on_progress: OnProgress | None = None,
+        timeout_s: float = LONG_TIMEOUT_S,
+    ) -> DuplicatesReport:
+        """Find the items that show the same picture.
 
-class _Said(Protocol):
-    @property
-    def progress(self) -> progress_pb2.AnalysisProgress: ...
+        `threshold` is the least cosine of near items, by default that of the calibration
+        that the collection keeps. `kinds` make a group, by default all but `SIMILAR`.
+        `since_version` leaves out groups without a newer item. With `capture_time_field`,
+        near pictures within `burst_seconds` (0 for 3) are listed as bursts.
 
+        Raises:
+            InvalidField: no threshold is given, and none is kept.
+            Precondition: the one that is kept is of another model.
+        """
+        request = requests.find_duplicates(
+            collection,
+            filter=filter,
+            threshold=threshold,
+            kinds=kinds,
+            since_version=since_version,
+            capture_time_field=capture_time_field,
+            burst_seconds=burst_seconds,
+        )
+        with calls.translated(self._explain):
+            stream = self._stub.FindDuplicates(request, timeout=timeout_s)
+            return convert.duplicates_report(answers(stream, on_progress))
 
-S = TypeVar("S", bound=_Said)
+    def decide_duplicates(
+        self,
+        collection: str,
+        decisions: Sequence[DuplicateDecision],
+        *,
+        timeout_s: float = calls.DEFAULT_TIMEOUT_S,
+    ) -> None:
+        """Note what people decided about duplicates; later searches keep to it.
 
+        Raises:
+            InvalidField: a decision is on an item where it should be on a pair, or otherwise.
+        """
+        for request in requests.decisions(collection, decisions):
+            with calls.translated(self._explain):
+                self._stub.DecideDuplicates(request, timeout=timeout_s)
 
-def _answers(stream: Iterable[S], on_progress: OnProgress | None) -> list[S]:
-    """Read an analysis to its end and return what it said but its progress."""
-    answers: list[S] = []
-    for said in stream:
-        if not said.progress.stage:
-            answers.append(said)
-        elif on_progress is not None:
-            on_progress(convert.analysis_progress(said.progress))
-    return answers
+    def duplicate_decisions(
+        self, collection: str, *, timeout_s: float = calls.DEFAULT_TIMEOUT_S
+    ) -> list[DuplicateDecision]:
+        """Return all decisions about duplicates, by their ids."""
+        found: list[DuplicateDecision] = []
+        request = duplicates_pb2.ListDuplicateDecisionsRequest(
+            collection=collection, page_size=1_000
+        )
+        while True:
+            with calls.translated(self._explain):
+                page = self._stub.ListDuplicateDecisions(request, timeout=timeout_s)
+            found += map(convert.duplicate_decision, page.decisions)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token

@@ -18,6 +18,7 @@ from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.drift import drift
+from lookalike_client.cli.duplicates import duplicates
 from lookalike_client.cli.evaluation import evaluate
 from lookalike_client.cli.exchange import export_items, import_items
 from lookalike_client.cli.failures import failures
@@ -60,7 +61,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 for _command in (
     *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, export_items, import_items),
-    *(evaluate, calibrate, suggest_labels, check, drift),
+    *(evaluate, calibrate, suggest_labels, check, drift, duplicates),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)

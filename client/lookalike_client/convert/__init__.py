@@ -5,6 +5,7 @@ from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.drift import drift
+from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
@@ -21,6 +22,8 @@ __all__ = [
     "collection",
     "delete_progress",
     "drift",
+    "duplicate_decision",
+    "duplicates_report",
     "evaluation_report",
     "facets",
     "ingest_event",

@@ -45,4 +45,6 @@ def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:
         thumbnail_webp=message.thumbnail_webp,
         truncated=message.truncated,
         blank=message.blank,
+        pixel_sha256=message.pixel_sha256.hex(),
+        grey_webp=message.grey_webp,
     )

@@ -15,6 +15,7 @@ from lookalike_client.requests.collections import (
     duplicate_settings,
     index_settings,
 )
+from lookalike_client.requests.duplicates import decisions, find_duplicates
 from lookalike_client.requests.filters import FilterLike, condition
 from lookalike_client.requests.ingest import retries, submission
 from lookalike_client.requests.items import (
@@ -41,10 +42,12 @@ __all__ = [
     "calibrate",
     "condition",
     "create_collection",
+    "decisions",
     "delete_by_filter",
     "deletions",
     "duplicate_settings",
     "facets",
+    "find_duplicates",
     "gets",
     "id_of",
     "image_facts",

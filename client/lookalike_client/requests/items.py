@@ -58,6 +58,8 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
             thumbnail_webp=facts.thumbnail_webp,
             truncated=facts.truncated,
             blank=facts.blank,
+            pixel_sha256=bytes.fromhex(facts.pixel_sha256),
+            grey_webp=facts.grey_webp,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidField("facts", "hold a value that facts of an image cannot have") from error

@@ -30,10 +30,13 @@ WITH_METADATA = Fields()
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What the embedder saw; `sha256` and `perceptual_hash` in hexadecimal.
+    """What the embedder saw; digests and `perceptual_hash` in hexadecimal.
 
-    `truncated`: the file lacks its end, and the picture is what came of it. `blank`: the
-    picture is of one tone nearly everywhere, so that its vector says next to nothing.
+    `pixel_sha256` is that of the decoded picture: a file with other EXIF data has the same.
+    `grey_webp` is a grey picture of 64 by 64 pixels, by which copies are told from pictures
+    that are only alike. `truncated`: the file lacks its end, and the picture is what came
+    of it. `blank`: it is of one tone nearly everywhere, so that its vector says next to
+    nothing.
     """
 
     width_px: int
@@ -46,6 +49,8 @@ class ImageFacts:
     thumbnail_webp: bytes = b""
     truncated: bool = False
     blank: bool = False
+    pixel_sha256: str = ""
+    grey_webp: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import warnings
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
 from lookalike.v1 import drift_pb2 as lookalike_dot_v1_dot_drift__pb2
+from lookalike.v1 import duplicates_pb2 as lookalike_dot_v1_dot_duplicates__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
 from lookalike.v1 import labelling_pb2 as lookalike_dot_v1_dot_labelling__pb2
 
@@ -66,6 +67,21 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
                 _registered_method=True)
+        self.FindDuplicates = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/FindDuplicates',
+                request_serializer=lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.DecideDuplicates = channel.unary_unary(
+                '/lookalike.v1.AnalysisService/DecideDuplicates',
+                request_serializer=lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.ListDuplicateDecisions = channel.unary_unary(
+                '/lookalike.v1.AnalysisService/ListDuplicateDecisions',
+                request_serializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.FromString,
+                _registered_method=True)
         self.SuggestLabels = channel.unary_stream(
                 '/lookalike.v1.AnalysisService/SuggestLabels',
                 request_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
@@ -114,6 +130,27 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindDuplicates(self, request, context):
+        """Finds the items that show the same picture.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideDuplicates(self, request, context):
+        """Notes decisions on duplicates; later searches keep to them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDuplicateDecisions(self, request, context):
+        """Lists the decisions on duplicates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SuggestLabels(self, request, context):
         """Suggests labels for items that have none, or names labels that may be wrong.
         """
@@ -148,6 +185,21 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.ResetDrift,
                     request_deserializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.SerializeToString,
+            ),
+            'FindDuplicates': grpc.unary_stream_rpc_method_handler(
+                    servicer.FindDuplicates,
+                    request_deserializer=lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesResponse.SerializeToString,
+            ),
+            'DecideDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideDuplicates,
+                    request_deserializer=lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesResponse.SerializeToString,
+            ),
+            'ListDuplicateDecisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuplicateDecisions,
+                    request_deserializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.SerializeToString,
             ),
             'SuggestLabels': grpc.unary_stream_rpc_method_handler(
                     servicer.SuggestLabels,
@@ -293,6 +345,87 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/ResetDrift',
             lookalike_dot_v1_dot_drift__pb2.ResetDriftRequest.SerializeToString,
             lookalike_dot_v1_dot_drift__pb2.ResetDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/FindDuplicates',
+            lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesRequest.SerializeToString,
+            lookalike_dot_v1_dot_duplicates__pb2.FindDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/DecideDuplicates',
+            lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesRequest.SerializeToString,
+            lookalike_dot_v1_dot_duplicates__pb2.DecideDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDuplicateDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/ListDuplicateDecisions',
+            lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsRequest.SerializeToString,
+            lookalike_dot_v1_dot_duplicates__pb2.ListDuplicateDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

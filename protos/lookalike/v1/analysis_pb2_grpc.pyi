@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import check_pb2 as _check_pb2
 from lookalike.v1 import drift_pb2 as _drift_pb2
+from lookalike.v1 import duplicates_pb2 as _duplicates_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
 from lookalike.v1 import labelling_pb2 as _labelling_pb2
 import abc as _abc_1
@@ -50,6 +51,12 @@ class AnalysisServiceStub:
     """Says whether the queries of a collection are what they were: watched continuously."""
     ResetDrift: _grpc.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]
     """Ends an alarm, and learns a new reference unless it is to be kept."""
+    FindDuplicates: _grpc.UnaryStreamMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesResponse]
+    """Finds the items that show the same picture."""
+    DecideDuplicates: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.DecideDuplicatesRequest, _duplicates_pb2.DecideDuplicatesResponse]
+    """Notes decisions on duplicates; later searches keep to them."""
+    ListDuplicateDecisions: _grpc.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]
+    """Lists the decisions on duplicates."""
     SuggestLabels: _grpc.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]
     """Suggests labels for items that have none, or names labels that may be wrong."""
 
@@ -71,6 +78,12 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Says whether the queries of a collection are what they were: watched continuously."""
     ResetDrift: _aio.UnaryUnaryMultiCallable[_drift_pb2.ResetDriftRequest, _drift_pb2.ResetDriftResponse]  # type: ignore[assignment]
     """Ends an alarm, and learns a new reference unless it is to be kept."""
+    FindDuplicates: _aio.UnaryStreamMultiCallable[_duplicates_pb2.FindDuplicatesRequest, _duplicates_pb2.FindDuplicatesResponse]  # type: ignore[assignment]
+    """Finds the items that show the same picture."""
+    DecideDuplicates: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.DecideDuplicatesRequest, _duplicates_pb2.DecideDuplicatesResponse]  # type: ignore[assignment]
+    """Notes decisions on duplicates; later searches keep to them."""
+    ListDuplicateDecisions: _aio.UnaryUnaryMultiCallable[_duplicates_pb2.ListDuplicateDecisionsRequest, _duplicates_pb2.ListDuplicateDecisionsResponse]  # type: ignore[assignment]
+    """Lists the decisions on duplicates."""
     SuggestLabels: _aio.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]  # type: ignore[assignment]
     """Suggests labels for items that have none, or names labels that may be wrong."""
 
@@ -119,6 +132,30 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_drift_pb2.ResetDriftResponse, _abc.Awaitable[_drift_pb2.ResetDriftResponse]]:
         """Ends an alarm, and learns a new reference unless it is to be kept."""
+
+    @_abc_1.abstractmethod
+    def FindDuplicates(
+        self,
+        request: _duplicates_pb2.FindDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_duplicates_pb2.FindDuplicatesResponse], _abc.AsyncIterator[_duplicates_pb2.FindDuplicatesResponse]]:
+        """Finds the items that show the same picture."""
+
+    @_abc_1.abstractmethod
+    def DecideDuplicates(
+        self,
+        request: _duplicates_pb2.DecideDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_duplicates_pb2.DecideDuplicatesResponse, _abc.Awaitable[_duplicates_pb2.DecideDuplicatesResponse]]:
+        """Notes decisions on duplicates; later searches keep to them."""
+
+    @_abc_1.abstractmethod
+    def ListDuplicateDecisions(
+        self,
+        request: _duplicates_pb2.ListDuplicateDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_duplicates_pb2.ListDuplicateDecisionsResponse, _abc.Awaitable[_duplicates_pb2.ListDuplicateDecisionsResponse]]:
+        """Lists the decisions on duplicates."""
 
     @_abc_1.abstractmethod
     def SuggestLabels(

@@ -32,6 +32,8 @@ class ImageFacts(_message.Message):
     THUMBNAIL_WEBP_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     BLANK_FIELD_NUMBER: _builtins.int
+    PIXEL_SHA256_FIELD_NUMBER: _builtins.int
+    GREY_WEBP_FIELD_NUMBER: _builtins.int
     width_px: _builtins.int
     """Width in pixels after EXIF orientation."""
     height_px: _builtins.int
@@ -60,6 +62,16 @@ class ImageFacts(_message.Message):
     """The picture is of one tone nearly everywhere, so that its vector says next to
     nothing: a failed export, an empty page, a transparent drawing on white.
     """
+    pixel_sha256: _builtins.bytes
+    """SHA-256 of the decoded picture, upright: 32 bytes. It is the same for a file with
+    other EXIF data or one that was saved again without loss. Of a JPEG of more than 4
+    megapixels it is that of its coded picture, so that one saved as PNG has another.
+    Empty where it is not known.
+    """
+    grey_webp: _builtins.bytes
+    """A grey WebP picture of 64 by 64 pixels, at most 3,072 bytes, by which copies are told
+    from pictures that are only alike.
+    """
     def __init__(
         self,
         *,
@@ -73,10 +85,12 @@ class ImageFacts(_message.Message):
         thumbnail_webp: _builtins.bytes = ...,
         truncated: _builtins.bool = ...,
         blank: _builtins.bool = ...,
+        pixel_sha256: _builtins.bytes = ...,
+        grey_webp: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "height_px", b"height_px", "perceptual_hash", b"perceptual_hash", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "grey_webp", b"grey_webp", "height_px", b"height_px", "perceptual_hash", b"perceptual_hash", "pixel_sha256", b"pixel_sha256", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

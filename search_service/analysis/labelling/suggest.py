@@ -81,6 +81,7 @@ class _Voters:
                 np.ascontiguousarray(gallery.vectors[rows]),
                 [],
                 [],
+                gallery.versions[rows],
             )
         )
 

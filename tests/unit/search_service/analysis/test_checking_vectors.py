@@ -28,7 +28,8 @@ def unit(vectors: Any) -> F32:
 def gallery(vectors: F32, facts: list[bytes] | None = None) -> Gallery:
     n = len(vectors)
     ids = [f"item-{place}" for place in range(n)]
-    return Gallery(ids, np.arange(1, n + 1), vectors, [b"{}"] * n, facts or [b""] * n)
+    ordinals = np.arange(1, n + 1)
+    return Gallery(ids, ordinals, ordinals, vectors, [b"{}"] * n, facts or [b""] * n)
 
 
 def plain(seed: int = 0) -> F32:

@@ -1,0 +1,85 @@
+"""Groups among many vectors with planted near-duplicates (analysis.3)."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from lookalike_client import Client, VectorItem
+from search_service.domain.arrays import F32
+from tests.bench.report import Report
+from tests.integration.search_server import running
+
+_DIMENSION, _RANK = 512, 64
+_THRESHOLD = 0.95
+_PLANTED_SHARE = 0.025
+_INDEXED_S = 3_600.0
+# The newest stay in the head until more come.
+_MOST = 0.9
+
+
+def measure(report: Report, count: int) -> None:
+    """Store vectors, wait for their graph, find the groups, and compare with all pairs."""
+    vectors = _vectors(count)
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory)) as server:
+        server.create("planted", _DIMENSION)
+        with Client(f"127.0.0.1:{server.port}") as client:
+            items = (VectorItem(str(n), vector) for n, vector in enumerate(vectors))
+            for result in client.upsert_vectors("planted", items):
+                assert result.error is None
+            _wait_for_graph(client, count)
+            started = time.monotonic()
+            found = client.analysis.find_duplicates("planted", threshold=_THRESHOLD)
+            seconds = time.monotonic() - started
+    pairs = {
+        frozenset(pair)
+        for group in found.groups
+        for pair in combinations((int(member.id) for member in group.members), 2)
+    }
+    true = _near_pairs(vectors)
+    recall = len(pairs & true) / max(len(true), 1)
+    what = f"of {count:,} vectors, {len(true):,} near pairs"
+    report.at_most("analysis.3.seconds", f"all groups {what}", seconds, "s", 300)
+    report.at_least("analysis.3.recall", f"pairs {what}", recall, "", 0.99)
+
+
+def _vectors(count: int) -> F32:
+    """Return unit vectors near a subspace, as embeddings are, a few of them near another."""
+    rng = np.random.default_rng(8)
+    basis = rng.normal(size=(_RANK, _DIMENSION))
+    vectors = rng.normal(size=(count, _RANK)) @ basis + rng.normal(size=(count, _DIMENSION))
+    planted = int(count * _PLANTED_SHARE)
+    sources = rng.choice(count - planted, planted, replace=False)
+    spread = np.linalg.norm(vectors[sources], axis=1, keepdims=True) / np.sqrt(_DIMENSION)
+    share = rng.uniform(0.05, 0.25, size=(planted, 1))
+    noise = rng.normal(size=(planted, _DIMENSION))
+    vectors[count - planted :] = vectors[sources] + share * spread * noise
+    unit: F32 = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def _wait_for_graph(client: Client, count: int) -> None:
+    deadline = time.monotonic() + _INDEXED_S
+    while time.monotonic() < deadline:
+        stats = client.collections.get("planted").stats
+        if stats is not None and not stats.building and stats.graph_vectors >= _MOST * count:
+            return
+        time.sleep(1)
+    raise AssertionError("the graph was not built in time")
+
+
+def _near_pairs(vectors: F32) -> set[frozenset[int]]:
+    """Return all pairs that reach the threshold, by comparing all with all."""
+    found: set[frozenset[int]] = set()
+    step = 2_000
+    for start in range(0, len(vectors), step):
+        scores = vectors[start : start + step] @ vectors.T
+        one, other = np.nonzero(scores >= _THRESHOLD)
+        later = other > one + start
+        pairs = zip((one[later] + start).tolist(), other[later].tolist(), strict=True)
+        found.update(map(frozenset, pairs))
+    return found
