@@ -20,12 +20,12 @@ NOTHING: dict[str, Any] = {"fields": [], "filters": [], "label_path": []}
 def findings(rows: list[Any], **options: Any) -> list[Finding]:
     n = len(rows)
     shown = Gallery(
-        [f"item-{place}" for place in range(n)],
-        np.arange(1, n + 1),
-        np.arange(1, n + 1),
-        np.zeros((n, 2), dtype=np.float32),
-        [orjson.dumps(row) for row in rows],
-        [b""] * n,
+        ids=[f"item-{place}" for place in range(n)],
+        versions=np.arange(1, n + 1),
+        ordinals=np.arange(1, n + 1),
+        vectors=np.zeros((n, 2), dtype=np.float32),
+        metadata=[orjson.dumps(row) for row in rows],
+        facts=[b""] * n,
     )
     return list(check_metadata(shown, NOTHING | options))
 
