@@ -13,6 +13,7 @@ from lookalike.v1 import collection_pb2_grpc, ingest_pb2_grpc, search_pb2_grpc
 from lookalike.wire.channel import MAX_MESSAGE_BYTES
 from lookalike_client.testing.collections import CollectionServicer
 from lookalike_client.testing.ingest import IngestServicer
+from lookalike_client.testing.left_out import LeftOut
 from lookalike_client.testing.models import DIMENSION, Embed, Model, vector_of_hash
 from lookalike_client.testing.search import SearchServicer
 from lookalike_client.testing.state import State
@@ -49,6 +50,7 @@ class FakeServer:
             CollectionServicer(state), self._server
         )
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(state), self._server)
+        self._server.add_generic_rpc_handlers((LeftOut(),))
         ready = health.HealthServicer()
         ready.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(ready, self._server)

@@ -97,6 +97,9 @@ def test_what_it_does_not_do_is_refused(client: Client) -> None:
     assert refused.error.field == "upload.image_uri"
     with pytest.raises(LookalikeError, match="UNIMPLEMENTED"):
         client.snapshots.create("photos")
+    for ask in (client.analysis.check, client.analysis.drift):
+        with pytest.raises(LookalikeError, match="test kit has no analyses"):
+            ask("photos")
 
 
 async def test_the_asyncio_client_is_answered_too(server: FakeServer) -> None:
