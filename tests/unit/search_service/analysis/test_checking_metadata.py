@@ -22,10 +22,10 @@ def findings(rows: list[Any], **options: Any) -> list[Finding]:
     shown = Gallery(
         [f"item-{place}" for place in range(n)],
         np.arange(1, n + 1),
-        np.arange(1, n + 1),
         np.zeros((n, 2), dtype=np.float32),
         [orjson.dumps(row) for row in rows],
         [b""] * n,
+        np.arange(1, n + 1),
     )
     return list(check_metadata(shown, NOTHING | options))
 

@@ -29,7 +29,7 @@ def gallery(vectors: F32, facts: list[bytes] | None = None) -> Gallery:
     n = len(vectors)
     ids = [f"item-{place}" for place in range(n)]
     ordinals = np.arange(1, n + 1)
-    return Gallery(ids, ordinals, ordinals, vectors, [b"{}"] * n, facts or [b""] * n)
+    return Gallery(ids, ordinals, vectors, [b"{}"] * n, facts or [b""] * n, ordinals)
 
 
 def plain(seed: int = 0) -> F32:
