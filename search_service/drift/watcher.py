@@ -25,12 +25,11 @@ _log = logging.getLogger(__name__)
 
 # Of 2,048 components: 8 MiB.
 _MOST_WAITING = 1_024
-# Of a request with more queries so many are taken, at random.
+# Of a request with more queries so many are taken, at random, while others wait.
 _MOST_PER_REQUEST = 16
 _PER_STEP = 64
-# The share of one processor's time that watching may take: 0.12 ms a
-# query were measured at 512 components and 0.17 at 1,280, so that some 100 a second are
-# watched, and more are sampled.
+# The share of one processor's time that watching may take: 0.12 ms a query were measured
+# at 512 components and 0.17 at 1,280, so that some 100 a second are watched, and more are sampled.
 _DUTY = 0.02
 _SAVE_EVERY_S = 30.0
 _TENTH = 10
@@ -81,7 +80,7 @@ class DriftWatcher:
         are vectors or images, rather than stored items."""
         if not self._is_on or not new:
             return
-        if len(new) > _MOST_PER_REQUEST:
+        if len(new) > _MOST_PER_REQUEST and not self._waiting.empty():
             new = self._random.sample(new, _MOST_PER_REQUEST)
         # Scores of queries that see but a part of the collection are others.
         whole = not (
