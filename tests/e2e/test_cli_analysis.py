@@ -170,7 +170,8 @@ def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: P
     ran = cli("drift", "-c", name, "--html", page)
     assert (ran.code, "no longer what they were" in " ".join(ran.out.split())) == (0, True)
     assert "  evidence        " in ran.out
-    assert max(map(len, ran.out.splitlines())) <= 80
+    shown, named = ran.out.rsplit("page: ", 1)
+    assert (named, max(map(len, shown.splitlines())) <= 80) == (f"{page}\n", True)
     assert page.read_text().count("<svg") >= 3
     assert cli("drift", "-c", name, "--json").json["state"] == "drifted"
 

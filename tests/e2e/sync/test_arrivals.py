@@ -49,9 +49,11 @@ def watching(
     started = []
 
     def start(name: str) -> subprocess.Popen[str]:
+        arguments = ("--address", system.search, "sync", folder, "-c", name, "--watch", "--yes")
         with (tmp_path / "watch.log").open("w") as log:
             process = subprocess.Popen(
-                command("--address", system.search, "sync", folder, "-c", name, "--watch", "--yes"),
+                # As in a terminal: what a job in the background starts ignores SIGINT.
+                [*("env", "--default-signal=INT"), *command(*arguments)],
                 env={**environment(), "PYTHONUNBUFFERED": "1"},
                 stdout=log,
                 stderr=subprocess.STDOUT,
