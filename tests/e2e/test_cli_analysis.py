@@ -152,7 +152,7 @@ def test_a_check_prints_what_to_do_and_fails_where_something_is_wrong(
 
 
 def test_drift_is_shown_drawn_and_reset(cli: RunCli, client: Client, tmp_path: Path) -> None:
-    rng, name, page = np.random.default_rng(5), "watched", tmp_path / "drift.html"
+    rng, name, page = np.random.default_rng(5), "drifting", tmp_path / "drift.html"
     client.collections.create(name, model=None, dimension=16)
     mix, centre = rng.normal(size=(6, 16)), rng.normal(size=16)
     items = [
