@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
+from lookalike.wire.errors import Exhausted, InvalidField, Reason, StoreDamaged, Unavailable
 from search_service.analysis.jobs import AnalysisJob, Kind, Part, Progress
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
@@ -93,6 +93,7 @@ class Analyses:
         Raises:
             Exhausted: as many as may run do, or the disk is full.
             InvalidField: the collection or the options do not allow an answer.
+            StoreDamaged: the collection's store is damaged; no later attempt can succeed.
             Unavailable: it failed, or the service is stopping.
         """
         if self._closed:
@@ -203,6 +204,7 @@ def _read(said: Mapping[str, Any]) -> Progress | Part:
 
     Raises:
         InvalidField: a refusal.
+        StoreDamaged: the store is damaged.
         Exhausted: the disk is full.
         Unavailable: a library is missing.
     """
@@ -216,6 +218,8 @@ def _read(said: Mapping[str, Any]) -> Progress | Part:
         )
     if "refused" in said:
         raise InvalidField(said["refused"]["field"], said["refused"]["message"])
+    if "damaged" in said:
+        raise StoreDamaged(said["damaged"])
     if "disk" in said:
         raise _disk_full(said["disk"])
     return Progress(said["stage"], said["done"], said["total"])

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from threadpoolctl import threadpool_limits
 
+from lookalike.wire.errors import StoreDamaged
 from search_service.analysis.jobs import AnalysisJob, Progress, Refused
 
 
@@ -33,6 +34,8 @@ def main() -> None:
                 _say({"part": content})
         except Refused as error:
             _say({"refused": {"field": error.field, "message": error.message}})
+        except StoreDamaged as error:
+            _say({"damaged": error.message})
         except OSError as error:
             _say({"disk": str(error.strerror)})
 

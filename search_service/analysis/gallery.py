@@ -56,7 +56,7 @@ def read_gallery(job: AnalysisJob, report: Callable[[Progress], None]) -> Galler
 
     Raises:
         OSError: the disk is full.
-        apsw.Error: the store cannot be read.
+        StoreDamaged, Unavailable: the store is damaged, or cannot be read.
     """
     chosen = None if job.chosen is None else np.fromfile(job.chosen, dtype=np.int64)
     total = 0 if chosen is None else len(chosen)

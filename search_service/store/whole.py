@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 import numpy as np
 
+from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
+from search_service.store.damage import damaged, is_damage
 from search_service.store.schema import open_reader
 
 
@@ -38,8 +41,20 @@ def iter_items(store_path: Path, batch: int) -> Iterator[ItemBlock]:
     """Yield all live items in blocks of 1 to `batch`; each is read at a moment of its own.
 
     Raises:
-        apsw.Error: the store cannot be read.
+        StoreDamaged: what is read is not what was written.
+        Unavailable: the store cannot be read otherwise.
     """
+    try:
+        yield from _blocks(store_path, batch)
+    except apsw.Error as error:
+        if is_damage(error):
+            raise damaged() from error
+        raise Unavailable(
+            "the collection's store cannot be read", reason=Reason.STORE_FAILED
+        ) from error
+
+
+def _blocks(store_path: Path, batch: int) -> Iterator[ItemBlock]:
     after = 0
     with closing(open_reader(store_path, "")) as db:
         while True:

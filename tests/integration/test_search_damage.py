@@ -14,11 +14,12 @@ import apsw.sqlite_extra
 import numpy as np
 import pytest
 
+from lookalike.v1 import analysis_pb2_grpc, snapshot_pb2_grpc
 from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import search_pb2 as spb
 from lookalike.v1 import snapshot_pb2 as npb
-from lookalike.v1 import snapshot_pb2_grpc
 from lookalike.v1.errors_pb2 import ERROR_REASON_STORE_DAMAGED
+from lookalike.v1.evaluation_pb2 import EvaluateRequest
 from lookalike.wire.errors import InvalidField, Reason, StoreDamaged
 from lookalike.wire.vectors import F32
 from search_service.store.schema import PAGE_BYTES
@@ -195,6 +196,15 @@ def test_damage_that_comes_while_it_runs_is_met_by_a_read(data: Path) -> None:
         check_told_and_kept(server, data)
         request.fields.vector = False
         assert server.search.GetItems(request).items[0].id == "item-00007"
+
+
+def test_an_analysis_of_a_damaged_store_is_refused_for_good(data: Path) -> None:
+    store = store_of(data)
+    zero(store, pages_of(store, "vectors")[-1])
+    with running(data) as server:
+        stub = analysis_pb2_grpc.AnalysisServiceStub(server.channel)
+        with refused_for_damage():
+            list(stub.Evaluate(EvaluateRequest(collection="s", label_field="number")))
 
 
 def test_a_log_that_was_overwritten_loses_nothing_in_silence(tmp_path: Path) -> None:
