@@ -11,6 +11,7 @@ import numpy as np
 from search_service.compiled.addresses import address_of
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
+from search_service.compiled.packed_file import compile_packed_reader
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
@@ -45,6 +46,7 @@ def warm_reader() -> None:
         if not _reader_is_warm:
             keep_loops()
             _until_kept(compile_reader)
+            _until_kept(compile_packed_reader)
             _reader_is_warm = True
 
 
