@@ -13,6 +13,7 @@ from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.packed_file import compile_packed_reader
 from search_service.compiled.products import products_each, products_of_pairs
+from search_service.compiled.reading import expect
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
 from search_service.domain.collection import Dtype
@@ -76,5 +77,6 @@ def _call_all() -> None:
     at = address_of(one)
     walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
+    expect(at, 4, found[0])
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])

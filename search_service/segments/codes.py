@@ -98,6 +98,11 @@ class Codes:
     def __len__(self) -> int:
         return len(self._codes)
 
+    @property
+    def nbytes(self) -> int:
+        """What they take of memory."""
+        return self._codes.nbytes
+
     def scalars(self, queries: F32 | I8) -> U8:
         """Return encoded queries, [B, width], as they are compared."""
         return as_scalars(queries, self._dtype)

@@ -66,6 +66,13 @@ class GraphView:
         """Links on the lowest level, int32 [N, 2M], padded with -1; none that are packed."""
         return self._links.near
 
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes of memory."""
+        links = self._links
+        parts = (links.near, links.first, links.above, links.packed.starts, links.packed.words)
+        return self.codes.nbytes + sum(part.nbytes for part in parts)
+
     def search(
         self,
         queries: F32 | I8,

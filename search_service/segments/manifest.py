@@ -67,7 +67,8 @@ class Manifest:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest; the caller syncs the directory."""
-    (directory / MANIFEST).write_bytes(_encode(asdict(manifest)))
+    body = {**asdict(manifest), "format": _format_of(manifest.settings.dtype)}
+    (directory / MANIFEST).write_bytes(_encode(body))
 
 
 def read_manifest(directory: Path, identity: Identity) -> Manifest:
@@ -94,14 +95,13 @@ def read_manifest(directory: Path, identity: Identity) -> Manifest:
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    body = {**body, "format": _format_of(body["settings"]["dtype"])}
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
     whole = {"crc32": zlib.crc32(canonical), "manifest": body}
     return json.dumps(whole, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _format_of(dtype: str) -> int:
-    return NIBBLES_VERSION if dtype == Dtype.I4 else FORMAT_VERSION
+def _format_of(dtype: Dtype) -> int:
+    return NIBBLES_VERSION if dtype is Dtype.I4 else FORMAT_VERSION
 
 
 def _decode(body: dict[str, Any]) -> Manifest:

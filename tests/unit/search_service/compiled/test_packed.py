@@ -49,6 +49,14 @@ def test_two_components_share_a_byte() -> None:
     assert not high[:, 1].any()
 
 
+def test_the_bytes_of_codes_are_what_they_were() -> None:
+    """As they are in files: never to be changed."""
+    levels = np.array(
+        [[-128, -89, -88, -78, -77, -12, -11, -1, 0, 10, 11, 87, 88, 127, 5]], np.int8
+    )
+    assert as_nibbles(levels).tobytes() == bytes.fromhex("8888e9ff00717700")
+
+
 def test_nodes_are_ordered_by_their_steps() -> None:
     metric = Metric.of(Dtype.I4, WIDTH, inner_product=False)
     codes, asked = as_scalars(LEVELS, Dtype.I4), as_scalars(QUERIES, Dtype.I4)
