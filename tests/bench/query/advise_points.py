@@ -14,7 +14,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ _LONG_LIMIT = 100
 _BATCH = 4_096
 _PASSES = 3
 _NO_SIDE = np.empty(0, dtype=np.int32)
-_EXPANSIONS = (64, 96, 128, 256, 320, 512, 1_024)
+EXPANSIONS = (64, 96, 128, 256, 320, 512, 1_024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,17 @@ def main() -> None:
     print(json.dumps({"way": "exact", "items": len(base), "p50_us": round(median(scan_us))}))
     for way in WAYS:
         if way.name in arguments.ways.split(","):
-            for row in _measure(way, base, queries, truth):
+            for row in measure_way(way, base, queries, truth, EXPANSIONS):
                 print(json.dumps(row), flush=True)
 
 
-def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str, object]]:
+def measure_way(
+    way: Way, base: F32, queries: F32, truth: I64, expansions: Sequence[int]
+) -> Iterator[dict[str, object]]:
+    """Build a graph over float32 [N, D] and yield a row for each expansion.
+
+    `truth` is int64 [Q, 100], the exact nearest of `queries`.
+    """
     width = base.shape[1] // 2 if way.reduced else 0
     settings = IndexSettings(
         Preset.BALANCED, way.dtype, way.connectivity, way.expansion_add, 0, width
@@ -112,7 +118,7 @@ def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str
         "graph_bytes_an_item": round(file_bytes / len(base)),
         "memory_bytes_an_item": round(searched.memory_bytes / len(base)),
     }
-    for expansion in _EXPANSIONS:
+    for expansion in expansions:
         found, times_us = _search(searched, encoder, base, queries, expansion, _LIMIT)
         many, long_us = _search(searched, encoder, base, queries, expansion, _LONG_LIMIT)
         yield {
