@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lookalike.wire.errors import InvalidField
 from lookalike_client.advise import tables
+from lookalike_client.advise.sizes import file_node_bytes, node_bytes, size_text
 from lookalike_client.advise.tables import Way
 
 MOST_ITEMS = 1_000_000_000
@@ -137,8 +138,8 @@ def _graph(way: Way, needs: Needs) -> Estimate:
     width = _width(way, needs.dimension)
     expansion, recall = _expansion(way, needs)
     rows = 4 * needs.count * needs.dimension
-    graph = needs.count * _file_node_bytes(way, width)
-    least_memory = int(_process_bytes(needs) + needs.count * _node_bytes(way, width, needs.count))
+    graph = needs.count * file_node_bytes(way, width)
+    least_memory = int(_process_bytes(needs) + needs.count * node_bytes(way, width, needs.count))
     p99_ms, notes = _p99_ms(way, needs, expansion), _notes(needs, width)
     if least_memory <= needs.memory_bytes < least_memory + rows:
         read_ms = tables.READS[needs.recall_at] * tables.READ_MS
@@ -193,8 +194,10 @@ def _ivf_pq(needs: Needs) -> Estimate:
 def _expansion(way: Way, needs: Needs) -> tuple[int, float]:
     """The least expansion with the recall that is needed, and the recall there."""
     allowed = 1.0 - needs.recall
-    scale = tables.PHOTOGRAPH_FACTOR * math.exp(tables.MISS_GROWTH * _e_folds(needs))
-    misses = way.misses if needs.recall_at == tables.LIMITS[0] else way.misses_at_100
+    factor, misses = tables.PHOTOGRAPH_FACTOR, way.misses
+    if needs.recall_at > tables.LIMITS[0]:
+        factor, misses = tables.PHOTOGRAPH_FACTOR_AT_100, way.misses_at_100
+    scale = factor * math.exp(tables.MISS_GROWTH * _e_folds(needs))
     least, most = min(misses), max(misses)
     for expansion in range(least, most + 1, _EXPANSION_STEP):
         miss = _interpolated(misses, expansion) * scale
@@ -230,20 +233,6 @@ def _build_s(way: Way, needs: Needs) -> float:
     return needs.count * per_item * by_items * _by_width(way, needs.dimension)
 
 
-def _file_node_bytes(way: Way, width: int) -> int:
-    """What a node takes in its file, whose links and bytes are those of usearch."""
-    return way.component_bytes * width + tables.LINK_BYTES * way.connectivity + tables.NODE_BYTES
-
-
-def _node_bytes(way: Way, width: int, count: int) -> float:
-    """What a node takes in memory."""
-    if not way.packed:
-        return _file_node_bytes(way, width)
-    bits = max(1, (count - 1).bit_length())
-    links = tables.LINKS_USED * way.connectivity * bits / 8
-    return way.searched_bytes * width + links + tables.PACKED_NODE_BYTES
-
-
 def _e_folds(needs: Needs) -> float:
     return math.log(needs.count / tables.REFERENCE_ITEMS)
 
@@ -252,7 +241,7 @@ def _by_width(way: Way, dimension: int) -> float:
     """Time by the bytes of a vector in the graph, 1 at the measured dimension."""
 
     def cost(at_dimension: int) -> float:
-        bytes_read = way.searched_bytes * _width(way, at_dimension)
+        bytes_read = way.memory_component_bytes * _width(way, at_dimension)
         return 1 - tables.BYTES_SHARE + tables.BYTES_SHARE * bytes_read / 512
 
     return cost(dimension) / cost(tables.REFERENCE_DIMENSION)
@@ -305,12 +294,3 @@ def _judged(needs: Needs, estimate: Estimate) -> Estimate:
     if estimate.least_memory_bytes > needs.memory_bytes:
         missed += (f"needs {size_text(estimate.least_memory_bytes)} of memory",)
     return replace(estimate, shortfalls=missed)
-
-
-def size_text(size_bytes: float) -> str:
-    """A size for people, as in `3.2 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1_024:
-            return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1_024
-    return f"{size_bytes:.1f} TiB"

@@ -6,7 +6,8 @@ import re
 
 import click
 
-from lookalike_client.advise.model import Advice, Estimate, Needs, advise, size_text
+from lookalike_client.advise.model import Advice, Estimate, Needs, advise
+from lookalike_client.advise.sizes import size_text
 from lookalike_client.cli.session import Session, offline
 
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -39,9 +40,7 @@ class _Size(click.ParamType[int]):
 @click.option("--memory", required=True, type=_Size(), help="As in 8GiB.")
 @click.option("--p99-ms", default=100.0, show_default=True, help="99 of 100 queries take less.")
 @click.option("--recall", default=0.95, show_default=True, help="Least share that is found.")
-@click.option(
-    "--recall-at", default=10, show_default=True, help="Of how many nearest: 10 or 100."
-)
+@click.option("--recall-at", default=10, show_default=True, help="Of how many nearest: 10 or 100.")
 @click.option("--fields", default=10, show_default=True, help="Metadata fields an item.")
 @offline
 def advise_command(
@@ -76,7 +75,16 @@ def _print(session: Session, advice: Advice) -> None:
     session.output.table(
         "All ways",
         [
-            *("way", "dtype", "graph dim>", "M>", "ef build>", "ef>", f"recall@{advice.needs.recall_at}>", "p99 ms>"),
+            *(
+                "way",
+                "dtype",
+                "graph dim>",
+                "M>",
+                "ef build>",
+                "ef>",
+                f"recall@{advice.needs.recall_at}>",
+                "p99 ms>",
+            ),
             *("memory>", "at least>", "disk>", "build>", "verdict"),
         ],
         [_row(each, each is best) for each in advice.alternatives],
