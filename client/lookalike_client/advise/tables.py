@@ -204,15 +204,16 @@ LEAST_MEASURED, MOST_MEASURED = 40_000, 1_000_000
 
 SOURCES = {
     "recall": "misses of 40,000 x 512 generated vectors (tests/bench/query/advise_points.py), "
-    "times 5.4 (recall@100: 1.9) for embeddings of photographs (light, expansion 256: recall@10 0.985), plus "
-    "7 % an e-fold of items (60,000 to 1,000,000: 0.968 to 0.961)",
+    "times 5.4 (recall@100: 1.9) for embeddings of photographs (light, expansion 256: recall@10 "
+    "0.985), plus 7 % an e-fold of items (60,000 to 1,000,000: 0.968 to 0.961)",
     "latency": "40,000 x 512, one thread, expansion 256: 482 us i8, 915 us bf16, 1,167 us full; "
     "growth to a million measured with usearch (p50 2.4 ms, p99 5.0 ms, full); plus 0.4 ms for "
     "the call; one client, limit 10, no filter",
     "scan": "82 MB of float32 in 3.8 to 8.3 ms: 10 GB/s, one core (advise_points.py, way exact)",
     "memory": "graph: usearch's file, 532 bytes an item (M=32, 256 components of i8), 788 "
     "of bf16; lean: 180 bytes of 40,000 (advise_points.py); rows: float32, mapped; metadata: "
-    "29 bytes a field (tests/bench/query/filter_eval.py); process: 74 MiB idle, the head, about 120 bytes an item",
+    "29 bytes a field (tests/bench/query/filter_eval.py); process: 74 MiB idle, the head, about "
+    "120 bytes an item",
     "disk": "store: 2,359 bytes for a 2,048-byte vector (SQLite, pages of 16 KiB) and 300 assumed "
     "for id, facts and metadata; rows and graph once; thumbnails not counted; a build needs room "
     "for one more graph",
