@@ -270,6 +270,8 @@ def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
         blank=bool(answer["blank"]),
         pixel_sha256=bytes.fromhex(answer["pixel_sha256"]),
         grey_webp=base64.b64decode(answer["grey"]),
+        pdq_hash=bytes.fromhex(answer["pdq"]),
+        pdq_quality=answer["pdq_quality"],
     )
 
 
