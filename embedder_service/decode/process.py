@@ -276,9 +276,8 @@ def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
 
 
 def _image_error(reason: str, message: str) -> LookalikeError:
-    if reason == Reason.IMAGE_TOO_LARGE.name:
-        return ImageTooLarge(message)
-    return ImageUnreadable(message)
+    kind = ImageTooLarge if reason == Reason.IMAGE_TOO_LARGE.name else ImageUnreadable
+    return kind(message)
 
 
 def _crashed() -> LookalikeError:

@@ -77,12 +77,12 @@ def import_list(session: Session, files: tuple[Path, ...], collection: str, labe
     else:
         told = {"added": f"{done.added:,}", "replaced": f"{done.replaced:,}"}
         if bad:
-            told["not read"] = f"{bad:,} lines"
+            told["lines not read"] = f"{bad:,}"
         if others:
             told["of other kinds"] = f"{others:,}: only PDQ hashes are taken"
         session.output.facts(told)
     if bad:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 @bank.command("export")

@@ -102,7 +102,7 @@ def match(
         if each.error is not None and not session.output.as_json:
             complain(f"{each.key}: {each.error.message}")
     if failed:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def _images(paths: Sequence[Path]) -> Iterator[MatchItem]:
