@@ -136,9 +136,12 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
         )
         banks = Banks(catalog)
-        matches = Matches(catalog, banks, embedders, reads, handover, search_metrics)
+        # Threads of its own: the first use of a bank reads the hashes of all its items.
+        looks = Offload("banks", threads=4, max_waiting=512)
+        stack.push_async_callback(asyncio.to_thread, looks.close)
+        matches = Matches(catalog, banks, embedders, looks, handover, search_metrics)
         bank_pb2_grpc.add_MatchServiceServicer_to_server(
-            matching.MatchServicer(catalog, banks, matches, reads), server.grpc
+            matching.MatchServicer(catalog, banks, matches, looks), server.grpc
         )
         kept = Snapshots(settings.data, catalog)
         # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.

@@ -16,8 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 
 _SIDE = 64
+_STRIP = 8
 _FREQUENCIES = 16
 # The smallest side that the authors tested.
 _LEAST_SIDE_PX = 5
@@ -35,11 +37,24 @@ def pdq_hash(rgb: Image.Image, width_px: int, height_px: int) -> tuple[bytes, in
     """
     if min(width_px, height_px) < _LEAST_SIDE_PX:
         return bytes(_FREQUENCIES * _FREQUENCIES // 8), 0
-    luma = np.asarray(rgb, dtype=np.uint8).astype(np.float32) @ _LUMA
-    rows = _sampling(height_px, luma.shape[0])
-    columns = _sampling(width_px, luma.shape[1])
-    small = rows @ luma @ columns.T
+    small = _samples(np.asarray(rgb, dtype=np.uint8), width_px, height_px)
     return _bits(small), _quality(small)
+
+
+def _samples(pixels: U8, width_px: int, height_px: int) -> F32:
+    """Return the luminance, blurred and sampled, float32 [64, 64], of uint8 [H, W, 3]."""
+    rows = _sampling(height_px, pixels.shape[0])
+    narrow = np.empty((_SIDE, pixels.shape[1]), dtype=np.float32)
+    # A sample needs few of the rows: by strips it takes a sixth of the products, and what
+    # is at work stays in the cache.
+    for first in range(0, _SIDE, _STRIP):
+        weights = rows[first : first + _STRIP]
+        used = np.flatnonzero(weights.any(axis=0))
+        strip = slice(used[0], used[-1] + 1)
+        luma = pixels[strip].astype(np.float32) @ _LUMA
+        narrow[first : first + _STRIP] = weights[:, strip] @ luma
+    samples: F32 = narrow @ _sampling(width_px, pixels.shape[1]).T
+    return samples
 
 
 def _bits(small: F32) -> bytes:
