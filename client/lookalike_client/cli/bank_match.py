@@ -16,7 +16,7 @@ from lookalike_client.hash_lists import read_hash_list
 from lookalike_client.indexing.scan import scan
 from lookalike_client.inputs import MatchItem
 from lookalike_client.requests import MatchOptions
-from lookalike_client.types import MatchEvidence, MatchResult, MatchRule, MatchVerdict
+from lookalike_client.types import MatchEvidence, MatchRemark, MatchResult, MatchRule, MatchVerdict
 
 _COLUMNS = (
     "file",
@@ -31,6 +31,18 @@ _COLUMNS = (
     "remarks",
     "error",
 )
+# Of single images; and of the bank, which are said once.
+_REMARKS = {
+    MatchRemark.BLANK: "blank picture",
+    MatchRemark.LOW_PDQ_QUALITY: "PDQ quality below 50",
+    MatchRemark.NO_PDQ_HASH: "no PDQ hash",
+}
+_BANK_REMARKS = {
+    MatchRemark.ITEMS_WITHOUT_PDQ: "items of the bank have no PDQ hash: `lookalike bank show` "
+    "says how many, and how they get one",
+    MatchRemark.BANK_HAS_GROWN: "the bank has ten times the items that it had when the threshold "
+    "was calibrated: calibrate again",
+}
 _cosine = click.FloatRange(-1, 1)
 _bits = click.IntRange(0, 255)
 
@@ -149,6 +161,9 @@ def _print(session: Session, results: Sequence[MatchResult], *, everything: bool
     for threshold, calibrated in sorted(thresholds):
         whence = "calibrated" if calibrated else "as given"
         session.output.text(f"threshold {threshold:.3f}, {whence}")
+    for remark, words in _BANK_REMARKS.items():
+        if any(remark in each.remarks for each in results):
+            session.output.paragraph(words)
 
 
 def _row(result: MatchResult) -> tuple[str, ...]:
@@ -160,7 +175,7 @@ def _row(result: MatchResult) -> tuple[str, ...]:
         "" if first is None or first.score is None else f"{first.score:.3f}",
         "" if first is None or first.pdq_distance is None else str(first.pdq_distance),
         _words(result.agreement),
-        ", ".join(_words(each) for each in result.remarks),
+        ", ".join(_REMARKS[each] for each in result.remarks if each in _REMARKS),
     )
 
 
