@@ -51,6 +51,13 @@ def _call_advise(_typing: Any, function: Any, address: Any, length: Any, advice:
     return types.intp(types.intp, types.intp, types.intp, types.intp), generate
 
 
+def _set_bits(_typing: Any, _number: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 prefetch = cast(Callable[[int], None], intrinsic(_prefetch))
 """Asks for the cache line at an address; never fails, whatever is there."""
 
@@ -59,3 +66,6 @@ call_metric = cast(Callable[[int, int, int, int, int], None], intrinsic(_call_me
 
 call_advise = cast(Callable[[int, int, int, int], int], intrinsic(_call_advise))
 """Calls int function(void *address, size_t length, int advice), as `madvise` is."""
+
+set_bits = cast(Callable[[Any], Any], intrinsic(_set_bits))
+"""Counts the bits that are set in a uint64."""
