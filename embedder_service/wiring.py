@@ -108,6 +108,8 @@ def server_options(settings: Settings) -> ServerOptions:
         tls=settings.tls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        health=settings.health,
     )
 
 

@@ -193,6 +193,8 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         tls=settings.tls,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        health=settings.health,
     )
     names = [
         search.SERVICE_NAME,

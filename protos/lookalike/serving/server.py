@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from lookalike.serving.health import Health, HealthAddress
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,9 @@ class ServerOptions:
     `port` 0 takes a free one. `max_concurrent_rpcs` bounds the calls under way,
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
     calls under way are given when the server stops. A client that pings more often
-    than `least_ping_interval_ms` is disconnected.
+    than `least_ping_interval_ms` is disconnected. A connection older than
+    `max_connection_age_s` is closed once its calls have ended, so that clients look for
+    servers anew; 0 for no bound. `health` serves health on a port of its own as well.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +39,8 @@ class ServerOptions:
     reflection: bool = False
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
+    max_connection_age_s: float = 0.0
+    health: HealthAddress | None = None
 
 
 class Server:
@@ -51,13 +53,12 @@ class Server:
         metrics: CallMetrics | None = None,
     ) -> None:
         self._options = options
-        self._service_names = tuple(service_names)
-        self._health = health.aio.HealthServicer()
+        self._health = Health(service_names, options.health)
         self.grpc = grpc.aio.server(
             interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
             options=server_arguments(options),
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._health.add_to(self.grpc)
         if options.reflection:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
@@ -68,7 +69,7 @@ class Server:
         Raises:
             SettingsInvalid: the address cannot be bound.
         """
-        await self.set_serving(False)
+        await self._health.start()
         address = f"{self._options.host}:{self._options.port}"
         try:
             port = self._bind(address)
@@ -82,15 +83,13 @@ class Server:
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:
         """Set the health of `service`, or of all and of the server as a whole."""
-        status = _SERVING if serving else _NOT_SERVING
-        names = (service,) if service is not None else ("", *self._service_names)
-        for name in names:
-            await self._health.set(name, status)
+        await self._health.set_serving(serving, service)
 
     async def stop(self) -> None:
         """Drain and end; calls still under way after the grace are cancelled."""
         await self.set_serving(False)
         await self.grpc.stop(self._options.grace_s)
+        await self._health.stop()
         _log.info("stopped")
 
     def _bind(self, address: str) -> int:
@@ -109,7 +108,7 @@ class Server:
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     """Return the arguments of a server, for the gRPC library."""
-    return [
+    arguments = [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.so_reuseport", 0),
@@ -119,3 +118,8 @@ def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
+    if options.max_connection_age_s:
+        # The library spreads it by a tenth, so that not all come back at once.
+        age_ms = int(options.max_connection_age_s * 1000)
+        arguments.append(("grpc.max_connection_age_ms", age_ms))
+    return arguments

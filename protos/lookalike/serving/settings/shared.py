@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.serving.health import HealthAddress
 from lookalike.serving.settings.declared import setting
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import TlsFiles
@@ -17,14 +18,23 @@ MOST_BYTES = 1 << 50
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """What every process has: metrics, TLS, the log and its end.
+    """What every process has: metrics, health, TLS, the log and its end.
 
-    `metrics_port` None serves no metrics.
+    `metrics_port` None serves no metrics, `health_port` None no health on a port of its own.
     """
 
     metrics_host: str = setting("address of the Prometheus metrics", "127.0.0.1", unit="host")
     metrics_port: int | None = setting(
         "port of the Prometheus metrics; 0 takes a free one; none are served without it",
+        None,
+        least=0,
+        most=MOST_PORT,
+    )
+    health_host: str = setting(
+        "address of the health port, which has no TLS", "127.0.0.1", unit="host"
+    )
+    health_port: int | None = setting(
+        "port that serves gRPC health alone, for probes; 0 takes a free one; none without it",
         None,
         least=0,
         most=MOST_PORT,
@@ -61,6 +71,13 @@ class ProcessSettings:
             raise SettingsInvalid("--tls-certificate and --tls-key go together: set both or none")
 
     @property
+    def health(self) -> HealthAddress | None:
+        """Where health is served by itself; None for nowhere."""
+        if self.health_port is None:
+            return None
+        return HealthAddress(self.health_host, self.health_port)
+
+    @property
     def tls(self) -> TlsFiles | None:
         """The files of TLS; None without TLS."""
         if self.tls_ca is None and self.tls_certificate is None:
@@ -78,6 +95,14 @@ class ServerSettings(ProcessSettings):
         "calls under way at once, streams included", 1024, least=1, most=1_000_000
     )
     reflection: bool = setting("serve gRPC reflection", False)
+    max_connection_age_s: float = setting(
+        "age past which a connection is closed once its calls have ended, so that clients spread "
+        "over servers that came later; 0: none",
+        300.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
     tls_ca: Path | None = setting(
         "PEM file of the authority that callers' certificates must be signed by; none are asked "
         "for without it",
