@@ -124,7 +124,7 @@ bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -qu
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included
-	rm -rf $(VENV) .bench-venv* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench-venv* .deploy-venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 define generate
 $(BIN)/python -m grpc_tools.protoc -Iprotos \
