@@ -37,7 +37,7 @@ debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
   "$suite" "$work/debian" "${MIRROR:-http://deb.debian.org/debian}" > "$work/debootstrap.log" 2>&1 \
   || { tail -n 3 "$work/debootstrap.log"; skip 'debootstrap cannot make a base: is a Debian mirror reached?'; }
 rm -rf "$work/debian/var/cache/apt" "$work/debian/var/lib/apt/lists"
-version=$(chroot "$work/debian" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$(chroot "$work/debian" python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 container=$(buildah from scratch)
 buildah copy --quiet "$container" "$work/debian" / > /dev/null
 buildah commit --quiet --rm "$container" "$base" > /dev/null

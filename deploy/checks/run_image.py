@@ -52,16 +52,16 @@ def start(root: str, work: Path, config: dict[str, object], port: int) -> subpro
         os.chown(folder, int(number), int(number))
         steps.append(f"mount --bind {folder} {root}{volume}")
     steps += [
-        f"mount -t tmpfs tmpfs {root}/tmp",
+        f"mount -t tmpfs tmpfs {root}/tmp",  # noqa: S108 - in the image
         f"mount --rbind /dev {root}/dev",
         f"mount -t proc proc {root}/proc",
         f'exec chroot --userspec={user} {root} "$@"',
     ]
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--health-port", str(free_port())]
     env = ["/usr/bin/env", "-i", *environment]
+    isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec"]
     return subprocess.Popen(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", " && ".join(steps)]
-        + ["sh", *env, *command, *arguments],
+        [*isolated, " && ".join(steps), "sh", *env, *command, *arguments],
         stdout=subprocess.DEVNULL,
     )
 
