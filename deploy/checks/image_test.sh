@@ -46,9 +46,10 @@ rm -rf "$work/debian"
 
 echo "wheels for Python $version"
 # Fetched here, by this machine's settings of pip, so that the build itself needs no index.
+# pip asks its own Python whether a condition holds: what older ones need is named besides.
 mapfile -t wanted < <("$python" deploy/checks/requirements.py search analysis client)
 "$python" -m pip download --quiet --disable-pip-version-check --dest "$work/wheels" \
-  --only-binary :all: --python-version "$version" --constraint deploy/constraints.txt "${wanted[@]}"
+  --only-binary :all: --python-version "$version" --constraint deploy/constraints.txt "${wanted[@]}" async-timeout
 printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$work/pip.conf"
 
 echo 'the image'
