@@ -56,9 +56,9 @@ echo 'the image'
 buildah bud --quiet --isolation chroot --layers=false --build-arg "BASE=$base" \
   --secret "id=pip,src=$work/pip.conf" --volume "$work/wheels:/wheels:ro" \
   --ignorefile .dockerignore --file deploy/images/search.Dockerfile --tag "$image" . > /dev/null
-config=$(buildah inspect --type image --format '{{json .OCIv1.Config}}' "$image")
+buildah inspect --type image "$image" > "$work/image.json"
 container=$(buildah from "$image")
 root=$(buildah mount "$container")
 echo "$(du --summarize --block-size=1M "$root" | cut -f 1) MB without compression"
 mkdir "$work/volumes"
-"$python" deploy/checks/run_image.py "$root" "$work/volumes" "$config"
+"$python" deploy/checks/run_image.py "$root" "$work/volumes" "$work/image.json"

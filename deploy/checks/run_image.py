@@ -1,9 +1,9 @@
 """Runs a mounted image of the search service as a cluster would, and searches it.
 
-    python deploy/checks/run_image.py ROOT WORK CONFIG
+    python deploy/checks/run_image.py ROOT WORK IMAGE
 
-ROOT is where the image is mounted, WORK an empty folder for its volumes, CONFIG the image's
-configuration as JSON. The service gets a read-only root, the image's user and environment,
+ROOT is where the image is mounted, WORK an empty folder for its volumes, IMAGE what
+`buildah inspect` says of it. The service gets a read-only root, the image's user and environment,
 and nothing else that can be written but the volumes and /tmp.
 """
 
@@ -124,4 +124,5 @@ def main(root: str, work: Path, config: dict[str, object]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])))
+    image = json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), image["OCIv1"]["config"]))
