@@ -109,7 +109,8 @@ def server_options(settings: Settings) -> ServerOptions:
         reflection=settings.reflection,
         grace_s=settings.grace_s,
         max_connection_age_s=settings.max_connection_age_s,
-        health=settings.health,
+        health_host=settings.health_host,
+        health_port=settings.health_port,
     )
 
 

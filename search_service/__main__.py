@@ -194,7 +194,8 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         reflection=settings.reflection,
         grace_s=settings.grace_s,
         max_connection_age_s=settings.max_connection_age_s,
-        health=settings.health,
+        health_host=settings.health_host,
+        health_port=settings.health_port,
     )
     names = [
         search.SERVICE_NAME,

@@ -17,7 +17,7 @@ from embedder_service.worker.settings import PROCESS, WorkerSettings, load
 from embedder_service.worker.stats import Stats
 from embedder_service.worker.worker import Worker
 from lookalike.serving import logs, metrics
-from lookalike.serving.health import Health
+from lookalike.serving.health import Health, health_address
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
@@ -46,7 +46,7 @@ async def _run(settings: WorkerSettings) -> int:
     endpoint = None
     if settings.metrics_port is not None:
         endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
-    health = Health([], settings.health)
+    health = Health([], health_address(settings))
     options = ChannelOptions(tls=settings.tls)
     queue = RedisQueue(connect(settings, "lookalike-worker"), settings)
     # An image that the front door read by reference may be larger than a message usually

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -31,6 +32,25 @@ class HealthAddress:
 
     host: str
     port: int
+
+
+class HealthOptions(Protocol):
+    """What says where health is served by itself: a process's settings, or a server's options."""
+
+    @property
+    def health_host(self) -> str:
+        """The address."""
+
+    @property
+    def health_port(self) -> int | None:
+        """The port; None for nowhere."""
+
+
+def health_address(options: HealthOptions) -> HealthAddress | None:
+    """Return where health is served by itself; None for nowhere."""
+    if options.health_port is None:
+        return None
+    return HealthAddress(options.health_host, options.health_port)
 
 
 class Health:

@@ -10,7 +10,7 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
-from lookalike.serving.health import Health, HealthAddress
+from lookalike.serving.health import Health, health_address
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
@@ -28,7 +28,7 @@ class ServerOptions:
     calls under way are given when the server stops. A client that pings more often
     than `least_ping_interval_ms` is disconnected. A connection older than
     `max_connection_age_s` is closed once its calls have ended, so that clients look for
-    servers anew; 0 for no bound. `health` serves health on a port of its own as well.
+    servers anew; 0 for no bound. `health_port` answers health checks alone, without TLS.
     """
 
     host: str = "127.0.0.1"
@@ -40,7 +40,8 @@ class ServerOptions:
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
     max_connection_age_s: float = 0.0
-    health: HealthAddress | None = None
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
 
 
 class Server:
@@ -53,7 +54,8 @@ class Server:
         metrics: CallMetrics | None = None,
     ) -> None:
         self._options = options
-        self._health = Health(service_names, options.health)
+        self._health = Health(service_names, health_address(options))
+        self.health_port: int | None = None
         self.grpc = grpc.aio.server(
             interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
             options=server_arguments(options),
@@ -69,7 +71,7 @@ class Server:
         Raises:
             SettingsInvalid: the address cannot be bound.
         """
-        await self._health.start()
+        self.health_port = await self._health.start()
         address = f"{self._options.host}:{self._options.port}"
         try:
             port = self._bind(address)

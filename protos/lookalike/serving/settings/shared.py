@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.serving.health import HealthAddress
 from lookalike.serving.settings.declared import setting
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import TlsFiles
@@ -69,13 +68,6 @@ class ProcessSettings:
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsInvalid("--tls-certificate and --tls-key go together: set both or none")
-
-    @property
-    def health(self) -> HealthAddress | None:
-        """Where health is served by itself; None for nowhere."""
-        if self.health_port is None:
-            return None
-        return HealthAddress(self.health_host, self.health_port)
 
     @property
     def tls(self) -> TlsFiles | None:

@@ -41,14 +41,10 @@ async def test_a_process_is_alive_while_it_loads_and_drains() -> None:
 
 
 async def test_a_server_tells_the_same_on_both_ports() -> None:
-    taken = Health([], HealthAddress("127.0.0.1", 0))
-    port = await taken.start()
-    await taken.stop()
-    assert port is not None
-    server = Server(ServerOptions(grace_s=0, health=HealthAddress("127.0.0.1", port)), [SERVICE])
+    server = Server(ServerOptions(grace_s=0, health_port=0), [SERVICE])
     own = await server.start()
     await server.set_serving(True)
-    for number in (own, port):
+    for number in (own, server.health_port):
         async with aio_channel(f"127.0.0.1:{number}", ChannelOptions()) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             assert await asked(stub, SERVICE) == await asked(stub, LIVENESS) == Status.SERVING
@@ -69,3 +65,18 @@ def test_connections_end_at_their_age_where_one_is_set() -> None:
 
     assert aged["grpc.max_connection_age_ms"] == 2500
     assert "grpc.max_connection_age_ms" not in dict(server_arguments(ServerOptions()))
+
+
+async def test_a_channel_spreads_calls_over_all_that_a_name_stands_for() -> None:
+    both = [Health([], HealthAddress("127.0.0.1", 0)) for _ in range(2)]
+    ports = [await each.start() for each in both]
+    await both[0].set_serving(True)
+    target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
+    async with aio_channel(target, ChannelOptions()) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        # The second may be connected a moment after the first.
+        seen = {await asked(stub, "") for _ in range(200)}
+    for each in both:
+        await each.stop()
+
+    assert seen == {Status.SERVING, Status.NOT_SERVING}
