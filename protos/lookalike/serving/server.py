@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from lookalike.serving.access.interceptor import AccessInterceptor
+from lookalike.serving.access.key_store import KeyStore
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
+from lookalike.serving.tls import server_credentials
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
@@ -28,7 +33,8 @@ class ServerOptions:
     `port` 0 takes a free one. `max_concurrent_rpcs` bounds the calls under way,
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
     calls under way are given when the server stops. A client that pings more often
-    than `least_ping_interval_ms` is disconnected.
+    than `least_ping_interval_ms` is disconnected. Without `keys_file` nobody is asked for
+    an API key.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +42,7 @@ class ServerOptions:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_concurrent_rpcs: int = 1024
     tls: TlsFiles | None = None
+    keys_file: Path | None = None
     reflection: bool = False
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
@@ -50,11 +57,18 @@ class Server:
         service_names: Sequence[str],
         metrics: CallMetrics | None = None,
     ) -> None:
+        """Raises:
+        InvalidField: the file of keys cannot be read, or has another form.
+        """
         self._options = options
         self._service_names = tuple(service_names)
         self._health = health.aio.HealthServicer()
+        calls = CallInterceptor(options.max_concurrent_rpcs, metrics)
+        interceptors: list[grpc.aio.ServerInterceptor] = [calls]
+        if options.keys_file is not None:
+            interceptors.insert(0, AccessInterceptor(KeyStore(options.keys_file), calls.refused))
         self.grpc = grpc.aio.server(
-            interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
+            interceptors=interceptors,
             options=server_arguments(options),
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
@@ -78,6 +92,7 @@ class Server:
             ) from error
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
+        self._warn()
         return port
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:
@@ -93,18 +108,34 @@ class Server:
         await self.grpc.stop(self._options.grace_s)
         _log.info("stopped")
 
+    def _warn(self) -> None:
+        """Say what is left open."""
+        options = self._options
+        if options.keys_file is None:
+            _log.warning(
+                "no API keys are asked for: whoever reaches this address can read, change and "
+                "delete everything; `lookalike keys make` makes keys, --keys-file asks for them",
+                extra={"host": options.host},
+            )
+        elif options.tls is None and not is_loopback(options.host):
+            _log.warning(
+                "API keys travel in the clear: set --tls-certificate and --tls-key",
+                extra={"host": options.host},
+            )
+
     def _bind(self, address: str) -> int:
         tls = self._options.tls
         if tls is None:
             return self.grpc.add_insecure_port(address)
-        if tls.certificate is None or tls.key is None:
-            raise OSError("TLS needs a certificate and a key")
-        credentials = grpc.ssl_server_credentials(
-            [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-            root_certificates=tls.ca.read_bytes() if tls.ca else None,
-            require_client_auth=tls.ca is not None,
-        )
-        return self.grpc.add_secure_port(address, credentials)
+        return self.grpc.add_secure_port(address, server_credentials(tls))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith("unix:")
 
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
