@@ -52,6 +52,7 @@ class Session:
         return Client(
             settings.address,
             tls=settings.tls,
+            token=settings.key,
             timeout_s=self.timeout_s,
             use_proxy=settings.use_proxy,
         )
@@ -177,18 +178,24 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         is_flag=True,
         help="Through the proxy that the environment names.  [env LOOKALIKE_USE_PROXY]",
     )
-    @click.option("--tls-ca", type=path, help="PEM file of the authority to trust.")
-    @click.option("--tls-certificate", type=path, help="PEM file of our certificate.")
-    @click.option("--tls-key", type=path, help="PEM file of our key.")
+    @click.option("--tls", "use_tls", is_flag=True, help="TLS, by the system's authorities.")
+    @click.option("--tls-ca", "--ca", type=path, help="PEM file of the authority to trust.")
+    @click.option("--tls-certificate", "--cert", type=path, help="PEM file of our certificate.")
+    @click.option("--tls-key", "--key", type=path, help="PEM file of our key.")
+    @click.option(
+        "--token-file", type=path, help="File with the API key.  [env LOOKALIKE_TOKEN(_FILE)]"
+    )
     @functools.wraps(command)
     def wrapped(
         session: Session,
         address: str | None,
         timeout_s: float | None,
         use_proxy: bool,
+        use_tls: bool,
         tls_ca: Path | None,
         tls_certificate: Path | None,
         tls_key: Path | None,
+        token_file: Path | None,
         *args: object,
         **kwargs: object,
     ) -> R:
@@ -199,6 +206,9 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
             tls_key=tls_key or base.tls_key,
+            use_tls=use_tls or base.use_tls,
+            token=None if token_file else base.token,
+            token_file=token_file or base.token_file,
             use_proxy=use_proxy or base.use_proxy,
         )
         chosen = replace(session, settings=settings, timeout_s=timeout_s or session.timeout_s)
