@@ -5,7 +5,6 @@ Every method of `ShardApi` is here: what can be restricted is, and what cannot i
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -28,8 +27,6 @@ from search_service.domain.queries import Hit, QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.limits import MAX_METADATA_BYTES
 from search_service.shard.api import ShardApi
-
-_log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 B = TypeVar("B")
