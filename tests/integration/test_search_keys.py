@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
-import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.v1 import collection_pb2 as collections
@@ -19,6 +18,7 @@ from lookalike.v1 import search_pb2 as spb
 from lookalike.v1 import snapshot_pb2 as snapshot
 from lookalike.wire.channel import TlsFiles
 from lookalike.wire.keys import Scope
+from tests.integration.certified import Certified
 from tests.integration.keyed import Caller, KeyFile, calling
 from tests.integration.search_server import running
 
@@ -27,28 +27,6 @@ CREATE = collections.CreateCollectionRequest(name="photos", dimension=4, externa
 DELETE = spb.DeleteItemsRequest(collection="photos", items=[spb.ItemDelete(id="x")])
 # A change of the file is taken within a second.
 TAKEN_S = 10.0
-
-
-class Certified:
-    """An authority, and certificates of it."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self._ca = trustme.CA()
-        self._ca.cert_pem.write_to_path(str(folder / "ca.pem"))
-
-    def issue(self, name: str, *, valid_from: timedelta = timedelta(days=-1)) -> TlsFiles:
-        """Make a certificate for a day that begins `valid_from` now."""
-        begin = datetime.now(UTC) + valid_from
-        made = self._ca.issue_cert(
-            "localhost", "127.0.0.1", not_before=begin, not_after=begin + timedelta(days=2)
-        )
-        chain, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        # Not at once, as a tool does that knows of no readers.
-        chain.write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
-        made.private_key_pem.write_to_path(str(key))
-        return TlsFiles(ca=self.folder / "ca.pem", certificate=chain, key=key)
 
 
 class System(NamedTuple):
