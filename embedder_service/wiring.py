@@ -107,6 +107,7 @@ def server_options(settings: Settings) -> ServerOptions:
         max_message_bytes=max(MAX_MESSAGE_BYTES, settings.max_image_bytes + 4 * _MIB),
         tls=settings.tls,
         keys_file=settings.keys_file,
+        health_port=settings.health_port,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )

@@ -195,6 +195,7 @@ def _server(
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
         tls=settings.tls,
         keys_file=settings.keys_file,
+        health_port=settings.health_port,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
     )

@@ -163,15 +163,16 @@ def _readable(request: Any) -> Any:
 
 
 async def _readable_each(requests: Any) -> AsyncIterator[Any]:
-    """Raises:
-    InvalidField: a message could not be read.
-    Exhausted: the API key brought too many messages lately.
-    Unauthenticated: it was revoked meanwhile.
+    """Pass messages on, no faster than the API key may bring them.
+
+    Raises:
+        InvalidField: a message could not be read.
+        Unauthenticated: the key was revoked meanwhile.
     """
     principal = current()
     async for request in requests:
         if principal is not None:
-            principal.take()
+            await principal.wait()
         yield _readable(request)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class ServerOptions:
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
     calls under way are given when the server stops. A client that pings more often
     than `least_ping_interval_ms` is disconnected. Without `keys_file` nobody is asked for
-    an API key.
+    an API key. `health_port` answers health checks alone, without TLS.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +43,7 @@ class ServerOptions:
     max_concurrent_rpcs: int = 1024
     tls: TlsFiles | None = None
     keys_file: Path | None = None
+    health_port: int | None = None
     reflection: bool = False
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
@@ -72,6 +73,11 @@ class Server:
             options=server_arguments(options),
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._probed: grpc.aio.Server | None = None
+        self.health_port: int | None = None
+        if options.health_port is not None:
+            self._probed = grpc.aio.server(options=server_arguments(options))
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
         if options.reflection:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
@@ -80,16 +86,15 @@ class Server:
         """Bind and start; every service is NOT_SERVING. Return the port.
 
         Raises:
-            SettingsInvalid: the address cannot be bound.
+            SettingsInvalid: an address or the certificate cannot be used.
         """
         await self.set_serving(False)
-        address = f"{self._options.host}:{self._options.port}"
-        try:
-            port = self._bind(address)
-        except RuntimeError as error:
-            raise SettingsInvalid(
-                f"cannot listen on {address}: is the port in use? Set another --host or --port"
-            ) from error
+        options = self._options
+        port = _bound(self._add_port, options.host, options.port, "--port")
+        if self._probed is not None:
+            add, number = self._probed.add_insecure_port, options.health_port or 0
+            self.health_port = _bound(add, options.host, number, "--health-port")
+            await self._probed.start()
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
         self._warn()
@@ -106,6 +111,8 @@ class Server:
         """Drain and end; calls still under way after the grace are cancelled."""
         await self.set_serving(False)
         await self.grpc.stop(self._options.grace_s)
+        if self._probed is not None:
+            await self._probed.stop(0)
         _log.info("stopped")
 
     def _warn(self) -> None:
@@ -123,11 +130,26 @@ class Server:
                 extra={"host": options.host},
             )
 
-    def _bind(self, address: str) -> int:
+    def _add_port(self, address: str) -> int:
         tls = self._options.tls
         if tls is None:
             return self.grpc.add_insecure_port(address)
         return self.grpc.add_secure_port(address, server_credentials(tls))
+
+
+def _bound(add: Callable[[str], int], host: str, number: int, option: str) -> int:
+    """Bind a port by `add` and return it.
+
+    Raises:
+        SettingsInvalid: the address cannot be bound.
+    """
+    address = f"{host}:{number}"
+    try:
+        return add(address)
+    except RuntimeError as error:
+        raise SettingsInvalid(
+            f"cannot listen on {address}: is the port in use? Set another --host or {option}"
+        ) from error
 
 
 def is_loopback(host: str) -> bool:

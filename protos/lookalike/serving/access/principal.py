@@ -6,12 +6,16 @@ awaits, and the tasks and threads that it starts in its context, see it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
 from lookalike.wire.errors import Exhausted, Unauthenticated
 from lookalike.wire.keys import KeyRecord
+
+# Where rounding leaves no time to wait, another message may have taken the room.
+_LEAST_WAIT_S = 0.001
 
 _current: ContextVar[Principal | None] = ContextVar("principal", default=None)
 
@@ -52,6 +56,18 @@ class Principal:
     def leave(self) -> None:
         """End a call that was begun."""
         self._under_way -= 1
+
+    async def wait(self) -> None:
+        """Count a message of a stream, once there is room for it: the stream is slowed down.
+
+        Raises:
+            Unauthenticated: the key was revoked meanwhile.
+        """
+        while True:
+            try:
+                return self.take()
+            except Exhausted as error:
+                await asyncio.sleep(error.retry_delay_s or _LEAST_WAIT_S)
 
     def take(self) -> None:
         """Count a call, or a message of a stream.

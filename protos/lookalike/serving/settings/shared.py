@@ -107,6 +107,12 @@ class ServerSettings(ProcessSettings):
         unit="file",
         must_exist=True,
     )
+    health_port: int | None = setting(
+        "port that answers health checks alone, without TLS and keys; none without it",
+        None,
+        least=0,
+        most=MOST_PORT,
+    )
     open_access: bool = setting(
         "serve on an address that other machines reach although no API keys are asked for",
         False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from lookalike.serving.access.key_store import KeyStore
 from lookalike.serving.access.principal import Principal, current
@@ -153,6 +155,63 @@ async def test_each_call_knows_its_caller_and_admin_calls_are_noted(
     assert [line["key"] for line in noted[:3]] == [one.id, two.id, one.id]
     assert noted[0]["about"] == {"alias": "a", "collection": "c"}
     assert first not in caplog.text
+
+
+async def test_a_key_that_calls_too_often_is_told_how_long_to_wait(tmp_path: Path) -> None:
+    one, token = record(calls_per_s=0.5)
+    keys.write(tmp_path / "keys.json", [one])
+    request = collection_pb2.DeleteAliasRequest(alias="a")
+    async with serving(ServerOptions(keys_file=tmp_path / "keys.json")) as port:
+        options = ChannelOptions(token=GivenToken(token))
+        async with aio_channel(f"127.0.0.1:{port}", options) as channel:
+            stub: Any = collection_pb2_grpc.CollectionServiceStub(channel)
+            await stub.DeleteAlias(request)
+            with pytest.raises(grpc.RpcError) as refused:
+                await stub.DeleteAlias(request)
+
+    error = from_rpc_error(refused.value)
+    assert isinstance(error, Exhausted)
+    assert error.retry_delay_s is not None
+    assert 0.0 < error.retry_delay_s <= 2.0
+
+
+async def test_a_stream_waits_until_its_key_may_go_on() -> None:
+    now_s = 0.0
+    principal = Principal(record(calls_per_s=100.0)[0], lambda: now_s)
+    for _ in range(100):
+        await principal.wait()
+    waiting = asyncio.create_task(principal.wait())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    now_s = 1.0
+    await waiting
+
+
+async def test_probes_have_a_port_without_tls_and_keys(tmp_path: Path) -> None:
+    keys.write(tmp_path / "keys.json", [])
+    authority = trustme.CA()
+    made = authority.issue_cert("127.0.0.1")
+    tls = TlsFiles(certificate=tmp_path / "a.pem", key=tmp_path / "a.key")
+    (tmp_path / "a.pem").write_bytes(made.cert_chain_pems[0].bytes())
+    made.private_key_pem.write_to_path(str(tmp_path / "a.key"))
+    server = Server(ServerOptions(tls=tls, keys_file=tmp_path / "keys.json", health_port=0), [])
+    await server.start()
+    request = health_pb2.HealthCheckRequest()
+    async with aio_channel(f"127.0.0.1:{server.health_port}", ChannelOptions()) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        before = await stub.Check(request)
+        await server.set_serving(True)
+        after = await stub.Check(request)
+        other: Any = collection_pb2_grpc.CollectionServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            await other.DeleteAlias(collection_pb2.DeleteAliasRequest())
+    await server.stop()
+
+    assert (before.status, after.status) == (
+        health_pb2.HealthCheckResponse.NOT_SERVING,
+        health_pb2.HealthCheckResponse.SERVING,
+    )
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_a_certificate_that_is_swapped_under_load_fails_no_call(tmp_path: Path) -> None:
