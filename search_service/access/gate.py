@@ -56,6 +56,11 @@ class Gate:
         if principal is not None and not principal.record.allows(name):
             raise _denied(name, field)
 
+    def check(self, name: str) -> None:
+        """Hold that the caller may use a collection, where there are keys; as `find` does."""
+        if self._caller() is not None:
+            self.find(name)
+
     def check_any(self, name: str) -> None:
         """Hold that the caller may see what belongs to a collection, "" for all of them.
 

@@ -108,7 +108,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
 
 def _read_request(message: ingest_pb2.SubmitImagesRequest, gate: Gate) -> Request:
     try:
-        gate.find(message.collection)
+        gate.check(message.collection)
         return Request(message.request_id, _read_submission(message))
     except LookalikeError as error:
         return Request(message.request_id, error)

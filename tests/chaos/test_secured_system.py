@@ -33,6 +33,7 @@ class Secured(NamedTuple):
     system: System
     certified: Certified
     token: Path
+    secrets: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,13 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     )
     try:
         system.start()
-        yield Secured(system, certified, root / "client")
+        yield Secured(system, certified, root / "client", _secrets(keys))
     finally:
         system.stop()
+
+
+def _secrets(keys: KeyFile) -> list[str]:
+    return [token.split("_", 2)[2] for token in keys.tokens.values()]
 
 
 def _picture(number: int) -> bytes:
@@ -112,4 +117,5 @@ def test_certificates_are_replaced_under_load(secured: Secured) -> None:
     assert calls > _SWAPS
     for program in secured.system.programs:
         assert "call failed" not in program.log()
+        assert not [secret for secret in secured.secrets if secret in program.log()]
     assert "took a new TLS certificate" in secured.system.search.log()

@@ -27,15 +27,19 @@ _COSTLY = ("AnalysisService", "SnapshotService")
 def prepare(system: RunningSystem) -> None:
     """Make the collection that messages are about, unless it is there."""
     with Client(system.search) as client:
-        if COLLECTION in {each.name for each in client.collections.list()}:
-            return
-        client.collections.create(COLLECTION, model=None, dimension=DIMENSION)
-        items = [
-            VectorItem(f"item-{n}", [1.0, n, 0.0, 0.5], metadata={"word": "ab"[n % 2], "n": n})
-            for n in range(6)
-        ]
-        for _ in client.upsert_vectors(COLLECTION, items):
-            pass
+        if COLLECTION not in {each.name for each in client.collections.list()}:
+            make_collection(client)
+
+
+def make_collection(client: Client) -> None:
+    """Make the collection that messages are about."""
+    client.collections.create(COLLECTION, model=None, dimension=DIMENSION)
+    items = [
+        VectorItem(f"item-{n}", [1.0, n, 0.0, 0.5], metadata={"word": "ab"[n % 2], "n": n})
+        for n in range(6)
+    ]
+    for _ in client.upsert_vectors(COLLECTION, items):
+        pass
 
 
 def attack(
@@ -46,7 +50,22 @@ def attack(
     embedder = service == "EmbedderService"
     address = system.addresses["embedder"] if embedder else system.search
     known = 0.02 if service in _COSTLY else 0.7
-    with sync_channel(address, ChannelOptions()) as channel, ThreadPoolExecutor(_AT_ONCE) as pool:
+    return attack_at(address, method, count, known=known)
+
+
+def attack_at(
+    address: str,
+    method: MethodDescriptor,
+    count: int,
+    *,
+    known: float,
+    options: ChannelOptions | None = None,
+) -> Counter[tuple[grpc.StatusCode, str]]:
+    """As `attack`, of the service at an address."""
+    with (
+        sync_channel(address, options or ChannelOptions()) as channel,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
         # On the wire every call is a stream: so one way to make them does. Not by asyncio,
         # whose client hides the status of a stream that ends while it is written to.
         made: Any = channel.stream_stream(f"/{method.containing_service.full_name}/{method.name}")

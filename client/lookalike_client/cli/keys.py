@@ -24,12 +24,14 @@ _file_option = click.option(
 
 
 @click.group()
-def keys() -> None:
+@offline
+def keys(session: Session) -> None:
     """Make, list and revoke API keys in a file that services read.
 
     A service takes a change within a second. The file holds no key, but what tells whether
     a key is one of them.
     """
+    click.get_current_context().obj = session
 
 
 @keys.command()

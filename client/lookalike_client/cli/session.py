@@ -13,7 +13,7 @@ from typing import TypeVar
 import click
 import grpc
 
-from lookalike.wire import proxies
+from lookalike.wire import proxies, tls_faults
 from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client import Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
@@ -63,7 +63,12 @@ class UnreachedError(click.ClickException):
 
     exit_code = EXIT_UNREACHABLE
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, details: str) -> None:
+        """`details` are what the library says of the connection."""
+        said = tls_faults.remark(details, with_tls=settings.tls is not None)
+        if said is not None:
+            super().__init__(f"no connection to {settings.address}: {said}")
+            return
         found = proxies.remark(settings.address, load_proxies(), use_proxy=settings.use_proxy)
         super().__init__(
             f"no search service answers at {settings.address}: start one with `lookalike up "
@@ -94,6 +99,11 @@ def _never_answered(error: LookalikeError) -> bool:
         return False
     keys = [entry.key for entry in cause.trailing_metadata() or ()]
     return "grpc-status-details-bin" not in keys
+
+
+def _details(error: LookalikeError) -> str:
+    cause = error.__cause__
+    return (cause.details() or "") if isinstance(cause, grpc.RpcError) else ""
 
 
 def one_collection(positional: str | None, option: str | None, default: str | None = None) -> str:
@@ -217,6 +227,6 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         except Unavailable as error:
             if not _never_answered(error):
                 raise
-            raise UnreachedError(settings) from error
+            raise UnreachedError(settings, _details(error)) from error
 
     return printing(wrapped)

@@ -159,6 +159,11 @@ def _credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
     InvalidField: the files do not fit together, or are no PEM files.
     OSError: one cannot be read.
     """
+    if tls.ca is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(tls.ca)
+        except ssl.SSLError as error:
+            raise InvalidField("tls_ca", f"{tls.ca} holds no certificate") from error
     if tls.certificate is not None and tls.key is not None:
         try:
             # No password: the process must not stop to ask for one.
