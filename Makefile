@@ -29,7 +29,7 @@ DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
 .PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
-.PHONY: release-check release-image update-deps clean check-deploy image-test
+.PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -120,6 +120,15 @@ docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
 	  --jobs auto --doctree-dir build/doctrees docs build/docs
 	@echo 'build/docs/index.html'
+
+sbom: setup ## Write what is installed to build/sbom.json (CycloneDX)
+	$(BIN)/python deploy/sbom.py build/sbom.json
+
+# In an environment of its own: it must not bring along what it audits.
+audit: setup ## Ask for known weaknesses of what is pinned; fails where that cannot be asked
+	@test -x build/audit/bin/pip-audit || { $(BIN)/python -m venv build/audit \
+	  && build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(BIN)/python deploy/audit.py build/audit/bin/pip-audit
 
 release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
 	$(BIN)/python deploy/release_check.py

@@ -47,7 +47,7 @@ async def _run(settings: WorkerSettings) -> int:
     if settings.metrics_port is not None:
         endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
     health = Health([], health_address(settings))
-    options = ChannelOptions(tls=settings.tls)
+    options = ChannelOptions(tls=settings.tls, token=settings.token())
     queue = RedisQueue(connect(settings, "lookalike-worker"), settings)
     # An image that the front door read by reference may be larger than a message usually
     # is. What it may be is the embedder's to say.

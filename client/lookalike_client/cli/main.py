@@ -27,6 +27,7 @@ from lookalike_client.cli.failures import failures
 from lookalike_client.cli.fit_command import fit_projection
 from lookalike_client.cli.ingest import index
 from lookalike_client.cli.items import count, get, list_items
+from lookalike_client.cli.keys import keys
 from lookalike_client.cli.labelling import suggest_labels
 from lookalike_client.cli.output import Output, complain, failure
 from lookalike_client.cli.queries import facets, recall, search
@@ -64,7 +65,7 @@ for _command in (
     *(up, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, backup, export_items, import_items),
     *(evaluate, calibrate, suggest_labels, check, drift, duplicates),
-    *(collections, failures, recall, advise_command, fit_projection, version),
+    *(keys, collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
 

@@ -27,7 +27,10 @@ PREFIX = "LOOKALIKE_"
 PARTS = ("SEARCH", "EMBEDDER", "WORKER")
 CLIENT_VARIABLES = frozenset(
     PREFIX + name
-    for name in ("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY", "SYNC_STATE")
+    for name in (
+        *("ADDRESS", "USE_PROXY", "SYNC_STATE", "TOKEN", "TOKEN_FILE"),
+        *("TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY"),
+    )
 )
 # Names the file, in which it cannot stand itself.
 CONFIG = Option(
