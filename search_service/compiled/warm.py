@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from search_service.compiled.addresses import address_of
+from search_service.compiled.hamming import near_hashes
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.products import products_each, products_of_pairs
@@ -74,5 +75,7 @@ def _call_all() -> None:
     at = address_of(one)
     walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
+    words = np.zeros((4, 1), dtype=np.uint64)
+    near_hashes(words, 1, words[:, 0].copy(), 0, longs, longs)
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])

@@ -44,7 +44,7 @@ FORMATS = {
     "metadata index": index_file.FORMAT_VERSION,
     "snapshot": snapshot_manifest.FORMAT_VERSION,
     "drift": drift_files.FORMAT,
-    "decisions": reviews.FORMAT_VERSION,
+    "decisions": reviews._FILE.format_version,
     "ledger": ledger.FORMAT,
 }
 
