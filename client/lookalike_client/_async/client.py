@@ -55,8 +55,7 @@ class AsyncClient(AsyncChanges):
         `token` is an API key, or the file that holds it; it goes over TLS or to this
         machine alone. That file and those of `tls` are read again when they change.
         """
-        key = settings.token_of(token)
-        options = calls.channel_options(tls, timeout_s, use_proxy, key)
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
         self._channel = aio_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
