@@ -107,9 +107,11 @@ def server_options(settings: Settings) -> ServerOptions:
         max_message_bytes=max(MAX_MESSAGE_BYTES, settings.max_image_bytes + 4 * _MIB),
         tls=settings.tls,
         keys_file=settings.keys_file,
-        health_port=settings.health_port,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        health_host=settings.health_host,
+        health_port=settings.health_port,
     )
 
 

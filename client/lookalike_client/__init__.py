@@ -7,10 +7,12 @@ service for tests.
 
 from lookalike.wire.channel import TlsFiles
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
@@ -43,6 +45,7 @@ from lookalike_client.inputs import (
     Example,
     ImageItem,
     ImageLike,
+    MatchItem,
     MetadataItem,
     Query,
     QueuedMutation,
@@ -56,6 +59,7 @@ from lookalike_client.requests import (
     FromCollection,
     LabelEvidence,
     LabelledPairs,
+    MatchOptions,
     SearchOptions,
 )
 from lookalike_client.types import (
@@ -63,6 +67,7 @@ from lookalike_client.types import (
     Acceptance,
     Alias,
     AnalysisProgress,
+    Bank,
     BoostPart,
     Calibration,
     CalibrationMode,
@@ -92,6 +97,7 @@ from lookalike_client.types import (
     Facets,
     Fields,
     FieldValue,
+    HashImport,
     Hit,
     HitGroup,
     HitRanking,
@@ -104,8 +110,14 @@ from lookalike_client.types import (
     ItemPage,
     JsonValue,
     KeepReason,
+    KnownHash,
     LabelSuggestion,
     LabelSuggestions,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
     Metadata,
     MetadataLike,
     MetadataValue,
@@ -120,6 +132,7 @@ from lookalike_client.types import (
     RestoredCollection,
     RetryResult,
     SearchResult,
+    SignalAgreement,
     Snapshot,
     StackKind,
     UpdateProgress,
@@ -134,9 +147,12 @@ __all__ = [
     "Analysis",
     "AnalysisProgress",
     "AsyncAnalysis",
+    "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Bank",
+    "Banks",
     "Boost",
     "BoostPart",
     "Calibration",
@@ -179,6 +195,7 @@ __all__ = [
     "FilterInvalid",
     "FilterLike",
     "FromCollection",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -196,12 +213,20 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelEvidence",
     "LabelSuggestion",
     "LabelSuggestions",
     "LabelledPairs",
     "LimitExceeded",
     "LookalikeError",
+    "MatchEvidence",
+    "MatchItem",
+    "MatchOptions",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataItem",
     "MetadataLike",
@@ -226,6 +251,7 @@ __all__ = [
     "RetryResult",
     "SearchOptions",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "SnapshotInvalid",
     "Snapshots",

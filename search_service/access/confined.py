@@ -181,6 +181,14 @@ class ConfinedShard:
         """Refused: its queries are everybody's items."""
         _refuse()
 
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """Refused: ordinals are everybody's items."""
+        _refuse()
+
+    def facts_after(self, ordinal: int, count: int) -> list[tuple[int, bytes]]:
+        """Refused: it goes through everybody's items."""
+        _refuse()
+
     def prune_tombstones(self, below_version: int) -> int:
         """Refused."""
         _refuse()

@@ -15,6 +15,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.changes import AsyncChanges
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
@@ -54,8 +55,7 @@ class AsyncClient(AsyncChanges):
         `token` is an API key, or the file that holds it; it goes over TLS or to this
         machine alone. That file and those of `tls` are read again when they change.
         """
-        key = settings.token_of(token)
-        options = calls.channel_options(tls, timeout_s, use_proxy, key)
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
         self._channel = aio_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
@@ -64,6 +64,7 @@ class AsyncClient(AsyncChanges):
         self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
         self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
         self.analysis = AsyncAnalysis(self._channel, self._explain)
+        self.banks = AsyncBanks(self._channel, self._explain, timeout_s, patience_s)
 
     async def __aenter__(self) -> Self:
         return self

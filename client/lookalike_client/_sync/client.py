@@ -16,6 +16,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._sync import streams
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
@@ -55,8 +56,7 @@ class Client(Changes):
         `token` is an API key, or the file that holds it; it goes over TLS or to this
         machine alone. That file and those of `tls` are read again when they change.
         """
-        key = settings.token_of(token)
-        options = calls.channel_options(tls, timeout_s, use_proxy, key)
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
         self._channel = sync_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
@@ -65,6 +65,7 @@ class Client(Changes):
         self.collections = Collections(self._channel, self._explain, timeout_s)
         self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
         self.analysis = Analysis(self._channel, self._explain)
+        self.banks = Banks(self._channel, self._explain, timeout_s, patience_s)
 
     def __enter__(self) -> Self:
         return self

@@ -13,10 +13,13 @@ from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
+from lookalike_client.cli.backup import backup
+from lookalike_client.cli.bank import bank
 from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.doctor import doctor
 from lookalike_client.cli.drift import drift
 from lookalike_client.cli.duplicates import duplicates
 from lookalike_client.cli.evaluation import evaluate
@@ -60,9 +63,9 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
-    *(snapshots, export_items, import_items),
-    *(evaluate, calibrate, suggest_labels, check, drift, duplicates),
+    *(up, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
+    *(snapshots, backup, export_items, import_items),
+    *(evaluate, calibrate, suggest_labels, check, drift, duplicates, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from lookalike.serving.access.interceptor import AccessInterceptor
 from lookalike.serving.access.key_store import KeyStore
+from lookalike.serving.health import Health, health_address
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
@@ -21,9 +22,6 @@ from lookalike.serving.tls import server_credentials
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,10 @@ class ServerOptions:
     `port` 0 takes a free one. `max_concurrent_rpcs` bounds the calls under way,
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
     calls under way are given when the server stops. A client that pings more often
-    than `least_ping_interval_ms` is disconnected. Without `keys_file` nobody is asked for
-    an API key. `health_port` answers health checks alone, without TLS.
+    than `least_ping_interval_ms` is disconnected. A connection older than
+    `max_connection_age_s` is closed once its calls have ended, so that clients look for
+    servers anew; 0 for no bound. Without `keys_file` nobody is asked for an API key.
+    `health_port` answers health checks alone, without TLS.
     """
 
     host: str = "127.0.0.1"
@@ -43,10 +43,12 @@ class ServerOptions:
     max_concurrent_rpcs: int = 1024
     tls: TlsFiles | None = None
     keys_file: Path | None = None
-    health_port: int | None = None
     reflection: bool = False
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
+    max_connection_age_s: float = 0.0
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
 
 
 class Server:
@@ -62,8 +64,8 @@ class Server:
         InvalidField: the file of keys cannot be read, or has another form.
         """
         self._options = options
-        self._service_names = tuple(service_names)
-        self._health = health.aio.HealthServicer()
+        self._health = Health(service_names, health_address(options))
+        self.health_port: int | None = None
         calls = CallInterceptor(options.max_concurrent_rpcs, metrics)
         interceptors: list[grpc.aio.ServerInterceptor] = [calls]
         if options.keys_file is not None:
@@ -72,12 +74,7 @@ class Server:
             interceptors=interceptors,
             options=server_arguments(options),
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
-        self._probed: grpc.aio.Server | None = None
-        self.health_port: int | None = None
-        if options.health_port is not None:
-            self._probed = grpc.aio.server(options=server_arguments(options))
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        self._health.add_to(self.grpc)
         if options.reflection:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
@@ -88,13 +85,9 @@ class Server:
         Raises:
             SettingsInvalid: an address or the certificate cannot be used.
         """
-        await self.set_serving(False)
+        self.health_port = await self._health.start()
         options = self._options
         port = _bound(self._add_port, options.host, options.port, "--port")
-        if self._probed is not None:
-            add, number = self._probed.add_insecure_port, options.health_port or 0
-            self.health_port = _bound(add, options.host, number, "--health-port")
-            await self._probed.start()
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
         self._warn()
@@ -102,17 +95,13 @@ class Server:
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:
         """Set the health of `service`, or of all and of the server as a whole."""
-        status = _SERVING if serving else _NOT_SERVING
-        names = (service,) if service is not None else ("", *self._service_names)
-        for name in names:
-            await self._health.set(name, status)
+        await self._health.set_serving(serving, service)
 
     async def stop(self) -> None:
         """Drain and end; calls still under way after the grace are cancelled."""
         await self.set_serving(False)
         await self.grpc.stop(self._options.grace_s)
-        if self._probed is not None:
-            await self._probed.stop(0)
+        await self._health.stop()
         _log.info("stopped")
 
     def _warn(self) -> None:
@@ -162,7 +151,7 @@ def is_loopback(host: str) -> bool:
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     """Return the arguments of a server, for the gRPC library."""
-    return [
+    arguments = [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.so_reuseport", 0),
@@ -172,3 +161,8 @@ def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
+    if options.max_connection_age_s:
+        # The library spreads it by a tenth, so that not all come back at once.
+        age_ms = int(options.max_connection_age_s * 1000)
+        arguments.append(("grpc.max_connection_age_ms", age_ms))
+    return arguments

@@ -19,14 +19,23 @@ MOST_BYTES = 1 << 50
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """What every process has: metrics, TLS, the log and its end.
+    """What every process has: metrics, health, TLS, the log and its end.
 
-    `metrics_port` None serves no metrics.
+    `metrics_port` None serves no metrics, `health_port` None no health on a port of its own.
     """
 
     metrics_host: str = setting("address of the Prometheus metrics", "127.0.0.1", unit="host")
     metrics_port: int | None = setting(
         "port of the Prometheus metrics; 0 takes a free one; none are served without it",
+        None,
+        least=0,
+        most=MOST_PORT,
+    )
+    health_host: str = setting(
+        "address of the health port, which has no TLS", "127.0.0.1", unit="host"
+    )
+    health_port: int | None = setting(
+        "port that serves gRPC health alone, for probes; 0 takes a free one; none without it",
         None,
         least=0,
         most=MOST_PORT,
@@ -100,18 +109,20 @@ class ServerSettings(ProcessSettings):
         "calls under way at once, streams included", 1024, least=1, most=1_000_000
     )
     reflection: bool = setting("serve gRPC reflection", False)
+    max_connection_age_s: float = setting(
+        "age past which a connection is closed once its calls have ended, so that clients spread "
+        "over servers that came later; 0: none",
+        300.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
     keys_file: Path | None = setting(
         "file of the API keys that callers must have, made by `lookalike keys`; read again when "
         "it changes; none are asked for without it",
         None,
         unit="file",
         must_exist=True,
-    )
-    health_port: int | None = setting(
-        "port that answers health checks alone, without TLS and keys; none without it",
-        None,
-        least=0,
-        most=MOST_PORT,
     )
     open_access: bool = setting(
         "serve on an address that other machines reach although no API keys are asked for",
