@@ -207,7 +207,6 @@ def test_what_a_tenant_stores_is_marked_as_its_own(system: System) -> None:
     assert dict(_stored(system, "new-0").metadata) == {"tenant": "a", "word": "n"}
     assert dict(_stored(system, "new-1").metadata) == {"tenant": "a"}
     # Nearest to it stand others: what it resembles is not told.
-    assert not any(result.HasField("near_duplicate") for result in results)
     gone = spb.DeleteItemsRequest(
         collection="c", items=[spb.ItemDelete(id=f"new-{n}") for n in range(4)]
     )
@@ -216,6 +215,20 @@ def test_what_a_tenant_stores_is_marked_as_its_own(system: System) -> None:
         *(spb.MUTATION_STATUS_APPLIED,) * 2,
         *(spb.MUTATION_STATUS_NOT_FOUND,) * 2,
     ]
+
+
+def test_a_near_duplicate_is_the_tenants_own(system: System) -> None:
+    near = [1.0, 0.04, 0.1, 0]  # on which an item of the other tenant's lies
+    admins, own = item("twin-b", near, metadata=metadata(tenant="b")), item("twin-1", near)
+    _store(system.admin, [admins])
+    (result,) = _store(system.tenant, [own])
+    together = _store(system.tenant, [item("twin-2", near), item("twin-3", near)])
+    ids = ("twin-1", "twin-2", "twin-3", "twin-b")
+    gone = spb.DeleteItemsRequest(collection="c", items=[spb.ItemDelete(id=id) for id in ids])
+    system.admin.call("SearchService/DeleteItems", gone)
+
+    assert result.near_duplicate.id.startswith("own-")
+    assert [each.near_duplicate.id for each in together] == ["twin-1", "twin-1"]
 
 
 @pytest.mark.parametrize("patch", [{"tenant": "b"}, {"tenant": None}, {"tenant": {"x": 1}}])
