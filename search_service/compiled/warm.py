@@ -11,6 +11,7 @@ import numpy as np
 from search_service.compiled.addresses import address_of
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
+from search_service.compiled.nearest import nearest_exactly
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
@@ -74,5 +75,8 @@ def _call_all() -> None:
     at = address_of(one)
     walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
+    nearest_exactly(
+        metric, at, longs, at, 1.0, exact_product(), at, at, 1, 1, 1, 1.0, found, one.copy()
+    )
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])

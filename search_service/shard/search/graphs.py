@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search_service.domain.arrays import I64, Flags
+from search_service.domain.arrays import F32, I64, Flags
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.search.exact import scores_each
 from search_service.shard.search.parts import Part, search_parts
 from search_service.shard.search.ranking import LEAST, Found
 from search_service.shard.search.task import Scope
@@ -26,8 +27,10 @@ class Walk:
 def walk_all(scope: Scope, graphs: Sequence[Sealed], count: int, expansion: int) -> list[Found]:
     """Ask each graph for its best `count` nodes, dead ones among them."""
 
-    def find(part: Part) -> I64:
-        return part.sealed.segment.candidates(scope.queries[part.span], count, expansion)
+    def find(part: Part) -> tuple[I64, F32]:
+        queries = scope.queries[part.span]
+        nodes = part.sealed.segment.candidates(queries, count, expansion)
+        return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(graphs, scope.queries, find, scope.pool):
@@ -54,14 +57,14 @@ def walk_matches(
     allowed = scope.allowed
     assert allowed is not None, "a walk for all needs no flags"
 
-    def find(part: Part) -> I64:
-        way = walks[part.sealed]
+    def find(part: Part) -> tuple[I64, F32]:
+        way, queries = walks[part.sealed], scope.queries[part.span]
         wanted = part.sealed.wanted(scope.live.died_at, scope.live.epoch, allowed)
         nodes, ended = part.sealed.segment.wanted_candidates(
-            scope.queries[part.span], count, expansion, wanted, way.patience, way.most
+            queries, count, expansion, wanted, way.patience, way.most
         )
         given_up[part.sealed][part.span] = ~ended
-        return nodes
+        return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(list(walks), scope.queries, find, scope.pool):
