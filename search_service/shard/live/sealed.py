@@ -55,9 +55,9 @@ class Sealed:
         within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
         return which, self.ordinals[np.repeat(starts, counts) + within]
 
-    def wanted(self, died_at: I64, epoch: int, allowed: Flags) -> Wanted:
+    def wanted(self, died_at: I64, epoch: int, allowed: Flags, share: float) -> Wanted:
         """Return which nodes may be found: see `Wanted`."""
-        return Wanted(False, self.offsets, self.ordinals, died_at, epoch, allowed)
+        return Wanted(False, self.offsets, self.ordinals, died_at, epoch, allowed, share)
 
     def any_of(self, ordinal_flags: Flags) -> Flags:
         """Fold flags of `self.ordinals`, bool [M], to nodes: bool [N], one or more set."""

@@ -18,8 +18,12 @@ from search_service.shard.search.tuning import SURE_SHARE
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Bounds of a walk for wanted nodes: see `SegmentApi.wanted_candidates`."""
+    """Bounds of a walk for wanted nodes, which are a `share` of all.
 
+    See `SegmentApi.wanted_candidates`.
+    """
+
+    share: float
     patience: int
     most: int
 
@@ -59,7 +63,7 @@ def walk_matches(
 
     def find(part: Part) -> tuple[I64, F32]:
         way, queries = walks[part.sealed], scope.queries[part.span]
-        wanted = part.sealed.wanted(scope.live.died_at, scope.live.epoch, allowed)
+        wanted = part.sealed.wanted(scope.live.died_at, scope.live.epoch, allowed, way.share)
         nodes, ended = part.sealed.segment.wanted_candidates(
             queries, count, expansion, wanted, way.patience, way.most
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 from search_service.shard.live.matches import Matches
@@ -88,9 +89,10 @@ def ways_to(live: LiveView, matches: Matches, expansion: int) -> dict[Sealed, Wa
 
 
 def _cheaper(sealed: Sealed, matches: int, expansion: int) -> Way:
-    met = expansion * sealed.nodes / matches
+    share = min(1.0, matches / sealed.nodes)
+    met = expansion / math.sqrt(share)
     comparisons = tuning.WALK_COMPARISONS * met
     if tuning.WALK_COST * comparisons > matches:
         return None
     patience = int(tuning.PATIENCE * met) + tuning.MORE
-    return Walk(patience, int(tuning.MOST_WALK * comparisons) + tuning.MORE)
+    return Walk(share, patience, int(tuning.MOST_WALK * comparisons) + tuning.MORE)

@@ -31,10 +31,11 @@ OVERFETCH_MORE = 32
 SURE_SHARE = 0.5
 # A walk that keeps `expansion` nodes compares 20 (of 256) to 29 (of 64) times as many
 # (tests/bench/search/walk.py, 200,000 nodes with 32 links), and when a filter keeps a
-# share of them, the more: one over the share.
+# share of them, the more: one over the root of the share.
 WALK_COMPARISONS = 21
-# What a comparison costs a walk, in those of a scan, which goes through the memory.
-WALK_COST = 3
+# What a comparison costs a walk, in those of a scan, which goes through the memory:
+# about 70 ns and 38 ns (100,000 x 512, 256 bytes each).
+WALK_COST = 2
 # A walk that needs so many times what it should is given up for a scan: its filter
 # keeps what is far from the query, and sends it through all that is near. That shows
 # early: otherwise each match that it reaches is kept, until it has enough.

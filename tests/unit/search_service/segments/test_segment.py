@@ -86,6 +86,25 @@ def test_only_wanted_nodes_are_found(segment: Segment) -> None:
     exact = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(shared) >= 0.97 * exact.size
+    knowing = wanted._replace(share=len(nodes) / segment.manifest.nodes)
+    fewer, ended = segment.wanted_candidates(QUERIES, 20, 300, knowing, 1 << 40, 1 << 40)
+    assert ended.all()
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), fewer.tolist(), strict=True)]
+    assert sum(shared) >= 0.97 * exact.size
+
+
+def test_a_walk_is_given_up_where_little_is_wanted_of_what_is_near(segment: Segment) -> None:
+    alive = np.full(COUNT + 1, 100, dtype=np.int64)
+    ended = []
+    for query in QUERIES[:10]:
+        far = np.argsort(VECTORS @ query)[: COUNT // 5]
+        allowed = np.zeros(COUNT + 1, dtype=np.bool_)
+        allowed[segment.ordinals[far]] = True
+        wanted = Wanted(False, segment.offsets, segment.ordinals, alive, 5, allowed, 0.2)
+        ended += segment.wanted_candidates(query[None], 20, 64, wanted, 1 << 40, 1 << 40)[
+            1
+        ].tolist()
+    assert not any(ended)
 
 
 def test_a_walk_that_uses_up_its_comparisons_says_so(segment: Segment) -> None:
