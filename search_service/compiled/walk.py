@@ -31,9 +31,9 @@ _QUEUE = 1_024
 # So many nodes say which share of those near a query is wanted.
 _TELLING = 512
 # A walk is given up where that is a smaller part of the share of all: what is wanted lies
-# far from the query, and the walk would go through all that is near. By chance it is .99 to
-# 1.2 of it, where values follow the vectors .65 and more, of the farthest half .17 to 1.0
-# (100,000 x 512).
+# far from the query, and the walk would go through all that is near. Of 100,000 x 512 no walk
+# was for filters at random or near the query, 12 % with values that follow the vectors, and all
+# for the farthest half, tenth and twentieth.
 _LEAST_PART = 0.35
 
 
@@ -179,9 +179,11 @@ def walk(
                     if not seen[node >> 6] & (np.uint64(1) << np.uint64(node & 63)):
                         fresh[new] = node
                         new += 1
-            elif compared >= most or (not full and compared >= patience):
-                break
-            elif passed >= _TELLING and met < _LEAST_PART * wanted.share * passed:
+            elif (
+                compared >= most
+                or (not full and compared >= patience)
+                or (passed >= _TELLING and met < _LEAST_PART * wanted.share * passed)
+            ):
                 break
             else:
                 near = links.near[queue[0] & _NODE]
