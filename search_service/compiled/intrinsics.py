@@ -40,8 +40,18 @@ def _call_metric(_typing: Any, function: Any, one: Any, other: Any, length: Any,
     return types.void(types.intp, types.intp, types.intp, types.intp, types.intp), generate
 
 
+def _set_bits(_typing: Any, _number: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 prefetch = cast(Callable[[int], None], intrinsic(_prefetch))
 """Asks for the cache line at an address; never fails, whatever is there."""
 
 call_metric = cast(Callable[[int, int, int, int, int], None], intrinsic(_call_metric))
 """Calls void function(const void *one, const void *other, uint64_t length, void *out)."""
+
+set_bits = cast(Callable[[Any], Any], intrinsic(_set_bits))
+"""Counts the bits that are set in a uint64."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from search_service.compiled.addresses import address_of
+from search_service.compiled.hamming import near_hashes
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
 from search_service.compiled.nearest import nearest_exactly
@@ -78,5 +79,7 @@ def _call_all() -> None:
     nearest_exactly(
         metric, at, longs, at, 1.0, exact_product(), at, at, 1, 1, 1, 1.0, found, one.copy()
     )
+    words = np.zeros((4, 1), dtype=np.uint64)
+    near_hashes(words, 1, words[:, 0].copy(), 0, longs, longs)
     products_each(exact_product(), at, found, at, 1, one)
     products_of_pairs(exact_product(), at, longs, at, longs, 1, one[0])
