@@ -7,6 +7,8 @@ best by several standard deviations of that.
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 from search_service.compiled.heap import arrange, push, sink
@@ -20,11 +22,13 @@ from search_service.compiled.metric import (
     rank_of,
 )
 from search_service.compiled.products import clipped, fetch_row
+from search_service.compiled.reading import expect_row
 from search_service.compiled.walk import fetch_vector
 from search_service.domain.arrays import F32, I32, I64
 
 _AHEAD = 6
 _NODE = 0xFFFFFFFF
+_WILL_NEED = int(mmap.MADV_WILLNEED)
 
 
 @inlined
@@ -52,6 +56,8 @@ def nearest_exactly(
     count: int,
     block: int,
     deviations: float,
+    advise: int,
+    page_bytes: int,
     found: I64,
     scores: F32,
 ) -> int:
@@ -59,9 +65,10 @@ def nearest_exactly(
 
     `codes` and `scalars` are the addresses of encoded nodes and queries, `rows` and
     `queries` those of float32 [*, width]; `unit` is the squared length of a step of the
-    codes. Rest -1 and -inf. The best `count` are wanted: a query ends when the next of
-    `nodes` is `deviations` standard deviations from being one of them. Returns the greatest
-    number of rows that a query compared.
+    codes; `advise`, if not 0, is what asks the system for rows (`reading.py`). The rest is
+    -1 and -inf. The best `count` are wanted: a query ends when the next of `nodes` is
+    `deviations` standard deviations from being one of them. Returns the greatest number of
+    rows that a query compared.
     """
     scratch = np.zeros(1, dtype=np.uint64)
     slot = scratch.ctypes.data
@@ -97,7 +104,11 @@ def nearest_exactly(
                 left -= 1
                 if left:
                     sink(heap, left, heap[left])
-                fetch_row(rows + taken[place] * width * 4)
+                if advise:
+                    row = rows + taken[place] * width * 4
+                    expect_row(advise, row, width * 4, page_bytes, _WILL_NEED)
+                else:
+                    fetch_row(rows + taken[place] * width * 4)
             for place in range(some):
                 node = taken[place]
                 call_metric(product, exact, rows + node * width * 4, width, slot)
