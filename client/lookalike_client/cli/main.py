@@ -14,6 +14,7 @@ from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.calibration import calibrate
+from lookalike_client.cli.challenge_command import challenge
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.collections import collections
@@ -54,14 +55,14 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
     except InvalidField as error:
         raise click.UsageError(f"{error.field} {error.message}.") from error
     if address:
-        base = replace(base, address=address)
+        base = replace(base, address=address, named=True)
     context.obj = Session(base, Output(as_json=as_json))
 
 
 for _command in (
     *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, export_items, import_items),
-    *(evaluate, calibrate, suggest_labels, check, drift, duplicates),
+    *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
