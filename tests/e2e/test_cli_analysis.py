@@ -205,3 +205,26 @@ def test_labels_are_suggested_written_down_and_stored(
     assert np.mean(right) > 0.8
     assert all(stored[id]["seen"] == 1 for id in unknown)
     assert cli(*options, "--errors", "--write-above", "0.5").code == 2
+
+
+def test_groups_are_printed_drawn_stored_and_keep_their_labels(
+    cli: RunCli, client: Client, labelled: str, tmp_path: Path
+) -> None:
+    page, table = tmp_path / "map.html", tmp_path / "groups.csv"
+    options = ("cluster", "-c", labelled, "--clusters", str(KINDS), "--write", "group")
+    ran = cli(*options, "--yes", "--html", page, "--csv", table)
+    assert ran.code == 0, ran.err
+    assert "240 items, 8 groups" in ran.out
+    assert "stored       labels of 240 items" in ran.out
+    assert max(map(len, ran.out.rsplit("page: ", 1)[0].splitlines())) <= 80
+    assert '<canvas id="map"' in page.read_text(encoding="utf-8")
+    assert len(table.read_text(encoding="utf-8").splitlines()) == ITEMS + 1
+    stored = {item.id: item.metadata for item in client.list(labelled)}
+    assert all(each["kind"] and each["group"].startswith("cluster-") for each in stored.values())
+
+    ran = cli(*options, "--seed", "5", "--yes", "--json")
+    assert ran.json["result"]["kept_labels"] >= KINDS - 2
+    assert ran.json["written"] < ITEMS / 4
+    assert cli("cluster", "-c", labelled, "--write", "a.b").code == 2
+    ran = cli("cluster", "-c", labelled, "--method", "hdbscan", "--clusters", "3")
+    assert (ran.code, "finds how many there are" in ran.err) == (1, True)

@@ -17,6 +17,7 @@ from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.challenge_command import challenge
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
+from lookalike_client.cli.clustering import cluster
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.drift import drift
 from lookalike_client.cli.duplicates import duplicates
@@ -62,7 +63,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 for _command in (
     *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, export_items, import_items),
-    *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates),
+    *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)

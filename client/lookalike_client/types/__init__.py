@@ -8,6 +8,14 @@ from lookalike_client.types.calibration import (
 )
 from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.checking import CheckFinding, CheckReport, CheckVerdict
+from lookalike_client.types.clustering import (
+    Cluster,
+    ClusterCount,
+    ClusteringMethod,
+    ClusterMember,
+    ClusterReport,
+    MapPlace,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -84,6 +92,11 @@ __all__ = [
     "CheckFinding",
     "CheckReport",
     "CheckVerdict",
+    "Cluster",
+    "ClusterCount",
+    "ClusterMember",
+    "ClusterReport",
+    "ClusteringMethod",
     "Collection",
     "CollectionStats",
     "DeleteProgress",
@@ -119,6 +132,7 @@ __all__ = [
     "KeepReason",
     "LabelSuggestion",
     "LabelSuggestions",
+    "MapPlace",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
