@@ -42,12 +42,14 @@ class Stopwatch:
         for call in calls:
             began_s = time.perf_counter()
             result = call()
-            self._add("end to end", time.perf_counter() - began_s)
+            whole_s = time.perf_counter() - began_s
             if (plan := result.plan) is not None:
                 self._add("embed", plan.embed_s)
                 self._add("filter", plan.filter_s)
                 self._add("wait", plan.wait_s)
-                self._add("search and re-rank", plan.search_s)
+                self._add("search", plan.search_s - plan.rerank_s)
+                self._add("re-rank", plan.rerank_s)
+            self._add("end to end", whole_s)
 
     def times_ms(self) -> dict[str, Times]:
         """Return the times of the stages that took any."""

@@ -45,7 +45,9 @@ def scan_compact(
             count = min(reranked, len(nodes))
             return part.sealed.segment.nearest_of(nodes, some[part.span], count)
 
-        parts = search_parts(list(matching), some, find, scope.pool, share_nodes=True)
+        parts = search_parts(
+            list(matching), some, find, scope.pool, scope.reranks, share_nodes=True
+        )
         found += [scope.bound.choose_each(*part, these) for part in parts]
     return found
 
@@ -67,7 +69,8 @@ def scan_head_compact(scope: Scope, reranked: int) -> tuple[list[Found], list[He
             return None
         codec, codes = view.coded.codec, view.coded.codes
         best = codec.nearest_of(codes, nodes, encoded[codec], reranked)
-        scores = scores_each(view.rows, best, queries)
+        with scope.reranks.timed():
+            scores = scores_each(view.rows, best, queries)
         return None if scope.bound.may_lack(scores) else (best, scores)
 
     # What one query compares takes about as long as to hand it over.

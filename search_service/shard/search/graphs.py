@@ -30,7 +30,9 @@ def walk_all(scope: Scope, graphs: Sequence[Sealed], count: int, expansion: int)
         return part.sealed.segment.candidates(scope.queries[part.span], count, expansion)
 
     found: list[Found] = []
-    for sealed, nodes, scores in search_parts(graphs, scope.queries, find, scope.pool):
+    for sealed, nodes, scores in search_parts(
+        graphs, scope.queries, find, scope.pool, scope.reranks
+    ):
         radius = None
         if sealed.nodes > count:  # else those are all that it has
             sure = max(1, int(SURE_SHARE * count))
@@ -64,7 +66,9 @@ def walk_matches(
         return nodes
 
     found: list[Found] = []
-    for sealed, nodes, scores in search_parts(list(walks), scope.queries, find, scope.pool):
+    for sealed, nodes, scores in search_parts(
+        list(walks), scope.queries, find, scope.pool, scope.reranks
+    ):
         scores[given_up[sealed]] = LEAST
         found.append(scope.bound.choose_each(sealed, nodes, scores))
     return found, given_up

@@ -11,6 +11,7 @@ import numpy as np
 from search_service.domain.arrays import F32, I64
 from search_service.shard.live.sealed import Sealed
 from search_service.shard.search.exact import scores_each
+from search_service.shard.search.reranks import RerankTimes
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.tuning import PARTS_A_THREAD
 
@@ -41,6 +42,7 @@ def search_parts(
     queries: F32,
     find: Callable[[Part], I64],
     pool: ScanPool,
+    reranks: RerankTimes,
     *,
     share_nodes: bool = False,
 ) -> list[Nodes]:
@@ -57,7 +59,8 @@ def search_parts(
 
     def find_and_score(part: Part) -> tuple[I64, F32]:
         nodes = find(part)
-        return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
+        with reranks.timed():
+            return nodes, scores_each(part.sealed.rows, nodes, queries[part.span])
 
     done = list(pool.map(find_and_score, parts))
     joined: list[Nodes] = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import silhouette_samples
+from threadpoolctl import threadpool_limits
 
 from search_service.analysis.clustering.directions import DIMENSIONS, reduce
 from search_service.analysis.clustering.middles import EXAMPLES, find_middles
@@ -27,6 +29,13 @@ KIND = np.repeat(np.arange(KINDS), EACH)
 ROWS = (
     4 * RNG.normal(size=(KINDS, 16))[KIND] + RNG.normal(scale=0.4, size=(KINDS * EACH, 16))
 ).astype(np.float32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The analyses' process bounds its threads; so many tests at once need it as well."""
+    with threadpool_limits(1):
+        yield
 
 
 def quiet(_: Progress) -> None: ...
