@@ -58,6 +58,7 @@ def test_an_evaluation_is_printed_and_written(cli: RunCli, labelled: str, tmp_pa
     values = {each["name"]: each["value"] for each in document["report"]["metrics"]}
     assert 0.5 < values["precision@1"] <= 1.0
     assert len(document["latency_ms"]["the whole call"]) == 3
+    assert {"search", "re-rank"} <= document["latency_ms"].keys()
 
 
 def test_labels_that_are_not_there_are_one_line(cli: RunCli, labelled: str) -> None:
