@@ -7,10 +7,12 @@ service for tests.
 
 from lookalike.wire.channel import TlsFiles
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
@@ -28,11 +30,13 @@ from lookalike_client.errors import (
     LookalikeError,
     NotFound,
     PageTokenInvalid,
+    PermissionDenied,
     Precondition,
     Reason,
     ReferenceInvalid,
     SnapshotInvalid,
     StoreDamaged,
+    Unauthenticated,
     Unavailable,
     VectorNotFinite,
 )
@@ -41,6 +45,7 @@ from lookalike_client.inputs import (
     Example,
     ImageItem,
     ImageLike,
+    MatchItem,
     MetadataItem,
     Query,
     QueuedMutation,
@@ -54,6 +59,7 @@ from lookalike_client.requests import (
     FromCollection,
     LabelEvidence,
     LabelledPairs,
+    MatchOptions,
     SearchOptions,
 )
 from lookalike_client.types import (
@@ -61,6 +67,7 @@ from lookalike_client.types import (
     Acceptance,
     Alias,
     AnalysisProgress,
+    Bank,
     BoostPart,
     Calibration,
     CalibrationMode,
@@ -95,6 +102,7 @@ from lookalike_client.types import (
     Facets,
     Fields,
     FieldValue,
+    HashImport,
     Hit,
     HitGroup,
     HitRanking,
@@ -107,9 +115,15 @@ from lookalike_client.types import (
     ItemPage,
     JsonValue,
     KeepReason,
+    KnownHash,
     LabelSuggestion,
     LabelSuggestions,
     MapPlace,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
     Metadata,
     MetadataLike,
     MetadataValue,
@@ -124,6 +138,7 @@ from lookalike_client.types import (
     RestoredCollection,
     RetryResult,
     SearchResult,
+    SignalAgreement,
     Snapshot,
     StackKind,
     UpdateProgress,
@@ -138,9 +153,12 @@ __all__ = [
     "Analysis",
     "AnalysisProgress",
     "AsyncAnalysis",
+    "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Bank",
+    "Banks",
     "Boost",
     "BoostPart",
     "Calibration",
@@ -188,6 +206,7 @@ __all__ = [
     "FilterInvalid",
     "FilterLike",
     "FromCollection",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -205,6 +224,7 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelEvidence",
     "LabelSuggestion",
     "LabelSuggestions",
@@ -212,6 +232,13 @@ __all__ = [
     "LimitExceeded",
     "LookalikeError",
     "MapPlace",
+    "MatchEvidence",
+    "MatchItem",
+    "MatchOptions",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataItem",
     "MetadataLike",
@@ -221,6 +248,7 @@ __all__ = [
     "NearDuplicate",
     "NotFound",
     "PageTokenInvalid",
+    "PermissionDenied",
     "PictureStack",
     "PlanKind",
     "Precondition",
@@ -235,12 +263,14 @@ __all__ = [
     "RetryResult",
     "SearchOptions",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "SnapshotInvalid",
     "Snapshots",
     "StackKind",
     "StoreDamaged",
     "TlsFiles",
+    "Unauthenticated",
     "Unavailable",
     "UpdateProgress",
     "VectorItem",

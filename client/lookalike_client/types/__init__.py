@@ -59,6 +59,17 @@ from lookalike_client.types.ingest import (
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
 from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
+from lookalike_client.types.matching import (
+    Bank,
+    HashImport,
+    KnownHash,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
+    SignalAgreement,
+)
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -84,6 +95,7 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "Bank",
     "BoostPart",
     "Calibration",
     "CalibrationMode",
@@ -118,6 +130,7 @@ __all__ = [
     "Facets",
     "FieldValue",
     "Fields",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -130,9 +143,15 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelSuggestion",
     "LabelSuggestions",
     "MapPlace",
+    "MatchEvidence",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
@@ -147,6 +166,7 @@ __all__ = [
     "RestoredCollection",
     "RetryResult",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "StackKind",
     "UpdateProgress",
