@@ -22,6 +22,7 @@ from search_service.analysis.clustering.ways import (
     silhouettes,
 )
 from search_service.analysis.jobs import Progress
+from search_service.domain.arrays import F32
 
 KINDS, EACH, WIDTH = 6, 40, 96
 RNG = np.random.default_rng(4)
@@ -125,20 +126,20 @@ def test_silhouettes_are_those_of_what_is_in_groups() -> None:
 def test_directions_are_the_principal_ones(tmp_path: Path) -> None:
     mix = RNG.normal(size=(3, WIDTH))
     vectors = (RNG.normal(size=(300, 3)) * (9, 3, 1)) @ mix
-    vectors = (vectors + RNG.normal(scale=0.01, size=vectors.shape)).astype(np.float32)
-    reduced = reduce(vectors, 0, tmp_path, quiet)
+    rows: F32 = (vectors + RNG.normal(scale=0.01, size=vectors.shape)).astype(np.float32)
+    reduced = reduce(rows, 0, tmp_path, quiet)
 
     assert reduced.rows.shape == (300, DIMENSIONS)
     assert 0.999 < reduced.kept <= 1
     spread = reduced.rows.std(axis=0)
     assert (np.diff(spread) <= 1e-4).all()
-    apart = np.linalg.norm(vectors[0] - vectors[1:], axis=1)
+    apart = np.linalg.norm(rows[0] - rows[1:], axis=1)
     assert np.linalg.norm(reduced.rows[0] - reduced.rows[1:], axis=1) == pytest.approx(
         apart, rel=1e-2
     )
     few = tmp_path / "few"
     few.mkdir()
-    assert reduce(vectors[:5], 0, few, quiet).rows.shape == (5, 4)
+    assert reduce(rows[:5], 0, few, quiet).rows.shape == (5, 4)
 
 
 def test_the_medoid_has_the_greatest_mean_cosine() -> None:
