@@ -66,7 +66,8 @@ def scan_head_compact(scope: Scope, rows: int) -> tuple[list[Found], list[HeadVi
             return None
         codec, codes = view.coded.codec, view.coded.codes
         best = codec.nearest_of(codes, nodes, encoded[codec], rows)
-        scores = scores_each(view.rows, best, queries)
+        with scope.reranks.timed():
+            scores = scores_each(view.rows, best, queries)
         return None if scope.bound.may_lack(scores) else (best, scores)
 
     # What one query compares takes about as long as to hand it over.

@@ -34,7 +34,8 @@ def walk_all(scope: Scope, graphs: Sequence[Sealed], count: int, expansion: int)
     def find(part: Part) -> tuple[I64, F32]:
         queries = scope.queries[part.span]
         nodes = part.sealed.segment.candidates(queries, count, expansion)
-        return nodes, scores_each(part.sealed.rows, nodes, queries)
+        with scope.reranks.timed():
+            return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(graphs, scope.queries, find, scope.pool):
@@ -68,7 +69,8 @@ def walk_matches(
             queries, count, expansion, wanted, way.patience, way.most
         )
         given_up[part.sealed][part.span] = ~ended
-        return nodes, scores_each(part.sealed.rows, nodes, queries)
+        with scope.reranks.timed():
+            return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(list(walks), scope.queries, find, scope.pool):

@@ -71,6 +71,7 @@ RULES: dict[str, Rule] = {
     **_of(_INGEST, None, Reach.COLLECTIONS, "GetIngestStatus"),
     **_of(_INGEST, _WRITE, Reach.ALL, "RetryFailures"),
     **_of(_ANALYSIS, _READ, Reach.ITEMS, "FindDuplicates", "SuggestLabels", "Evaluate"),
+    **_of(_ANALYSIS, _READ, Reach.ITEMS, "Cluster"),
     # What they say is of all items, or of all queries.
     **_of(_ANALYSIS, _READ, Reach.COLLECTIONS, "Check", "GetDrift", "ListDuplicateDecisions"),
     **_of(_ANALYSIS, _WRITE, Reach.COLLECTIONS, "DecideDuplicates", "ResetDrift"),
