@@ -27,6 +27,7 @@ from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
 from lookalike_client.supervisor.launch import RunningSystem
 from lookalike_client.types import Fields, Hit
+from lookalike_client.types.collections import THUMBNAIL_SIDE_PX
 
 _HITS = 6
 
@@ -92,7 +93,7 @@ def main() -> int:
 
 def _index(console: Console, client: Client, collection: str, found: Scan, *, own: bool) -> None:
     """Index the pictures, and forget those of an earlier run that are gone."""
-    ensure_collection(client, collection)
+    ensure_collection(client, collection, THUMBNAIL_SIDE_PX)
     wanted = {file.id for file in found.files}
     stored = client.list(collection, fields=Fields(metadata=False), page_size=1000)
     gone = [item.id for item in stored if item.id not in wanted]

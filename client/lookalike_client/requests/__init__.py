@@ -14,6 +14,7 @@ from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
     index_settings,
+    thumbnail_settings,
 )
 from lookalike_client.requests.duplicates import decisions, find_duplicates
 from lookalike_client.requests.filters import FilterLike, condition
@@ -59,6 +60,7 @@ __all__ = [
     "retries",
     "search",
     "submission",
+    "thumbnail_settings",
     "update_by_filter",
     "vector_upsert",
 ]
