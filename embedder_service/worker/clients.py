@@ -56,7 +56,7 @@ class EmbedderClient:
         await self._peer.wait_ready()
 
     async def embed(
-        self, image: bytes, model: str, thumbnail_side_px: int
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
     ) -> embedder_pb2.Embedding:
         """See `protocols.Embedder`."""
         request = embedder_pb2.EmbedImagesRequest(

@@ -107,7 +107,7 @@ class Embedder(Protocol):
         """Wait until it serves."""
 
     async def embed(
-        self, image: bytes, model: str, thumbnail_side_px: int
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
     ) -> embedder_pb2.Embedding:
         """Return the embedding of an encoded image; a side of 0 is what the embedder is set to.
 

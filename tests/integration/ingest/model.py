@@ -137,7 +137,7 @@ class FakeEmbedder:
         await self._ready.wait()
 
     async def embed(
-        self, image: bytes, model: str, thumbnail_side_px: int
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
     ) -> embedder_pb2.Embedding:
         if not self.ready:
             raise PeerLost("embedder")
