@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lookalike.wire import proxies as wire_proxies
@@ -26,6 +26,8 @@ class ClientSettings:
     tls_key: Path | None = None
     use_proxy: bool = False
     sync_state: Path = Path("sync.sqlite")
+    # Opens the page of `lookalike web`; "" makes one at each start.
+    web_token: str = field(default="", repr=False)
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -36,8 +38,9 @@ class ClientSettings:
 
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
-    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY, and
-    LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
+    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY,
+    LOOKALIKE_WEB_TOKEN and LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME
+    says.
 
     Raises:
         InvalidField: LOOKALIKE_USE_PROXY is neither on nor off.
@@ -53,6 +56,7 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         tls_certificate=path("LOOKALIKE_TLS_CERTIFICATE"),
         tls_key=path("LOOKALIKE_TLS_KEY"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
+        web_token=environ.get("LOOKALIKE_WEB_TOKEN", ""),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
     )
 

@@ -15,7 +15,7 @@ import grpc
 
 from lookalike.wire import proxies
 from lookalike.wire.errors import LookalikeError, Unavailable
-from lookalike_client import Client
+from lookalike_client import AsyncClient, Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
 from lookalike_client.cli.output import Output
 from lookalike_client.settings import ClientSettings
@@ -50,6 +50,17 @@ class Session:
         settings = self.settings
         check_address(settings.address)
         return Client(
+            settings.address,
+            tls=settings.tls,
+            timeout_s=self.timeout_s,
+            use_proxy=settings.use_proxy,
+        )
+
+    def async_client(self) -> AsyncClient:
+        """Return an asyncio client, as `client` does."""
+        settings = self.settings
+        check_address(settings.address)
+        return AsyncClient(
             settings.address,
             tls=settings.tls,
             timeout_s=self.timeout_s,
