@@ -75,12 +75,9 @@ def web(
         collection=collection,
     )
     shown = allowed[0] if allowed else "127.0.0.1" if host in _WILDCARDS else host
-    place = (
-        shown
-        if ":" in shown and not shown.startswith("[") and shown.count(":") == 1
-        else f"{shown}:{port}"
-    )
-    link = f"http://{place}/?token={options.token}"
+    place = _place(shown, port)
+    # A token that was given is known to who gave it, and not for a log.
+    link = f"http://{place}/?token={'…' if session.settings.web_token else options.token}"
 
     def announce() -> None:
         if session.output.as_json:
@@ -90,3 +87,10 @@ def web(
             session.output.text(f"The API: http://{place}/api (the same token)")
 
     run(create_app(options, session.async_client), bound, announce)
+
+
+def _place(name: str, port: int) -> str:
+    """Return a host with its port, as addresses have it; a name may have one already."""
+    if name.count(":") > 1 and not name.startswith("["):
+        return f"[{name}]:{port}"
+    return name if ":" in name.rsplit("]", 1)[-1] else f"{name}:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping
@@ -30,6 +31,8 @@ _STATUSES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
 NDJSON = "application/x-ndjson"
+# A call that is refused is so at once; one that is not may have nothing to say for long.
+_REFUSED_WITHIN_S = 1.0
 
 
 def answer(
@@ -74,15 +77,26 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     return refusal(error.status_code, reason, str(error.detail))
 
 
-def lines(documents: AsyncIterator[Mapping[str, Any]]) -> Response:
-    """Return documents as they come, one a line; a failure is the last one."""
+async def lines(documents: AsyncIterator[Mapping[str, Any]]) -> Response:
+    """Return documents as they come, one a line; a failure after the start is the last one.
+
+    One that comes soon, before there is a document, is the answer's own.
+    """
+    first = asyncio.create_task(_next(documents))
+    await asyncio.wait([first], timeout=_REFUSED_WITHIN_S)
+    if first.done() and isinstance(error := first.exception(), LookalikeError):
+        return failed(error)
 
     async def texts() -> AsyncIterator[bytes]:
         try:
-            async for document in documents:
+            document = await first
+            while document is not None:
                 yield json.dumps(document, ensure_ascii=False).encode() + b"\n"
+                document = await _next(documents)
         except LookalikeError as error:
             yield json.dumps({"error": told(error)}, ensure_ascii=False).encode() + b"\n"
+        finally:
+            first.cancel()
 
     return StreamingResponse(texts(), media_type=NDJSON)
 
@@ -105,6 +119,10 @@ async def body_of(request: Request, most_bytes: int = MAX_JSON_BYTES) -> dict[st
     if not isinstance(document, dict):
         raise InvalidField("body", "must be a JSON object")
     return document
+
+
+async def _next(documents: AsyncIterator[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return await anext(documents, None)
 
 
 def _failure(reason: str, message: str, field: str, *, retryable: bool) -> dict[str, Any]:

@@ -6,6 +6,9 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+import uvicorn
+from starlette.types import ASGIApp
+
 from lookalike.wire.errors import InvalidField
 
 # What waits for an answer; a browser keeps six connections, and a page is for few people.
@@ -31,12 +34,10 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(app: object, bound: socket.socket, announce: Callable[[], None]) -> None:
-    """Answer until SIGINT or SIGTERM; `announce` once when it listens."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI application
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """Return how `app` is served."""
+    return uvicorn.Config(
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -47,7 +48,11 @@ def run(app: object, bound: socket.socket, announce: Callable[[], None]) -> None
         lifespan="on",
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
+
+
+def run(app: ASGIApp, bound: socket.socket, announce: Callable[[], None]) -> None:
+    """Answer until SIGINT or SIGTERM; `announce` once when it listens."""
+    server = uvicorn.Server(configured(app))
 
     async def serve() -> None:
         serving = asyncio.create_task(server.serve(sockets=[bound]))

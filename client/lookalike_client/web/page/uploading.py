@@ -62,7 +62,7 @@ class Uploading:
                 yield document
             yield {"end": True}
 
-        return lines(told())
+        return await lines(told())
 
 
 def _metadata(text: str) -> dict[str, Any] | None:

@@ -101,13 +101,15 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
+    if operation.body is Body.NONE:
+        return document
     request = _message(method.input_type, schemas)
     if operation.body is Body.JSON:
         document["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": request}},
         }
-    elif operation.body is Body.IMAGE:
+    else:
         form = {
             "type": "object",
             "required": ["image"],

@@ -79,17 +79,17 @@ class _Call:
             timeout_s=STREAM_LIMIT_S,
         )
         if not self._method.client_streaming:
-            return lines(_documents(answers))
+            return await lines(_documents(answers))
         async for each in answers:
             return _submitted(each)
         raise HTTPException(502, "the service said nothing")
 
     async def _read_form(self, request: Request, message: Message) -> None:
-        form = await request.form(max_files=1, max_fields=8, max_part_size=_MOST_PART_BYTES)
+        form = await request.form(max_files=2, max_fields=8, max_part_size=_MOST_PART_BYTES)
         try:
             said = form.get("request", "{}")
-            if not isinstance(said, str):
-                raise InvalidField("request", "must be JSON, not a file")
+            if isinstance(said, UploadFile):
+                said = (await said.read(_MOST_PART_BYTES)).decode(errors="replace")
             try:
                 fields = json.loads(said)
             except (ValueError, RecursionError) as error:
