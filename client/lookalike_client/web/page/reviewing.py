@@ -54,11 +54,13 @@ class Reviewing:
             decided = await analysis.duplicate_decisions(collection)
             return Review(task.id, collection, report, decided)
 
-        return answer(self._tasks.start(_KIND, collection, work).document())
+        uid = await self._uid(collection)
+        return answer(self._tasks.start(_KIND, uid, work).document())
 
     async def latest(self, request: Request) -> Response:
         """Say how a collection's last review stands."""
-        task = self._tasks.latest(_KIND, request.query_params.get("collection", ""))
+        uid = await self._uid(request.query_params.get("collection", ""))
+        task = self._tasks.latest(_KIND, uid)
         if task is None:
             return answer({"state": "none"})
         document = task.document()
@@ -142,6 +144,10 @@ class Reviewing:
                 "review": review.progress(),
             }
         )
+
+    async def _uid(self, collection: str) -> str:
+        """Return what a collection is known by here: another may come under its name."""
+        return (await self._services.client.collections.get(collection)).uid
 
     def _review(self, asked: Mapping[str, Any]) -> Review:
         review = self._tasks.get(values.text(asked, "review", ""), _KIND).result

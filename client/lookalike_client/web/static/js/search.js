@@ -206,12 +206,13 @@ class Search {
     const loading = (this.loading = new AbortController());
     this.place.setAttribute("aria-busy", "true");
     const started = performance.now();
-    const answer = await attempt(() => post(this.searching ? "search" : "browse", { ...this.asked(), limit: FIRST }, loading.signal));
+    const searched = this.searching;
+    const answer = await attempt(() => post(searched ? "search" : "browse", { ...this.asked(), limit: FIRST }, loading.signal));
     if (loading.signal.aborted) return;
     this.place.removeAttribute("aria-busy");
     this.loading = null;
     if (!answer) { this.say(); return; }
-    this.answer = { ...answer, seen_ms: performance.now() - started };
+    this.answer = { ...answer, searched, seen_ms: performance.now() - started };
     this.token = answer.next_page_token;
     this.hits = answer.groups ? answer.groups.flatMap((each) => each.hits) : answer.hits;
     this.cut();
@@ -233,7 +234,7 @@ class Search {
 
   // Shows what the slider lets through: hits come best first, so that is a beginning of them.
   cut(keep = false) {
-    const scored = this.searching;
+    const scored = this.answer?.searched;
     fill(this.leastOut, this.least > 0 ? score(this.least) : "any");
     const ordered = scored && !this.answer?.groups && !this.diverse;
     let shown = this.hits;
@@ -252,12 +253,12 @@ class Search {
     if (!answer) { fill(this.status); return; }
     const cutShort = this.token && this.cutAt === this.hits.length;
     const many = cutShort ? `${whole(count)}+ results` : plural(count ?? 0, "result");
-    fill(this.status, this.searching
+    fill(this.status, answer.searched
       ? [many, answer.groups ? ` in ${plural(answer.groups.length, "group")}` : "", ` · ${answer.took_ms} ms`]
       : [this.filters.count ? `${many.replace("result", "item")}` : `${plural(this.items, "item")}`, ", by id"]);
   }
 
   drawExplain() {
-    if (!this.explainBox.hidden) fill(this.explainBox, explained(this.answer, this.searching));
+    if (!this.explainBox.hidden) fill(this.explainBox, explained(this.answer, this.answer?.searched));
   }
 }
