@@ -118,7 +118,7 @@ class Review {
       act("D", "Duplicate", () => this.verdict("duplicate"), "main"), act("N", "Not a duplicate", () => this.verdict("different")),
       act("K", "Keep this one", () => this.keep()), act("A", "All duplicates", () => this.all()),
       h("button", { type: "button", onclick: () => this.skip(), data: { act: "S" } }, "Skip", h("kbd", { "aria-hidden": "true" }, "S")));
-    fill(this.place, h("div", { class: "rail" }, step(-1, "Group before", "left"), this.count, step(1, "Next group", "right"), this.bar, this.undoButton,
+    fill(this.place, h("div", { class: "rail", role: "toolbar", "aria-label": "Review" }, step(-1, "Group before", "left"), this.count, step(1, "Next group", "right"), this.bar, this.undoButton,
       h("button", { type: "button", disabled: session.read_only, onclick: () => acceptAbove(this) }, "Accept above …"),
       h("button", { type: "button", onclick: () => lastStep(this) }, "Finish …"),
       h("button", { type: "button", class: "icon quiet top-keys", title: "Keys", "aria-label": "Keys", onclick: keysDialog }, icon("help")),
