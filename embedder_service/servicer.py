@@ -204,6 +204,8 @@ def _embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
             blank=facts.blank,
             pixel_sha256=facts.pixel_sha256,
             grey_webp=facts.grey_webp,
+            pdq_hash=facts.pdq_hash,
+            pdq_quality=facts.pdq_quality,
         ),
     )
 

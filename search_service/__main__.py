@@ -22,6 +22,7 @@ from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
     analysis_pb2_grpc,
+    bank_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
     search_pb2_grpc,
@@ -30,6 +31,7 @@ from lookalike.v1 import (
 from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
 from search_service.analysis.analyses import Analyses
+from search_service.banks.bank import Banks
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.data_lock import DataDirectoryInUse
 from search_service.catalog.names import NamesDamaged
@@ -45,8 +47,9 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import analysis, collections, ingest, search, snapshots
+from search_service.servicers import analysis, collections, ingest, matching, search, snapshots
 from search_service.servicers.by_filter import ByFilter
+from search_service.servicers.matches import Matches
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
 from search_service.servicers.writes import Writes
@@ -132,6 +135,14 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
         )
+        banks = Banks(catalog)
+        # Threads of its own: the first use of a bank reads the hashes of all its items.
+        looks = Offload("banks", threads=4, max_waiting=512)
+        stack.push_async_callback(asyncio.to_thread, looks.close)
+        matches = Matches(catalog, banks, embedders, looks, handover, search_metrics)
+        bank_pb2_grpc.add_MatchServiceServicer_to_server(
+            matching.MatchServicer(catalog, banks, matches, looks), server.grpc
+        )
         kept = Snapshots(settings.data, catalog)
         # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.
         jobs = Offload("snapshots", threads=3, max_waiting=8)
@@ -199,6 +210,7 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         collections.SERVICE_NAME,
         snapshots.SERVICE_NAME,
         analysis.SERVICE_NAME,
+        matching.SERVICE_NAME,
     ]
     if door is None:
         return Server(options, names, CallMetrics(registry))

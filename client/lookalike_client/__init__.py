@@ -7,10 +7,12 @@ service for tests.
 
 from lookalike.wire.channel import TlsFiles
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.snapshots import Snapshots
@@ -41,6 +43,7 @@ from lookalike_client.inputs import (
     Example,
     ImageItem,
     ImageLike,
+    MatchItem,
     MetadataItem,
     Query,
     QueuedMutation,
@@ -54,6 +57,7 @@ from lookalike_client.requests import (
     FromCollection,
     LabelEvidence,
     LabelledPairs,
+    MatchOptions,
     SearchOptions,
 )
 from lookalike_client.types import (
@@ -61,6 +65,7 @@ from lookalike_client.types import (
     Acceptance,
     Alias,
     AnalysisProgress,
+    Bank,
     BoostPart,
     Calibration,
     CalibrationMode,
@@ -90,6 +95,7 @@ from lookalike_client.types import (
     Facets,
     Fields,
     FieldValue,
+    HashImport,
     Hit,
     HitGroup,
     HitRanking,
@@ -102,8 +108,14 @@ from lookalike_client.types import (
     ItemPage,
     JsonValue,
     KeepReason,
+    KnownHash,
     LabelSuggestion,
     LabelSuggestions,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
     Metadata,
     MetadataLike,
     MetadataValue,
@@ -118,6 +130,7 @@ from lookalike_client.types import (
     RestoredCollection,
     RetryResult,
     SearchResult,
+    SignalAgreement,
     Snapshot,
     StackKind,
     UpdateProgress,
@@ -132,9 +145,12 @@ __all__ = [
     "Analysis",
     "AnalysisProgress",
     "AsyncAnalysis",
+    "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
     "AsyncSnapshots",
+    "Bank",
+    "Banks",
     "Boost",
     "BoostPart",
     "Calibration",
@@ -177,6 +193,7 @@ __all__ = [
     "FilterInvalid",
     "FilterLike",
     "FromCollection",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -194,12 +211,20 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelEvidence",
     "LabelSuggestion",
     "LabelSuggestions",
     "LabelledPairs",
     "LimitExceeded",
     "LookalikeError",
+    "MatchEvidence",
+    "MatchItem",
+    "MatchOptions",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataItem",
     "MetadataLike",
@@ -223,6 +248,7 @@ __all__ = [
     "RetryResult",
     "SearchOptions",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "SnapshotInvalid",
     "Snapshots",

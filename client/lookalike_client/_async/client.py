@@ -14,6 +14,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._async import streams
 from lookalike_client._async.analysis import AsyncAnalysis
+from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.changes import AsyncChanges
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
@@ -58,6 +59,7 @@ class AsyncClient(AsyncChanges):
         self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
         self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
         self.analysis = AsyncAnalysis(self._channel, self._explain)
+        self.banks = AsyncBanks(self._channel, self._explain, timeout_s, patience_s)
 
     async def __aenter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._sync import streams
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
@@ -59,6 +60,7 @@ class Client(Changes):
         self.collections = Collections(self._channel, self._explain, timeout_s)
         self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
         self.analysis = Analysis(self._channel, self._explain)
+        self.banks = Banks(self._channel, self._explain, timeout_s, patience_s)
 
     def __enter__(self) -> Self:
         return self

@@ -51,6 +51,17 @@ from lookalike_client.types.ingest import (
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
 from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
+from lookalike_client.types.matching import (
+    Bank,
+    HashImport,
+    KnownHash,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
+    SignalAgreement,
+)
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -76,6 +87,7 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "Bank",
     "BoostPart",
     "Calibration",
     "CalibrationMode",
@@ -105,6 +117,7 @@ __all__ = [
     "Facets",
     "FieldValue",
     "Fields",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -117,8 +130,14 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelSuggestion",
     "LabelSuggestions",
+    "MatchEvidence",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
@@ -133,6 +152,7 @@ __all__ = [
     "RestoredCollection",
     "RetryResult",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "StackKind",
     "UpdateProgress",
