@@ -103,7 +103,12 @@ def test_each_view_has_room_on_a_phone(
         go(page, site, view)
         if shots:
             page.screenshot(path=shots / f"{view}-phone.png")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 391, view
+        wide = page.evaluate(
+            """() => document.documentElement.scrollWidth <= 391 ? [] : [...document.querySelectorAll("main *")]
+                .filter((each) => each.getBoundingClientRect().right > 391 && !each.closest(".scroll"))
+                .map((each) => each.outerHTML.slice(0, 120))"""
+        )
+        assert not wide, view
         if page.get_by_role("dialog").count():
             page.keyboard.press("Escape")
     phone.close()
