@@ -104,9 +104,13 @@ def test_each_view_has_room_on_a_phone(
         if shots:
             page.screenshot(path=shots / f"{view}-phone.png")
         wide = page.evaluate(
-            """() => document.documentElement.scrollWidth <= 391 ? [] : [...document.querySelectorAll("main *")]
-                .filter((each) => each.getBoundingClientRect().right > 391 && !each.closest(".scroll"))
-                .map((each) => each.outerHTML.slice(0, 120))"""
+            """() => {
+                if (document.documentElement.scrollWidth <= 391) return [];
+                const all = [...document.querySelectorAll("main *")];
+                const out = (each) => each.getBoundingClientRect().right > 391;
+                return all.filter((each) => out(each) && !each.closest(".scroll"))
+                    .map((each) => each.outerHTML.slice(0, 120)).concat("the page");
+            }"""
         )
         assert not wide, view
         if page.get_by_role("dialog").count():
