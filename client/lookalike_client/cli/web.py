@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 
 import click
@@ -86,7 +87,8 @@ def web(
             session.output.text(f"The page: {link}")
             session.output.text(f"The API: http://{place}/api (the same token)")
 
-    run(create_app(options, session.async_client), bound, announce)
+    bare = functools.partial(session.async_client, bare=True)
+    run(create_app(options, session.async_client, bare), bound, announce)
 
 
 def _place(name: str, port: int) -> str:

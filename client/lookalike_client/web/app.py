@@ -21,15 +21,20 @@ from lookalike_client.web.rest.routes import api_routes
 from lookalike_client.web.services import Services
 
 
-def create_app(options: WebOptions, connect: Connect) -> Starlette:
-    """Return the application; the connection is made when it starts."""
+def create_app(
+    options: WebOptions, connect: Connect, connect_bare: Connect | None = None
+) -> Starlette:
+    """Return the application; connections are made when it starts.
+
+    `connect_bare` makes one without a key of the server's own, for callers that send theirs.
+    """
     assets = Assets()
     services, tasks = Services(options), Tasks()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with connect() as client:
-            services.client = client
+        async with connect() as client, (connect_bare or connect)() as bare:
+            services.client, services.bare = client, bare
             try:
                 yield
             finally:

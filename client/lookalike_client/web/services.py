@@ -23,6 +23,8 @@ class Services:
     def __init__(self, options: WebOptions) -> None:
         self.options = options
         self._client: AsyncClient | None = None
+        # Without a key of the server's own: callers that send one get what theirs may do.
+        self.bare: AsyncClient | None = None
 
     @property
     def client(self) -> AsyncClient:

@@ -10,6 +10,7 @@ from search_service.domain.arrays import F32, I64, Flags
 from search_service.domain.queries import PlanKind
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView
+from search_service.shard.live.sealed import Sealed
 from search_service.shard.search.ranking import Bound, Found, Ranked, rank
 from search_service.shard.search.scan_pool import ScanPool
 
@@ -38,20 +39,30 @@ class Task:
 class Scope:
     """What the steps of a search share: the moment, the queries, the bound, the threads.
 
-    `allowed`, bool by ordinal, says which ordinals meet the filter; None: all do.
+    `matches` are what meets the filter; None: all does.
     """
 
     live: LiveView
     queries: F32
-    allowed: Flags | None
+    matches: Matches | None
     bound: Bound
     pool: ScanPool
 
     @staticmethod
     def of(live: LiveView, task: Task, pool: ScanPool) -> Scope:
         """Return the scope of a task that has not begun."""
-        allowed = None if task.matches is None else task.matches.allowed
-        return Scope(live, task.queries, allowed, Bound(task.floor, task.count), pool)
+        return Scope(live, task.queries, task.matches, Bound(task.floor, task.count), pool)
+
+    @property
+    def allowed(self) -> Flags | None:
+        """Which ordinals meet the filter, bool by ordinal; None: all do."""
+        return None if self.matches is None else self.matches.allowed
+
+    def nodes(self, sealed: Sealed) -> I64:
+        """Return the nodes of a segment that count, int64 [n]."""
+        if self.matches is not None:
+            return sealed.nodes_of(self.matches.ordinals)
+        return np.flatnonzero(sealed.any_of(self.counts(sealed.ordinals)))
 
     def counts(self, ordinals: I64) -> Flags:
         """Say which of `ordinals` are live and meet the filter."""

@@ -65,8 +65,9 @@ class _Call:
             case Body.IMAGE:
                 await self._read_form(request, message)
         _take_parameters({**request.query_params, **request.path_params}, message)
-        client, operation = self._services.client, self._operation
-        metadata = self._key(request)
+        operation, metadata = self._operation, self._key(request)
+        client = self._services.bare if metadata else self._services.client
+        assert client is not None
         if not self._method.server_streaming:
             found = await call(client, operation.service, operation.rpc, message, metadata=metadata)
             return answer(_document(found))
