@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# As `lookalike.v1.ThumbnailSettings` has it.
+MAX_THUMBNAIL_SIDE_PX = 256
+
 _LANES: dict[int, Lane] = {
     embedder_pb2.LANE_UNSPECIFIED: Lane.QUERY,
     embedder_pb2.LANE_QUERY: Lane.QUERY,
@@ -137,6 +140,7 @@ class _Stream:
                 request.model,
                 _lane(request.lane),
                 self._item_deadline_s(request.timeout_ms, arrived_s),
+                thumbnail_side_px=_thumbnail_side_px(request),
             )
             response.embedding.CopyFrom(_embedding_message(embedding))
         except LookalikeError as error:
@@ -165,6 +169,12 @@ def _lane(number: int) -> Lane:
     if lane is None:
         raise InvalidField("lane", "must be LANE_QUERY or LANE_BULK")
     return lane
+
+
+def _thumbnail_side_px(request: embedder_pb2.EmbedImagesRequest) -> int:
+    if request.thumbnail_side_px > MAX_THUMBNAIL_SIDE_PX:
+        raise InvalidField("thumbnail_side_px", f"must be at most {MAX_THUMBNAIL_SIDE_PX}")
+    return request.thumbnail_side_px
 
 
 def _source(

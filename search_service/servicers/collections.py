@@ -26,6 +26,7 @@ from search_service.servicers.specs import (
     measurement_message,
     read_duplicates,
     read_index,
+    read_thumbnails,
 )
 
 SERVICE_NAME = "lookalike.v1.CollectionService"
@@ -59,6 +60,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             index=read_index(request.settings.index, dimension, "settings.index"),
             duplicates=read_duplicates(request.settings.duplicates, "settings.duplicates"),
             create_time_us=time.time_ns() // 1_000,
+            thumbnail_side_px=read_thumbnails(request.settings.thumbnails, "settings.thumbnails"),
         )
         collection = await self._slow.run(self._gate.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))
@@ -88,7 +90,15 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
                 limits.MIN_EXPANSION,
                 limits.MAX_EXPANSION_SEARCH,
             )
-        change = SettingsChange(duplicates=duplicates, expansion_search=expansion)
+        change = SettingsChange(
+            duplicates=duplicates,
+            expansion_search=expansion,
+            thumbnail_side_px=(
+                read_thumbnails(request.thumbnails, "thumbnails")
+                if request.HasField("thumbnails")
+                else None
+            ),
+        )
         await self._slow.run(collection.shard.update_settings, change)
         return pb.UpdateCollectionResponse(collection=await self._describe(collection))
 

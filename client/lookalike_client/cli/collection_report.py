@@ -37,6 +37,7 @@ def print_collection(output: Output, collection: Collection) -> None:
             f"{index.graph_dimension or 'all'} dimensions",
             "duplicates": duplicates.policy
             + (f" from {duplicates.threshold:.3f}" if duplicates.policy != "off" else ""),
+            "thumbnails": f"{side_px} px" if (side_px := collection.thumbnail_side_px) else "none",
             "calibrated": _calibrated(collection),
             "compared one by one": f"{stats.unindexed_vectors:,}",
             "places in graphs": _places(stats),

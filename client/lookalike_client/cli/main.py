@@ -39,6 +39,7 @@ from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
 from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
+from lookalike_client.cli.web import web
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -65,7 +66,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
+    *(up, web, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
     *(snapshots, backup, export_items, import_items),
     *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),

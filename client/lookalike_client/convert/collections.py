@@ -25,6 +25,7 @@ def collection(message: collection_pb2.Collection) -> types.Collection:
         stats=_stats(message.stats),
         aliases=list(message.aliases),
         calibration=calibration(message.calibration) if message.HasField("calibration") else None,
+        thumbnail_side_px=message.settings.thumbnails.side_px,
     )
 
 

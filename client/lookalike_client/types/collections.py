@@ -8,6 +8,9 @@ from datetime import datetime
 
 from lookalike_client.types.calibration import Calibration
 
+# What a thumbnail has room for where nobody names a size: the most that there may be.
+THUMBNAIL_SIDE_PX = 256
+
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
@@ -64,6 +67,8 @@ class Collection:
     stats: CollectionStats
     aliases: Sequence[str]
     calibration: Calibration | None = None
+    # Long side of the thumbnails that are made of submitted images; 0: none are.
+    thumbnail_side_px: int = 0
 
 
 @dataclass(frozen=True, slots=True)
