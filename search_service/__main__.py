@@ -22,6 +22,7 @@ from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
     analysis_pb2_grpc,
+    cluster_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
     search_pb2_grpc,
@@ -34,6 +35,8 @@ from search_service.catalog.catalog import Catalog
 from search_service.catalog.data_lock import DataDirectoryInUse
 from search_service.catalog.names import NamesDamaged
 from search_service.catalog.shards import Shards
+from search_service.cluster.catalog import ClusterCatalog
+from search_service.cluster.placing import Placement, RayMissing
 from search_service.compiled.warm import warm_up
 from search_service.domain.collection import ShardStats
 from search_service.drift.watcher import DriftWatcher
@@ -45,10 +48,11 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import analysis, collections, ingest, search, snapshots
+from search_service.servicers import analysis, cluster, collections, ingest, search, snapshots
 from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
+from search_service.servicers.unsupported import refusals
 from search_service.servicers.writes import Writes
 from search_service.settings import PROCESS, Settings, load
 from search_service.shard.options import ShardOptions
@@ -83,7 +87,10 @@ def main() -> int:
     threadpool_limits(limits=1, user_api="blas")
     try:
         asyncio.run(_serve(settings))
-    except (SettingsInvalid, DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:
+    except (
+        *(SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing),
+        *(OSError, LookalikeError),
+    ) as error:
         return refuse(PROCESS, error)
     return 0
 
@@ -105,7 +112,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
     is ended on the way out."""
     registry = CollectorRegistry()
     search_metrics = SearchMetrics(registry)
-    catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
+    catalog = _catalog(settings)
     async with AsyncExitStack() as stack:
         embedders = Embedders(settings.embedders, ChannelOptions(tls=settings.tls))
         stack.push_async_callback(embedders.close)
@@ -132,17 +139,24 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
             collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
         )
+        if isinstance(catalog, ClusterCatalog):
+            cluster_pb2_grpc.add_ClusterServiceServicer_to_server(
+                cluster.ClusterServicer(catalog, slow), server.grpc
+            )
+            server.grpc.add_generic_rpc_handlers(refusals())
         kept = Snapshots(settings.data, catalog)
         # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.
         jobs = Offload("snapshots", threads=3, max_waiting=8)
         stack.push_async_callback(asyncio.to_thread, jobs.close)
-        snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
-            snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
-        )
+        if settings.cluster is None:
+            snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
+                snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
+            )
         analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
-        analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
-            analysis.AnalysisServicer(catalog, analyses, watcher, reads), server.grpc
-        )
+        if settings.cluster is None:
+            analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
+                analysis.AnalysisServicer(catalog, analyses, watcher, reads), server.grpc
+            )
         if settings.metrics_port is not None:
             shards = ShardCollector(
                 lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
@@ -185,6 +199,14 @@ async def _each(*calls: Callable[[], None]) -> None:
             raise failure
 
 
+def _catalog(settings: Settings) -> Catalog:
+    options = _shard_options(settings)
+    if settings.cluster is None:
+        return Catalog(settings.data, Shards(options, _on_fatal))
+    placing = Placement(settings.cluster, options)
+    return ClusterCatalog(settings.data, settings.cluster, options, placing)
+
+
 def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:
     options = ServerOptions(
         host=settings.host,
@@ -199,6 +221,7 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
         collections.SERVICE_NAME,
         snapshots.SERVICE_NAME,
         analysis.SERVICE_NAME,
+        *([] if settings.cluster is None else [cluster.SERVICE_NAME]),
     ]
     if door is None:
         return Server(options, names, CallMetrics(registry))

@@ -51,6 +51,9 @@ DEFAULT_RECALL_SAMPLE = 200
 MAX_RECALL_LIMIT = 1_000
 MAX_RECALL_EXPANSIONS = 16
 MAX_NAME_CHARACTERS = 64
+# Of a collection on a cluster: each partition is a process, a log and a disk's share.
+MAX_PARTITIONS = 256
+MAX_REPLICAS = 8
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UID = re.compile(r"[0-9a-f]{32}")

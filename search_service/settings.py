@@ -10,6 +10,7 @@ from pathlib import Path
 from lookalike.serving.settings.declared import group, setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
 from lookalike.serving.settings.shared import MOST_PORT, MOST_S, ServerSettings
+from search_service.cluster.settings import ClusterSettings
 from search_service.ingest.settings import IngestSettings
 
 PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike.")
@@ -24,7 +25,8 @@ _MOST_CHECKED_MIB_PER_S = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServerSettings):
-    """How the search service runs. `ingest` None runs without ingestion."""
+    """How the search service runs. `ingest` None runs without ingestion, `cluster` None on
+    this machine alone."""
 
     port: int = setting("port to listen on; 0 takes a free one", 50051, least=0, most=MOST_PORT)
     data: Path = setting("directory of the collections; it is made if need be", unit="folder")
@@ -79,6 +81,7 @@ class Settings(ServerSettings):
         most=_MOST_CHECKED_MIB_PER_S,
     )
     ingest: IngestSettings | None = group(None)
+    cluster: ClusterSettings | None = group(None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

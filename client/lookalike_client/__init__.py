@@ -34,6 +34,7 @@ from lookalike_client.errors import (
     SnapshotInvalid,
     StoreDamaged,
     Unavailable,
+    Unsupported,
     VectorNotFinite,
 )
 from lookalike_client.inputs import (
@@ -230,6 +231,7 @@ __all__ = [
     "StoreDamaged",
     "TlsFiles",
     "Unavailable",
+    "Unsupported",
     "UpdateProgress",
     "VectorItem",
     "VectorLike",

@@ -19,6 +19,7 @@ from lookalike.wire.errors import (
     SnapshotInvalid,
     StoreDamaged,
     Unavailable,
+    Unsupported,
     VectorNotFinite,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "SnapshotInvalid",
     "StoreDamaged",
     "Unavailable",
+    "Unsupported",
     "VectorNotFinite",
 ]

@@ -126,6 +126,9 @@ class CollectionSpec:
     duplicates: DuplicateSettings
     create_time_us: int
     calibration: Calibration | None = None
+    # More than one on a cluster alone, which divides the items by their ids.
+    partitions: int = 1
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)

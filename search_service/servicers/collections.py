@@ -59,6 +59,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             index=read_index(request.settings.index, dimension, "settings.index"),
             duplicates=read_duplicates(request.settings.duplicates, "settings.duplicates"),
             create_time_us=time.time_ns() // 1_000,
+            partitions=_layout("partitions", request.settings.partitions, limits.MAX_PARTITIONS),
+            replicas=_layout("replicas", request.settings.replicas, limits.MAX_REPLICAS),
         )
         collection = await self._slow.run(self._catalog.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))
@@ -209,3 +211,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         raise InvalidField(
             "binding", 'set model ("" for the default one) or external_vectors to true'
         )
+
+
+def _layout(name: str, value: int, most: int) -> int:
+    """Return a checked number of partitions or replicas; 0 is the server's default."""
+    return limits.check_range(f"settings.{name}", value, 0, most)

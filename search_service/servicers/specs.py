@@ -140,7 +140,10 @@ def collection_message(
         dimension=spec.dimension,
         model_fingerprint=spec.model_fingerprint,
         settings=pb.CollectionSettings(
-            index=_index_message(spec.index), duplicates=_duplicates_message(spec.duplicates)
+            index=_index_message(spec.index),
+            duplicates=_duplicates_message(spec.duplicates),
+            partitions=spec.partitions,
+            replicas=spec.replicas,
         ),
         create_time=timestamp_of(spec.create_time_us),
         stats=_stats_message(stats),

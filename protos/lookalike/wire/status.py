@@ -52,6 +52,8 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SNAPSHOT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.INGEST_LOST: grpc.StatusCode.UNAVAILABLE,
     Reason.STORE_DAMAGED: grpc.StatusCode.DATA_LOSS,
+    Reason.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.PARTITION_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
 # What grpc.aio puts in the place of the service's own status when that comes in
@@ -216,6 +218,8 @@ def _build(reason: Reason, message: str, field: str, delay_s: float | None) -> L
             error = errors.DeadlineExceeded(message)
         case grpc.StatusCode.DATA_LOSS:
             error = errors.StoreDamaged(message)
+        case grpc.StatusCode.UNIMPLEMENTED:
+            error = errors.Unsupported(message)
         case _:
             error = LookalikeError(message, reason=reason)
     error.reason, error.field = reason, field
