@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from search_service.cluster.entries import encode_mutation
-from search_service.cluster.fanout import Partition
+from search_service.cluster.fanout import NO_ANSWER, Partition
 from search_service.cluster.layout import divide
 from search_service.cluster.log import CollectionLog, OtherRun
 from search_service.domain.mutations import Mutation, MutationOutcome, MutationStatus
@@ -150,9 +150,9 @@ class Appender:
         """
         until_s = time.monotonic() + _POSITIONS_S
         while True:
-            asked = partition.ask_each("reached")
-            await asyncio.wait(asked, timeout=max(0.01, until_s - time.monotonic()))
-            answers = [each.result() for each in asked if each.done() and not each.exception()]
+            left_s = max(0.01, until_s - time.monotonic())
+            asked = await partition.ask_all("reached", within_s=left_s)
+            answers = [answer for answer in asked if answer is not NO_ANSWER]
             if len(answers) == len(asked) or (answers and time.monotonic() >= until_s):
                 return int(max(answers))
             if time.monotonic() >= until_s:

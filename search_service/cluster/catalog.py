@@ -142,6 +142,7 @@ class ClusterCatalog(Catalog):
         try:
             return self._front.open(spec, self._save_spec, wait=True)
         except Exception:
+            self._front.remove(spec)
             self._save(self._names.without_collection(spec.uid))
             raise
 

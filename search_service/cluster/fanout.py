@@ -21,6 +21,9 @@ _AVOIDED_S, _LONGEST_AVOIDED_S = 1.0, 8.0
 # Between two rounds over replicas that are all away.
 _NEXT_ROUND_S = 0.05
 
+# In the place of what a replica does not say.
+NO_ANSWER = object()
+
 T = TypeVar("T")
 Arguments = Callable[[], tuple[Any, ...]]
 
@@ -127,9 +130,11 @@ class Partition:
             raise last
         raise unavailable(self.number)
 
-    def ask_each(self, method: str, *args: Any) -> list[asyncio.Future[Any]]:
-        """Ask all replicas; return their answers to come, in the order of their numbers."""
-        return [asyncio.wrap_future(replica.call(method, *args)) for replica in self.replicas]
+    async def ask_all(self, method: str, *args: Any, within_s: float) -> list[Any]:
+        """Ask all replicas; return their answers, `NO_ANSWER` for one that failed or is late."""
+        asked = [asyncio.wrap_future(replica.call(method, *args)) for replica in self.replicas]
+        await asyncio.wait(asked, timeout=within_s)
+        return [_answer_of(future) for future in asked]
 
     def _start(self, replica: int, method: str, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         return asyncio.wrap_future(self.replicas[replica].call(method, *args))
@@ -148,6 +153,13 @@ class Partition:
         avoided_s = min(_AVOIDED_S * 2.0 ** self._failures[replica], _LONGEST_AVOIDED_S)
         self._failures[replica] = min(self._failures[replica] + 1, 10)
         self._avoid_until_s[replica] = time.monotonic() + avoided_s
+
+
+def _answer_of(future: asyncio.Future[Any]) -> Any:
+    if not future.done():
+        future.cancel()
+        return NO_ANSWER
+    return NO_ANSWER if future.exception() is not None else future.result()
 
 
 def _another_may(failure: BaseException) -> bool:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookalike.wire.errors import Exhausted
 from search_service.cluster.appending import Appender, WriteOptions
-from search_service.cluster.fanout import LoopThread, Partition, ReplicaHandle
+from search_service.cluster.fanout import NO_ANSWER, LoopThread, Partition, ReplicaHandle
 from search_service.cluster.log import CollectionLog, LogState
 from search_service.cluster.partitioned import PartitionedShard
 from search_service.cluster.settings import ClusterSettings
-from search_service.cluster.status import PartitionStatus, ReplicaStatus
+from search_service.cluster.status import PartitionStatus, ReplicaState, ReplicaStatus
 from search_service.cluster.storage import SnapshotStorage
 from search_service.domain.collection import CollectionSpec
 
@@ -26,6 +26,10 @@ _APPEND_THREADS = 8
 # Of making or finding the replicas of one collection, which one front does at a time.
 _PLACING_LASTS_S = 60.0
 _STATUS_S = 1.0
+# A process that imports the service and compiles its loops: 5 s, more where many start on
+# few cores.
+_SERVING_WITHIN_S = 90.0
+_LOOK_AGAIN_S = 0.05
 
 
 class Placing(Protocol):
@@ -87,6 +91,8 @@ class Front:
             give_up_s=settings.cluster_give_up_s,
             save=save,
         )
+        if wait:
+            self._wait_until_serving(spec)
         return shard
 
     def adopt(self, spec: CollectionSpec) -> None:
@@ -142,17 +148,31 @@ class Front:
         raise Exhausted("another server places the collection's replicas: try again")
 
     async def _ask(self, partitions: Sequence[Partition]) -> list[list[ReplicaStatus]]:
-        answers: list[list[ReplicaStatus]] = []
-        for partition in partitions:
-            asked = partition.ask_each("status")
-            await asyncio.wait(asked, timeout=_STATUS_S)
-            answers.append(
-                [
-                    each.result() if each.done() and not each.exception() else ReplicaStatus(number)
-                    for number, each in enumerate(asked)
-                ]
-            )
-        return answers
+        asked = await asyncio.gather(
+            *(partition.ask_all("status", within_s=_STATUS_S) for partition in partitions)
+        )
+        return [
+            [
+                ReplicaStatus(number) if answer is NO_ANSWER else answer
+                for number, answer in enumerate(answers)
+            ]
+            for answers in asked
+        ]
+
+    def _wait_until_serving(self, spec: CollectionSpec) -> None:
+        """Have a new collection answer before it has its name: all replicas, or one of each
+        partition after a while."""
+        deadline_s = time.monotonic() + _SERVING_WITHIN_S
+        while True:
+            asked = self._loop.run(self._ask(self._partitions[spec.uid])).result()
+            serving = [
+                sum(each.state is ReplicaState.SERVING for each in replicas) for replicas in asked
+            ]
+            if min(serving) == spec.replicas or (min(serving) and time.monotonic() > deadline_s):
+                return
+            if time.monotonic() > deadline_s:
+                raise Exhausted("the replicas of the collection do not start: see their logs")
+            time.sleep(_LOOK_AGAIN_S)
 
     def _log_of(self, spec: CollectionSpec) -> CollectionLog:
         prefix = self._settings.cluster_key_prefix

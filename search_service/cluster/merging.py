@@ -91,7 +91,11 @@ def _merge_groups(outcomes: Sequence[QueryOutcome], request: QueryRequest) -> li
         held = best.get(key)
         if held is None or _order(group.hits[0]) < _order(held.hits[0]):
             best[key] = group
-    return heapq.nsmallest(request.limit, best.values(), key=lambda group: _order(group.hits[0]))
+    return heapq.nsmallest(request.limit, best.values(), key=_group_order)
+
+
+def _group_order(group: HitGroup) -> tuple[tuple[float, str], tuple[int, Scalar]]:
+    return _order(group.hits[0]), sort_key(group.value)
 
 
 def _merge_plans(plans: Sequence[QueryPlan]) -> QueryPlan:

@@ -243,9 +243,7 @@ class PartitionedShard:
         answers that are numbers."""
         total = 0
         for partition in self._partitions:
-            told = partition.ask_each(method, *args)
-            await asyncio.wait(told, timeout=self._give_up_s)
-            answers = [each.result() for each in told if each.done() and not each.exception()]
+            answers = await partition.ask_all(method, *args, within_s=self._give_up_s)
             total += max((each for each in answers if isinstance(each, int)), default=0)
         return total
 

@@ -59,7 +59,7 @@ class Placement:
             address=self._settings.cluster_address,
             namespace=self._settings.cluster_key_prefix,
             log_to_driver=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
             **options,
         )
 
