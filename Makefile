@@ -23,10 +23,10 @@ HASH := \#
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-cluster chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: release-check release-image update-deps clean
 
 help: ## List the targets
@@ -59,6 +59,10 @@ test: setup ## Run the tests, and see how much of the code they reach
 
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 

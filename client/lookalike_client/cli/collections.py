@@ -75,6 +75,8 @@ def show(session: Session, name: str | None, collection: str | None) -> None:
 @click.option("--graph-dimension", type=click.IntRange(0, 4096), help="0: the full vectors.")
 @click.option("--duplicates", type=_POLICIES, default="off", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
+@click.option("--partitions", type=click.IntRange(1, 256), help="Parts, on a cluster.")
+@click.option("--replicas", type=click.IntRange(1, 8), help="Copies of each, on a cluster.")
 @connected
 def create(
     session: Session,
@@ -91,6 +93,8 @@ def create(
     graph_dimension: int | None,
     duplicates: str,
     threshold: float | None,
+    partitions: int | None,
+    replicas: int | None,
 ) -> None:
     """Create an empty collection."""
     name = one_collection(name, collection)
@@ -113,6 +117,8 @@ def create(
             dimension=dimension or 0,
             index=index,
             duplicates=_duplicates(duplicates, threshold),
+            partitions=partitions or 0,
+            replicas=replicas or 0,
         )
     print_collection(session.output, created)
 

@@ -13,6 +13,7 @@ from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike_client import settings
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
+from lookalike_client.cli.bulk import bulk_index
 from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
@@ -60,7 +61,7 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 for _command in (
     *(up, status, index, sync, search, get, list_items, count, facets, update, delete),
-    *(snapshots, export_items, import_items),
+    *(snapshots, export_items, import_items, bulk_index),
     *(evaluate, calibrate, suggest_labels, check, drift, duplicates),
     *(collections, failures, recall, advise_command, fit_projection, version),
 ):

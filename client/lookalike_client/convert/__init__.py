@@ -3,7 +3,7 @@
 from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
-from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.collections import collection, partition, recall
 from lookalike_client.convert.drift import drift
 from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
@@ -32,6 +32,7 @@ __all__ = [
     "item",
     "label_suggestions",
     "mutation_result",
+    "partition",
     "recall",
     "search_result",
     "seconds",

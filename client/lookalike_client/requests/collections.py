@@ -35,13 +35,18 @@ def create_collection(
     dimension: int,
     index: IndexSettings | None,
     duplicates: DuplicateSettings | None,
+    partitions: int = 0,
+    replicas: int = 0,
 ) -> collection_pb2.CreateCollectionRequest:
     """Return a request for a collection; `model` None: vectors of the caller's own."""
     request = collection_pb2.CreateCollectionRequest(
         name=name,
         dimension=not_negative(dimension, "dimension"),
         settings=collection_pb2.CollectionSettings(
-            index=index_settings(index), duplicates=duplicate_settings(duplicates)
+            index=index_settings(index),
+            duplicates=duplicate_settings(duplicates),
+            partitions=not_negative(partitions, "partitions"),
+            replicas=not_negative(replicas, "replicas"),
         ),
     )
     if model is None:

@@ -96,9 +96,7 @@ class LookalikeError(Exception):
         return isinstance(self, Exhausted | Unavailable)
 
 
-def _again(
-    kind: type[LookalikeError], message: str, state: dict[str, object]
-) -> LookalikeError:
+def _again(kind: type[LookalikeError], message: str, state: dict[str, object]) -> LookalikeError:
     """Make an error that came from another process."""
     error = kind.__new__(kind, message)
     error.__dict__.update(state)

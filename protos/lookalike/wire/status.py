@@ -195,6 +195,8 @@ def _from_code(code: grpc.StatusCode, text: str) -> LookalikeError:
         return errors.Exhausted(text)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidField("", text)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return errors.Unsupported(text)
     return LookalikeError(f"{code.name}: {text}", reason=Reason.INTERNAL)
 
 
