@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "127.0.0.11"
 PORT = 6391
-_START_S = 60.0
+_START_S = 150.0
 # A node that is gone is known after 3 s; Ray's own default is 15.
 _HEALTH = {
     "RAY_health_check_period_ms": "1000",
@@ -26,6 +26,7 @@ _HEALTH = {
     "RAY_health_check_initial_delay_ms": "1000",
 }
 _ENVIRONMENT = {
+    "RAY_raylet_start_wait_time_s": "120",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "protos", "client")),
     **_HEALTH,

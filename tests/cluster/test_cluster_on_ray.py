@@ -170,6 +170,7 @@ def test_a_node_that_is_killed_under_load(front: SearchServer, system: System, k
     node.start()
     wait_until_whole(front, "c")
     load.stop()
+    wait_until_whole(front, "c")  # with the last of what was written
 
     assert load.failed == []
     assert load.queries > 20

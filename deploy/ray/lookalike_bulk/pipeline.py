@@ -149,7 +149,7 @@ def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) ->
         compute=ray.data.ActorPoolStrategy(
             size=actors, max_tasks_in_flight_per_actor=2 * _BLOCKS_AT_A_TIME
         ),
-        max_concurrency=_BLOCKS_AT_A_TIME,
+        ray_remote_args_fn=lambda: {"max_concurrency": _BLOCKS_AT_A_TIME},
         num_gpus=1 if gpus else 0,
     )
     embedded = 0
