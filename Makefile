@@ -124,7 +124,7 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 
 bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -query, -search, -search-million
+bench-%: setup ## Run one suite: bench-analysis, -cluster, -embed, -encoders, -ingest, -query, -search, -search-million
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,8 +11,6 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Reason, Unavailable
-
-_log = logging.getLogger(__name__)
 
 # How long a replica that failed is asked last, doubled up to the second value. A dead one
 # is known at once by its connection; this is for one that is slow or silent.

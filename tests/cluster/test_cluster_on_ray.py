@@ -66,8 +66,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     ray_root = Path(tempfile.mkdtemp(prefix="lr"))
     try:
         root = tmp_path_factory.mktemp("cluster")
-        with running_system(root, ray_root, durable_head=True) as one:
-            yield one
+        with pytest.MonkeyPatch.context() as patch:
+            # A token that some other Ray of the user has made is not this cluster's.
+            patch.setenv("RAY_AUTH_MODE", "disabled")
+            with running_system(root, ray_root, durable_head=True) as one:
+                yield one
     finally:
         shutil.rmtree(ray_root, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import click
 
-from lookalike.wire.errors import Unavailable
+from lookalike.wire.errors import Unavailable, Unsupported
 from lookalike_client import Client
 from lookalike_client.cli.session import Session, connected, offline
 from lookalike_client.types import Collection, IngestStatus, Partition
@@ -58,6 +58,8 @@ def _ingest(client: Client) -> tuple[IngestStatus | None, str]:
         return client.ingest_status(), ""
     except Unavailable as error:  # searching goes on without the queue
         return None, error.message
+    except Unsupported:
+        return None, "none: the search service runs without a queue (its setting redis)"
 
 
 def _show_partitions(session: Session, partitions: Mapping[str, Sequence[Partition]]) -> None:

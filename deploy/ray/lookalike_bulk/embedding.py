@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ class EmbedBlock:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Embed the block that `row` names; return its number and counts."""
+        began_s = time.time()
         number = int(row["number"])
         rows = [Row(*pair) for pair in zip(row["ids"], row["locations"], strict=True)]
         images = list(read_block(rows, self._options.prefix))
@@ -50,7 +52,8 @@ class EmbedBlock:
         items = [each for each in made if isinstance(each, Upsert)]
         failures = [each for each in made if isinstance(each, Failure)]
         self._folder.write(number, items, failures)
-        return {"number": number, "items": len(items), "failures": len(failures)}
+        counts = {"items": len(items), "failures": len(failures)}
+        return {"number": number, "began_s": began_s, **counts}
 
     def _run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

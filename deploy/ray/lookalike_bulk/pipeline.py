@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import uuid
@@ -55,9 +56,7 @@ def run(options: Options, say: Say) -> Report:
     listing = _listing(options, say)
     _start_ray(options)
     blocks = BlockFolder(options.work / "blocks")
-    started_s = time.monotonic()
-    embedded = _embed(options, listing, blocks, say)
-    embed_s = time.monotonic() - started_s
+    embedded, embed_s = _embed(options, listing, blocks, say)
     items, report = _report(options, listing, blocks)
     if not items:
         raise OptionsInvalid(f"no image could be indexed: {report} says why")
@@ -122,8 +121,9 @@ def _start_ray(options: Options) -> None:
     )
 
 
-def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) -> int:
-    """Embed what is not embedded yet; return how many images that were."""
+def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) -> tuple[int, float]:
+    """Embed what is not embedded yet; return how many images that were, and how long it took
+    once a model was loaded."""
     import ray
 
     finished = blocks.finished()
@@ -131,7 +131,7 @@ def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) ->
     if finished:
         say(f"{len(finished)} blocks are finished already")
     if not todo:
-        return 0
+        return 0, 0.0
     rows: list[dict[str, Any]] = [
         {
             "number": number,
@@ -152,11 +152,12 @@ def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) ->
         ray_remote_args_fn=lambda: {"max_concurrency": _BLOCKS_AT_A_TIME},
         num_gpus=1 if gpus else 0,
     )
-    embedded = 0
+    embedded, began_s = 0, math.inf
     for done, row in enumerate(made.iter_rows(), start=1):
         embedded += row["items"]
+        began_s = min(began_s, row["began_s"])
         say(f"{done} of {len(todo)} blocks, {embedded:,} images, {row['failures']} failed in it")
-    return embedded
+    return embedded, time.time() - began_s
 
 
 def _report(options: Options, listing: Listing, blocks: BlockFolder) -> tuple[int, Path]:

@@ -50,7 +50,7 @@ def _log_of(cluster: Cluster) -> CollectionLog:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _collection(cluster: Cluster) -> None:
+def collection(cluster: Cluster) -> None:
     cluster.create("c", partitions=2)
 
 
