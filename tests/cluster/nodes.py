@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = "127.0.0.11"
 PORT = 6391
-_START_S = 150.0
+_START_S = 300.0
 # A node that is gone is known after 3 s; Ray's own default is 15.
 _HEALTH = {
     "RAY_health_check_period_ms": "1000",
@@ -26,7 +26,7 @@ _HEALTH = {
     "RAY_health_check_initial_delay_ms": "1000",
 }
 _ENVIRONMENT = {
-    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_raylet_start_wait_time_s": "280",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "protos", "client")),
     **_HEALTH,
@@ -100,18 +100,13 @@ class Node:
         self._process = None
         self._log.close()
 
-    def _family(self) -> list[int]:
-        """Return the process, and all that it has started: they share its session."""
+    def _family(self) -> set[int]:
+        """Return the process, and all that it has started, some in sessions of their own."""
         assert self._process is not None
-        session = self._process.pid
-        found = [session]
-        for path in Path("/proc").iterdir():
-            if path.name.isdigit():
-                with contextlib.suppress(OSError):
-                    fields = (path / "stat").read_text().rpartition(")")[2].split()
-                    parents = {int(fields[1]), int(fields[3])}
-                    if parents & set(found):
-                        found.append(int(path.name))
+        found = {self._process.pid}
+        parents = _parents()
+        while more := {pid for pid, ancestors in parents.items() if ancestors & found} - found:
+            found |= more
         return found
 
     def _wait(self, log: Path) -> None:
@@ -124,6 +119,17 @@ class Node:
         if self.is_head:
             while not _answers():
                 time.sleep(0.1)
+
+
+def _parents() -> dict[int, set[int]]:
+    """Return the parent and the session of each process."""
+    found: dict[int, set[int]] = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+                found[int(path.name)] = {int(fields[1]), int(fields[3])}
+    return found
 
 
 def _answers() -> bool:

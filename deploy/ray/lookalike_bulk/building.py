@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike.wire.errors import LookalikeError, Reason
@@ -77,7 +77,9 @@ def build_partition(job: BuildJob) -> int:
         unindexed_limit=1 << 41,
         check_bytes_per_s=0,
     )
-    shard = Shards(options, lambda: None).create(source, job.spec)
+    # The partition's shard is one, whatever the collection is.
+    own = replace(job.spec, partitions=1, replicas=1)
+    shard = Shards(options, lambda: None).create(source, own)
     try:
         items = _fill(shard, job)
         _build(shard)
