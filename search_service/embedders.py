@@ -122,6 +122,20 @@ class Embedders:
             raise group_error.exceptions[0] from None
         return [task.result() for task in tasks]
 
+    async def look_at(
+        self, image: bytes, field: str, fingerprint: str, dimension: int, deadline_s: float | None
+    ) -> tuple[F32 | None, bytes]:
+        """Return the unit vector of an image and what was seen of it, `ImageFacts`.
+
+        Without a fingerprint any embedder is asked, and there is no vector.
+
+        Raises:
+            LookalikeError: as `embed_all` does.
+        """
+        embedding = await self._ask(image, field, fingerprint, deadline_s)
+        facts = embedding.facts.SerializeToString()
+        return (_vector(embedding, field, dimension) if fingerprint else None), facts
+
     async def close(self) -> None:
         """Close the channels."""
         await asyncio.gather(*(peer.channel.close() for peer in self._peers))
@@ -129,6 +143,13 @@ class Embedders:
     async def _embed(
         self, image: bytes, field: str, fingerprint: str, dimension: int, deadline_s: float | None
     ) -> F32:
+        embedding = await self._ask(image, field, fingerprint, deadline_s)
+        return _vector(embedding, field, dimension)
+
+    async def _ask(
+        self, image: bytes, field: str, fingerprint: str, deadline_s: float | None
+    ) -> embedder_pb2.Embedding:
+        """Have an image embedded by the model; by any with the fingerprint ""."""
         request = embedder_pb2.EmbedImageRequest(
             encoded=image, model=fingerprint, lane=embedder_pb2.LANE_QUERY
         )
@@ -143,21 +164,18 @@ class Embedders:
                 self._forget(peer, fingerprint)
                 continue
             embedding = response.embedding
-            if embedding.model_fingerprint != fingerprint:
+            if fingerprint and embedding.model_fingerprint != fingerprint:
                 self._forget(peer, fingerprint)
                 continue
-            return vectors.normalise(
-                vectors.decode(embedding.vector_f32_le, field=field, dimension=dimension),
-                field=field,
-            )
+            return embedding
         raise _unreachable(fingerprint, self._names) from failure
 
     async def _peers_of(self, fingerprint: str) -> list[_Peer]:
-        """Return the embedders of a model, another one first each time."""
+        """Return the embedders of a model, all for "", another one first each time."""
         self._check_configured()
-        if fingerprint not in self._by_fingerprint:
+        if fingerprint and fingerprint not in self._by_fingerprint:
             await self._refresh(fingerprint)
-        peers = self._by_fingerprint.get(fingerprint, [])
+        peers = self._by_fingerprint.get(fingerprint, []) if fingerprint else self._peers
         self._turn += 1
         start = self._turn % len(peers) if peers else 0
         return peers[start:] + peers[:start]
@@ -199,6 +217,11 @@ class _Peer:
         self.address = address
         self.channel = channel
         self.stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
+
+
+def _vector(embedding: embedder_pb2.Embedding, field: str, dimension: int) -> F32:
+    decoded = vectors.decode(embedding.vector_f32_le, field=field, dimension=dimension)
+    return vectors.normalise(decoded, field=field)
 
 
 async def _models_of(peer: _Peer) -> dict[str, str]:

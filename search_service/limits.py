@@ -54,6 +54,10 @@ MAX_NAME_CHARACTERS = 64
 # Of a collection on a cluster: each partition is a process, a log and a disk's share.
 MAX_PARTITIONS = 256
 MAX_REPLICAS = 8
+MAX_EVIDENCE = 100
+DEFAULT_EVIDENCE = 5
+MAX_HASHES_PER_MESSAGE = 10_000
+MAX_HASH_TEXT_BYTES = 512
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UID = re.compile(r"[0-9a-f]{32}")

@@ -139,6 +139,23 @@ class MetadataItem:
     metadata: MetadataLike
 
 
+@dataclass(frozen=True, slots=True)
+class MatchItem:
+    """An image to match against a bank, under a `key` of the caller's.
+
+    Give an image as bytes or path, which is read when its turn comes; or the id of a stored
+    item; or what is known of it, a vector, float32 [D], and a PDQ hash, 64 hexadecimal
+    digits, or one of them.
+    """
+
+    key: str
+    image: ImageLike | None = None
+    id: str = ""
+    vector: VectorLike | None = None
+    pdq_hash: str = ""
+    pdq_quality: int | None = None
+
+
 QueuedMutation: TypeAlias = ImageItem | DeleteItem | MetadataItem
 
 

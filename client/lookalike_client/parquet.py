@@ -82,6 +82,8 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
             ("blank", pa.bool_()),
             ("pixel_sha256", pa.string()),
             ("grey_webp", pa.binary()),
+            ("pdq_hash", pa.string()),
+            ("pdq_quality", pa.uint32()),
         ]
     )
     return pa.schema(

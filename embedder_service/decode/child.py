@@ -25,6 +25,7 @@ from embedder_service.decode import facts, picture
 from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.exchange import MAX_MESSAGE_BYTES, Task, pack, unpack
 from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.pdq import pdq_hash
 from embedder_service.preprocess import Preprocess, least_short_side_px
 from lookalike.wire.errors import LookalikeError, Reason
 
@@ -118,6 +119,9 @@ def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dic
     # A network may have wanted the pixels as they are; facts are the same for every one.
     working = to_srgb(picture.reduced(seen.rgb, _COMMON_SHORT_SIDE_PX))
     luminance = facts.working_luminance(working)
+    # Lists of known images are made by programs that know no colour profiles.
+    plain = picture.reduced(seen.unprofiled or seen.rgb, _COMMON_SHORT_SIDE_PX)
+    pdq, pdq_quality = pdq_hash(plain, seen.width_px, seen.height_px)
     answer: dict[str, Any] = {
         "width_px": seen.width_px,
         "height_px": seen.height_px,
@@ -128,6 +132,8 @@ def _facts_of(seen: picture.Picture, data: bytes, thumbnail_side_px: int) -> dic
         "sharpness": facts.sharpness(luminance),
         "truncated": seen.truncated,
         "blank": facts.is_blank(luminance),
+        "pdq": pdq.hex(),
+        "pdq_quality": pdq_quality,
         "grey": base64.b64encode(facts.grey_thumbnail(luminance)).decode(),
     }
     if thumbnail_side_px:

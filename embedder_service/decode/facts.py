@@ -42,7 +42,8 @@ class ImageFacts:
     pixels that came undecoded; `size_bytes` and `sha256` (32 bytes) then are
     those of the pixels. `truncated`: the file lacks its end. `blank`: the picture
     shows next to nothing. `pixel_sha256`: of the decoded pixels (`pixel_hash.py`), empty
-    where that is not known. `grey_webp`: see `grey_thumbnail`.
+    where that is not known. `grey_webp`: see `grey_thumbnail`. `pdq_hash` (32 bytes) and
+    `pdq_quality` (0 to 100): see `pdq.py`.
     """
 
     width_px: int
@@ -57,6 +58,8 @@ class ImageFacts:
     blank: bool = False
     pixel_sha256: bytes = b""
     grey_webp: bytes = b""
+    pdq_hash: bytes = b""
+    pdq_quality: int = 0
 
 
 def working_luminance(picture: Image.Image) -> Image.Image:

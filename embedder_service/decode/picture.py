@@ -55,7 +55,8 @@ class Picture:
 
     `digest` returns that of the pixels of full size, 32 bytes, or none where a part of
     them is missing; it may have to decode once more, and is not for a file that cannot
-    be decoded.
+    be decoded. `unprofiled` is the picture without the file's colour profile, where it
+    has one that was applied.
     """
 
     rgb: Image.Image
@@ -64,6 +65,7 @@ class Picture:
     format: str
     truncated: bool = False
     digest: Callable[[], bytes] = field(default=bytes, compare=False)
+    unprofiled: Image.Image | None = None
 
 
 def prepare_process(limits: ImageLimits) -> None:
@@ -203,10 +205,17 @@ def _finished(
     name: str,
     least_short_side_px: int | None,
 ) -> Picture:
-    # Modes that cannot be averaged as they are can be once they are RGB.
-    rgb = to_srgb(reduced(flat, least_short_side_px), profiles=least_short_side_px is not None)
-    rgb = reduced(rgb, least_short_side_px)
-    return Picture(_turned(rgb, orientation), *_upright(size, orientation), name)
+    profiles = least_short_side_px is not None
+    small = reduced(flat, least_short_side_px)
+
+    def finish(rgb: Image.Image) -> Image.Image:
+        # Modes that cannot be averaged as they are can be once they are RGB.
+        return _turned(reduced(rgb, least_short_side_px), orientation)
+
+    done = Picture(finish(to_srgb(small, profiles=profiles)), *_upright(size, orientation), name)
+    if not profiles or not small.info.get("icc_profile"):
+        return done
+    return replace(done, unprofiled=finish(to_srgb(small, profiles=False)))
 
 
 def _digest(flat: Image.Image | None, data: bytes, orientation: int) -> bytes:

@@ -270,13 +270,14 @@ def _read_facts(answer: dict[str, Any], size_bytes: int) -> ImageFacts:
         blank=bool(answer["blank"]),
         pixel_sha256=bytes.fromhex(answer["pixel_sha256"]),
         grey_webp=base64.b64decode(answer["grey"]),
+        pdq_hash=bytes.fromhex(answer["pdq"]),
+        pdq_quality=answer["pdq_quality"],
     )
 
 
 def _image_error(reason: str, message: str) -> LookalikeError:
-    if reason == Reason.IMAGE_TOO_LARGE.name:
-        return ImageTooLarge(message)
-    return ImageUnreadable(message)
+    kind = ImageTooLarge if reason == Reason.IMAGE_TOO_LARGE.name else ImageUnreadable
+    return kind(message)
 
 
 def _crashed() -> LookalikeError:

@@ -10,6 +10,7 @@ import orjson
 from lookalike.wire.errors import LookalikeError, Reason
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.confinement import Confinement
 from search_service.domain.mutations import Delete, Mutation, UpdateMetadata, Upsert
 
 _FORMAT = 1
@@ -28,6 +29,8 @@ def encode_mutation(mutation: Mutation) -> bytes:
         head |= {"merge": mutation.merge, "if_other": mutation.if_other}
     else:
         head["kind"] = "delete"
+    if mutation.guard is not None:
+        head["guard"] = mutation.guard.fields
     head["sizes"] = [len(part) for part in parts]
     return b"\n".join((orjson.dumps(head), b"".join(parts)))
 
@@ -46,18 +49,25 @@ def decode_mutation(data: bytes, position: int) -> Mutation:
             reason=Reason.INTERNAL,
         )
     version = head["version"] or position
+    guard = _guard(head.get("guard"))
     if head["kind"] == "delete":
-        return Delete(head["id"], version)
+        return Delete(head["id"], version, guard)
     if head["kind"] == "update":
-        return UpdateMetadata(
-            head["id"], head["metadata"], version, merge=head["merge"], if_other=head["if_other"]
-        )
+        changes = {"merge": head["merge"], "if_other": head["if_other"]}
+        return UpdateMetadata(head["id"], head["metadata"], version, **changes, guard=guard)
     vector, facts, thumbnail = _split(rest, head["sizes"])
     policy = None if head["policy"] is None else DuplicatePolicy(head["policy"])
     return Upsert(
         head["id"], _vector(vector), head["metadata"], facts, thumbnail, version, policy,
         keep_metadata=head["keep"],
+        guard=guard,
     )  # fmt: skip
+
+
+def _guard(fields: list[Any] | None) -> Confinement | None:
+    if fields is None:
+        return None
+    return Confinement(tuple((tuple(path), value) for path, value in fields))
 
 
 def _split(data: bytes, sizes: list[int]) -> list[bytes]:

@@ -14,6 +14,7 @@ from search_service.cluster import merging
 from search_service.cluster.appending import Appender
 from search_service.cluster.fanout import LoopThread, Partition, unavailable
 from search_service.cluster.layout import divide
+from search_service.cluster.offered import check_duplicates, check_offered
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
@@ -31,6 +32,7 @@ from search_service.domain.selections import Selection, SelectionOutcome
 # travel, since one that is rare in a partition may be frequent in all.
 _MOST_VALUES = 100_000
 _RECALL_S = 600.0
+_NO_ORDINALS = "items of a partitioned collection have no common numbers"
 
 
 class PartitionedShard:
@@ -140,7 +142,15 @@ class PartitionedShard:
 
     def matching(self, filter: Filter | None) -> I64:
         """See `ShardApi`; not offered."""
-        raise Unsupported("items of a partitioned collection have no common numbers")
+        raise Unsupported(_NO_ORDINALS)
+
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """See `ShardApi`; not offered."""
+        raise Unsupported(_NO_ORDINALS)
+
+    def facts_after(self, ordinal: int, count: int) -> list[tuple[int, bytes]]:
+        """See `ShardApi`; not offered."""
+        raise Unsupported(_NO_ORDINALS)
 
     def remarks(self, filter: Filter) -> list[str]:
         """See `ShardApi`; what every partition remarks."""
@@ -184,7 +194,7 @@ class PartitionedShard:
         """See `ShardApi`; replicas live on without the front."""
 
     async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
-        request, asked = _check_offered(request), _asked(request)
+        request, asked = check_offered(request), _asked(request)
         until_s = time.monotonic() + self._give_up_s
         if request.deadline_s is not None:
             until_s = request.deadline_s
@@ -246,39 +256,6 @@ class PartitionedShard:
             answers = await partition.ask_all(method, *args, within_s=self._give_up_s)
             total += max((each for each in answers if isinstance(each, int)), default=0)
         return total
-
-
-def check_duplicates(spec: CollectionSpec) -> None:
-    """Hold that nothing is asked that no partition could do.
-
-    Raises:
-        Unsupported: a near-duplicate verdict, which needs all partitions.
-    """
-    if spec.duplicates.policy != "off":
-        raise Unsupported(
-            "a partitioned collection makes no near-duplicate verdict: set the policy off, and "
-            "search before you store",
-            field="settings.duplicates.policy",
-        )
-
-
-def _check_offered(request: QueryRequest) -> QueryRequest:
-    if request.best_scores:
-        raise Unsupported(
-            "examples that count one by one (BEST_SCORE) are not offered by a partitioned "
-            "collection: use EXAMPLE_MODE_MEAN",
-            field="queries",
-        )
-    if request.ranking is not None and request.ranking.diversity:
-        raise Unsupported(
-            "diversity is not offered by a partitioned collection", field="ranking.diversity"
-        )
-    if request.group_by is not None and request.group_by.hits_per_group > 1:
-        raise Unsupported(
-            "a partitioned collection gives one hit of each group",
-            field="group_by.hits_per_group",
-        )
-    return request
 
 
 def _asked(request: QueryRequest) -> QueryRequest:

@@ -18,6 +18,7 @@ from search_service.compiled.heap import push, sink
 from search_service.compiled.intrinsics import prefetch
 from search_service.compiled.jit import compiled, inlined
 from search_service.compiled.metric import Metric, rank_of
+from search_service.compiled.packing import NOT_PACKED, Packed, fetch_packed, unpack
 from search_service.domain.arrays import F32, F64, I32, I64, Flags
 
 # Vectors asked for ahead of the one that is compared; fewer come late, and more than
@@ -33,8 +34,9 @@ _QUEUE = 1_024
 class Links(NamedTuple):
     """Who is linked to whom: nodes int32, rows padded with -1.
 
-    `near` [N, 2M] on the lowest level; `above` [U, M] on the others, where `first` [N]
-    names a node's row on level 1, followed by those of its higher levels, or -1.
+    `near` [N, 2M] on the lowest level, or [0, 2M] where those are `packed`; `above`
+    [U, M] on the others, where `first` [N] names a node's row on level 1, followed by
+    those of its higher levels, or -1.
     `entry` is on level `levels`, the highest.
     """
 
@@ -43,6 +45,7 @@ class Links(NamedTuple):
     above: I32
     entry: int
     levels: int
+    packed: Packed = NOT_PACKED
 
 
 class Wanted(NamedTuple):
@@ -138,10 +141,12 @@ def walk(
     scratch = np.zeros(1, dtype=np.uint64)
     slot = scratch.ctypes.data
     whole, half, wide = scratch.view(np.int32), scratch.view(np.float32), scratch.view(np.float64)
-    seen = np.zeros((len(links.near) + 63) >> 6, dtype=np.uint64)
+    seen = np.zeros((len(links.first) + 63) >> 6, dtype=np.uint64)
     queue = np.empty(_QUEUE, dtype=np.int64)
     best = np.empty(expansion, dtype=np.int64)  # negative, so that the farthest is first
     fresh = np.empty(links.near.shape[1] + len(side), dtype=np.int64)
+    unpacked = np.empty(links.near.shape[1], dtype=np.int32)
+    packed = links.packed.bits > 0
     total = 0
     for number in range(len(found)):
         query = queries + number * metric.width_bytes
@@ -168,7 +173,10 @@ def walk(
             elif compared >= most or (kept < expansion and compared >= patience):
                 break
             else:
-                near = links.near[queue[0] & _NODE]
+                if packed:
+                    near = unpack(links.packed, queue[0] & _NODE, unpacked)
+                else:
+                    near = links.near[queue[0] & _NODE]
                 waiting -= 1
                 sink(queue, waiting, queue[waiting])
                 for link in near:
@@ -206,7 +214,9 @@ def walk(
                 else:
                     sink(best, kept, -item)
             compared += new
-            if waiting:
+            if waiting and packed:
+                fetch_packed(links.packed, queue[0] & _NODE)
+            elif waiting:
                 fetch_vector(links.near[queue[0] & _NODE].ctypes.data, _LINKS_FETCHED)
         ended[number] = sides or reached
         total += compared

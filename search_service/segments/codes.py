@@ -23,10 +23,10 @@ from search_service.segments.errors import SegmentDamaged
 def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:
     """Say how vectors are compared: by inner product, or by squared distance.
 
-    Unit vectors use the inner product, the same order and faster, but not as i8,
+    Unit vectors use the inner product, the same order and faster, but not as i8 or i4,
     where rounding leaves them with unequal norms.
     """
-    return not reduced and dtype is not Dtype.I8
+    return not reduced and dtype not in (Dtype.I8, Dtype.I4)
 
 
 def metric_of(dtype: Dtype, width: int, *, reduced: bool) -> Metric:
@@ -97,6 +97,11 @@ class Codes:
 
     def __len__(self) -> int:
         return len(self._codes)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take of memory."""
+        return self._codes.nbytes
 
     def scalars(self, queries: F32 | I8) -> U8:
         """Return encoded queries, [B, width], as they are compared."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from search_service.compiled.walk import Wanted
 from search_service.domain.arrays import F32, I32, I64, Flags
+from search_service.domain.collection import Dtype
 from search_service.segments.api import LEAST_CANDIDATES, LEAST_EXPANSION
 from search_service.segments.checksums import check_file
 from search_service.segments.codes import Codec, Codes
@@ -161,6 +162,7 @@ class Segment:
             patience=patience,
             most=most,
         )
+        self._matrix.expect(nodes)
         self.check_rows(nodes)
         return nodes, ended
 
@@ -172,6 +174,7 @@ class Segment:
         """
         codes = self._whole(self._codes, "compact form")
         nearest = codes.nearest_of(nodes, self.encoder.encode(queries), count)
+        self._matrix.expect(nearest)
         self.check_rows(nearest)
         return nearest
 
@@ -225,7 +228,9 @@ def _open_verified(path: Path, manifest: Manifest) -> Segment:
         manifest.identity.dimension, manifest.rows_per_block, manifest.rows_per_chunk
     )
     sums = np.fromfile(path / ROW_SUMS, dtype="<u4")
-    matrix = RowMatrix(path, layout, manifest.nodes, sums)
+    # Whoever wants four bits a component in memory does not want 32 there.
+    on_disk = manifest.settings.dtype is Dtype.I4
+    matrix = RowMatrix(path, layout, manifest.nodes, sums, on_disk=on_disk)
     ordinal_map = OrdinalMap.read(path / ORDINALS, manifest.nodes, manifest.ordinals)
     encoder = read_encoder(path, manifest)
     side = np.fromfile(path / SIDE, dtype="<i8")

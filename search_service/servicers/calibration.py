@@ -114,6 +114,29 @@ def decision_of(other: CollectionSpec, spec: CollectionSpec) -> Calibration:
     return decision
 
 
+def kept_threshold(spec: CollectionSpec, field: str) -> float:
+    """Return the threshold that a collection keeps; `field` is where one could be given.
+
+    Raises:
+        InvalidField: it keeps none.
+        Precondition: it is of another model.
+    """
+    kept = spec.calibration
+    if kept is None:
+        raise InvalidField(
+            field,
+            "give one, or calibrate the collection and keep the result: which cosine tells "
+            "duplicates depends on the model and on what is in the collection",
+        )
+    if kept.model_fingerprint != spec.model_fingerprint:
+        raise Precondition(
+            f'the threshold that "{spec.name}" keeps is of model "{kept.model_fingerprint}", not '
+            f'of "{spec.model_fingerprint}": calibrate the collection again',
+            reason=Reason.MODEL_MISMATCH,
+        )
+    return kept.threshold
+
+
 def calibration_report(content: Mapping[str, Any], decision: Calibration) -> pb.CalibrationReport:
     """Return the report of what an analysis said."""
     return pb.CalibrationReport(

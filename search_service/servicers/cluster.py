@@ -10,6 +10,7 @@ import grpc
 
 from lookalike.v1 import cluster_pb2 as pb
 from lookalike.v1 import cluster_pb2_grpc
+from search_service.access.gate import Gate
 from search_service.cluster.catalog import ClusterCatalog
 from search_service.cluster.status import PartitionStatus, ReplicaStatus
 from search_service.offload import Offload
@@ -22,7 +23,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
     """The service over the catalog of a cluster."""
 
-    def __init__(self, catalog: ClusterCatalog, slow: Offload) -> None:
+    def __init__(self, gate: Gate, catalog: ClusterCatalog, slow: Offload) -> None:
+        self._gate = gate
         self._catalog = catalog
         self._slow = slow
 
@@ -30,7 +32,8 @@ class ClusterServicer(cluster_pb2_grpc.ClusterServiceServicer):
         self, request: pb.DescribeClusterRequest, context: Context
     ) -> pb.DescribeClusterResponse:
         """Describe partitions and replicas of one collection."""
-        found = await self._slow.run(self._catalog.describe, request.collection)
+        uid = self._gate.find(request.collection).uid
+        found = await self._slow.run(self._catalog.describe, uid)
         return pb.DescribeClusterResponse(partitions=[_partition(each) for each in found])
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lookalike.v1 import duplicates_pb2 as pb
-from lookalike.wire.errors import InvalidField, Precondition, Reason
+from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.domain.collection import CollectionSpec
+from search_service.servicers.calibration import kept_threshold
 from search_service.servicers.paging import make_token, read_token, scope_of
 from search_service.servicers.translate import read_path, timestamp_of
 from search_service.store.reviews import Decision, Reviews
@@ -136,20 +137,7 @@ def _threshold(request: pb.FindDuplicatesRequest, spec: CollectionSpec) -> float
         if not 0.0 < request.threshold <= 1.0:
             raise InvalidField("threshold", "must be above 0 and at most 1")
         return request.threshold
-    kept = spec.calibration
-    if kept is None:
-        raise InvalidField(
-            "threshold",
-            "give one, or calibrate the collection and keep the result: which cosine tells "
-            "duplicates depends on the model and on what is in the collection",
-        )
-    if kept.model_fingerprint != spec.model_fingerprint:
-        raise Precondition(
-            f'the threshold that "{spec.name}" keeps is of model "{kept.model_fingerprint}", not '
-            f'of "{spec.model_fingerprint}": calibrate the collection again',
-            reason=Reason.MODEL_MISMATCH,
-        )
-    return kept.threshold
+    return kept_threshold(spec, "threshold")
 
 
 def _key(message: pb.DuplicateDecision, field: str) -> tuple[str, str]:

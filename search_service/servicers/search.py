@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,13 +15,10 @@ from lookalike.wire.status import to_item_error
 from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
+from search_service.servicers.request_stream import RequestStream, deadline_of
 from search_service.servicers.writes import Writes
 
 SERVICE_NAME = "lookalike.v1.SearchService"
-
-# Requests of one stream under way at once: enough for the index to gather them,
-# and a bound on memory (a request holds at most 256 vectors).
-_MAX_STREAM_REQUESTS = 64
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -47,7 +42,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, requests: AsyncIterator[search_pb2.SearchStreamRequest], context: Context
     ) -> AsyncIterator[search_pb2.SearchStreamResponse]:
         """Answer many requests, each when it is ready."""
-        stream = _Stream(self._queries, deadline_of(context))
+        deadline_s = deadline_of(context)
+
+        async def answer(
+            request: search_pb2.SearchStreamRequest,
+        ) -> search_pb2.SearchStreamResponse:
+            return await self._streamed(request, deadline_s)
+
+        stream = RequestStream(answer)
         async for response in stream.answers(requests):
             yield response
 
@@ -114,59 +116,14 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         """Make the vectors of images."""
         return await self._queries.vectors_of(request, deadline_of(context))
 
-
-class _Stream:
-    """One SearchStream: a bounded number of requests under way."""
-
-    def __init__(self, queries: Queries, deadline_s: float | None) -> None:
-        self._queries = queries
-        self._deadline_s = deadline_s
-        self._places = asyncio.Semaphore(_MAX_STREAM_REQUESTS)
-        # Never more than the places, the end and one failure: puts do not wait.
-        self._ready: asyncio.Queue[search_pb2.SearchStreamResponse | BaseException | None] = (
-            asyncio.Queue()
-        )
-
-    async def answers(
-        self, requests: AsyncIterator[search_pb2.SearchStreamRequest]
-    ) -> AsyncIterator[search_pb2.SearchStreamResponse]:
-        """Yield answers as they are ready."""
-        reader = asyncio.create_task(self._read(requests))
-        try:
-            while (answer := await self._ready.get()) is not None:
-                if isinstance(answer, BaseException):
-                    raise answer
-                yield answer
-                self._places.release()
-        finally:
-            reader.cancel()
-            await asyncio.wait([reader])
-
-    async def _read(self, requests: AsyncIterator[search_pb2.SearchStreamRequest]) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                async for request in requests:
-                    # A place is held until the answer was taken: a client that
-                    # does not read cannot fill the memory.
-                    await self._places.acquire()
-                    group.create_task(self._answer(request))
-        except* Exception as errors:  # noqa: BLE001 - passed on to the stream, which raises it
-            self._ready.put_nowait(errors.exceptions[0])
-        else:
-            self._ready.put_nowait(None)
-
-    async def _answer(self, request: search_pb2.SearchStreamRequest) -> None:
+    async def _streamed(
+        self, request: search_pb2.SearchStreamRequest, deadline_s: float | None
+    ) -> search_pb2.SearchStreamResponse:
         response = search_pb2.SearchStreamResponse(request_id=request.request_id)
         try:
-            found = await self._queries.answer(request.search, self._deadline_s)
+            found = await self._queries.answer(request.search, deadline_s)
         except LookalikeError as error:
             response.error.CopyFrom(to_item_error(error))
         else:
             response.search.CopyFrom(found)
-        self._ready.put_nowait(response)
-
-
-def deadline_of(context: Context) -> float | None:
-    """Return the call's deadline on `time.monotonic()`; None where it has none."""
-    remaining_s = context.time_remaining()
-    return None if remaining_s is None else time.monotonic() + remaining_s
+        return response

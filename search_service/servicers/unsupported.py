@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from lookalike.v1 import analysis_pb2, snapshot_pb2
+from lookalike.v1 import analysis_pb2, bank_pb2, snapshot_pb2
 from lookalike.wire.errors import Unsupported
 
 _WHY = "is of collections on one machine: docs/operation/cluster.md says what to do instead"
@@ -16,7 +16,11 @@ _WHY = "is of collections on one machine: docs/operation/cluster.md says what to
 
 def refusals() -> list[grpc.GenericRpcHandler]:
     """Return handlers of the services that need a collection's own directory."""
-    contracts = {"SnapshotService": snapshot_pb2, "AnalysisService": analysis_pb2}
+    contracts = {
+        "SnapshotService": snapshot_pb2,
+        "AnalysisService": analysis_pb2,
+        "MatchService": bank_pb2,
+    }
     return [
         _refusing(contract.DESCRIPTOR.services_by_name[name], f"{name} {_WHY}")
         for name, contract in contracts.items()

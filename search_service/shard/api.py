@@ -114,6 +114,15 @@ class ShardApi(Protocol):
     def matching(self, filter: Filter | None) -> I64:
         """Return the ordinals of the items that meet `filter`, int64 [n] ascending."""
 
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """Return the ids of `ordinals`, int64 [n]; None for one that is not live."""
+
+    def facts_after(self, ordinal: int, count: int) -> list[tuple[int, bytes]]:
+        """Read ordinals and image facts of the next `count` items stored after `ordinal`.
+
+        Ascending, and all visible to search; those of deleted items are left out.
+        """
+
     def remarks(self, filter: Filter) -> list[str]:
         """Say what a person should know of a filter that meets less than was meant."""
 

@@ -223,6 +223,14 @@ class Shard:
         """See `ShardApi`."""
         return self._items.matching(filter)
 
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """See `ShardApi`."""
+        return self._memory.ids_of(ordinals)
+
+    def facts_after(self, ordinal: int, count: int) -> list[tuple[int, bytes]]:
+        """See `ShardApi`."""
+        return self._reader.facts_between(ordinal, self._memory.newest_ordinal, count)
+
     def remarks(self, filter: Filter) -> list[str]:
         """See `ShardApi`."""
         return self._items.remarks(filter)

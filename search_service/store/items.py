@@ -121,6 +121,16 @@ class ItemReader:
         start = bisect_right(salvaged, after_id, key=lambda pair: pair[0])
         return salvaged[start : start + limit]
 
+    def facts_between(self, after: int, upto: int, limit: int) -> list[tuple[int, bytes]]:
+        """Read up to `limit` (ordinal, image facts) with `after` < ordinal <= `upto`, ascending."""
+        with self._connection() as db:
+            rows: list[Any] = db.execute(
+                "SELECT ordinal, facts FROM details WHERE ordinal > ? AND ordinal <= ?"
+                " ORDER BY ordinal LIMIT ?",
+                (after, upto, limit),
+            ).fetchall()
+        return rows
+
     def vectors(self, ordinals: I64) -> tuple[I64, F32]:
         """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D]."""
         parts: list[tuple[I64, F32]] = []

@@ -26,9 +26,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 DIMENSION = 64
 ITEMS = 3_000
-KILLS = int(os.environ.get("LOOKALIKE_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("CLUSTER_TEST_KILLS", "3"))
 # Asked for by users is a second; a machine that is shared with other work gets more.
-WORST_S = float(os.environ.get("LOOKALIKE_TEST_WORST_S", "3"))
+WORST_S = float(os.environ.get("CLUSTER_TEST_WORST_S", "3"))
 
 
 def _rows(count: int, seed: int) -> F32:

@@ -29,6 +29,9 @@ def facts_of(data: bytes) -> ImageFacts:
         format=told["format"],
         pixel_sha256=told["pixel_sha256"],
         grey_webp=base64.b64decode(told["grey"]),
+        blank=told["blank"],
+        pdq_hash=told["pdq"],
+        pdq_quality=told["pdq_quality"],
     )
 
 

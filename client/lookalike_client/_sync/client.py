@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -15,6 +16,7 @@ from lookalike.wire.vectors import F32
 from lookalike_client import calls, convert, requests, settings, types
 from lookalike_client._sync import streams
 from lookalike_client._sync.analysis import Analysis
+from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
@@ -41,6 +43,7 @@ class Client(Changes):
         address: str,
         *,
         tls: TlsFiles | None = None,
+        token: str | Path | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
         use_proxy: bool = False,
@@ -50,8 +53,11 @@ class Client(Changes):
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
         progress, through restarts and overload, until it fails. With `use_proxy` the
         proxy that the environment names is used, unless the service is on this machine.
+        `token` is an API key, or the file that holds it; it goes over TLS or to this
+        machine alone. That file and those of `tls` are read again when they change.
         """
-        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
+        self._channel = sync_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)
@@ -59,6 +65,7 @@ class Client(Changes):
         self.collections = Collections(self._channel, self._explain, timeout_s)
         self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
         self.analysis = Analysis(self._channel, self._explain)
+        self.banks = Banks(self._channel, self._explain, timeout_s, patience_s)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from lookalike_client.convert.evaluation import analysis_progress, evaluation_re
 from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest_status
 from lookalike_client.convert.items import item
 from lookalike_client.convert.labelling import label_suggestions
+from lookalike_client.convert.matching import bank, known_hash, match_result
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
 from lookalike_client.convert.snapshots import snapshot
@@ -17,6 +18,7 @@ from lookalike_client.convert.values import seconds, vectors
 
 __all__ = [
     "analysis_progress",
+    "bank",
     "calibration_report",
     "check_report",
     "collection",
@@ -30,7 +32,9 @@ __all__ = [
     "ingest_failure",
     "ingest_status",
     "item",
+    "known_hash",
     "label_suggestions",
+    "match_result",
     "mutation_result",
     "partition",
     "recall",

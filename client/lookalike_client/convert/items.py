@@ -47,4 +47,6 @@ def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:
         blank=message.blank,
         pixel_sha256=message.pixel_sha256.hex(),
         grey_webp=message.grey_webp,
+        pdq_hash=message.pdq_hash.hex(),
+        pdq_quality=message.pdq_quality,
     )

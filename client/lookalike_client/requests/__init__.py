@@ -27,6 +27,13 @@ from lookalike_client.requests.items import (
     list_page,
     vector_upsert,
 )
+from lookalike_client.requests.matching import (
+    MatchOptions,
+    delete_hashes,
+    import_hashes,
+    match_image,
+    match_options,
+)
 from lookalike_client.requests.queries import SearchOptions, facets, make_vectors, search
 
 __all__ = [
@@ -37,6 +44,7 @@ __all__ = [
     "FromCollection",
     "LabelEvidence",
     "LabelledPairs",
+    "MatchOptions",
     "MetadataUpdates",
     "SearchOptions",
     "calibrate",
@@ -44,6 +52,7 @@ __all__ = [
     "create_collection",
     "decisions",
     "delete_by_filter",
+    "delete_hashes",
     "deletions",
     "duplicate_settings",
     "facets",
@@ -51,10 +60,13 @@ __all__ = [
     "gets",
     "id_of",
     "image_facts",
+    "import_hashes",
     "index_settings",
     "item_fields",
     "list_page",
     "make_vectors",
+    "match_image",
+    "match_options",
     "not_negative",
     "retries",
     "search",

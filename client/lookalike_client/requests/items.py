@@ -60,6 +60,8 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
             blank=facts.blank,
             pixel_sha256=bytes.fromhex(facts.pixel_sha256),
             grey_webp=facts.grey_webp,
+            pdq_hash=bytes.fromhex(facts.pdq_hash),
+            pdq_quality=facts.pdq_quality,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidField("facts", "hold a value that facts of an image cannot have") from error

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 import grpc
 
-_SERVICES = ("lookalike.v1.AnalysisService", "lookalike.v1.SnapshotService")
+_SERVICES = (
+    "lookalike.v1.AnalysisService",
+    "lookalike.v1.MatchService",
+    "lookalike.v1.SnapshotService",
+)
 
 
 class LeftOut(grpc.GenericRpcHandler):
@@ -23,6 +27,6 @@ class LeftOut(grpc.GenericRpcHandler):
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
     context.abort(
         grpc.StatusCode.UNIMPLEMENTED,
-        "the fake service of the test kit has no analyses, drift and snapshots: try them on a "
-        "real one, such as that of `lookalike up`",
+        "the fake service of the test kit has no analyses, banks, drift and snapshots: try them on "
+        "a real one, such as that of `lookalike up`",
     )

@@ -53,6 +53,17 @@ from lookalike_client.types.ingest import (
 )
 from lookalike_client.types.items import WITH_METADATA, Fields, ImageFacts, Item, ItemPage
 from lookalike_client.types.labelling import LabelSuggestion, LabelSuggestions
+from lookalike_client.types.matching import (
+    Bank,
+    HashImport,
+    KnownHash,
+    MatchEvidence,
+    MatchRemark,
+    MatchResult,
+    MatchRule,
+    MatchVerdict,
+    SignalAgreement,
+)
 from lookalike_client.types.metadata import (
     FieldValue,
     JsonValue,
@@ -78,6 +89,7 @@ __all__ = [
     "Acceptance",
     "Alias",
     "AnalysisProgress",
+    "Bank",
     "BoostPart",
     "Calibration",
     "CalibrationMode",
@@ -107,6 +119,7 @@ __all__ = [
     "Facets",
     "FieldValue",
     "Fields",
+    "HashImport",
     "Hit",
     "HitGroup",
     "HitRanking",
@@ -119,8 +132,14 @@ __all__ = [
     "ItemPage",
     "JsonValue",
     "KeepReason",
+    "KnownHash",
     "LabelSuggestion",
     "LabelSuggestions",
+    "MatchEvidence",
+    "MatchRemark",
+    "MatchResult",
+    "MatchRule",
+    "MatchVerdict",
     "Metadata",
     "MetadataLike",
     "MetadataValue",
@@ -137,6 +156,7 @@ __all__ = [
     "RestoredCollection",
     "RetryResult",
     "SearchResult",
+    "SignalAgreement",
     "Snapshot",
     "StackKind",
     "UpdateProgress",

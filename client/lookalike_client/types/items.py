@@ -36,7 +36,8 @@ class ImageFacts:
     `grey_webp` is a grey picture of 64 by 64 pixels, by which copies are told from pictures
     that are only alike. `truncated`: the file lacks its end, and the picture is what came
     of it. `blank`: it is of one tone nearly everywhere, so that its vector says next to
-    nothing.
+    nothing. `pdq_hash` has 64 hexadecimal digits, as lists of known images have them, and
+    `pdq_quality` is 0 to 100; below 50 it is not matched.
     """
 
     width_px: int
@@ -51,6 +52,8 @@ class ImageFacts:
     blank: bool = False
     pixel_sha256: str = ""
     grey_webp: bytes = b""
+    pdq_hash: str = ""
+    pdq_quality: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 
 import grpc
 
@@ -16,13 +18,16 @@ def main() -> int:
     """Run a job; return the exit code: 1 where images failed, 2 where nothing was published."""
     try:
         options = parse(sys.argv[1:])
-        report = run(options, _say)
+        report = run(options, (lambda _: None) if options.json else _say)
     except grpc.RpcError as error:
         return _refuse(from_rpc_error(error).message)
     except LookalikeError as error:
         return _refuse(error.message)
     except (OptionsInvalid, OSError) as error:
         return _refuse(str(error))
+    if options.json:
+        print(json.dumps(asdict(report), default=str))
+        return 1 if report.failures else 0
     rate = report.embedded / report.embed_s if report.embed_s else 0.0
     _say(f"{report.embedded:,} images embedded in {report.embed_s:,.1f} s, {rate:,.1f} a second")
     _say(f'"{options.collection}" has {report.items:,} items; built in {report.build_s:,.1f} s')

@@ -41,6 +41,7 @@ class Options:
     cluster_key_prefix: str = "lookalike-cluster"
     partitions: int = 1
     replicas: int = 2
+    json: bool = False
 
     @property
     def identity(self) -> dict[str, str]:
@@ -79,6 +80,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--cluster-key-prefix", default="lookalike-cluster")
     parser.add_argument("--partitions", type=int, default=1, help="on a cluster")
     parser.add_argument("--replicas", type=int, default=2, help="on a cluster")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = Options(**vars(parser.parse_args(arguments)))
     _check(options)
     return options

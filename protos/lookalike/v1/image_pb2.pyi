@@ -34,6 +34,8 @@ class ImageFacts(_message.Message):
     BLANK_FIELD_NUMBER: _builtins.int
     PIXEL_SHA256_FIELD_NUMBER: _builtins.int
     GREY_WEBP_FIELD_NUMBER: _builtins.int
+    PDQ_HASH_FIELD_NUMBER: _builtins.int
+    PDQ_QUALITY_FIELD_NUMBER: _builtins.int
     width_px: _builtins.int
     """Width in pixels after EXIF orientation."""
     height_px: _builtins.int
@@ -72,6 +74,13 @@ class ImageFacts(_message.Message):
     """A grey WebP picture of 64 by 64 pixels, at most 3,072 bytes, by which copies are told
     from pictures that are only alike.
     """
+    pdq_hash: _builtins.bytes
+    """PDQ hash of the upright picture, by which lists of known images are exchanged: 32
+    bytes, those that its 64 hexadecimal digits stand for; near-identical pictures differ
+    in few bits. Empty where it is not known, as of images that an embedder without it saw.
+    """
+    pdq_quality: _builtins.int
+    """How much structure the PDQ hash stands on: 0 to 100. One of less than 50 is not matched."""
     def __init__(
         self,
         *,
@@ -87,10 +96,12 @@ class ImageFacts(_message.Message):
         blank: _builtins.bool = ...,
         pixel_sha256: _builtins.bytes = ...,
         grey_webp: _builtins.bytes = ...,
+        pdq_hash: _builtins.bytes = ...,
+        pdq_quality: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "grey_webp", b"grey_webp", "height_px", b"height_px", "perceptual_hash", b"perceptual_hash", "pixel_sha256", b"pixel_sha256", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "grey_webp", b"grey_webp", "height_px", b"height_px", "pdq_hash", b"pdq_hash", "pdq_quality", b"pdq_quality", "perceptual_hash", b"perceptual_hash", "pixel_sha256", b"pixel_sha256", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,8 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     │                         INGEST_LOST
     ├── Unsupported           not offered on a cluster
     ├── StoreDamaged          no later attempt can succeed
+    ├── Unauthenticated       no API key, or none that is known
+    ├── PermissionDenied      the API key does not allow it
     └── DeadlineExceeded
 """
 
@@ -61,6 +63,8 @@ class Reason(IntEnum):
     SNAPSHOT_INVALID = 25
     INGEST_LOST = 26
     STORE_DAMAGED = 27
+    UNAUTHENTICATED = 40
+    PERMISSION_DENIED = 41
     UNSUPPORTED = 50
     PARTITION_UNAVAILABLE = 51
 
@@ -241,6 +245,20 @@ class Unsupported(LookalikeError):
 
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message, reason=Reason.UNSUPPORTED, field=field)
+
+
+class Unauthenticated(LookalikeError):
+    """The call carries no API key, or one that is unknown, expired or revoked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason=Reason.UNAUTHENTICATED)
+
+
+class PermissionDenied(LookalikeError):
+    """The API key does not allow the call, the collection or the item."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, reason=Reason.PERMISSION_DENIED, field=field)
 
 
 class DeadlineExceeded(LookalikeError):

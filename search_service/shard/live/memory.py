@@ -162,6 +162,15 @@ class Memory:
                 left[ordinals] = False
             return np.flatnonzero(left)
 
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """Return the ids of `ordinals`, int64 [n]; None for one that is not live."""
+        with self.view() as view:
+            known = ordinals < view.upto
+            alive = np.zeros(len(ordinals), dtype=np.bool_)
+            alive[known] = view.alive(ordinals[known])
+            numbers = zip(ordinals.tolist(), alive.tolist(), strict=True)
+            return [view.ids[ordinal] if lives else None for ordinal, lives in numbers]
+
     @contextmanager
     def view(self) -> Iterator[LiveView]:
         """Keep a moment readable for as long as the block runs; its end waits for nothing."""

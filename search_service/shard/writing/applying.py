@@ -32,6 +32,7 @@ from search_service.domain.mutations import (
     Upsert,
 )
 from search_service.limits import MAX_METADATA_BYTES
+from search_service.shard.writing.guarding import guarded
 from search_service.store.row_batch import ItemRow, RowBatch
 from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
 
@@ -77,6 +78,11 @@ class MutationBatch:
     def apply(self, index: int, mutation: Mutation, version: int) -> MutationOutcome:
         """Apply one mutation; what is wrong with it is in the outcome."""
         try:
+            allowed = guarded(self._batch, mutation)
+            if allowed is None:
+                status = MutationStatus.NOT_FOUND
+                return MutationOutcome(mutation.id, status, version, changed=False)
+            mutation = allowed
             metadata = self._check(mutation, version)
             if isinstance(mutation, Upsert):
                 return self._upsert(index, mutation, metadata, version)
@@ -103,7 +109,7 @@ class MutationBatch:
         return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
-        policy = upsert.duplicate_policy or self._policy
+        policy = self._policy_of(upsert)
         rejected = self._batch.rejection(upsert.id, version)
         if rejected is not None and policy is DuplicatePolicy.REJECT:
             return self._rejection(upsert.id, version, rejected)
@@ -123,6 +129,12 @@ class MutationBatch:
         own = metadata if verdict.writes_metadata else None
         self._store(row, upsert, version, near, own)
         return MutationOutcome(upsert.id, verdict.status, version, near_duplicate=near)
+
+    def _policy_of(self, upsert: Upsert) -> DuplicatePolicy:
+        # Whom it resembles may be none of the caller's.
+        if upsert.guard is not None:
+            return DuplicatePolicy.OFF
+        return upsert.duplicate_policy or self._policy
 
     def _store(
         self,
@@ -144,7 +156,7 @@ class MutationBatch:
             ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
         )
         held = row.registers
-        policy = upsert.duplicate_policy or self._policy
+        policy = self._policy_of(upsert)
         told = held.metadata if own_metadata is None else version
         flagged = near is not None and policy is DuplicatePolicy.FLAG
         registers = Registers(version, told, held.delete)

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.query`: filters, groups, the path of a query, snapshots, deletions."""
+"""`python -m tests.bench.query`: filters, groups, path, memory, snapshots, deletions."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def main() -> None:
         _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
     if options.wants("6"):
         _module("snapshot", *_size_flags(options))
+    if options.wants("2.8"):
+        _module("lean", *_size_flags(options))
     if options.wants("2.9"):
         _module("delete_by_filter", *_size_flags(options))
 

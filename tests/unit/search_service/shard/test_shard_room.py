@@ -17,9 +17,9 @@ from search_service.shard.shard import Shard
 from tests.unit.search_service.shard.kit import build, create, fill, make_spec, reopen, wait_until
 
 DIMENSION = 16
-COUNT = 12_000
+COUNT = 6_000
 HASTY = ShardOptions(
-    head_limit=4_000,
+    head_limit=2_000,
     idle_build_s=0.5,
     idle_checkpoint_s=0.2,
     forget_deletions_s=0.5,
@@ -62,7 +62,7 @@ def test_an_empty_collection_takes_little(tmp_path: Path) -> None:
     shard.close()
 
 
-@pytest.mark.parametrize("left", [600, 0])
+@pytest.mark.parametrize("left", [300, pytest.param(0, marks=pytest.mark.chaos)])
 def test_the_disk_comes_back_when_most_or_all_is_deleted(
     tmp_path: Path, vectors: F32, left: int
 ) -> None:
