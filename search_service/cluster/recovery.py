@@ -129,7 +129,7 @@ class ReplicaDirectory:
             sync_directory(self._path)
         shard = shards.open(self._shard)
         # A bulk build knows no log: its snapshot's name says what it has reached.
-        shard.note_log_position(max(stored.position, shard.log_position)).result()
+        shard.log_position.note(max(stored.position, shard.log_position.value)).result()
         return shard
 
     @contextmanager

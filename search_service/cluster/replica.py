@@ -174,7 +174,7 @@ class Replica:
         if shard.spec.index.expansion_search != wanted:
             shard.update_settings(SettingsChange(expansion_search=wanted))
         self._shard = shard
-        self.progress.advance(shard.log_position)
+        self.progress.advance(shard.log_position.value)
 
     def _mend_gap(self, least: int) -> None:
         """Fetch a snapshot that has reached `least`; ask for one where there is none."""
@@ -245,8 +245,8 @@ class Replica:
         if shard is None or now_s - self._noted_s < _NOTE_EVERY_S:
             return
         self._noted_s = now_s
-        if shard.log_position < self.progress.position:
-            shard.note_log_position(self.progress.position)
+        if shard.log_position.value < self.progress.position:
+            shard.log_position.note(self.progress.position)
 
 
 def _before_gap(entries: Sequence[Entry]) -> Sequence[Entry]:

@@ -70,7 +70,7 @@ class SnapshotTaker:
                 return False
             newest = self._storage.newest(self._partition)
             if newest is None or newest.position < position:
-                shard.note_log_position(position).result()
+                shard.log_position.note(position).result()
                 with self._directory.captured(self.stop) as (directory, manifest):
                     newest = self._storage.put(self._partition, position, directory, manifest)
             self._log.snapshot_taken(self._partition, newest.position)

@@ -38,6 +38,7 @@ from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep
+from search_service.shard.writing.log_position import LogPosition
 from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
@@ -50,7 +51,6 @@ from search_service.store.sequencer import Sequencer
 
 STORE = "store.db"
 BALLAST = "ballast"
-_LOG_POSITION = "log_position"
 
 
 class Shard:
@@ -76,7 +76,6 @@ class Shard:
         self._options = options
         self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
         self._settings_lock = threading.Lock()  # held while they change
-        self._log_position = int(schema.read_meta(db, _LOG_POSITION) or 0)
         self._health = health or StoreHealth(directory.name)
         self._memory = Memory(self._spec.dimension)
         self._reader = ItemReader(path, options.vfs, self._health)
@@ -109,6 +108,7 @@ class Shard:
             health=self._health,
             on_fatal=on_fatal,
         )
+        self.log_position = LogPosition(db, self._writer.run)
         answerer = Answerer(
             *(self._memory, self._filters, CarriedItems(self._reader, cache)),
             expansion=lambda: self._spec.index.expansion_search,
@@ -270,20 +270,6 @@ class Shard:
     def prune_tombstones(self, below_version: int) -> int:
         """See `ShardApi`."""
         return self._writer.run(lambda db: upkeep.prune(db, below_version)).result()
-
-    @property
-    def log_position(self) -> int:
-        """The position that was noted last; 0: none was."""
-        return self._log_position
-
-    def note_log_position(self, position: int) -> Future[None]:
-        """Note that the entries of a log up to `position`, submitted before, are stored."""
-
-        def save(db: apsw.Connection) -> None:
-            schema.write_meta(db, _LOG_POSITION, position)
-            self._log_position = position
-
-        return self._writer.run(save)
 
     def build_now(self) -> None:
         """Have what is not indexed indexed soon, whatever its size."""
