@@ -19,7 +19,10 @@ _SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where the search service is, how to connect to it, and where `sync` keeps its state."""
+    """Where the search service is, how to connect to it, and where `sync` keeps its state.
+
+    `named`: somebody gave the address, so that it is not the default one.
+    """
 
     address: str = DEFAULT_ADDRESS
     tls_ca: Path | None = None
@@ -30,6 +33,7 @@ class ClientSettings:
     token_file: Path | None = None
     use_proxy: bool = False
     sync_state: Path = Path("sync.sqlite")
+    named: bool = False
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -77,6 +81,7 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         token=environ.get("LOOKALIKE_TOKEN") or None,
         token_file=path("LOOKALIKE_TOKEN_FILE"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
+        named=bool(environ.get("LOOKALIKE_ADDRESS")),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
     )
 

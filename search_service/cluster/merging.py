@@ -112,6 +112,7 @@ def _merge_plans(plans: Sequence[QueryPlan]) -> QueryPlan:
         filter_s=max(plan.filter_s for plan in plans),
         wait_s=max(plan.wait_s for plan in plans),
         search_s=max(plan.search_s for plan in plans),
+        rerank_s=max(plan.rerank_s for plan in plans),
         ranked_candidates=sum(plan.ranked_candidates for plan in plans),
         ranking_complete=all(plan.ranking_complete for plan in plans),
     )

@@ -21,7 +21,7 @@ class Upsert:
     `facts` is opaque to the shard. `version` 0 takes the next one.
     `duplicate_policy` None is the collection's. With `keep_metadata` the id's stored
     metadata stays, and `metadata` does not count. With `guard` an item that is there must
-    be of its caller's, near-duplicates are not looked for, and new metadata says whose it is.
+    be of its caller's, so must a near-duplicate, and new metadata says whose it is.
     """
 
     id: str

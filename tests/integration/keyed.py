@@ -9,6 +9,7 @@ from typing import Any
 
 from lookalike.v1 import (
     analysis_pb2_grpc,
+    bank_pb2_grpc,
     collection_pb2_grpc,
     embedder_pb2_grpc,
     ingest_pb2_grpc,
@@ -27,6 +28,7 @@ _STUBS = {
     "CollectionService": collection_pb2_grpc.CollectionServiceStub,
     "IngestService": ingest_pb2_grpc.IngestServiceStub,
     "AnalysisService": analysis_pb2_grpc.AnalysisServiceStub,
+    "MatchService": bank_pb2_grpc.MatchServiceStub,
     "SnapshotService": snapshot_pb2_grpc.SnapshotServiceStub,
     "EmbedderService": embedder_pb2_grpc.EmbedderServiceStub,
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
 from typing import Any
 
-from lookalike.v1 import analysis_pb2 as analysis
+from lookalike import v1
+from lookalike.v1 import bank_pb2 as bank
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as check
+from lookalike.v1 import clustering_pb2 as clustering
 from lookalike.v1 import collection_pb2 as collections
 from lookalike.v1 import drift_pb2 as drift
 from lookalike.v1 import duplicates_pb2 as duplicates
-from lookalike.v1 import embedder_pb2 as embedder
 from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import ingest_pb2 as ingest
@@ -19,7 +22,6 @@ from lookalike.v1 import search_pb2 as spb
 from lookalike.v1 import snapshot_pb2 as snapshot
 from tests.integration.search_server import item, metadata, packed
 
-FILES = (analysis, collections, embedder, ingest, spb, snapshot)
 FIELDS = spb.ItemFields(metadata=True, vector=True, facts=True)
 # What stands in everything that is the other tenant's, and in nothing else.
 SECRET = "hushhush"
@@ -121,6 +123,12 @@ def asked(id: str) -> dict[str, list[Any]]:
         "IngestService/ListFailures": [ingest.ListFailuresRequest(collection="c")],
         "IngestService/RetryFailures": [ingest.RetryFailuresRequest(failure_ids=["f"])],
         "AnalysisService/Calibrate": [calibration.CalibrateRequest(collection="c")],
+        "MatchService/MatchImages": [[bank.MatchImagesRequest(collection="c", id=id)]],
+        "MatchService/GetBank": [bank.GetBankRequest(collection="c")],
+        "MatchService/ListHashes": [bank.ListHashesRequest(collection="c")],
+        "MatchService/ImportHashes": [bank.ImportHashesRequest(
+            collection="c", hashes=[bank.KnownHash(pdq_hash=bytes(32))])],
+        "MatchService/DeleteHashes": [bank.DeleteHashesRequest(collection="c", all=True)],
         "AnalysisService/Check": [check.CheckRequest(collection="c")],
         "AnalysisService/GetDrift": [drift.GetDriftRequest(collection="c")],
         "AnalysisService/ResetDrift": [drift.ResetDriftRequest(collection="c")],
@@ -141,7 +149,7 @@ def asked(id: str) -> dict[str, list[Any]]:
             collection="c", items=[item("own-0", [1.0, 0, 0, 0], keep_metadata=True)])]],
         # Each is a process: test_analyses_see_the_items_of_the_tenant_alone.
         **{f"AnalysisService/{name}": [] for name in (
-            "Evaluate", "FindDuplicates", "SuggestLabels")},
+            "Cluster", "Evaluate", "FindDuplicates", "SuggestLabels")},
         # The embedder holds nothing of anybody.
         **{f"EmbedderService/{name}": [] for name in (
             "EmbedImages", "EmbedImage", "GetModel", "ListModels")},
@@ -151,6 +159,9 @@ def asked(id: str) -> dict[str, list[Any]]:
 def analyses() -> dict[str, Any]:
     """A request of each analysis that can be confined."""
     return {
+        "AnalysisService/Cluster": clustering.ClusterRequest(
+            collection="c", clusters=2, label_field="label", map_items=100
+        ),
         "AnalysisService/Evaluate": evaluation.EvaluateRequest(
             collection="c", label_field="label", filter=TRICKS[2]
         ),
@@ -165,9 +176,11 @@ def analyses() -> dict[str, Any]:
 
 def declared() -> set[str]:
     """All methods of the contract."""
+    names = (found.name for found in pkgutil.iter_modules(v1.__path__))
+    files = (import_module(f"{v1.__name__}.{name}") for name in names if name.endswith("_pb2"))
     return {
         f"{service.full_name}/{method.name}".removeprefix("lookalike.v1.")
-        for file in FILES
+        for file in files
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -115,8 +115,8 @@ def _without_chance(answer: Any) -> str:
     if isinstance(answer, spb.SearchStreamResponse | spb.SearchResponse):
         found = answer.search if isinstance(answer, spb.SearchStreamResponse) else answer
         for each in found.results:
-            for name in ("embed_time", "filter_time", "wait_time", "search_time"):
-                each.plan.ClearField(name)
+            for name in ("embed", "filter", "wait", "search", "rerank"):
+                each.plan.ClearField(f"{name}_time")  # type: ignore[arg-type]
     if isinstance(answer, _CHANGES):
         for result in answer.results:
             result.version = 0
@@ -168,7 +168,8 @@ def test_counts_are_those_of_the_tenant(system: System) -> None:
 def test_analyses_see_the_items_of_the_tenant_alone(system: System) -> None:
     said = {method: system.tenant.call(method, each) for method, each in analyses().items()}
 
-    evaluated, found, suggested = said.values()
+    grouped, evaluated, found, suggested = said.values()
+    assert {part.summary.items for part in grouped if part.HasField("summary")} == {system.own}
     assert evaluated[-1].report.items == found[-1].summary.items == system.own
     assert {part.summary.items for part in suggested if part.HasField("summary")} == {system.own}
     assert SECRET not in str(said)
@@ -207,7 +208,6 @@ def test_what_a_tenant_stores_is_marked_as_its_own(system: System) -> None:
     assert dict(_stored(system, "new-0").metadata) == {"tenant": "a", "word": "n"}
     assert dict(_stored(system, "new-1").metadata) == {"tenant": "a"}
     # Nearest to it stand others: what it resembles is not told.
-    assert not any(result.HasField("near_duplicate") for result in results)
     gone = spb.DeleteItemsRequest(
         collection="c", items=[spb.ItemDelete(id=f"new-{n}") for n in range(4)]
     )
@@ -216,6 +216,20 @@ def test_what_a_tenant_stores_is_marked_as_its_own(system: System) -> None:
         *(spb.MUTATION_STATUS_APPLIED,) * 2,
         *(spb.MUTATION_STATUS_NOT_FOUND,) * 2,
     ]
+
+
+def test_a_near_duplicate_is_the_tenants_own(system: System) -> None:
+    near = [1.0, 0.04, 0.1, 0]  # on which an item of the other tenant's lies
+    admins, own = item("twin-b", near, metadata=metadata(tenant="b")), item("twin-1", near)
+    _store(system.admin, [admins])
+    (result,) = _store(system.tenant, [own])
+    together = _store(system.tenant, [item("twin-2", near), item("twin-3", near)])
+    ids = ("twin-1", "twin-2", "twin-3", "twin-b")
+    gone = spb.DeleteItemsRequest(collection="c", items=[spb.ItemDelete(id=id) for id in ids])
+    system.admin.call("SearchService/DeleteItems", gone)
+
+    assert result.near_duplicate.id.startswith("own-")
+    assert [each.near_duplicate.id for each in together] == ["twin-1", "twin-1"]
 
 
 @pytest.mark.parametrize("patch", [{"tenant": "b"}, {"tenant": None}, {"tenant": {"x": 1}}])

@@ -213,6 +213,7 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         settings = replace(
             base,
             address=address or base.address,
+            named=bool(address) or base.named,
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
             tls_key=tls_key or base.tls_key,

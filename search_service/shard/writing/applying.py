@@ -20,6 +20,7 @@ from lookalike.wire.errors import (
 )
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
 from search_service.domain.metadata import Metadata, encode_metadata, merged, same
 from search_service.domain.mutations import (
@@ -44,11 +45,13 @@ NO_METADATA = b"{}"
 class NearestFinder(Protocol):
     """Finds near-duplicates of vectors that are about to be stored."""
 
-    def nearest(self, index: int, id: str, effects: list[Effect]) -> NearDuplicate | None:
+    def nearest(
+        self, index: int, id: str, effects: list[Effect], guard: Confinement | None = None
+    ) -> NearDuplicate | None:
         """Return the nearest live item other than `id` to mutation `index`'s vector.
 
         None where none is at or above the threshold. `effects` is what the
-        mutations before it have changed.
+        mutations before it have changed. With `guard` only what its caller may see counts.
         """
 
 
@@ -109,7 +112,7 @@ class MutationBatch:
         return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
-        policy = self._policy_of(upsert)
+        policy = upsert.duplicate_policy or self._policy
         rejected = self._batch.rejection(upsert.id, version)
         if rejected is not None and policy is DuplicatePolicy.REJECT:
             return self._rejection(upsert.id, version, rejected)
@@ -122,19 +125,13 @@ class MutationBatch:
             return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
         near = None
         if self._finder is not None and policy is not DuplicatePolicy.OFF:
-            near = self._finder.nearest(index, upsert.id, self.effects)
+            near = self._finder.nearest(index, upsert.id, self.effects, upsert.guard)
         if near is not None and policy is DuplicatePolicy.REJECT:
             self._batch.reject(upsert.id, version, near)
             return self._rejection(upsert.id, version, near)
         own = metadata if verdict.writes_metadata else None
         self._store(row, upsert, version, near, own)
         return MutationOutcome(upsert.id, verdict.status, version, near_duplicate=near)
-
-    def _policy_of(self, upsert: Upsert) -> DuplicatePolicy:
-        # Whom it resembles may be none of the caller's.
-        if upsert.guard is not None:
-            return DuplicatePolicy.OFF
-        return upsert.duplicate_policy or self._policy
 
     def _store(
         self,
@@ -156,7 +153,7 @@ class MutationBatch:
             ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
         )
         held = row.registers
-        policy = self._policy_of(upsert)
+        policy = upsert.duplicate_policy or self._policy
         told = held.metadata if own_metadata is None else version
         flagged = near is not None and policy is DuplicatePolicy.FLAG
         registers = Registers(version, told, held.delete)

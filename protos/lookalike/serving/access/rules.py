@@ -54,6 +54,7 @@ _ANALYSIS, _SNAPSHOT, _EMBEDDER = (
     f"{_V1}SnapshotService",
     f"{_V1}EmbedderService",
 )
+_MATCH = f"{_V1}MatchService"
 _READ, _WRITE, _ADMIN = Scope.READ, Scope.WRITE, Scope.ADMIN
 
 RULES: dict[str, Rule] = {
@@ -71,11 +72,15 @@ RULES: dict[str, Rule] = {
     **_of(_INGEST, None, Reach.COLLECTIONS, "GetIngestStatus"),
     **_of(_INGEST, _WRITE, Reach.ALL, "RetryFailures"),
     **_of(_ANALYSIS, _READ, Reach.ITEMS, "FindDuplicates", "SuggestLabels", "Evaluate"),
+    **_of(_ANALYSIS, _READ, Reach.ITEMS, "Cluster"),
     # What they say is of all items, or of all queries.
     **_of(_ANALYSIS, _READ, Reach.COLLECTIONS, "Check", "GetDrift", "ListDuplicateDecisions"),
     **_of(_ANALYSIS, _WRITE, Reach.COLLECTIONS, "DecideDuplicates", "ResetDrift"),
     # It may keep what it found as the collection's setting.
     **_of(_ANALYSIS, _ADMIN, Reach.COLLECTIONS, "Calibrate"),
+    # A hash that is listed belongs to no item, so no condition on metadata reaches it.
+    **_of(_MATCH, _READ, Reach.COLLECTIONS, "MatchImages", "GetBank", "ListHashes"),
+    **_of(_MATCH, _WRITE, Reach.COLLECTIONS, "ImportHashes", "DeleteHashes"),
     **_of(_SNAPSHOT, _ADMIN, Reach.COLLECTIONS, "CreateSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "ListSnapshots", "DeleteSnapshot", "DownloadSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "UploadSnapshot", "RestoreSnapshot"),
