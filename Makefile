@@ -23,12 +23,12 @@ HASH := \#
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test test-web chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-cluster chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -69,6 +69,10 @@ test-web: setup ## Run the tests of the page in Chromium (installs it by apt whe
 
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
@@ -151,7 +155,7 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 
 bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query bench-web ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -query, -search, -search-million, -web
+bench-%: setup ## Run one suite: bench-analysis, -cluster, -embed, -encoders, -ingest, -query, -search, -search-million, -web
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

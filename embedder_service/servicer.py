@@ -51,7 +51,7 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         embedding = await self._embedder.embed(
             _source(request), request.model, _lane(request.lane), _deadline_s(context)
         )
-        return embedder_pb2.EmbedImageResponse(embedding=_embedding_message(embedding))
+        return embedder_pb2.EmbedImageResponse(embedding=embedding_message(embedding))
 
     async def EmbedImages(  # noqa: N802 - named by the contract
         self,
@@ -142,7 +142,7 @@ class _Stream:
                 self._item_deadline_s(request.timeout_ms, arrived_s),
                 thumbnail_side_px=_thumbnail_side_px(request),
             )
-            response.embedding.CopyFrom(_embedding_message(embedding))
+            response.embedding.CopyFrom(embedding_message(embedding))
         except LookalikeError as error:
             response.error.CopyFrom(to_item_error(error))
         except Exception:  # noqa: BLE001 - a fault of ours with one image leaves the others alone
@@ -192,7 +192,8 @@ def _source(
             raise InvalidField("image", "set encoded or raw")
 
 
-def _embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
+def embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
+    """Return an embedding as it travels, with the image's facts."""
     facts = embedding.facts
     return embedder_pb2.Embedding(
         vector_f32_le=vectors.encode(embedding.vector),

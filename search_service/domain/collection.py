@@ -130,6 +130,9 @@ class CollectionSpec:
     calibration: Calibration | None = None
     # Long side of the thumbnails of submitted images; 0: none are made.
     thumbnail_side_px: int = 0
+    # More than one on a cluster alone, which divides the items by their ids.
+    partitions: int = 1
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             duplicates=read_duplicates(request.settings.duplicates, "settings.duplicates"),
             create_time_us=time.time_ns() // 1_000,
             thumbnail_side_px=read_thumbnails(request.settings.thumbnails, "settings.thumbnails"),
+            partitions=_layout("partitions", request.settings.partitions, limits.MAX_PARTITIONS),
+            replicas=_layout("replicas", request.settings.replicas, limits.MAX_REPLICAS),
         )
         collection = await self._slow.run(self._gate.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))
@@ -219,3 +221,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         raise InvalidField(
             "binding", 'set model ("" for the default one) or external_vectors to true'
         )
+
+
+def _layout(name: str, value: int, most: int) -> int:
+    """Return a checked number of partitions or replicas; 0 is the server's default."""
+    return limits.check_range(f"settings.{name}", value, 0, most)

@@ -161,6 +161,8 @@ def collection_message(
             index=_index_message(spec.index),
             duplicates=_duplicates_message(spec.duplicates),
             thumbnails=pb.ThumbnailSettings(side_px=spec.thumbnail_side_px),
+            partitions=spec.partitions,
+            replicas=spec.replicas,
         ),
         create_time=timestamp_of(spec.create_time_us),
         stats=_stats_message(stats),

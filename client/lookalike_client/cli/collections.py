@@ -87,6 +87,8 @@ def show(session: Session, name: str | None, collection: str | None) -> None:
 @click.option("--duplicates", type=_POLICIES, default="off", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
 @_thumbnails
+@click.option("--partitions", type=click.IntRange(1, 256), help="Parts, on a cluster.")
+@click.option("--replicas", type=click.IntRange(1, 8), help="Copies of each, on a cluster.")
 @connected
 def create(
     session: Session,
@@ -104,6 +106,8 @@ def create(
     duplicates: str,
     threshold: float | None,
     thumbnail_side_px: int | None,
+    partitions: int | None,
+    replicas: int | None,
 ) -> None:
     """Create an empty collection."""
     name = one_collection(name, collection)
@@ -127,6 +131,8 @@ def create(
             index=index,
             duplicates=_duplicates(duplicates, threshold),
             thumbnail_side_px=thumbnail_side_px or 0,
+            partitions=partitions or 0,
+            replicas=replicas or 0,
         )
     print_collection(session.output, created)
 

@@ -38,6 +38,8 @@ def create_collection(
     index: IndexSettings | None,
     duplicates: DuplicateSettings | None,
     thumbnail_side_px: int = 0,
+    partitions: int = 0,
+    replicas: int = 0,
 ) -> collection_pb2.CreateCollectionRequest:
     """Return a request for a collection; `model` None: vectors of the caller's own."""
     request = collection_pb2.CreateCollectionRequest(
@@ -47,6 +49,8 @@ def create_collection(
             index=index_settings(index),
             duplicates=duplicate_settings(duplicates),
             thumbnails=thumbnail_settings(thumbnail_side_px),
+            partitions=not_negative(partitions, "partitions"),
+            replicas=not_negative(replicas, "replicas"),
         ),
     )
     if model is None:

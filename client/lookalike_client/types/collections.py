@@ -69,6 +69,36 @@ class Collection:
     calibration: Calibration | None = None
     # Long side of the thumbnails that are made of submitted images; 0: none are.
     thumbnail_side_px: int = 0
+    partitions: int = 1
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A copy of a partition; `state` is "away", "recovering", "serving" or "failed".
+
+    `position` is the last entry of the log that it has applied, `lag` how many it has still
+    to apply.
+    """
+
+    number: int
+    state: str
+    node: str
+    position: int
+    lag: int
+    items: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a collection on a cluster, with the positions of its log and snapshot."""
+
+    number: int
+    log_position: int
+    log_entries: int
+    snapshot_position: int
+    replicas: Sequence[Replica]
 
 
 @dataclass(frozen=True, slots=True)

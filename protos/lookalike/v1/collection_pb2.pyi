@@ -257,6 +257,16 @@ class CollectionSettings(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     THUMBNAILS_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    partitions: _builtins.int
+    """Parts that a cluster divides the items into by their ids: 1 to 256; 0 for the
+    server's default. It cannot be changed later. On one machine 1.
+    """
+    replicas: _builtins.int
+    """Copies of each partition, on different nodes of the cluster: 1 to 8; 0 for the
+    server's default. On one machine 1.
+    """
     @_builtins.property
     def index(self) -> Global___IndexSettings:
         """The graph."""
@@ -275,10 +285,12 @@ class CollectionSettings(_message.Message):
         index: Global___IndexSettings | None = ...,
         duplicates: Global___DuplicateSettings | None = ...,
         thumbnails: Global___ThumbnailSettings | None = ...,
+        partitions: _builtins.int = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "thumbnails", b"thumbnails"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "thumbnails", b"thumbnails"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "partitions", b"partitions", "replicas", b"replicas", "thumbnails", b"thumbnails"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
