@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image
 
+from search_service.analysis.duplicates.greys import decoded
 from search_service.analysis.duplicates.verification import PAIRS_AT_ONCE, compared
 from search_service.analysis.facts import PictureFacts
 from search_service.analysis.jobs import Progress
 from search_service.domain.arrays import F32, F64, I64, U8, Flags
 
-# What an item of a pair has no facts for is decided by cosine alone.
-_SIDE_PX = 64
 # 4 KiB each: 128 MiB at most.
 _GREYS_KEPT = 32_768
 
@@ -95,11 +92,4 @@ class PairKinds:
         return found.copies, found.agreement
 
     def _decoded(self, row: int) -> U8:
-        """Return a grey picture; one that cannot be read shows nothing."""
-        try:
-            with Image.open(io.BytesIO(self._facts.greys[row]), formats=("WEBP",)) as picture:
-                if picture.size == (_SIDE_PX, _SIDE_PX):
-                    return np.asarray(picture.convert("L"), dtype=np.uint8)
-        except (OSError, ValueError, RuntimeError, SyntaxError):
-            pass  # a caller may have sent anything as facts
-        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=np.uint8)
+        return decoded(self._facts.greys[row])
