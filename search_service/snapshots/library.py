@@ -24,7 +24,12 @@ from search_service.snapshots.manifest import STORE, Manifest
 from search_service.snapshots.pace import Pace, disk_errors
 from search_service.snapshots.restore import fill_collection
 from search_service.snapshots.shelf import Shelf, Snapshot
-from search_service.snapshots.store_check import check_copy, check_store, count_items
+from search_service.snapshots.store_check import (
+    check_copy,
+    check_side_files,
+    check_store,
+    count_items,
+)
 from search_service.store.damage import damaged
 
 # See `pace.py`. Chosen, other rates were not tried: tests/bench/query/snapshot.py
@@ -132,6 +137,7 @@ class Snapshots:
                 unpacker.close()
             self._step("unpacked")
             check_store(directory / STORE, manifest)
+            check_side_files(directory, manifest)
             self._step("checked")
             known = self._shelf.equal(manifest)
             if known is not None and self._is_whole(known):
