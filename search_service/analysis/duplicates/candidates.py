@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search_service.analysis.checkpoint import Arrays, Checkpoint
 from search_service.analysis.duplicates.greys import Sketches
 from search_service.analysis.gallery import Gallery
 from search_service.analysis.jobs import AnalysisJob, Progress
@@ -46,8 +47,11 @@ class NearPairs:
 class Neighbourhoods:
     """Finds the near pairs of items."""
 
-    def __init__(self, job: AnalysisJob, gallery: Gallery, sketches: Sketches | None) -> None:
+    def __init__(
+        self, job: AnalysisJob, gallery: Gallery, sketches: Sketches | None, kept: Checkpoint
+    ) -> None:
         """With `sketches`, pairs below the threshold are looked for too."""
+        self._kept = kept
         self._gallery = gallery
         self._sketches = sketches
         self._threads = job.threads
@@ -75,17 +79,19 @@ class Neighbourhoods:
         found: list[tuple[I64, I64, F32]] = []
         cut = done = 0
         with ThreadPoolExecutor(self._threads, thread_name_prefix="neighbours") as pool:
-            for part, (one, other, scores, more) in zip(
-                parts, pool.map(lambda part: self._near(part, threshold, floor), parts), strict=True
-            ):
+
+            def near(part: I64) -> Arrays:
+                return self._kept.done((part,), lambda: self._near(part, threshold, floor))
+
+            for part, (one, other, scores, more) in zip(parts, pool.map(near, parts), strict=True):
                 found.append((one, other, scores))
-                cut += more
+                cut += int(more)
                 done += len(part)
                 report(Progress("finding neighbours", done, len(rows)))
         return _unique(found, cut)
 
-    def _near(self, rows: I64, threshold: float, floor: float) -> tuple[I64, I64, F32, int]:
-        """Return pairs, and how many rows have more that reach the threshold."""
+    def _near(self, rows: I64, threshold: float, floor: float) -> tuple[I64, I64, F32, I64]:
+        """Return pairs, and how many rows have more that reach the threshold, int64 []."""
         found: list[tuple[I64, I64, F32]] = []
         count = _FIRST_COUNT if self._sketches is None else _BELOW_COUNT
         pending, cut = rows, 0
@@ -99,7 +105,7 @@ class Neighbourhoods:
             pending = pending[full]
             count = min(count * _GROWTH, _MOST_COUNT)
         one, other = (np.concatenate([part[at] for part in found]) for at in (0, 1))
-        return one, other, np.concatenate([part[2] for part in found]), cut
+        return one, other, np.concatenate([part[2] for part in found]), np.array(cut)
 
     def _wanted(
         self, rows: I64, nearest: Nearest, settled: Flags, threshold: float, floor: float

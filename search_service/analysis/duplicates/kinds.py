@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from search_service.analysis.checkpoint import Arrays, Checkpoint
 from search_service.analysis.duplicates.greys import decoded
 from search_service.analysis.duplicates.verification import PAIRS_AT_ONCE, compared
 from search_service.analysis.facts import PictureFacts
@@ -35,8 +36,9 @@ class Kind(IntEnum):
 class PairKinds:
     """Tells the kinds of pairs of items."""
 
-    def __init__(self, facts: PictureFacts, threads: int) -> None:
+    def __init__(self, facts: PictureFacts, threads: int, kept: Checkpoint) -> None:
         self._facts = facts
+        self._kept = kept
         self._threads = threads
         self._grey = lru_cache(_GREYS_KEPT)(self._decoded)
         self._has_grey = np.array([bool(each) for each in facts.greys], dtype=np.bool_)
@@ -73,13 +75,19 @@ class PairKinds:
         ]
         done = 0
         with ThreadPoolExecutor(self._threads, thread_name_prefix="compare") as pool:
-            found = pool.map(lambda part: self._compared(first[part], second[part]), parts)
+            found = pool.map(lambda part: self._told(first[part], second[part]), parts)
             for part, (copies, shares) in zip(parts, found, strict=True):
                 kinds[part[copies]] = Kind.COPY
                 agreement[part] = shares
                 done += len(part)
                 report(Progress("comparing pictures", done, len(compare)))
         return kinds, agreement
+
+    def _told(self, first: I64, second: I64) -> Arrays:
+        """As `_compared`, from what is kept where it is; a few pairs are not worth it."""
+        if len(first) < PAIRS_AT_ONCE:
+            return self._compared(first, second)
+        return self._kept.done((first, second), lambda: self._compared(first, second))
 
     def _compared(self, first: I64, second: I64) -> tuple[Flags, F64]:
         facts = self._facts

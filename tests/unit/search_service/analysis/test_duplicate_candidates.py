@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageOps
 
 from embedder_service.decode.facts import grey_thumbnail, working_luminance
+from search_service.analysis.checkpoint import Checkpoint
 from search_service.analysis.duplicates.candidates import BELOW_NEAREST, Neighbourhoods
 from search_service.analysis.duplicates.greys import Sketches
 from search_service.analysis.gallery import Gallery
@@ -59,12 +60,13 @@ def test_a_copy_behind_many_neighbours_is_a_pair_by_its_sketch(tmp_path: Path) -
         fingerprint="f",
         threads=1,
         chosen=None,
+        kept_path=tmp_path,
         options={},
     )
     sketches = Sketches([*GREYS, GREYS[0]], 1, say_nothing)
-    row = np.array([0])
-    found = Neighbourhoods(job, gallery, sketches).pairs_of(row, 0.9999, 0.5, say_nothing)
+    row, kept = np.array([0]), Checkpoint(None, "")
+    found = Neighbourhoods(job, gallery, sketches, kept).pairs_of(row, 0.9999, 0.5, say_nothing)
     assert 40 in found.second.tolist()
     assert len(found.second) == BELOW_NEAREST
-    alone = Neighbourhoods(job, gallery, None).pairs_of(row, 0.9999, 0.5, say_nothing)
+    alone = Neighbourhoods(job, gallery, None, kept).pairs_of(row, 0.9999, 0.5, say_nothing)
     assert len(alone.second) == 0
