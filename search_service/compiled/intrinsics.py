@@ -40,6 +40,17 @@ def _call_metric(_typing: Any, function: Any, one: Any, other: Any, length: Any,
     return types.void(types.intp, types.intp, types.intp, types.intp, types.intp), generate
 
 
+def _call_advise(_typing: Any, function: Any, address: Any, length: Any, advice: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(_FLAG, [_BYTES, _WORD, _FLAG])
+        called = builder.inttoptr(arguments[0], kind.as_pointer())
+        start = builder.inttoptr(arguments[1], _BYTES)
+        said = builder.call(called, [start, arguments[2], builder.trunc(arguments[3], _FLAG)])
+        return builder.sext(said, _WORD)
+
+    return types.intp(types.intp, types.intp, types.intp, types.intp), generate
+
+
 def _set_bits(_typing: Any, _number: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -52,6 +63,9 @@ prefetch = cast(Callable[[int], None], intrinsic(_prefetch))
 
 call_metric = cast(Callable[[int, int, int, int, int], None], intrinsic(_call_metric))
 """Calls void function(const void *one, const void *other, uint64_t length, void *out)."""
+
+call_advise = cast(Callable[[int, int, int, int], int], intrinsic(_call_advise))
+"""Calls int function(void *address, size_t length, int advice), as `madvise` is."""
 
 set_bits = cast(Callable[[Any], Any], intrinsic(_set_bits))
 """Counts the bits that are set in a uint64."""

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from search_service.compiled.intrinsics import call_metric
 from search_service.compiled.jit import inlined
+from search_service.compiled.nibbles import as_nibbles
 from search_service.domain.arrays import F32, F64, I8, I32, U8
 from search_service.domain.collection import Dtype
 
-# What a kernel leaves: a squared distance as uint32 (of int8), float32 (of float16 and
+# What a kernel leaves: a squared distance as uint32 (of int8 and int4), float32 (of float16 and
 # bfloat16) or float64 (of float32); an inner product as float32 or float64. NumKong
 # 7.8.6, held by tests/unit/search_service/compiled/test_metric.py.
 SQUARED_U32, SQUARED_F32, SQUARED_F64, PRODUCT_F32, PRODUCT_F64 = range(5)
@@ -26,15 +27,22 @@ SQUARED_U32, SQUARED_F32, SQUARED_F64, PRODUCT_F32, PRODUCT_F64 = range(5)
 # NumKong's annotations list the names of types; these come from a table.
 _inner: Callable[[str], int] = cast(Any, numkong.pointer_to_inner)
 _squared: Callable[[str], int] = cast(Any, numkong.pointer_to_sqeuclidean)
-_NAMES = {Dtype.F32: "float32", Dtype.F16: "float16", Dtype.BF16: "bf16", Dtype.I8: "int8"}
+_NAMES = {
+    Dtype.F32: "float32",
+    Dtype.F16: "float16",
+    Dtype.BF16: "bf16",
+    Dtype.I8: "int8",
+    Dtype.I4: "int4",
+}
 _SQUARED = {
     Dtype.F32: SQUARED_F64,
     Dtype.F16: SQUARED_F32,
     Dtype.BF16: SQUARED_F32,
     Dtype.I8: SQUARED_U32,
+    Dtype.I4: SQUARED_U32,
 }
 _PRODUCT = {Dtype.F32: PRODUCT_F64, Dtype.F16: PRODUCT_F32, Dtype.BF16: PRODUCT_F32}
-_BYTES = {Dtype.F32: 4, Dtype.F16: 2, Dtype.BF16: 2, Dtype.I8: 1}
+_BITS = {Dtype.F32: 32, Dtype.F16: 16, Dtype.BF16: 16, Dtype.I8: 8, Dtype.I4: 4}
 
 
 class Metric(NamedTuple):
@@ -53,7 +61,10 @@ class Metric(NamedTuple):
         """
         find = _inner if inner_product else _squared
         result = _PRODUCT[dtype] if inner_product else _SQUARED[dtype]
-        return Metric(int(find(_NAMES[dtype])), result, width, width * _BYTES[dtype])
+        width_bytes = (width * _BITS[dtype] + 7) // 8
+        # What fills up a last byte is 0 in all vectors, and may as well be compared.
+        compared = 8 * width_bytes // _BITS[dtype]
+        return Metric(int(find(_NAMES[dtype])), result, compared, width_bytes)
 
 
 def exact_product() -> int:
@@ -66,6 +77,8 @@ def as_scalars(vectors: F32 | I8, dtype: Dtype) -> U8:
 
     Rounded to nearest, ties to even, as NumKong does when vectors are added.
     """
+    if dtype is Dtype.I4:
+        return as_nibbles(vectors)
     scalars: npt.NDArray[Any] = vectors
     if dtype is Dtype.F16:
         scalars = vectors.astype(np.float16)

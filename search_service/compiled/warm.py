@@ -12,7 +12,10 @@ from search_service.compiled.addresses import address_of
 from search_service.compiled.hamming import near_hashes
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
+from search_service.compiled.nearest import nearest_exactly
+from search_service.compiled.packed_file import compile_packed_reader
 from search_service.compiled.products import products_each, products_of_pairs
+from search_service.compiled.reading import expect
 from search_service.compiled.usearch_file import compile_reader
 from search_service.compiled.walk import Links, Wanted, compare_some, walk
 from search_service.domain.collection import Dtype
@@ -46,6 +49,7 @@ def warm_reader() -> None:
         if not _reader_is_warm:
             keep_loops()
             _until_kept(compile_reader)
+            _until_kept(compile_packed_reader)
             _reader_is_warm = True
 
 
@@ -75,6 +79,25 @@ def _call_all() -> None:
     at = address_of(one)
     walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
+    nearest_exactly(
+        metric,
+        at,
+        longs,
+        at,
+        1.0,
+        exact_product(),
+        at,
+        at,
+        1,
+        1,
+        1,
+        1.0,
+        0,
+        4_096,
+        found,
+        one.copy(),
+    )
+    expect(at, 4, found[0])
     words = np.zeros((4, 1), dtype=np.uint64)
     near_hashes(words, 1, words[:, 0].copy(), 0, longs, longs)
     products_each(exact_product(), at, found, at, 1, one)

@@ -15,6 +15,7 @@ class Dtype(StrEnum):
     F16 = "f16"
     BF16 = "bf16"
     I8 = "i8"
+    I4 = "i4"
 
 
 class Preset(StrEnum):
@@ -23,6 +24,7 @@ class Preset(StrEnum):
     FAST = "fast"
     BALANCED = "balanced"
     ACCURATE = "accurate"
+    LEAN = "lean"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from search_service.compiled.addresses import address_of
-from search_service.compiled.usearch_file import read_graph
+from search_service.compiled.metric import as_scalars
+from search_service.compiled.packed_file import read_packed_graph
+from search_service.compiled.usearch_file import GraphParts, read_graph
 from search_service.compiled.walk import Links, Wanted, walk
 from search_service.compiled.warm import warm_reader
 from search_service.domain.arrays import F32, I8, I32, I64, Flags
@@ -36,8 +38,12 @@ class GraphView:
         self._links = links
 
     @staticmethod
-    def open(path: Path, dtype: Dtype, width: int, *, reduced: bool) -> GraphView:
+    def open(
+        path: Path, dtype: Dtype, width: int, *, reduced: bool, to_change: bool = False
+    ) -> GraphView:
         """Read a verified file over vectors of `width` components into memory.
+
+        Links of nibbles are packed, unless they are `to_change`.
 
         Raises:
             SegmentDamaged: it is no such graph.
@@ -45,7 +51,7 @@ class GraphView:
         metric = metric_of(dtype, width, reduced=reduced)
         warm_reader()
         try:
-            parts = read_graph(np.asarray(np.memmap(path, dtype=np.uint8, mode="c")))
+            parts = _read(path, dtype, to_change=to_change)
         except (OSError, ValueError) as error:
             raise SegmentDamaged(f"{path.name}: {error}") from error
         if parts.codes.shape[1] != metric.width_bytes:
@@ -57,8 +63,15 @@ class GraphView:
 
     @property
     def near(self) -> I32:
-        """Links on the lowest level, int32 [N, 2M], padded with -1."""
+        """Links on the lowest level, int32 [N, 2M], padded with -1; none that are packed."""
         return self._links.near
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes of memory."""
+        links = self._links
+        parts = (links.near, links.first, links.above, links.packed.starts, links.packed.words)
+        return self.codes.nbytes + sum(part.nbytes for part in parts)
 
     def search(
         self,
@@ -100,3 +113,13 @@ class GraphView:
             ended,
         )
         return found, ended
+
+
+def _read(path: Path, dtype: Dtype, *, to_change: bool) -> GraphParts:
+    data = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
+    if dtype is not Dtype.I4:
+        return read_graph(data)
+    if not to_change:
+        return read_packed_graph(data)
+    parts = read_graph(data)
+    return GraphParts(as_scalars(parts.codes.view(np.int8), dtype), parts.links)

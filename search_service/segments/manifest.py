@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search_service.domain.collection import IndexSettings
+from search_service.domain.collection import Dtype, IndexSettings
 from search_service.segments.checksums import FileSum
 from search_service.segments.errors import SegmentDamaged
 
 FORMAT_VERSION = 1
+# With vectors of four bits: earlier releases know none, and name the format that they read.
+NIBBLES_VERSION = 2
 MANIFEST = "manifest.json"
 GRAPH = "graph.usearch"
 ROW_SUMS = "rows.crc32"
@@ -39,7 +41,7 @@ class Manifest:
     The segment covers the ordinals in (`after_ordinal`, `upto_ordinal`].
     `captured_energy` is the share of the variance of the rows it was fitted on
     that the PCA basis keeps; 1.0 without one. `quantum` is the step of an i8
-    graph; 0.0 for the other types.
+    graph, or of that which an i4 graph is made of; 0.0 for the other types.
     """
 
     identity: Identity
@@ -65,7 +67,8 @@ class Manifest:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest; the caller syncs the directory."""
-    (directory / MANIFEST).write_bytes(_encode(asdict(manifest)))
+    body = {**asdict(manifest), "format": _format_of(manifest.settings.dtype)}
+    (directory / MANIFEST).write_bytes(_encode(body))
 
 
 def read_manifest(directory: Path, identity: Identity) -> Manifest:
@@ -92,17 +95,23 @@ def read_manifest(directory: Path, identity: Identity) -> Manifest:
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    body = {**body, "format": FORMAT_VERSION}
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
     whole = {"crc32": zlib.crc32(canonical), "manifest": body}
     return json.dumps(whole, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
+def _format_of(dtype: Dtype) -> int:
+    return NIBBLES_VERSION if dtype is Dtype.I4 else FORMAT_VERSION
+
+
 def _decode(body: dict[str, Any]) -> Manifest:
     fields = dict(body)
     version = fields.pop("format")
-    if version != FORMAT_VERSION:
-        raise SegmentDamaged(f"format {version} is not {FORMAT_VERSION}, which this version reads")
+    if version not in (FORMAT_VERSION, NIBBLES_VERSION):
+        raise SegmentDamaged(
+            f"format {version} is none of {FORMAT_VERSION} and {NIBBLES_VERSION}, which this "
+            "version reads"
+        )
     return Manifest(
         identity=Identity(**fields.pop("identity")),
         settings=IndexSettings.from_json(fields.pop("settings")),

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from search_service.compiled.addresses import address_of
+from search_service.compiled.reading import advise_function, expect, release
 from search_service.domain.arrays import F32, I64, U32
 from search_service.segments.checksums import check_size
 from search_service.segments.errors import SegmentDamaged
 from search_service.segments.mapping import map_rows
 
 _BLOCK_BYTES = 64 << 10
+_BLOCKS_LET_GO = 1_024  # about 64 MiB: what a check of all keeps in this process
 _CHUNK_BYTES = 64 << 20  # what an extension copies at most, when the last chunk is not full
 _LEAST_CHUNK_ROWS = 16_384  # so that a full chunk of any dimension ends on a page (4 to 64 KiB)
 
@@ -58,8 +61,13 @@ class RowLayout:
 class RowMatrix:
     """The mapped rows, float32 [N, D], with what of them has been checked."""
 
-    def __init__(self, directory: Path, layout: RowLayout, rows: int, sums: U32) -> None:
+    def __init__(
+        self, directory: Path, layout: RowLayout, rows: int, sums: U32, *, on_disk: bool = False
+    ) -> None:
         """Map the chunks; sizes are checked now, contents when they are touched.
+
+        Rows that stay `on_disk` are asked for before they are touched, and let go of
+        once they have been checked.
 
         Raises:
             SegmentDamaged: a chunk is absent or has another size.
@@ -78,6 +86,18 @@ class RowMatrix:
         self._sums = sums
         self._checked = np.zeros(len(sums), dtype=np.bool_)
         self._whole = len(sums) == 0
+        self._on_disk = on_disk
+        self._address = address_of(self.array)
+
+    @property
+    def advise(self) -> int:
+        """The address of what asks the system for rows; 0 where they are kept in memory."""
+        return advise_function() if self._on_disk else 0
+
+    def expect(self, nodes: I64) -> None:
+        """Say that the rows of `nodes` (any shape; -1 for none) are touched next."""
+        if self._on_disk:
+            expect(self._address, 4 * self._layout.dimension, nodes.ravel())
 
     def check_nodes(self, nodes: I64) -> None:
         """Check the blocks that hold `nodes` (any shape; negative ones are skipped).
@@ -103,7 +123,17 @@ class RowMatrix:
             if stop is not None and stop.is_set():
                 return
             self._check_block(int(block))
+            if self._on_disk and (block + 1) % _BLOCKS_LET_GO == 0:
+                self._let_go(int(block) + 1 - _BLOCKS_LET_GO)
+        if self._on_disk:
+            self._let_go(len(self._sums) // _BLOCKS_LET_GO * _BLOCKS_LET_GO)
         self._whole = True
+
+    def _let_go(self, block: int) -> None:
+        """Let go of the rows of `_BLOCKS_LET_GO` blocks; they can be touched all the same."""
+        step = self._layout.rows_per_block
+        piece = self.array[block * step : (block + _BLOCKS_LET_GO) * step]
+        release(address_of(piece), piece.nbytes)
 
     def _check_block(self, block: int) -> None:
         step = self._layout.rows_per_block

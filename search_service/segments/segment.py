@@ -11,6 +11,7 @@ import numpy as np
 
 from search_service.compiled.walk import Wanted
 from search_service.domain.arrays import F32, I32, I64, Flags
+from search_service.domain.collection import Dtype
 from search_service.segments.api import LEAST_CANDIDATES, LEAST_EXPANSION
 from search_service.segments.checksums import check_file
 from search_service.segments.codes import Codec, Codes
@@ -161,19 +162,24 @@ class Segment:
             patience=patience,
             most=most,
         )
+        self._matrix.expect(nodes)
         self.check_rows(nodes)
         return nodes, ended
 
-    def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
-        """Compare `nodes`, int64 [n], in the compact form: int64 [B, count], padded with -1.
+    def nearest_exactly(self, nodes: I64, queries: F32, count: int, most: int) -> tuple[I64, F32]:
+        """Compare `nodes`, int64 [n], in the compact form, and the nearest of them exactly.
+
+        See `Codes.nearest_exactly`.
 
         Raises:
-            SegmentDamaged: as `candidates` does.
+            SegmentDamaged: a row that was compared is not what was written.
         """
         codes = self._whole(self._codes, "compact form")
-        nearest = codes.nearest_of(nodes, self.encoder.encode(queries), count)
-        self.check_rows(nearest)
-        return nearest
+        found, scores = codes.nearest_exactly(
+            nodes, self.encoder, self._matrix, queries, count, most
+        )
+        self.check_rows(found)
+        return found, scores
 
     def check_rows(self, nodes: I64 | None = None, stop: threading.Event | None = None) -> None:
         """Verify the rows of `nodes` (any shape, -1 skipped), or all of them.
@@ -225,7 +231,9 @@ def _open_verified(path: Path, manifest: Manifest) -> Segment:
         manifest.identity.dimension, manifest.rows_per_block, manifest.rows_per_chunk
     )
     sums = np.fromfile(path / ROW_SUMS, dtype="<u4")
-    matrix = RowMatrix(path, layout, manifest.nodes, sums)
+    # Whoever wants four bits a component in memory does not want 32 there.
+    on_disk = manifest.settings.dtype is Dtype.I4
+    matrix = RowMatrix(path, layout, manifest.nodes, sums, on_disk=on_disk)
     ordinal_map = OrdinalMap.read(path / ORDINALS, manifest.nodes, manifest.ordinals)
     encoder = read_encoder(path, manifest)
     side = np.fromfile(path / SIDE, dtype="<i8")

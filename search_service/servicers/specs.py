@@ -25,12 +25,14 @@ _PRESETS = {
     pb.INDEX_PRESET_FAST: Preset.FAST,
     pb.INDEX_PRESET_BALANCED: Preset.BALANCED,
     pb.INDEX_PRESET_ACCURATE: Preset.ACCURATE,
+    pb.INDEX_PRESET_LEAN: Preset.LEAN,
 }
 _DTYPES = {
     pb.SCALAR_TYPE_F32: Dtype.F32,
     pb.SCALAR_TYPE_F16: Dtype.F16,
     pb.SCALAR_TYPE_BF16: Dtype.BF16,
     pb.SCALAR_TYPE_I8: Dtype.I8,
+    pb.SCALAR_TYPE_I4: Dtype.I4,
 }
 _POLICIES = {
     pb.DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.OFF,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,7 +68,20 @@ def load(
             kept = missing[places] == some  # both ascend
             head = memory.head
             head.extend(some[kept], vectors[kept], head.encode(vectors[kept]))
+    _give_back(db)
     return ordinals
+
+
+def _give_back(db: apsw.Connection) -> None:
+    """Let the system have what was needed for the start alone.
+
+    SQLite keeps the pages that were read, up to 64 MiB, and the allocator what became free:
+    of 200,000 items, a third of what a shard in four bits had taken by then.
+    """
+    db.release_memory()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
 
 
 def disk_segments(directory: Path, spec: CollectionSpec) -> DiskSegments:

@@ -17,6 +17,7 @@ from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.collection import (
     Calibration,
     CollectionSpec,
+    Dtype,
     DuplicatePolicy,
     DuplicateSettings,
     IndexSettings,
@@ -30,7 +31,12 @@ APPLICATION_ID = 0x4C4B414C  # "LKAL"
 # would write pages without.
 FORMAT_VERSION = 2
 PLAIN_FORMAT = 1
-READABLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION)
+# Of collections whose graph has four bits a component, so that a release that knows no
+# such form says so, and does not take the settings for damaged: without checksums, with.
+NIBBLES_PLAIN_FORMAT = 3
+NIBBLES_FORMAT = 4
+SUMMED_FORMATS = (FORMAT_VERSION, NIBBLES_FORMAT)
+READABLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION, NIBBLES_PLAIN_FORMAT, NIBBLES_FORMAT)
 # A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
 PAGE_BYTES = 16_384
 # How long a connection waits for another that holds the lock it needs.
@@ -81,7 +87,7 @@ def create(path: Path, spec: CollectionSpec, vfs: str) -> apsw.Connection:
     with db:
         db.execute(TABLES)
         db.pragma("application_id", APPLICATION_ID)
-        db.pragma("user_version", FORMAT_VERSION if summed else PLAIN_FORMAT)
+        db.pragma("user_version", _format_of(spec, summed=summed))
         write_meta(db, "next_ordinal", 1)
         write_meta(db, "versions_upto", 1)
         write_meta(db, "spec", spec_to_json(spec))
@@ -202,6 +208,12 @@ def _has_checksums(vfs: str) -> bool:
     return not vfs and bool(checksums.layer())
 
 
+def _format_of(spec: CollectionSpec, *, summed: bool) -> int:
+    if spec.index.dtype is Dtype.I4:
+        return NIBBLES_FORMAT if summed else NIBBLES_PLAIN_FORMAT
+    return FORMAT_VERSION if summed else PLAIN_FORMAT
+
+
 def _configure_writer(db: apsw.Connection) -> None:
     db.pragma("journal_mode", "wal")
     db.pragma("synchronous", "FULL")
@@ -225,10 +237,11 @@ def _check_form(db: apsw.Connection, vfs: str) -> None:
     if found not in READABLE_FORMATS:
         raise Unavailable(
             f"the collection's store has format {found}; this release reads up to "
-            f"{FORMAT_VERSION}: use the release that wrote it, or restore a backup of this one",
+            f"{max(READABLE_FORMATS)}: use the release that wrote it, or restore a backup of "
+            "this one",
             reason=Reason.STORE_FAILED,
         )
-    if found == FORMAT_VERSION and not _has_checksums(vfs):
+    if found in SUMMED_FORMATS and not _has_checksums(vfs):
         raise Unavailable(
             "the collection's store has checksums, which this build of apsw cannot write:"
             " install a wheel of apsw that has cksumvfs",

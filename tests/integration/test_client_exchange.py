@@ -72,7 +72,7 @@ def test_parquet_round_trip_is_identical(client: Client, tmp_path: Path) -> None
 
 def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "made.parquet"
-    index = IndexSettings("accurate", "f32", 12, 77, 99, 8)
+    index = IndexSettings("lean", "i4", 12, 77, 99, 8)
     rejecting = DuplicateSettings("reject", 0.5)
     client.collections.create("made", model=None, dimension=DIMENSION, index=index)
     stored = list(client.upsert_vectors("made", map(an_item, range(300))))

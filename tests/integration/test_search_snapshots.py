@@ -208,3 +208,16 @@ def an_item(number: int) -> spb.VectorUpsert:
 def vector(number: int) -> Sequence[float]:
     drawn: Sequence[float] = np.random.default_rng([5, number]).normal(size=DIMENSION).tolist()
     return drawn
+
+
+def test_a_lean_collection_is_restored_as_one(server: SearchServer) -> None:
+    index = cpb.IndexSettings(preset=cpb.INDEX_PRESET_LEAN)
+    server.create("lean", DIMENSION, settings=cpb.CollectionSettings(index=index))
+    write(server, "lean", 0, 60)
+    taken = create(server, "lean")
+    restore(server, taken.snapshot_id, "lean-2")
+    was, now = (describe(server, name).settings.index for name in ("lean", "lean-2"))
+    assert now == was
+    assert (now.preset, now.scalar_type) == (cpb.INDEX_PRESET_LEAN, cpb.SCALAR_TYPE_I4)
+    assert items_of(server, "lean-2") == items_of(server, "lean")
+    assert server.find("lean-2", vector(7), limit=1)[0].id == "item-7"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from lookalike.wire.errors import InvalidField
 from lookalike_client.advise import tables
+from lookalike_client.advise.sizes import file_node_bytes, node_bytes, size_text
 from lookalike_client.advise.tables import Way
 
 MOST_ITEMS = 1_000_000_000
@@ -17,7 +18,11 @@ _PRESET_DTYPE = "i8"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is asked for: sizes of the collection, and bounds."""
+    """What is asked for: sizes of the collection, and bounds.
+
+    `recall` is the least share of the nearest `recall_at`, 10 or 100, that is found; queries
+    are for as many hits.
+    """
 
     count: int
     dimension: int
@@ -25,6 +30,7 @@ class Needs:
     p99_ms: float
     recall: float
     fields: int = 10
+    recall_at: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ def _check(needs: Needs) -> None:
         raise InvalidField("memory", "must be 1 MiB or more")
     if not (math.isfinite(needs.p99_ms) and needs.p99_ms > 0):
         raise InvalidField("p99-ms", f"must be a number above 0, got {needs.p99_ms:g}")
+    if needs.recall_at not in tables.LIMITS:
+        raise InvalidField("recall-at", f"must be 10 or 100, got {needs.recall_at:,}")
     if not 0.5 <= needs.recall <= 1.0:
         raise InvalidField("recall", f"must be 0.5 to 1, got {needs.recall:g}")
 
@@ -130,13 +138,15 @@ def _graph(way: Way, needs: Needs) -> Estimate:
     width = _width(way, needs.dimension)
     expansion, recall = _expansion(way, needs)
     rows = 4 * needs.count * needs.dimension
-    per_node = way.component_bytes * width + tables.LINK_BYTES * way.connectivity
-    graph = needs.count * (per_node + tables.NODE_BYTES)
-    least_memory = _process_bytes(needs) + graph
+    graph = needs.count * file_node_bytes(way, width)
+    least_memory = int(_process_bytes(needs) + needs.count * node_bytes(way, width, needs.count))
     p99_ms, notes = _p99_ms(way, needs, expansion), _notes(needs, width)
     if least_memory <= needs.memory_bytes < least_memory + rows:
-        p99_ms += tables.READS * tables.READ_MS
-        notes += ("part of the exact vectors is read from disk: 3.6 ms more, assumed",)
+        read_ms = tables.READS[needs.recall_at] * tables.READ_MS
+        if way.packed:
+            read_ms /= tables.READS_AT_A_TIME
+        p99_ms += read_ms
+        notes += (f"part of the exact vectors is read from disk: {read_ms:.1f} ms more, assumed",)
     segment = rows + graph + tables.SEGMENT_ITEM_BYTES * needs.count
     return _judged(
         needs,
@@ -184,10 +194,13 @@ def _ivf_pq(needs: Needs) -> Estimate:
 def _expansion(way: Way, needs: Needs) -> tuple[int, float]:
     """The least expansion with the recall that is needed, and the recall there."""
     allowed = 1.0 - needs.recall
-    scale = tables.PHOTOGRAPH_FACTOR * math.exp(tables.MISS_GROWTH * _e_folds(needs))
-    least, most = min(way.misses), max(way.misses)
+    factor, misses = tables.PHOTOGRAPH_FACTOR, way.misses
+    if needs.recall_at > tables.LIMITS[0]:
+        factor, misses = tables.PHOTOGRAPH_FACTOR_AT_100, way.misses_at_100
+    scale = factor * math.exp(tables.MISS_GROWTH * _e_folds(needs))
+    least, most = min(misses), max(misses)
     for expansion in range(least, most + 1, _EXPANSION_STEP):
-        miss = _interpolated(way.misses, expansion) * scale
+        miss = _interpolated(misses, expansion) * scale
         if miss <= allowed or expansion == most:
             return expansion, max(0.0, 1.0 - miss)
     raise AssertionError("the steps end at the greatest expansion")
@@ -204,7 +217,9 @@ def _interpolated(misses: dict[int, float], expansion: int) -> float:
 
 
 def _p99_ms(way: Way, needs: Needs, expansion: int) -> float:
-    ratio = expansion / tables.REFERENCE_EXPANSION
+    # A hundred hits are chosen from so many that no walk keeps fewer.
+    walked = max(expansion, tables.LEAST_WALKED[needs.recall_at])
+    ratio = walked / tables.REFERENCE_EXPANSION
     exponent = tables.EXPONENT_ABOVE if ratio > 1 else tables.EXPONENT_BELOW
     by_expansion = math.pow(ratio, exponent)
     by_items = max(0.3, 1 + tables.SEARCH_GROWTH * _e_folds(needs))
@@ -226,7 +241,7 @@ def _by_width(way: Way, dimension: int) -> float:
     """Time by the bytes of a vector in the graph, 1 at the measured dimension."""
 
     def cost(at_dimension: int) -> float:
-        bytes_read = way.component_bytes * _width(way, at_dimension)
+        bytes_read = way.memory_component_bytes * _width(way, at_dimension)
         return 1 - tables.BYTES_SHARE + tables.BYTES_SHARE * bytes_read / 512
 
     return cost(dimension) / cost(tables.REFERENCE_DIMENSION)
@@ -262,7 +277,7 @@ def _command(way: Way, expansion: int) -> str:
     parts = [f"lookalike collections create NAME --preset {way.preset or 'balanced'}"]
     if not way.preset:
         parts.append(f"--connectivity {way.connectivity} --expansion-add {way.expansion_add}")
-    if way.dtype != _PRESET_DTYPE:
+    if not way.preset and way.dtype != _PRESET_DTYPE:
         parts.append(f"--scalar-type {way.dtype}")
     if not way.reduced:
         parts.append("--graph-dimension 0")
@@ -279,12 +294,3 @@ def _judged(needs: Needs, estimate: Estimate) -> Estimate:
     if estimate.least_memory_bytes > needs.memory_bytes:
         missed += (f"needs {size_text(estimate.least_memory_bytes)} of memory",)
     return replace(estimate, shortfalls=missed)
-
-
-def size_text(size_bytes: float) -> str:
-    """A size for people, as in `3.2 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1_024:
-            return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1_024
-    return f"{size_bytes:.1f} TiB"

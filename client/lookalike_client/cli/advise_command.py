@@ -6,7 +6,8 @@ import re
 
 import click
 
-from lookalike_client.advise.model import Advice, Estimate, Needs, advise, size_text
+from lookalike_client.advise.model import Advice, Estimate, Needs, advise
+from lookalike_client.advise.sizes import size_text
 from lookalike_client.cli.session import Session, offline
 
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -38,7 +39,8 @@ class _Size(click.ParamType[int]):
 @click.option("--dim", "dimension", default=512, show_default=True, type=int, help="Dimensions.")
 @click.option("--memory", required=True, type=_Size(), help="As in 8GiB.")
 @click.option("--p99-ms", default=100.0, show_default=True, help="99 of 100 queries take less.")
-@click.option("--recall", default=0.95, show_default=True, help="Least recall@10.")
+@click.option("--recall", default=0.95, show_default=True, help="Least share that is found.")
+@click.option("--recall-at", default=10, show_default=True, help="Of how many nearest: 10 or 100.")
 @click.option("--fields", default=10, show_default=True, help="Metadata fields an item.")
 @offline
 def advise_command(
@@ -48,13 +50,14 @@ def advise_command(
     memory: int,
     p99_ms: float,
     recall: float,
+    recall_at: int,
     fields: int,
 ) -> int:
     """Say how to index a collection of a given size; asks no service.
 
     Exit code 1: nothing meets all the bounds.
     """
-    advice = advise(Needs(count, dimension, memory, p99_ms, recall, fields))
+    advice = advise(Needs(count, dimension, memory, p99_ms, recall, fields, recall_at))
     if session.output.as_json:
         session.output.document(advice)
     else:
@@ -67,11 +70,21 @@ def _print(session: Session, advice: Advice) -> None:
     if best is None:
         session.output.text("Nothing meets all the bounds; the last column says why.")
     else:
-        session.output.facts(_facts(best), unwrapped=("create",))
+        facts = _facts(best, advice.needs.recall_at)
+        session.output.facts(facts, unwrapped=("create",))
     session.output.table(
         "All ways",
         [
-            *("way", "dtype", "graph dim>", "M>", "ef build>", "ef>", "recall@10>", "p99 ms>"),
+            *(
+                "way",
+                "dtype",
+                "graph dim>",
+                "M>",
+                "ef build>",
+                "ef>",
+                f"recall@{advice.needs.recall_at}>",
+                "p99 ms>",
+            ),
             *("memory>", "at least>", "disk>", "build>", "verdict"),
         ],
         [_row(each, each is best) for each in advice.alternatives],
@@ -85,7 +98,7 @@ def _print(session: Session, advice: Advice) -> None:
     )
 
 
-def _facts(best: Estimate) -> dict[str, object]:
+def _facts(best: Estimate, recall_at: int) -> dict[str, object]:
     facts: dict[str, object] = {"advice": best.name, "create": best.command}
     if best.expansion_search is not None:
         facts["index"] = f"HNSW over {best.graph_dimension} components of {best.dtype}"
@@ -93,7 +106,7 @@ def _facts(best: Estimate) -> dict[str, object]:
             f"connectivity {best.connectivity}, expansion-add {best.expansion_add}, "
             f"expansion-search {best.expansion_search}"
         )
-    facts["recall@10"] = _number(best.recall, 3)
+    facts[f"recall@{recall_at}"] = _number(best.recall, 3)
     facts["p99"] = f"{_number(best.p99_ms, 1)} ms"
     facts["memory"] = (
         f"{size_text(best.memory_bytes)}; {size_text(best.least_memory_bytes)} with the exact "

@@ -8,8 +8,8 @@ from lookalike_client.cli.collection_report import print_collection
 from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
 from lookalike_client.types import DuplicateSettings, IndexSettings
 
-PRESETS = click.Choice(["fast", "balanced", "accurate"])
-_SCALARS = click.Choice(["f32", "f16", "bf16", "i8"])
+PRESETS = click.Choice(["fast", "balanced", "accurate", "lean"])
+_SCALARS = click.Choice(["f32", "f16", "bf16", "i8", "i4"])
 _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
 

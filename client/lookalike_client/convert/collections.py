@@ -76,6 +76,7 @@ _PRESET: dict[int, str] = {
     collection_pb2.INDEX_PRESET_FAST: "fast",
     collection_pb2.INDEX_PRESET_BALANCED: "balanced",
     collection_pb2.INDEX_PRESET_ACCURATE: "accurate",
+    collection_pb2.INDEX_PRESET_LEAN: "lean",
 }
 
 _SCALAR: dict[int, str] = {
@@ -83,6 +84,7 @@ _SCALAR: dict[int, str] = {
     collection_pb2.SCALAR_TYPE_F16: "f16",
     collection_pb2.SCALAR_TYPE_BF16: "bf16",
     collection_pb2.SCALAR_TYPE_I8: "i8",
+    collection_pb2.SCALAR_TYPE_I4: "i4",
 }
 
 _POLICY: dict[int, str] = {

@@ -10,6 +10,7 @@ _PRESETS = {
     "fast": collection_pb2.INDEX_PRESET_FAST,
     "balanced": collection_pb2.INDEX_PRESET_BALANCED,
     "accurate": collection_pb2.INDEX_PRESET_ACCURATE,
+    "lean": collection_pb2.INDEX_PRESET_LEAN,
 }
 
 _SCALARS = {
@@ -18,6 +19,7 @@ _SCALARS = {
     "f16": collection_pb2.SCALAR_TYPE_F16,
     "bf16": collection_pb2.SCALAR_TYPE_BF16,
     "i8": collection_pb2.SCALAR_TYPE_I8,
+    "i4": collection_pb2.SCALAR_TYPE_I4,
 }
 
 _POLICIES = {

@@ -38,6 +38,10 @@ class _ScalarTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScalarType
     """2 bytes a dimension, the range of float32."""
     SCALAR_TYPE_I8: _ScalarType.ValueType  # 4
     """1 byte a dimension."""
+    SCALAR_TYPE_I4: _ScalarType.ValueType  # 5
+    """4 bits a dimension, links packed: half of I8 and less, for collections of many items
+    on machines of little memory.
+    """
 
 class ScalarType(_ScalarType, metaclass=_ScalarTypeEnumTypeWrapper):
     """How a vector is held in the graph. Scores are always computed on float32."""
@@ -52,6 +56,10 @@ SCALAR_TYPE_BF16: ScalarType.ValueType  # 3
 """2 bytes a dimension, the range of float32."""
 SCALAR_TYPE_I8: ScalarType.ValueType  # 4
 """1 byte a dimension."""
+SCALAR_TYPE_I4: ScalarType.ValueType  # 5
+"""4 bits a dimension, links packed: half of I8 and less, for collections of many items
+on machines of little memory.
+"""
 Global___ScalarType: _TypeAlias = ScalarType  # noqa: Y015
 
 class _IndexPreset:
@@ -68,6 +76,10 @@ class _IndexPresetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexPres
     """The default."""
     INDEX_PRESET_ACCURATE: _IndexPreset.ValueType  # 3
     """Most recall."""
+    INDEX_PRESET_LEAN: _IndexPreset.ValueType  # 4
+    """Least memory: at most half of what the default keeps of an item. Exact vectors are
+    read from the disk for those that a search finds.
+    """
 
 class IndexPreset(_IndexPreset, metaclass=_IndexPresetEnumTypeWrapper):
     """A point on the trade of recall against time and memory; docs/guide/models.md
@@ -82,6 +94,10 @@ INDEX_PRESET_BALANCED: IndexPreset.ValueType  # 2
 """The default."""
 INDEX_PRESET_ACCURATE: IndexPreset.ValueType  # 3
 """Most recall."""
+INDEX_PRESET_LEAN: IndexPreset.ValueType  # 4
+"""Least memory: at most half of what the default keeps of an item. Exact vectors are
+read from the disk for those that a search finds.
+"""
 Global___IndexPreset: _TypeAlias = IndexPreset  # noqa: Y015
 
 class _DuplicatePolicy:

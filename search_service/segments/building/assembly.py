@@ -202,7 +202,9 @@ class Assembly:
         Returns the nodes that are not reached all the same.
         """
         self._report(Step.AUDIT)
-        graph = GraphView.open(path, self._settings.dtype, encoder.width, reduced=encoder.reduces)
+        graph = GraphView.open(
+            path, self._settings.dtype, encoder.width, reduced=encoder.reduces, to_change=True
+        )
         links, missed = repair(
             graph,
             lambda start, stop: encoder.encode(rows[start:stop]),

@@ -8,7 +8,7 @@ from search_service.domain.arrays import F32
 from search_service.domain.collection import IndexSettings
 from search_service.segments.building.planning import LEAST_GRAPH_VECTORS
 from search_service.segments.codes import metric_of, pays
-from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
+from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder, fitted_dimension
 
 # The PCA basis is fitted anew when it keeps this much less of newer rows' variance …
 ENERGY_DROP = 0.03
@@ -43,9 +43,8 @@ def choose(
 def choose_for_scans(rows: F32, settings: IndexSettings, known: Encoder | None) -> Encoder | None:
     """Choose for a segment that is scanned; None where its rows themselves should be."""
     dimension = rows.shape[1]
-    reduces = 0 < settings.graph_dimension < dimension
-    width = settings.graph_dimension if reduces else dimension
-    metric = metric_of(settings.dtype, width, reduced=reduces)
+    fitted = fitted_dimension(dimension, settings.graph_dimension, settings.dtype)
+    metric = metric_of(settings.dtype, fitted or dimension, reduced=fitted > 0)
     if len(rows) < LEAST_GRAPH_VECTORS or not pays(metric, dimension):
         return None
     fresh = _sample(rows, 0, _SEALED_SAMPLE_ROWS)

@@ -14,12 +14,15 @@ import numpy as np
 from usearch import index as usearch
 
 from search_service.domain.arrays import F32, I8
-from search_service.domain.collection import IndexSettings
+from search_service.domain.collection import Dtype, IndexSettings
 from search_service.segments.codes import uses_inner_product
 from search_service.segments.huge_pages import ask_for_huge_pages
 
 # usearch's annotations leave out what they are for: enums and settable properties.
 _usearch: Any = usearch
+# Links are better where what is finer than the searched form made them, and a file can
+# be added to: readers make four bits of its eight.
+_BUILT_AS = {Dtype.I4: Dtype.I8}
 
 
 class Graph:
@@ -31,7 +34,7 @@ class Graph:
         self._index: Any = _usearch.Index(
             ndim=width,
             metric="ip" if inner_product else "l2sq",
-            dtype=settings.dtype.value,
+            dtype=_BUILT_AS.get(settings.dtype, settings.dtype).value,
             connectivity=settings.connectivity,
             expansion_add=settings.expansion_add,
             # Nodes are never looked up or removed: half a hash table per node is saved.

@@ -14,29 +14,31 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lookalike.wire.vectors import F32
+from search_service.compiled.usearch_file import add_links
 from search_service.domain.arrays import I64
 from search_service.domain.collection import Dtype, IndexSettings, Preset
 from search_service.segments.building.audit import repair
 from search_service.segments.building.graph import Graph
 from search_service.segments.encoder import SAMPLE_ROWS, Encoder, fit_encoder
 from search_service.segments.graph_view import GraphView
-from search_service.shard.search.tuning import OVERFETCH, OVERFETCH_MORE
+from search_service.shard.search.tuning import walked
 from tests.bench.report import median, percentile
 from tests.bench.search.dataset import HardVectors
 from tests.bench.search.vectors import nearest, recall
 
 _LIMIT = 10
+_LONG_LIMIT = 100
 _BATCH = 4_096
 _PASSES = 3
 _NO_SIDE = np.empty(0, dtype=np.int32)
-_EXPANSIONS = (64, 96, 128, 256, 320, 512, 1_024)
+EXPANSIONS = (64, 96, 128, 256, 320, 512, 1_024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ WAYS = (
     Way("balanced", Dtype.I8, 32, 240, True),
     Way("accurate", Dtype.I8, 32, 400, True),
     Way("bf16", Dtype.BF16, 32, 240, True),
+    Way("lean", Dtype.I4, 16, 240, True),
     Way("full", Dtype.BF16, 32, 200, False),
 )
 
@@ -70,16 +73,22 @@ def main() -> None:
     arguments = parser.parse_args()
     vectors = HardVectors(arguments.dim)
     base, queries = vectors.rows(0, arguments.items), vectors.queries(arguments.queries)
-    truth = nearest(base, queries, _LIMIT)
+    truth = nearest(base, queries, _LONG_LIMIT)
     scan_us = _least_us(lambda query: base @ query, queries[:50])
     print(json.dumps({"way": "exact", "items": len(base), "p50_us": round(median(scan_us))}))
     for way in WAYS:
         if way.name in arguments.ways.split(","):
-            for row in _measure(way, base, queries, truth):
+            for row in measure_way(way, base, queries, truth, EXPANSIONS):
                 print(json.dumps(row), flush=True)
 
 
-def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str, object]]:
+def measure_way(
+    way: Way, base: F32, queries: F32, truth: I64, expansions: Sequence[int]
+) -> Iterator[dict[str, object]]:
+    """Build a graph over float32 [N, D] and yield a row for each expansion.
+
+    `truth` is int64 [Q, 100], the exact nearest of `queries`.
+    """
     width = base.shape[1] // 2 if way.reduced else 0
     settings = IndexSettings(
         Preset.BALANCED, way.dtype, way.connectivity, way.expansion_add, 0, width
@@ -93,38 +102,49 @@ def _measure(way: Way, base: F32, queries: F32, truth: I64) -> Iterator[dict[str
         path = Path(directory) / "graph"
         graph.save(path)
         graph.close()
+        audited = GraphView.open(
+            path, way.dtype, encoder.width, reduced=encoder.reduces, to_change=True
+        )
+        links, _ = repair(
+            audited, lambda start, stop: encoder.encode(base[start:stop]), 2, lambda: None
+        )
+        add_links(path, links)
+        del audited
         searched = GraphView.open(path, way.dtype, encoder.width, reduced=encoder.reduces)
         file_bytes = path.stat().st_size
-    repair(searched, lambda start, stop: encoder.encode(base[start:stop]), 2, lambda: None)
     built = {
         "build_s": round(time.perf_counter() - started, 1),
         "build_cpu_s": round(time.process_time() - started_cpu, 1),
         "graph_bytes_an_item": round(file_bytes / len(base)),
+        "memory_bytes_an_item": round(searched.memory_bytes / len(base)),
     }
-    for expansion in _EXPANSIONS:
-        found, times_us = _search(searched, encoder, base, queries, expansion)
+    for expansion in expansions:
+        found, times_us = _search(searched, encoder, base, queries, expansion, _LIMIT)
+        many, long_us = _search(searched, encoder, base, queries, expansion, _LONG_LIMIT)
         yield {
             "way": way.name,
             "items": len(base),
             "expansion_search": expansion,
             "recall_at_10": round(recall(found, truth, _LIMIT), 4),
+            "recall_at_100": round(recall(many, truth, _LONG_LIMIT), 4),
             "p50_us": round(median(times_us)),
+            "p50_us_at_100": round(median(long_us)),
             "p99_us": round(percentile(times_us, 99)),
             **built,
         }
 
 
 def _search(
-    graph: GraphView, encoder: Encoder, base: F32, queries: F32, expansion: int
+    graph: GraphView, encoder: Encoder, base: F32, queries: F32, expansion: int, limit: int
 ) -> tuple[I64, list[float]]:
     """Search one query at a time, as one client does."""
     found: dict[bytes, I64] = {}
-    fetch = int(_LIMIT * OVERFETCH) + OVERFETCH_MORE
+    fetch = walked(limit)
 
     def search(query: F32) -> None:
         nodes, _ = graph.search(encoder.encode(query[None]), fetch, expansion, side=_NO_SIDE)
         rows = nodes[0]
-        best = np.argsort(-(base[rows] @ query), kind="stable")[:_LIMIT]
+        best = np.argsort(-(base[rows] @ query), kind="stable")[:limit]
         found[query.tobytes()] = rows[best]
 
     times_us = _least_us(search, queries)

@@ -1,4 +1,8 @@
-"""search.10: scalar types, the PCA-reduced graph and the presets, as a table."""
+"""search.10: scalar types, the PCA-reduced graph and the presets, as a table.
+
+`python -m tests.bench.search.forms` prints another one, of what runs in process:
+`forms_in_process.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import numpy as np
 
 from lookalike.v1 import collection_pb2
 from lookalike.wire.vectors import F32
+from tests.bench.search.forms_in_process import main
 from tests.bench.search.loading import load
 from tests.bench.search.peers.lookalike import COLLECTION, TARGET
 from tests.bench.search.peers.remote import RemotePeer
@@ -24,6 +29,7 @@ _FORMS = {
     "balanced (default: PCA, i8)": _Settings(),
     "fast": _Settings(preset=collection_pb2.INDEX_PRESET_FAST),
     "accurate": _Settings(preset=collection_pb2.INDEX_PRESET_ACCURATE),
+    "lean": _Settings(preset=collection_pb2.INDEX_PRESET_LEAN),
     "PCA, bf16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_BF16),
     "PCA, f16": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_F16),
     "i8": _Settings(scalar_type=collection_pb2.SCALAR_TYPE_I8, graph_dimension=0),
@@ -81,3 +87,7 @@ def _measure_form(
         "expansion_search": made.expansion_search,
         "graph_dimension": made.graph_dimension,
     }
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,8 @@ import pytest
 
 from lookalike.wire.errors import InvalidField
 from lookalike_client.advise import tables
-from lookalike_client.advise.model import Estimate, Needs, advise, size_text
+from lookalike_client.advise.model import Estimate, Needs, advise
+from lookalike_client.advise.sizes import node_bytes, size_text
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.main import run
 from search_service.domain.collection import Dtype, IndexSettings, Preset
@@ -69,7 +70,9 @@ def test_estimates_meet_the_measured_points() -> None:
     assert graph == pytest.approx(1.3e9, rel=0.02)
 
 
-@pytest.mark.parametrize(("connectivity", "dtype"), [(16, Dtype.BF16), (32, Dtype.I8)])
+@pytest.mark.parametrize(
+    ("connectivity", "dtype"), [(16, Dtype.BF16), (32, Dtype.I8), (16, Dtype.I4)]
+)
 def test_the_size_of_a_graph_is_that_of_the_file(
     connectivity: int, dtype: Dtype, tmp_path: Path
 ) -> None:
@@ -79,7 +82,7 @@ def test_the_size_of_a_graph_is_that_of_the_file(
     graph = Graph(settings, encoder.width, reduced=True)
     graph.add(encoder.encode(rows), threads=1)
     graph.save(tmp_path / "graph")
-    component = 1 if dtype is Dtype.I8 else 2
+    component = 2 if dtype is Dtype.BF16 else 1
     expected = 128 * component + tables.LINK_BYTES * connectivity + tables.NODE_BYTES
     assert (tmp_path / "graph").stat().st_size / 3_000 == pytest.approx(expected, rel=0.03)
 
@@ -92,6 +95,36 @@ def test_the_tables_are_of_the_presets_that_the_service_has() -> None:
         assert (way.connectivity, way.expansion_add) == (preset.connectivity, preset.expansion_add)
         assert way.dtype == preset.dtype
         assert preset.graph_dimension == 256
+
+
+def test_lean_takes_half_of_the_memory_and_is_advised_where_there_is_little() -> None:
+    named = {way.preset: way for way in tables.WAYS if way.preset}
+    lean, balanced = (node_bytes(named[name], 256, 1_000_000) for name in ("lean", "balanced"))
+    assert lean < 0.4 * balanced
+    assert node_bytes(named["lean"], 256, 40_000) == pytest.approx(180)
+    found = ways(replace(MILLION, fields=0))
+    little = found[named["lean"].name].least_memory_bytes
+    assert little < min(
+        each.least_memory_bytes
+        for name, each in found.items()
+        if "lean" not in name and "IVF" not in name
+    )
+    best = advise(replace(MILLION, fields=0, memory_bytes=little)).recommended
+    assert best is not None
+    assert "--preset lean" in best.command
+
+
+def test_a_hundred_hits_are_planned_for_by_the_recall_of_a_hundred() -> None:
+    for name, each in ways(replace(MILLION, recall_at=100)).items():
+        ten = ways(MILLION)[name]
+        if each.expansion_search is None or ten.expansion_search is None:
+            continue
+        assert each.expansion_search >= 320
+        assert each.recall is not None
+        assert each.recall >= 0.95
+        assert (each.p99_ms or 0) > 0
+    best = advise(replace(MILLION, recall_at=100)).recommended
+    assert best is not None
 
 
 def test_more_recall_costs_more_and_more_items_cost_more() -> None:
@@ -163,6 +196,7 @@ def test_bounds_are_met_at_the_bound_and_missed_one_past_it() -> None:
         ({"p99_ms": 0.0}, "p99-ms"),
         ({"p99_ms": float("nan")}, "p99-ms"),
         ({"recall": 0.49}, "recall"),
+        ({"recall_at": 50}, "recall-at"),
         ({"recall": 1.01}, "recall"),
         ({"recall": float("nan")}, "recall"),
     ],
@@ -205,7 +239,7 @@ def test_the_command_prints_the_advice_as_a_table_and_as_json(
     document = json.loads(capsys.readouterr().out)
     assert document["needs"]["memory_bytes"] == 8 << 30
     assert document["recommended"]["expansion_search"] % 8 == 0
-    assert len(document["alternatives"]) == 8
+    assert len(document["alternatives"]) == 9
 
 
 def test_the_command_says_when_nothing_fits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,9 @@ _usearch: Any = usearch
 
 
 def scaled(rows: F32, dtype: Dtype) -> Any:
-    return np.rint(rows * 250).clip(-127, 127).astype(np.int8) if dtype is Dtype.I8 else rows
+    if dtype in (Dtype.I8, Dtype.I4):
+        return np.rint(rows * 250).clip(-127, 127).astype(np.int8)
+    return rows
 
 
 def built(path: Path, dtype: Dtype, *, reduced: bool, threads: int = 2) -> GraphView:
@@ -38,7 +40,8 @@ def built(path: Path, dtype: Dtype, *, reduced: bool, threads: int = 2) -> Graph
     return GraphView.open(path, dtype, WIDTH, reduced=reduced)
 
 
-@pytest.mark.parametrize("dtype", list(Dtype))
+# Of nibbles, which usearch does not search: see test_packed.py.
+@pytest.mark.parametrize("dtype", [dtype for dtype in Dtype if dtype is not Dtype.I4])
 @pytest.mark.parametrize("reduced", [False, True])
 def test_a_walk_finds_what_usearch_finds(tmp_path: Path, dtype: Dtype, reduced: bool) -> None:
     path = tmp_path / "graph"
@@ -121,15 +124,18 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_says_what_cannot_be_is_refused(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("dtype", [Dtype.F32, Dtype.I4])
+def test_a_file_that_says_what_cannot_be_is_refused(
+    tmp_path: Path, change: str, dtype: Dtype
+) -> None:
     """Loops do not check their indices: whatever is read must be checked before."""
     path = tmp_path / "graph"
-    built(path, Dtype.F32, reduced=True, threads=1)
+    built(path, dtype, reduced=True, threads=1)
     data = bytearray(path.read_bytes())
     changed = CHANGES[change](data, places_of(data))
     path.write_bytes(data if changed is None else changed)
     with pytest.raises(SegmentDamaged):
-        GraphView.open(path, Dtype.F32, WIDTH, reduced=True)
+        GraphView.open(path, dtype, WIDTH, reduced=True)
 
 
 def test_a_file_over_other_vectors_is_refused(tmp_path: Path) -> None:
@@ -139,12 +145,13 @@ def test_a_file_over_other_vectors_is_refused(tmp_path: Path) -> None:
         GraphView.open(path, Dtype.F32, WIDTH // 2, reduced=True)
 
 
-def test_an_empty_graph_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [Dtype.F32, Dtype.I4])
+def test_an_empty_graph_finds_nothing(tmp_path: Path, dtype: Dtype) -> None:
     path = tmp_path / "graph"
-    Graph(IndexSettings(Preset.BALANCED, Dtype.F32, 16, 64, 64, 0), WIDTH, reduced=True).save(path)
+    Graph(IndexSettings(Preset.BALANCED, dtype, 16, 64, 64, 0), WIDTH, reduced=True).save(path)
     if len(read_graph(np.fromfile(path, dtype=np.uint8)).codes):
         pytest.fail("the graph was to be empty")
-    graph = GraphView.open(path, Dtype.F32, WIDTH, reduced=True)
-    found, ended = graph.search(QUERIES[:3], 4, 16, side=NO_SIDE)
+    graph = GraphView.open(path, dtype, WIDTH, reduced=True)
+    found, ended = graph.search(scaled(QUERIES[:3], dtype), 4, 16, side=NO_SIDE)
     assert (found == -1).all()
     assert ended.all()

@@ -80,15 +80,16 @@ def test_whole_batches_of_one_vector_are_one_node(store: SmallStore, action: Act
     assert np.array_equal(segment.rows[nodes], vectors[segment.ordinals - 1])
 
 
-def test_adding_a_delta_equals_building_in_one_go(store: SmallStore) -> None:
+@pytest.mark.parametrize("dtype", [Dtype.BF16, Dtype.I4])
+def test_adding_a_delta_equals_building_in_one_go(store: SmallStore, dtype: Dtype) -> None:
+    settings = replace(SETTINGS, dtype=dtype)
     vectors = unit_vectors(6_000)
     store.add(vectors[:4_000])
-    base = assemble(store, BuildPlan(Action.BUILD, 0, 4_000))
+    base = assemble(store, BuildPlan(Action.BUILD, 0, 4_000), settings=settings)
     store.add(vectors[4_000:])
-    extended = Segment.open(
-        assemble(store, BuildPlan(Action.EXTEND, 0, 6_000, base.name)), IDENTITY
-    )
-    fresh = build(store)
+    plan = BuildPlan(Action.EXTEND, 0, 6_000, base.name)
+    extended = Segment.open(assemble(store, plan, settings=settings), IDENTITY)
+    fresh = build(store, settings=settings)
     assert len(extended.rows) == len(fresh.rows) == 6_000
     assert recall_of(extended, QUERIES, 10) >= recall_of(fresh, QUERIES, 10) - 0.005
     assert len(self_misses(extended)) == 0
@@ -123,7 +124,7 @@ def test_a_sealed_segment_has_rows_and_no_graph(store: SmallStore) -> None:
         segment.candidates(QUERIES, 10, 64)
 
 
-@pytest.mark.parametrize("dtype", [Dtype.BF16, Dtype.I8])
+@pytest.mark.parametrize("dtype", [Dtype.BF16, Dtype.I8, Dtype.I4])
 def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
     store: SmallStore, dtype: Dtype
 ) -> None:
@@ -133,10 +134,11 @@ def test_a_large_sealed_segment_is_scanned_in_a_graphs_form(
     segment = Segment.open(path, IDENTITY)
     assert (segment.has_graph, segment.has_codes) == (False, True)
     nodes = np.arange(1, LEAST_GRAPH_VECTORS, 2)
-    near = segment.nearest_of(nodes, QUERIES, 80)
+    near, _ = segment.nearest_exactly(nodes, QUERIES, 20, 400)
     best = nodes[exact_nearest(segment.rows[nodes], QUERIES, 20)]
     pairs = zip(near.tolist(), best.tolist(), strict=True)
-    assert sum(len(set(found) & set(wanted)) for found, wanted in pairs) >= 0.98 * best.size
+    shared = sum(len(set(found) & set(wanted)) for found, wanted in pairs)
+    assert shared >= 0.99 * best.size
     with pytest.raises(SegmentDamaged, match="no graph"):
         segment.candidates(QUERIES, 10, 64)
     segment.close()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +35,10 @@ MANIFEST_1 = Manifest(
     rows_per_block=32,
     files={"side.i64": FileSum(8, 4_022_250_974)},
 )
-# As format 1 is on disks: never to be changed, only to be joined by format 2.
+MANIFEST_2 = replace(
+    MANIFEST_1, settings=IndexSettings(Preset.LEAN, Dtype.I4, 16, 240, 512, 256), quantum=0.00390625
+)
+# As formats are on disks: never to be changed, only to be joined by another.
 FORMAT_1 = (
     b'{"crc32":457228921,"manifest":{"after_ordinal":10,"captured_energy":0.90625,'
     b'"files":{"side.i64":{"crc32":4022250974,"size":8}},"format":1,"graph_dimension":256,'
@@ -43,12 +48,35 @@ FORMAT_1 = (
     b'"graph_dimension":256,"preset":"fast"},"side":1,"upto_ordinal":30}}\n'
 )
 
+FORMAT_2 = (
+    b'{"crc32":2645215033,"manifest":{"after_ordinal":10,"captured_energy":0.90625,"files"'
+    b':{"side.i64":{"crc32":4022250974,"size":8}},"format":2,"graph_dimension":256,"has_gr'
+    b'aph":true,"identity":{"dimension":512,"model_fingerprint":"model-1","uid":"uid-1"},"'
+    b'nodes":19,"ordinals":20,"quantum":0.00390625,"rows_per_block":32,"rows_per_chunk":32'
+    b'768,"settings":{"connectivity":16,"dtype":"i4","expansion_add":240,"expansion_search'
+    b'":512,"graph_dimension":256,"preset":"lean"},"side":1,"upto_ordinal":30}}\n'
+)
 
-def test_format_1_is_read_and_written(tmp_path: Path) -> None:
-    (tmp_path / MANIFEST).write_bytes(FORMAT_1)
-    assert read_manifest(tmp_path, IDENTITY) == MANIFEST_1
-    write_manifest(tmp_path, MANIFEST_1)
-    assert (tmp_path / MANIFEST).read_bytes() == FORMAT_1
+
+@pytest.mark.parametrize(
+    ("manifest", "data"), [(MANIFEST_1, FORMAT_1), (MANIFEST_2, FORMAT_2)], ids=["1", "2"]
+)
+def test_formats_are_read_and_written(tmp_path: Path, manifest: Manifest, data: bytes) -> None:
+    (tmp_path / MANIFEST).write_bytes(data)
+    assert read_manifest(tmp_path, IDENTITY) == manifest
+    write_manifest(tmp_path, manifest)
+    assert (tmp_path / MANIFEST).read_bytes() == data
+
+
+def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
+    body = json.loads(FORMAT_2)["manifest"]
+    body["format"] = 3
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+    whole = {"crc32": zlib.crc32(canonical), "manifest": body}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":")) + "\n"
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(SegmentDamaged, match="format 3"):
+        read_manifest(tmp_path, IDENTITY)
 
 
 def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
