@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
@@ -22,6 +23,7 @@ from embedder_service.decode.cut.remains import Remains, fill
 from embedder_service.decode.depth import eight_bit_depth
 from embedder_service.decode.limits import FORMATS, ImageLimits
 from embedder_service.decode.naming import refuse_previews, what_it_is
+from embedder_service.decode.scaled import checked_pixels, draft
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
 
 # Modes that Pillow can reduce by averaging without losing their meaning.
@@ -71,7 +73,7 @@ class Picture:
 def prepare_process(limits: ImageLimits) -> None:
     """Set Pillow's process-wide switches."""
     Image.init()
-    Image.MAX_IMAGE_PIXELS = limits.max_image_pixels
+    Image.MAX_IMAGE_PIXELS = limits.most_pixels
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # More threads would escape the process's share of the machine.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -104,14 +106,14 @@ def decode_file(
             admit(cut_webp.width_px * cut_webp.height_px)
             return _load_webp(data, cut_webp, limits, least_short_side_px)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            limits.check_size(*image.size)
+            pixels = checked_pixels(image, data, limits)
             refuse_previews(image)
-            admit(image.width * image.height)
+            admit(pixels)
             return _load(image, data, limits, least_short_side_px)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
-            f"the image has more than {limits.max_image_pixels:,} pixels (the embedder's setting "
-            "max_image_pixels): send a smaller copy"
+            f"the image has more than {limits.most_pixels:,} pixels (the embedder's settings "
+            "max_image_pixels and max_scaled_pixels): send a smaller copy"
         ) from error
     except MemoryError as error:
         raise ImageTooLarge(TOO_MUCH_MEMORY) from error
@@ -136,8 +138,14 @@ def _load(
     # The decoder of MPO hands out the first JPEG of several.
     name = "JPEG" if image.format == "MPO" else image.format or ""
     if name == "JPEG":
-        _draft(image, least_short_side_px)
-    remains = _look(name, image, data, least_short_side_px)
+        draft(image, least_short_side_px, limits.max_image_pixels)
+    reopen = partial(
+        _reopened,
+        name=name,
+        least_short_side_px=least_short_side_px,
+        most_pixels=limits.max_image_pixels,
+    )
+    remains = _look(name, image, data, reopen)
     if remains is None:
         image.load()
         flat = eight_bit_depth(image, data)
@@ -149,7 +157,7 @@ def _load(
         drafted = flat.size != size
         return replace(done, digest=lambda: _digest(None if drafted else flat, data, orientation))
     limits.check_share(remains.share)
-    with _reopened(remains.data, name, least_short_side_px) as rest:
+    with reopen(remains.data) as rest:
         _load_leniently(rest)
         flat = eight_bit_depth(rest, remains.data)
         fill(flat, remains.missing)
@@ -158,23 +166,24 @@ def _load(
 
 
 def _look(
-    name: str, image: ImageFile.ImageFile, data: bytes, least_short_side_px: int | None
+    name: str,
+    image: ImageFile.ImageFile,
+    data: bytes,
+    reopen: Callable[[bytes], ImageFile.ImageFile],
 ) -> Remains | None:
     """Return what came of a file that lacks its end, None for one that does not."""
     if name == "JPEG":
-
-        def reopen(other: bytes) -> ImageFile.ImageFile:
-            return _reopened(other, name, least_short_side_px)
-
         return jpeg.look(data, image, reopen)
     look = _LOOKS.get(name)
     return look(data, image) if look is not None else None
 
 
-def _reopened(data: bytes, name: str, least_short_side_px: int | None) -> ImageFile.ImageFile:
+def _reopened(
+    data: bytes, *, name: str, least_short_side_px: int | None, most_pixels: int
+) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(data), formats=(name,))
     if name == "JPEG":
-        _draft(image, least_short_side_px)
+        draft(image, least_short_side_px, most_pixels)
     return image
 
 
@@ -240,15 +249,6 @@ def _turned(rgb: Image.Image, orientation: int) -> Image.Image:
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return size[::-1] if orientation in _SWAPS_SIDES else size
-
-
-def _draft(image: ImageFile.ImageFile, least_short_side_px: int | None) -> None:
-    """Let libjpeg scale by 1/2, 1/4 or 1/8 while it decodes."""
-    scale = 1.0 if least_short_side_px is None else least_short_side_px / min(image.size)
-    if scale < 1:
-        # Rounded up, so that the short side never falls below the least.
-        width_px, height_px = (-int(-side * scale // 1) for side in image.size)
-        image.draft(image.mode, (width_px, height_px))
 
 
 def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
