@@ -21,9 +21,10 @@ from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.cut import bmp, gif, jpeg, png, tiff, webp
 from embedder_service.decode.cut.remains import Remains, fill
 from embedder_service.decode.depth import eight_bit_depth
-from embedder_service.decode.limits import FORMATS, ImageLimits
-from embedder_service.decode.naming import refuse_previews, what_it_is
-from embedder_service.decode.scaled import checked_pixels, draft
+from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.naming import what_it_is
+from embedder_service.decode.opening import opened, turned_by_decoder
+from embedder_service.decode.scaled import draft
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
 
 # Modes that Pillow can reduce by averaging without losing their meaning.
@@ -105,10 +106,7 @@ def decode_file(
             limits.check_size(cut_webp.width_px, cut_webp.height_px)
             admit(cut_webp.width_px * cut_webp.height_px)
             return _load_webp(data, cut_webp, limits, least_short_side_px)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            pixels = checked_pixels(image, data, limits)
-            refuse_previews(image)
-            admit(pixels)
+        with opened(data, limits, admit) as image:
             return _load(image, data, limits, least_short_side_px)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
@@ -261,8 +259,10 @@ def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
     return small
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return EXIF's orientation, 1 where it is absent or unreadable."""
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Return how to turn a picture, as EXIF numbers it; 1 where nothing readable says so."""
+    if turned_by_decoder(image):
+        return 1
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except DAMAGE:
