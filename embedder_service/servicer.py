@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from embedder_service.decode.extras import installed_formats
 from embedder_service.decode.limits import FORMATS
 from embedder_service.decode.pool import Source
 from embedder_service.embedder import Embedder
@@ -232,7 +233,7 @@ def _model_message(encoder: Encoder) -> embedder_pb2.Model:
             max_image_bytes=limits.max_image_bytes,
             max_image_pixels=limits.max_image_pixels,
             max_aspect_ratio=limits.max_aspect_ratio,
-            formats=FORMATS,
+            formats=(*FORMATS, *installed_formats()),
         ),
         max_batch_images=encoder.batch_images,
     )
