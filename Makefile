@@ -83,7 +83,7 @@ lint: setup ## Check style, import directions, and that no code is dead
 	$(BIN)/vulture
 
 type: setup ## Check types
-	$(BIN)/mypy $(SOURCES) deploy tests
+	$(BIN)/mypy $(SOURCES) $(wildcard deploy/*.py) deploy/checks deploy/ray/plan.py tests
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.ray.plan import Assumptions, item_bytes, plan
+from plan import Assumptions, item_bytes, plan
 
 ROOT = Path(__file__).parents[2]
 
