@@ -62,14 +62,14 @@ async def upsert(writes: Writes) -> Results:
 
 async def update(writes: Writes) -> Results:
     updates = [pb.MetadataUpdate(id=f"i{n}") for n in range(MANY)]
-    return await writes.update_metadata(
-        pb.UpdateMetadataRequest(collection="photos", updates=updates)
-    )
+    request = pb.UpdateMetadataRequest(collection="photos", updates=updates)
+    return list((await writes.update_metadata(request)).results)
 
 
 async def delete(writes: Writes) -> Results:
     items = [pb.ItemDelete(id=f"i{n}") for n in range(MANY)]
-    return await writes.delete(pb.DeleteItemsRequest(collection="photos", items=items))
+    request = pb.DeleteItemsRequest(collection="photos", items=items)
+    return list((await writes.delete(request)).results)
 
 
 @pytest.mark.parametrize("call", [upsert, update, delete])
