@@ -18,7 +18,10 @@ _SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where the search service is, how to connect to it, and where `sync` keeps its state."""
+    """Where the search service is, how to connect to it, and where `sync` keeps its state.
+
+    `traces_to` is the address of a collector of OpenTelemetry.
+    """
 
     address: str = DEFAULT_ADDRESS
     tls_ca: Path | None = None
@@ -26,6 +29,7 @@ class ClientSettings:
     tls_key: Path | None = None
     use_proxy: bool = False
     sync_state: Path = Path("sync.sqlite")
+    traces_to: str | None = None
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -36,8 +40,8 @@ class ClientSettings:
 
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
-    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY, and
-    LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
+    """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS_CA, _CERTIFICATE and _KEY,
+    LOOKALIKE_TRACES_TO, and LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
 
     Raises:
         InvalidField: LOOKALIKE_USE_PROXY is neither on nor off.
@@ -54,6 +58,7 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         tls_key=path("LOOKALIKE_TLS_KEY"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
+        traces_to=environ.get("LOOKALIKE_TRACES_TO") or None,
     )
 
 

@@ -15,6 +15,7 @@ from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
 from lookalike.wire.status import from_rpc_error
+from lookalike.wire.traces import spans
 
 # A vector of 1,280 dimensions is 5 KB, a thumbnail up to 256 KB: at most 17 MB.
 _MAX_UPSERTS = 64
@@ -57,6 +58,9 @@ class EmbedderClient:
 
     async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
         """See `protocols.Embedder`."""
+        span = spans.current()
+        if span is not None and span.kept:
+            return await self._embed_traced(image, model)
         request = embedder_pb2.EmbedImagesRequest(
             encoded=image,
             model=model,
@@ -70,10 +74,22 @@ class EmbedderClient:
         except TimeoutError as error:
             raise DeadlineExceeded("the embedder did not answer in time") from error
 
+    async def _embed_traced(self, image: bytes, model: str) -> embedder_pb2.Embedding:
+        """Embed by a call of its own: the stream belongs to many traces."""
+        request = embedder_pb2.EmbedImageRequest(
+            encoded=image, model=model, lane=embedder_pb2.LANE_BULK
+        )
+        try:
+            answer = await self._stub.EmbedImage(request, timeout=self._timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise _unary_error(error, self._peer, "embedder") from error
+        return answer.embedding
+
     def _open_session(self) -> EmbedSession:
         if self._session is None or not self._session.accepting:
-            self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
-            task = asyncio.create_task(self._run(self._session), name="embed-stream")
+            with spans.within(None):  # it outlives whatever it is opened for
+                self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
+                task = asyncio.create_task(self._run(self._session), name="embed-stream")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._session
@@ -146,6 +162,8 @@ class SearchClient:
         self, uid: str, items: Sequence[search_pb2.VectorUpsert]
     ) -> Sequence[MutationResult]:
         request = search_pb2.UpsertVectorsRequest(collection=uid, items=items)
+        if spans.current() is not None:
+            return await self._upsert_traced(request)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._open_session().send(request)
@@ -154,6 +172,22 @@ class SearchClient:
             self._half_close()
             raise DeadlineExceeded("the search service did not answer in time") from error
 
+    async def _upsert_traced(
+        self, request: search_pb2.UpsertVectorsRequest
+    ) -> Sequence[MutationResult]:
+        """Store by a stream of its own, which belongs to one trace."""
+        call = self._stub.UpsertVectors(timeout=self._timeout_s)
+        try:
+            await call.write(request)
+            await call.done_writing()
+            answer = await call.read()
+            await call.code()
+        except grpc.aio.AioRpcError as error:
+            raise _unary_error(error, self._peer, "search service") from error
+        if not isinstance(answer, search_pb2.UpsertVectorsResponse):
+            raise PeerLost("search service")
+        return answer.results
+
     async def _send_updates(
         self, uid: str, updates: Sequence[search_pb2.MetadataUpdate]
     ) -> Sequence[MutationResult]:
@@ -161,7 +195,7 @@ class SearchClient:
         try:
             answer = await self._stub.UpdateMetadata(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._unary_error(error) from error
+            raise _unary_error(error, self._peer, "search service") from error
         return answer.results
 
     async def _send_deletes(
@@ -171,20 +205,14 @@ class SearchClient:
         try:
             answer = await self._stub.DeleteItems(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._unary_error(error) from error
+            raise _unary_error(error, self._peer, "search service") from error
         return answer.results
-
-    def _unary_error(self, error: grpc.aio.AioRpcError) -> LookalikeError:
-        answered = from_rpc_error(error)
-        if isinstance(answered, Unavailable):
-            self._peer.suspect()
-            return PeerLost("search service")
-        return answered
 
     def _open_session(self) -> UpsertSession:
         if self._session is None or not self._session.accepting:
-            self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
-            task = asyncio.create_task(self._run(self._session), name="upsert-stream")
+            with spans.within(None):
+                self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
+                task = asyncio.create_task(self._run(self._session), name="upsert-stream")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._session
@@ -197,6 +225,14 @@ class SearchClient:
     def _half_close(self) -> None:
         if self._session is not None:
             self._session.half_close()
+
+
+def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> LookalikeError:
+    answered = from_rpc_error(error)
+    if isinstance(answered, Unavailable):
+        peer.suspect()
+        return PeerLost(name)
+    return answered
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import click
 
 from lookalike.wire.errors import InvalidField, LookalikeError
-from lookalike_client import settings
+from lookalike_client import settings, tracing
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.bank import bank
@@ -56,6 +56,8 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
         raise click.UsageError(f"{error.field} {error.message}.") from error
     if address:
         base = replace(base, address=address)
+    if base.traces_to is not None:
+        context.with_resource(tracing.traced(base.traces_to, process="lookalike"))
     context.obj = Session(base, Output(as_json=as_json))
 
 

@@ -13,7 +13,9 @@ from grpc_reflection.v1alpha import reflection
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
+from lookalike.serving.traced_calls import TracedCalls
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
+from lookalike.wire.traces import spans
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Server:
         self._service_names = tuple(service_names)
         self._health = health.aio.HealthServicer()
         self.grpc = grpc.aio.server(
-            interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
+            interceptors=[*_tracing(), CallInterceptor(options.max_concurrent_rpcs, metrics)],
             options=server_arguments(options),
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
@@ -105,6 +107,11 @@ class Server:
             require_client_auth=tls.ca is not None,
         )
         return self.grpc.add_secure_port(address, credentials)
+
+
+def _tracing() -> list[TracedCalls]:
+    tracer = spans.installed()
+    return [] if tracer is None else [TracedCalls(tracer)]
 
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from lookalike.wire import proxies
+from lookalike.wire.traces import channels, spans
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # An encoded image that travels in one, beside its id and metadata: the same from the
@@ -49,15 +50,30 @@ class ChannelOptions:
 
 
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
-    """Return an asyncio channel to `target` ("host:port"); connects lazily."""
+    """Return an asyncio channel to `target` ("host:port"); connects lazily.
+
+    Its calls are traced where this process is.
+    """
+    channel = _aio_channel(target, options)
+    tracer = spans.installed()
+    return channel if tracer is None else channels.traced_aio(channel, tracer)
+
+
+def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
+    """Return a blocking channel to `target`, as `aio_channel` does."""
+    channel = _sync_channel(target, options)
+    tracer = spans.installed()
+    return channel if tracer is None else channels.traced_sync(channel, tracer)
+
+
+def _aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     arguments = channel_arguments(target, options)
     if options.tls is None:
         return grpc.aio.insecure_channel(target, options=arguments)
     return grpc.aio.secure_channel(target, _credentials(options.tls), options=arguments)
 
 
-def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
-    """Return a blocking channel to `target` ("host:port"); connects lazily."""
+def _sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
     arguments = channel_arguments(target, options)
     if options.tls is None:
         return grpc.insecure_channel(target, options=arguments)

@@ -40,7 +40,8 @@ class QueuedMutation:
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
     the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
-    with `keep_metadata` leaves what is stored. The same version always stands for the
+    with `keep_metadata` leaves what is stored. `traceparent` is the trace that it belongs to,
+    if any. The same version always stands for the
     same content.
     """
 
@@ -55,6 +56,7 @@ class QueuedMutation:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    traceparent: str = ""
 
     @property
     def counted_bytes(self) -> int:
@@ -85,6 +87,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"m", mutation.metadata),
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
+        (b"w", mutation.traceparent.encode()),
     )
     for name, value in optional:
         if value:
@@ -111,6 +114,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             metadata=fields.get(b"m", b""),
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
+            traceparent=fields.get(b"w", b"").decode(),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error

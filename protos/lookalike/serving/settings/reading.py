@@ -24,7 +24,10 @@ PREFIX = "LOOKALIKE_"
 PARTS = ("SEARCH", "EMBEDDER", "WORKER")
 CLIENT_VARIABLES = frozenset(
     PREFIX + name
-    for name in ("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY", "SYNC_STATE")
+    for name in (
+        *("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY"),
+        *("SYNC_STATE", "TRACES_TO"),
+    )
 )
 EXIT_SETTINGS = 2
 
