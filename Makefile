@@ -25,9 +25,11 @@ BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=
 
 SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
+DEPLOY_VENV := .deploy-venv
+DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
 .PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
-.PHONY: release-check release-image update-deps clean
+.PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -102,10 +104,31 @@ settings: setup ## Write the tables of deploy/SETTINGS.md from the settings that
 settings-check: setup ## Check that deploy/SETTINGS.md says what is declared
 	$(BIN)/python deploy/settings_page.py --check
 
+check-deploy: $(DEPLOY_STAMP) ## Check images, compose file and Helm chart; needs no cluster
+	$(DEPLOY_VENV)/bin/python -m deploy.checks.check_deploy
+
+# Its tools and what they bring do not get along with ours.
+$(DEPLOY_STAMP): deploy/checks/tools.txt
+	@test -x $(DEPLOY_VENV)/bin/python || $(PYTHON) -m venv $(DEPLOY_VENV) || $(PYTHON) -m virtualenv $(DEPLOY_VENV)
+	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/checks/tools.txt
+	@touch $@
+
+image-test: setup ## Build the search service's image, start and search it; needs root, buildah and debootstrap
+	deploy/checks/image_test.sh
+
 docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
 	  --jobs auto --doctree-dir build/doctrees docs build/docs
 	@echo 'build/docs/index.html'
+
+sbom: setup ## Write what is installed to build/sbom.json (CycloneDX)
+	$(BIN)/python deploy/sbom.py build/sbom.json
+
+# In an environment of its own: it must not bring along what it audits.
+audit: setup ## Ask for known weaknesses of what is pinned; fails where that cannot be asked
+	@test -x build/audit/bin/pip-audit || { $(BIN)/python -m venv build/audit \
+	  && build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(BIN)/python deploy/audit.py build/audit/bin/pip-audit
 
 release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
 	$(BIN)/python deploy/release_check.py
@@ -124,7 +147,7 @@ bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -qu
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included
-	rm -rf $(VENV) .bench-venv* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench-venv* .deploy-venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 define generate
 $(BIN)/python -m grpc_tools.protoc -Iprotos \

@@ -27,6 +27,7 @@ from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
 from lookalike.serving.tracing import traced
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
+from lookalike.wire.errors import InvalidField
 
 # A thread that comes back from the network or the socket waits at most this long for
 # the event loop to let go of the interpreter; Python's own 5 ms are a sixth of a batch.
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with traced("embedder", settings):
             asyncio.run(_serve(settings))
-    except (SettingsInvalid, RuntimeUnsupported, ModelError) as error:
+    except (SettingsInvalid, InvalidField, RuntimeUnsupported, ModelError) as error:
         return refuse(PROCESS, error)
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")

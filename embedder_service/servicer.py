@@ -114,14 +114,20 @@ class _Stream:
             await asyncio.gather(reader, return_exceptions=True)
 
     async def _read(self, requests: AsyncIterator[embedder_pb2.EmbedImagesRequest]) -> None:
+        failure: LookalikeError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 await self._places.acquire()
-                async for request in requests:
-                    group.create_task(self._answer(request, time.monotonic()))
-                    await self._places.acquire()
+                try:
+                    async for request in requests:
+                        group.create_task(self._answer(request, time.monotonic()))
+                        await self._places.acquire()
+                except LookalikeError as error:
+                    failure = error  # of the stream: what came before is answered first
         finally:
             self._ready.put_nowait(None)
+        if failure is not None:
+            raise failure
 
     async def _answer(self, request: embedder_pb2.EmbedImagesRequest, arrived_s: float) -> None:
         response = embedder_pb2.EmbedImagesResponse(request_id=request.request_id)

@@ -29,8 +29,8 @@ from lookalike.v1 import (
     search_pb2_grpc,
     snapshot_pb2_grpc,
 )
-from lookalike.wire.channel import ChannelOptions
 from lookalike.wire.errors import LookalikeError
+from search_service.access.gate import Gate
 from search_service.analysis.analyses import Analyses
 from search_service.banks.bank import Banks
 from search_service.catalog.catalog import Catalog
@@ -112,7 +112,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
     search_metrics = SearchMetrics(registry)
     catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
     async with AsyncExitStack() as stack:
-        embedders = Embedders(settings.embedders, ChannelOptions(tls=settings.tls))
+        gate = Gate(catalog, asks_keys=settings.keys_file is not None)
+        embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
         watcher = DriftWatcher(
@@ -126,16 +127,16 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         stack.push_async_callback(asyncio.to_thread, slow.close)
         stack.push_async_callback(asyncio.to_thread, reads.close)
         door = _front_door(settings, catalog, registry)
-        server = _server(settings, registry, door)
-        writes = Writes(catalog, search_metrics)
-        by_filter = ByFilter(catalog, reads, search_metrics)
+        server = _server(settings, registry, gate, door)
+        writes = Writes(gate, search_metrics)
+        by_filter = ByFilter(gate, reads, search_metrics)
         handover = Handover(asyncio.get_running_loop())
-        queries = Queries(catalog, embedders, reads, search_metrics, sampler, watcher, handover)
+        queries = Queries(gate, embedders, reads, search_metrics, sampler, watcher, handover)
         search_pb2_grpc.add_SearchServiceServicer_to_server(
-            search.SearchServicer(queries, Reads(catalog, reads), writes, by_filter), server.grpc
+            search.SearchServicer(queries, Reads(gate, reads), writes, by_filter), server.grpc
         )
         collection_pb2_grpc.add_CollectionServiceServicer_to_server(
-            collections.CollectionServicer(catalog, embedders, slow, search_metrics), server.grpc
+            collections.CollectionServicer(gate, embedders, slow, search_metrics), server.grpc
         )
         banks = Banks(catalog)
         # Threads of its own: the first use of a bank reads the hashes of all its items.
@@ -150,11 +151,11 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         jobs = Offload("snapshots", threads=3, max_waiting=8)
         stack.push_async_callback(asyncio.to_thread, jobs.close)
         snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
-            snapshots.SnapshotServicer(kept, jobs, slow), server.grpc
+            snapshots.SnapshotServicer(gate, kept, jobs, slow), server.grpc
         )
         analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
         analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
-            analysis.AnalysisServicer(catalog, analyses, watcher, reads), server.grpc
+            analysis.AnalysisServicer(gate, analyses, watcher, reads), server.grpc
         )
         if settings.metrics_port is not None:
             shards = ShardCollector(
@@ -198,14 +199,20 @@ async def _each(*calls: Callable[[], None]) -> None:
             raise failure
 
 
-def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | None) -> Server:
+def _server(
+    settings: Settings, registry: CollectorRegistry, gate: Gate, door: FrontDoor | None
+) -> Server:
     options = ServerOptions(
         host=settings.host,
         port=settings.port,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
         tls=settings.tls,
+        keys_file=settings.keys_file,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        health_host=settings.health_host,
+        health_port=settings.health_port,
     )
     names = [
         search.SERVICE_NAME,
@@ -217,7 +224,9 @@ def _server(settings: Settings, registry: CollectorRegistry, door: FrontDoor | N
     if door is None:
         return Server(options, names, CallMetrics(registry))
     server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))
-    ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest.IngestServicer(door), server.grpc)
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(
+        ingest.IngestServicer(gate, door), server.grpc
+    )
     return server
 
 

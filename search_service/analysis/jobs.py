@@ -14,6 +14,7 @@ class Kind(StrEnum):
 
     CALIBRATE = "calibrate"
     CHECK = "check"
+    CLUSTER = "cluster"
     DUPLICATES = "duplicates"
     EVALUATE = "evaluate"
     SUGGEST_LABELS = "suggest_labels"

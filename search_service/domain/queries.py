@@ -110,6 +110,7 @@ class PlanKind(Enum):
 class QueryPlan:
     """What was done for a query; times in seconds.
 
+    `rerank_s` is the part of `search_s` in which candidates were compared exactly and ranked.
     Where something else than cosines ordered the hits, they were chosen from
     `ranked_candidates`, and `ranking_complete` says that no other item could have
     been among them, as far as the nearest were found.
@@ -126,6 +127,7 @@ class QueryPlan:
     search_s: float
     ranked_candidates: int = 0
     ranking_complete: bool = False
+    rerank_s: float = 0.0
 
 
 class Hit(NamedTuple):

@@ -13,7 +13,7 @@ from lookalike.wire.errors import InvalidField, LimitExceeded
 from lookalike.wire.traces import spans
 from lookalike.wire.vectors import encode
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.domain.conditions import Filter
 from search_service.domain.items import Fields
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryPlan, QueryRequest
@@ -50,7 +50,7 @@ class Queries:
 
     def __init__(
         self,
-        catalog: Catalog,
+        gate: Gate,
         embedders: Embedders,
         reads: Offload,
         metrics: SearchMetrics,
@@ -58,7 +58,7 @@ class Queries:
         watcher: DriftWatcher,
         handover: Handover,
     ) -> None:
-        self._catalog = catalog
+        self._gate = gate
         self._embedders = embedders
         self._reads = reads
         self._metrics = metrics
@@ -77,7 +77,7 @@ class Queries:
         Raises:
             LookalikeError: see `resolve_targets` and `ShardApi.query`.
         """
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         shard = collection.shard
         check_request(request)
         condition = filter_from_proto(request.filter) if request.HasField("filter") else None
@@ -117,7 +117,7 @@ class Queries:
             size.add(result)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         _say_stages(outcomes[0].plan)
-        if page is None:
+        if page is None and collection.is_whole:
             self._sampler.offer(collection, query, outcomes)
             self._watcher.offer(collection, query, outcomes, _new_queries(request))
         return response
@@ -151,7 +151,7 @@ class Queries:
         Raises:
             LookalikeError: see `vectors_of_images`.
         """
-        spec = self._catalog.find(request.collection).shard.spec
+        spec = self._gate.find(request.collection).shard.spec
         limits.check_count("images", len(request.images), limits.MAX_QUERIES)
         made = await vectors_of_images(request.images, spec, self._embedders, deadline_s)
         return search_pb2.MakeVectorsResponse(
@@ -211,7 +211,12 @@ def check_request(request: search_pb2.SearchRequest) -> None:
 
 def _say_stages(plan: QueryPlan) -> None:
     spans.past(
-        [("filter", plan.filter_s), ("wait", plan.wait_s), ("search", plan.search_s)],
+        [
+            ("filter", plan.filter_s),
+            ("wait", plan.wait_s),
+            ("search", plan.search_s - plan.rerank_s),
+            ("rerank", plan.rerank_s),
+        ],
         lookalike__plan=plan.kind.name.lower(),
         lookalike__candidates=plan.candidates,
         lookalike__gathered_queries=plan.gathered_queries,

@@ -18,7 +18,7 @@ from lookalike.wire.errors import (
 )
 from lookalike.wire.traces import spans
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.domain.arrays import F32
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.mutations import (
@@ -52,8 +52,8 @@ Results = list[search_pb2.MutationResult]
 class Writes:
     """Translates mutations, submits them, and translates their outcomes."""
 
-    def __init__(self, catalog: Catalog, metrics: SearchMetrics) -> None:
-        self._catalog = catalog
+    def __init__(self, gate: Gate, metrics: SearchMetrics) -> None:
+        self._gate = gate
         self._metrics = metrics
         self._readers: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -91,7 +91,7 @@ class Writes:
 
     async def update_metadata(self, request: search_pb2.UpdateMetadataRequest) -> Results:
         """Replace or merge metadata; one result an update, in their order."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         limits.check_count("updates", len(request.updates), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         async for start, updates in _turns(request.updates):
@@ -102,7 +102,7 @@ class Writes:
 
     async def delete(self, request: search_pb2.DeleteItemsRequest) -> Results:
         """Delete items; one result an item, in their order."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         async for start, items in _turns(request.items):
@@ -137,7 +137,7 @@ class Writes:
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         try:
-            shard = self._catalog.find(name).shard
+            shard = self._gate.find(name).shard
         except LookalikeError as error:
             # A stream may serve many collections, of which one may be deleted meanwhile.
             batch.refuse_all([item.id for item in request.items], error)

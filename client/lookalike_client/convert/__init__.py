@@ -3,6 +3,7 @@
 from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
+from lookalike_client.convert.clustering import cluster_report
 from lookalike_client.convert.collections import collection, recall
 from lookalike_client.convert.drift import drift
 from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
@@ -21,6 +22,7 @@ __all__ = [
     "bank",
     "calibration_report",
     "check_report",
+    "cluster_report",
     "collection",
     "delete_progress",
     "drift",

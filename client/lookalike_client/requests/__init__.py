@@ -10,6 +10,7 @@ from lookalike_client.requests.calibration import (
     calibrate,
 )
 from lookalike_client.requests.changes import delete_by_filter, update_by_filter
+from lookalike_client.requests.clustering import cluster
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
@@ -48,6 +49,7 @@ __all__ = [
     "MetadataUpdates",
     "SearchOptions",
     "calibrate",
+    "cluster",
     "condition",
     "create_collection",
     "decisions",

@@ -8,6 +8,14 @@ from lookalike_client.types.calibration import (
 )
 from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.checking import CheckFinding, CheckReport, CheckVerdict
+from lookalike_client.types.clustering import (
+    Cluster,
+    ClusterCount,
+    ClusteringMethod,
+    ClusterMember,
+    ClusterReport,
+    MapPlace,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
@@ -96,6 +104,11 @@ __all__ = [
     "CheckFinding",
     "CheckReport",
     "CheckVerdict",
+    "Cluster",
+    "ClusterCount",
+    "ClusterMember",
+    "ClusterReport",
+    "ClusteringMethod",
     "Collection",
     "CollectionStats",
     "DeleteProgress",
@@ -133,6 +146,7 @@ __all__ = [
     "KnownHash",
     "LabelSuggestion",
     "LabelSuggestions",
+    "MapPlace",
     "MatchEvidence",
     "MatchRemark",
     "MatchResult",

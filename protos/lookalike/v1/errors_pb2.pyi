@@ -107,6 +107,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again is of no use: docs/operation/damage.md says how to get the data back.
     DATA_LOSS.
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 40
+    """The call carries no API key, or one that is unknown, expired or revoked
+    (UNAUTHENTICATED).
+    """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 41
+    """The API key does not allow this call, this collection, or this item
+    (PERMISSION_DENIED).
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -199,6 +207,14 @@ ERROR_REASON_STORE_DAMAGED: ErrorReason.ValueType  # 27
 on the disk, or would be written to a store that is known to be. Trying
 again is of no use: docs/operation/damage.md says how to get the data back.
 DATA_LOSS.
+"""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 40
+"""The call carries no API key, or one that is unknown, expired or revoked
+(UNAUTHENTICATED).
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 41
+"""The API key does not allow this call, this collection, or this item
+(PERMISSION_DENIED).
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

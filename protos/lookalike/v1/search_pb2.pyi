@@ -989,6 +989,7 @@ class QueryPlan(_message.Message):
     RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
     RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
     FILTER_REMARKS_FIELD_NUMBER: _builtins.int
+    RERANK_TIME_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -1030,6 +1031,12 @@ class QueryPlan(_message.Message):
         such as "taken: 0 of 215 values are times; …". None where all is as expected.
         """
 
+    @_builtins.property
+    def rerank_time(self) -> _duration_pb2.Duration:
+        """Part of `search_time` in which the candidates of graphs and of the compact form were
+        compared exactly, and all that was found was ranked.
+        """
+
     def __init__(
         self,
         *,
@@ -1046,10 +1053,11 @@ class QueryPlan(_message.Message):
         ranked_candidates: _builtins.int = ...,
         ranking_complete: _builtins.bool = ...,
         filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
+        rerank_time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "rerank_time", b"rerank_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "rerank_time", b"rerank_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

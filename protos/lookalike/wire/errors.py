@@ -21,6 +21,8 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     ├── Exhausted             OVERLOADED, DISK_FULL (with a retry delay)
     ├── Unavailable           EMBEDDER_, QUEUE_UNAVAILABLE, NOT_READY, STORE_FAILED, INGEST_LOST
     ├── StoreDamaged          no later attempt can succeed
+    ├── Unauthenticated       no API key, or none that is known
+    ├── PermissionDenied      the API key does not allow it
     └── DeadlineExceeded
 """
 
@@ -59,6 +61,8 @@ class Reason(IntEnum):
     SNAPSHOT_INVALID = 25
     INGEST_LOST = 26
     STORE_DAMAGED = 27
+    UNAUTHENTICATED = 40
+    PERMISSION_DENIED = 41
 
 
 class LookalikeError(Exception):
@@ -220,6 +224,20 @@ class StoreDamaged(LookalikeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason=Reason.STORE_DAMAGED)
+
+
+class Unauthenticated(LookalikeError):
+    """The call carries no API key, or one that is unknown, expired or revoked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason=Reason.UNAUTHENTICATED)
+
+
+class PermissionDenied(LookalikeError):
+    """The API key does not allow the call, the collection or the item."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, reason=Reason.PERMISSION_DENIED, field=field)
 
 
 class DeadlineExceeded(LookalikeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -58,8 +59,36 @@ class _AioMethod(_Method):
         return call
 
 
+class _UnderWay:
+    """Calls that end by themselves, with their spans: none is lost when the channel closes."""
+
+    def __init__(self) -> None:
+        self._spans: dict[Any, Span] = {}
+
+    def follow(self, call: Any, span: Span) -> None:
+        """End `span` when `call` has ended."""
+        self._spans[call] = span
+        if not call.add_callback(lambda: self._ended(call)):
+            self._ended(call)  # it has
+
+    def close(self) -> None:
+        """End the spans of calls whose end was not told yet; the channel is closed."""
+        for call in tuple(self._spans):
+            self._ended(call)
+
+    def _ended(self, call: Any) -> None:
+        # The library tells of it in a thread of its own: only one of two takes the span.
+        span = self._spans.pop(call, None)
+        if span is not None:
+            _end(span, call.code())
+
+
 class _SyncMethod(_Method):
     """One whose answer comes with the call."""
+
+    def __init__(self, method: Any, path: str, tracer: Tracer, under_way: _UnderWay) -> None:
+        super().__init__(method, path, tracer)
+        self._under_way = under_way
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._answered(self._method, args, kwargs)
@@ -68,7 +97,15 @@ class _SyncMethod(_Method):
         return self._answered(self._method.with_call, args, kwargs)
 
     def future(self, *args: Any, **kwargs: Any) -> Any:
-        return _followed(self._method.future, self._begin(), args, kwargs)
+        return self._followed(self._method.future, args, kwargs)
+
+    def _followed(self, method: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        span = self._begin()
+        if span is None:
+            return method(*args, **kwargs)
+        call = method(*args, **_carrying(kwargs, span))
+        self._under_way.follow(call, span)
+        return call
 
     def _answered(self, method: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         span = self._begin()
@@ -86,23 +123,11 @@ class _SyncMethod(_Method):
         return answer
 
 
-class _SyncStream(_Method):
+class _SyncStream(_SyncMethod):
     """One whose answers are a stream."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _followed(self._method, self._begin(), args, kwargs)
-
-
-def _followed(
-    method: Callable[..., Any], span: Span | None, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    if span is None:
-        return method(*args, **kwargs)
-    call = method(*args, **_carrying(kwargs, span))
-    # The library asks it with the call, or calls it without anything.
-    if not call.add_callback(lambda: _end(span, call.code())):
-        _end(span, call.code())
-    return call
+        return self._followed(self._method, args, kwargs)
 
 
 def _carrying(kwargs: dict[str, Any], span: Span) -> dict[str, Any]:
@@ -168,6 +193,7 @@ class _AioChannel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         """See the library's channel."""
         await self._channel.close(grace)
+        await asyncio.sleep(0)  # what ended is told in the next turn of the loop
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """See the library's channel."""
@@ -189,26 +215,27 @@ class _SyncChannel(grpc.Channel):
     def __init__(self, channel: grpc.Channel, tracer: Tracer) -> None:
         self._channel = channel
         self._tracer = tracer
+        self._under_way = _UnderWay()
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """See the library's channel."""
         made = self._channel.unary_unary(method, *args, **kwargs)
-        return _SyncMethod(made, method, self._tracer)
+        return _SyncMethod(made, method, self._tracer, self._under_way)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """See the library's channel."""
         made = self._channel.unary_stream(method, *args, **kwargs)
-        return _SyncStream(made, method, self._tracer)
+        return _SyncStream(made, method, self._tracer, self._under_way)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """See the library's channel."""
         made = self._channel.stream_unary(method, *args, **kwargs)
-        return _SyncMethod(made, method, self._tracer)
+        return _SyncMethod(made, method, self._tracer, self._under_way)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """See the library's channel."""
         made = self._channel.stream_stream(method, *args, **kwargs)
-        return _SyncStream(made, method, self._tracer)
+        return _SyncStream(made, method, self._tracer, self._under_way)
 
     def __enter__(self) -> Self:
         return self
@@ -224,6 +251,7 @@ class _SyncChannel(grpc.Channel):
     def close(self) -> None:
         """See the library's channel."""
         self._channel.close()
+        self._under_way.close()
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
