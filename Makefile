@@ -28,7 +28,7 @@ STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test chaos test-observability soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -61,6 +61,9 @@ test: setup ## Run the tests, and see how much of the code they reach
 
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+test-observability: setup ## Have a real Prometheus check the rules, scrape a system, answer the dashboard
+	$(BIN)/python -m pytest -m observability tests/observability --timeout=300
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
