@@ -65,6 +65,9 @@ chaos: setup ## Run the long fault-injection tests
 test-observability: setup ## Have a real Prometheus check the rules, scrape a system, answer the dashboard
 	$(BIN)/python -m pytest -m observability tests/observability --timeout=300
 
+soak: setup ## Load a whole system for SOAK_MINUTES (30) and see that it does not grow: build/soak
+	$(BIN)/python -m tests.soak
+
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
 lint: setup ## Check style, import directions, and that no code is dead
