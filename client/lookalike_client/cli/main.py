@@ -21,6 +21,7 @@ from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.clustering import cluster
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.diagnostics import diagnostics
 from lookalike_client.cli.doctor import doctor
 from lookalike_client.cli.drift import drift
 from lookalike_client.cli.duplicates import duplicates
@@ -67,7 +68,21 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(up, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
+    *(
+        up,
+        status,
+        doctor,
+        diagnostics,
+        index,
+        sync,
+        search,
+        get,
+        list_items,
+        count,
+        facets,
+        update,
+        delete,
+    ),
     *(snapshots, backup, export_items, import_items),
     *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),
