@@ -36,6 +36,8 @@ class ClientSettings:
     sync_state: Path = Path("sync.sqlite")
     traces_to: str | None = None
     named: bool = False
+    # Opens the page of `lookalike web`; "" makes one at each start.
+    web_token: str = field(default="", repr=False)
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -63,7 +65,7 @@ def token_of(given: str | Path | None) -> Token | None:
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
     """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS, LOOKALIKE_TLS_CA, _CERTIFICATE
-    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, LOOKALIKE_TRACES_TO, and
+    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, LOOKALIKE_WEB_TOKEN, LOOKALIKE_TRACES_TO, and
     LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
 
     Raises:
@@ -84,6 +86,7 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         token_file=path("LOOKALIKE_TOKEN_FILE"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
         named=bool(environ.get("LOOKALIKE_ADDRESS")),
+        web_token=environ.get("LOOKALIKE_WEB_TOKEN", ""),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
         traces_to=environ.get("LOOKALIKE_TRACES_TO") or None,
     )

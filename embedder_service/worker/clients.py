@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
@@ -14,7 +15,7 @@ from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
-from lookalike.wire.status import from_rpc_error
+from lookalike.wire.status import from_item_error, from_rpc_error
 from lookalike.wire.traces import spans
 
 # A vector of 1,280 dimensions is 5 KB, a thumbnail up to 256 KB: at most 17 MB.
@@ -56,17 +57,19 @@ class EmbedderClient:
         """See `protocols.Embedder`."""
         await self._peer.wait_ready()
 
-    async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
+    async def embed(
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
+    ) -> embedder_pb2.Embedding:
         """See `protocols.Embedder`."""
-        span = spans.current()
-        if span is not None and span.kept:
-            return await self._embed_traced(image, model)
         request = embedder_pb2.EmbedImagesRequest(
             encoded=image,
             model=model,
             lane=embedder_pb2.LANE_BULK,
             timeout_ms=int(self._timeout_s * 1000),
+            thumbnail_side_px=thumbnail_side_px,
         )
+        if (span := spans.current()) is not None and span.kept:
+            return await self._embed_traced(request)
         try:
             # The service keeps the time; should it not, this one does.
             async with asyncio.timeout(self._timeout_s + 5.0):
@@ -74,15 +77,16 @@ class EmbedderClient:
         except TimeoutError as error:
             raise DeadlineExceeded("the embedder did not answer in time") from error
 
-    async def _embed_traced(self, image: bytes, model: str) -> embedder_pb2.Embedding:
-        """Embed by a call of its own: the stream belongs to many traces."""
-        request = embedder_pb2.EmbedImageRequest(
-            encoded=image, model=model, lane=embedder_pb2.LANE_BULK
-        )
-        try:
-            answer = await self._stub.EmbedImage(request, timeout=self._timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "embedder") from error
+    async def _embed_traced(
+        self, request: embedder_pb2.EmbedImagesRequest
+    ) -> embedder_pb2.Embedding:
+        """Embed by a stream of its own: the one that is kept belongs to many traces."""
+        call = self._stub.EmbedImages(timeout=self._timeout_s + 5.0)
+        answer = await _asked(call, request, self._peer, "embedder")
+        if not isinstance(answer, embedder_pb2.EmbedImagesResponse):
+            raise PeerLost("embedder")
+        if answer.WhichOneof("outcome") != "embedding":
+            raise from_item_error(answer.error)
         return answer.embedding
 
     def _open_session(self) -> EmbedSession:
@@ -177,13 +181,7 @@ class SearchClient:
     ) -> Sequence[MutationResult]:
         """Store by a stream of its own, which belongs to one trace."""
         call = self._stub.UpsertVectors(timeout=self._timeout_s)
-        try:
-            await call.write(request)
-            await call.done_writing()
-            answer = await call.read()
-            await call.code()
-        except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "search service") from error
+        answer = await _asked(call, request, self._peer, "search service")
         if not isinstance(answer, search_pb2.UpsertVectorsResponse):
             raise PeerLost("search service")
         return answer.results
@@ -225,6 +223,20 @@ class SearchClient:
     def _half_close(self) -> None:
         if self._session is not None:
             self._session.half_close()
+
+
+async def _asked(call: Any, request: Any, peer: Peer, name: str) -> object:
+    """Return the answer of a stream that is opened for one request."""
+    try:
+        await call.write(request)
+        await call.done_writing()
+        answer: object = await call.read()
+        if answer is grpc.aio.EOF:
+            raise PeerLost(name)
+        await call.read()  # its end
+        return answer
+    except grpc.aio.AioRpcError as error:
+        raise _unary_error(error, peer, name) from error
 
 
 def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> LookalikeError:

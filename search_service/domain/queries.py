@@ -54,7 +54,8 @@ class QueryRequest:
     With `group_by`, `limit` counts groups. `ranking` orders by more than likeness;
     `best_scores`, where there are any, holds for each query the examples that take
     the place of its vector, or None. With `after`, hits are those that stand after it, and
-    the outcome says where the page ended.
+    the outcome says where the page ended. On a cluster, changes up to `read_position` of
+    the log are seen, and with `allow_partial` partitions that do not answer are left out.
     """
 
     vectors: F32
@@ -70,6 +71,8 @@ class QueryRequest:
     after: HitPlace | None = None
     ranking: Ranking | None = None
     best_scores: tuple[BestScore | None, ...] = ()
+    read_position: int = 0
+    allow_partial: bool = False
 
     @property
     def reranked(self) -> bool:
@@ -154,10 +157,12 @@ class HitGroup:
 class QueryOutcome:
     """Hits of one query, best first, equal scores by id; or groups, by their best.
 
-    `page_end` is where a page ended, if others may follow.
+    `page_end` is where a page ended, if others may follow. `missing_partitions` are
+    those whose items are left out.
     """
 
     hits: Sequence[Hit]
     plan: QueryPlan
     groups: Sequence[HitGroup] = ()
     page_end: HitPlace | None = None
+    missing_partitions: tuple[int, ...] = ()

@@ -15,6 +15,7 @@ from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.backup import backup
 from lookalike_client.cli.bank import bank
+from lookalike_client.cli.bulk import bulk_index
 from lookalike_client.cli.calibration import calibrate
 from lookalike_client.cli.challenge_command import challenge
 from lookalike_client.cli.changes import delete, update
@@ -40,6 +41,7 @@ from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
 from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
+from lookalike_client.cli.web import web
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -68,22 +70,8 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
 
 
 for _command in (
-    *(
-        up,
-        status,
-        doctor,
-        diagnostics,
-        index,
-        sync,
-        search,
-        get,
-        list_items,
-        count,
-        facets,
-        update,
-        delete,
-    ),
-    *(snapshots, backup, export_items, import_items),
+    *(up, web, status, doctor, diagnostics, index, sync, search, get, list_items, count, facets),
+    *(update, delete, snapshots, backup, export_items, import_items, bulk_index),
     *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),
 ):

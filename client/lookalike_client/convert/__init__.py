@@ -4,7 +4,7 @@ from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
 from lookalike_client.convert.clustering import cluster_report
-from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.collections import collection, partition, recall
 from lookalike_client.convert.drift import drift
 from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
@@ -38,6 +38,7 @@ __all__ = [
     "label_suggestions",
     "match_result",
     "mutation_result",
+    "partition",
     "recall",
     "search_result",
     "seconds",

@@ -15,6 +15,7 @@ from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
     index_settings,
+    thumbnail_settings,
 )
 from lookalike_client.requests.duplicates import decisions, find_duplicates
 from lookalike_client.requests.filters import FilterLike, condition
@@ -73,6 +74,7 @@ __all__ = [
     "retries",
     "search",
     "submission",
+    "thumbnail_settings",
     "update_by_filter",
     "vector_upsert",
 ]

@@ -22,7 +22,9 @@ from lookalike_client.types.collections import (
     CollectionStats,
     DuplicateSettings,
     IndexSettings,
+    Partition,
     RecallMeasurement,
+    Replica,
 )
 from lookalike_client.types.drift import (
     Drift,
@@ -158,11 +160,13 @@ __all__ = [
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
+    "Partition",
     "PictureStack",
     "PlanKind",
     "QueryPlan",
     "RankingMethod",
     "RecallMeasurement",
+    "Replica",
     "RestoredCollection",
     "RetryResult",
     "SearchResult",

@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     **_of(_SEARCH, _WRITE, Reach.ITEMS, "DeleteByFilter", "UpdateByFilter"),
     **_of(_COLLECTION, _READ, Reach.ITEMS, "GetCollection", "ListCollections", "ListAliases"),
     **_of(_COLLECTION, _READ, Reach.COLLECTIONS, "MeasureRecall"),
+    **_of(f"{_V1}ClusterService", _READ, Reach.COLLECTIONS, "DescribeCluster"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "CreateCollection", "UpdateCollection"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "DeleteCollection", "SetAlias", "DeleteAlias"),
     # Outcomes and failures name items whose metadata is not at hand.

@@ -40,9 +40,9 @@ class QueuedMutation:
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
     the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
-    with `keep_metadata` leaves what is stored. `traceparent` is the trace that it belongs to,
-    if any. The same version always stands for the
-    same content.
+    with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
+    `lookalike.v1.ThumbnailSettings`. `traceparent` is the trace that it belongs to, if any.
+    The same version always stands for the same content.
     """
 
     collection_uid: str
@@ -56,6 +56,7 @@ class QueuedMutation:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    thumbnail_side_px: int = 0
     traceparent: str = ""
 
     @property
@@ -87,7 +88,8 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"m", mutation.metadata),
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
-        (b"w", mutation.traceparent.encode()),
+        (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
+        (b"x", mutation.traceparent.encode()),
     )
     for name, value in optional:
         if value:
@@ -114,7 +116,8 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             metadata=fields.get(b"m", b""),
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
-            traceparent=fields.get(b"w", b"").decode(),
+            thumbnail_side_px=int(fields.get(b"w", 0)),
+            traceparent=fields.get(b"x", b"").decode(),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error
