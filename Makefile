@@ -28,7 +28,7 @@ STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test test-web test-cluster chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -69,6 +69,12 @@ test-web: setup ## Run the tests of the page in Chromium (installs it by apt whe
 
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+test-observability: setup ## Have a real Prometheus check the rules, scrape a system, answer the dashboard
+	$(BIN)/python -m pytest -m observability tests/observability --timeout=300
+
+soak: setup ## Load a whole system for SOAK_MINUTES (30) and see that it does not grow: build/soak
+	$(BIN)/python -m tests.soak
 
 test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'

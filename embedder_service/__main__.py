@@ -25,6 +25,7 @@ from lookalike.serving.logs import configure
 from lookalike.serving.server import Server
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
+from lookalike.serving.tracing import traced
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
 from lookalike.wire.errors import InvalidField
 
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     heap.bound_arenas()
     try:
-        asyncio.run(_serve(settings))
+        with traced("embedder", settings):
+            asyncio.run(_serve(settings))
     except (SettingsInvalid, InvalidField, RuntimeUnsupported, ModelError) as error:
         return refuse(PROCESS, error)
     except OSError as error:

@@ -19,6 +19,7 @@ from embedder_service.pace import Pace
 from embedder_service.runtimes.protocol import Runtime
 from embedder_service.trials import BatcherOptions
 from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField
+from lookalike.wire.traces import spans
 from lookalike.wire.vectors import F32
 
 # Images of one lane that are decoded or being decoded ahead of the runner, in
@@ -143,8 +144,10 @@ class Encoder:
         embedded = False
         try:
             async with asyncio.timeout_at(deadline_s), self._ahead[lane]:
-                decoded = await self._pool.decode(job, lane, deadline_s)
-                vector = await self._batcher.embed(decoded.pixels, lane, deadline_s)
+                with spans.stage("decode"):
+                    decoded = await self._pool.decode(job, lane, deadline_s)
+                with spans.stage("infer in a batch"):
+                    vector = await self._batcher.embed(decoded.pixels, lane, deadline_s)
                 embedded = True
                 facts = await asyncio.shield(decoded.facts)
         except TimeoutError as error:

@@ -18,6 +18,7 @@ from lookalike.serving import logs, metrics, signals
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
+from lookalike.serving.tracing import traced
 from lookalike.v1 import (
     analysis_pb2_grpc,
     bank_pb2_grpc,
@@ -96,7 +97,8 @@ def main() -> int:
     # A shard shares its scans among threads of its own (search_service/shard/search/scan_pool.py).
     threadpool_limits(limits=1, user_api="blas")
     try:
-        asyncio.run(_serve(settings))
+        with traced("search", settings):
+            asyncio.run(_serve(settings))
     except (
         *(SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing),
         *(OSError, LookalikeError),

@@ -15,6 +15,7 @@ from search_service.domain.queries import PlanKind, QueryOutcome
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _GATHERED = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_STAGES = ("embed", "filter", "wait", "search", "rerank")
 # The published recall is the mean over so many of the newest samples.
 _RECALL_WINDOW = 200
 
@@ -37,7 +38,7 @@ class SearchMetrics:
         )
         stages = Histogram(
             "lookalike_query_stage_seconds",
-            "Time of one stage of a query, in seconds",
+            "Time of one stage of a query, in seconds; rerank is a part of search",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
@@ -89,7 +90,9 @@ class SearchMetrics:
         )
         # Children are looked up once: a lookup by label costs as much as the rest.
         self._by_plan = {kind: self._queries.labels(kind.name.lower()) for kind in PlanKind}
-        self._stage = {name: stages.labels(name) for name in ("embed", "filter", "wait", "search")}
+        self._stage = {
+            name: stages.labels(name) for name in ("embed", "filter", "wait", "search", "rerank")
+        }
         self._mutation_outcomes = {
             name: mutations.labels(name)
             for name in ("applied", "superseded", "not_found", "rejected_duplicate", "refused")
@@ -105,6 +108,7 @@ class SearchMetrics:
         self._gathered.observe(plan.gathered_queries)
         self._stage["wait"].observe(plan.wait_s)
         self._stage["search"].observe(plan.search_s)
+        self._stage["rerank"].observe(plan.rerank_s)
         if plan.filter_s:
             self._stage["filter"].observe(plan.filter_s)
         if embed_s:
@@ -155,18 +159,20 @@ class ShardCollector(Collector):
             name: GaugeMetricFamily(f"lookalike_{name}", text, labels=["collection"])
             for name, text in _GAUGES.items()
         }
-        builds = CounterMetricFamily(
-            "lookalike_builds", "Builds that were published", labels=["collection"]
-        )
+        counters = {
+            name: CounterMetricFamily(f"lookalike_{name}", text, labels=["collection"])
+            for name, text in _COUNTERS.items()
+        }
         for collection, stats in self._source():
             labels = [collection]
             for name, family in gauges.items():
                 family.add_metric(labels, float(_VALUES[name](stats)))
-            builds.add_metric(labels, stats.builds)
+            for name, counter in counters.items():
+                counter.add_metric(labels, float(_COUNTED[name](stats)))
         for collection in self._lost():
             gauges["store_damaged"].add_metric([collection], 1.0)
         yield from gauges.values()
-        yield builds
+        yield from counters.values()
 
 
 def read_stats(
@@ -192,6 +198,22 @@ _GAUGES = {
     "building": "Whether a build is running",
     "build_failed": "Whether the last build failed",
     "store_damaged": "Whether damage of the store on the disk was found",
+}
+
+_COUNTERS = {
+    "builds": "Builds that were published",
+    "build_failures": "Builds that failed",
+    "build_seconds": "Time that builds took in all, failed ones included, in seconds",
+    "commits": "Groups of mutations that were committed",
+    "fsync_seconds": "Time that commits took to be on the disk, in all, in seconds",
+}
+
+_COUNTED: dict[str, Callable[[ShardStats], float]] = {
+    "builds": lambda stats: stats.builds,
+    "build_failures": lambda stats: stats.build_failures,
+    "build_seconds": lambda stats: stats.build_s,
+    "commits": lambda stats: stats.commits,
+    "fsync_seconds": lambda stats: stats.fsync_s,
 }
 
 _VALUES: dict[str, Callable[[ShardStats], int]] = {

@@ -21,7 +21,8 @@ _SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 class ClientSettings:
     """Where the search service is, how to connect to it, and where `sync` keeps its state.
 
-    `named`: somebody gave the address, so that it is not the default one.
+    `named`: somebody gave the address, so that it is not the default one. `traces_to` is the
+    address of a collector of OpenTelemetry.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -33,6 +34,7 @@ class ClientSettings:
     token_file: Path | None = None
     use_proxy: bool = False
     sync_state: Path = Path("sync.sqlite")
+    traces_to: str | None = None
     named: bool = False
     # Opens the page of `lookalike web`; "" makes one at each start.
     web_token: str = field(default="", repr=False)
@@ -63,7 +65,7 @@ def token_of(given: str | Path | None) -> Token | None:
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
     """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS, LOOKALIKE_TLS_CA, _CERTIFICATE
-    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, LOOKALIKE_WEB_TOKEN, and
+    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, LOOKALIKE_WEB_TOKEN, LOOKALIKE_TRACES_TO, and
     LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
 
     Raises:
@@ -86,6 +88,7 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         named=bool(environ.get("LOOKALIKE_ADDRESS")),
         web_token=environ.get("LOOKALIKE_WEB_TOKEN", ""),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
+        traces_to=environ.get("LOOKALIKE_TRACES_TO") or None,
     )
 
 

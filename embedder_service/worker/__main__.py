@@ -21,6 +21,7 @@ from lookalike.serving.health import Health, health_address
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
+from lookalike.serving.tracing import traced
 from lookalike.wire.channel import ChannelOptions, aio_channel
 from lookalike.wire.errors import InvalidField, LookalikeError
 
@@ -32,7 +33,8 @@ def main() -> int:
     try:
         settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
-        return asyncio.run(_run(settings))
+        with traced("worker", settings):
+            return asyncio.run(_run(settings))
     except (SettingsInvalid, InvalidField) as error:
         return refuse(PROCESS, error)
     except (LookalikeError, OSError) as error:

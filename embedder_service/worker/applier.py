@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from embedder_service.worker import traced
 from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
 from lookalike.serving.queue.entries import Kind, QueuedMutation
@@ -68,6 +69,10 @@ class Applier:
         Raises:
             LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
+        with traced.applying(mutation):
+            return await self._apply(mutation, owner)
+
+    async def _apply(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
         self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
         if mutation.kind is Kind.UPLOAD:
             return await self._upload(mutation, owner)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from embedder_service.worker import traced
 from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import LookalikeError
+from lookalike.wire.traces import spans
 
 Item = TypeVar("Item")
+
+
+class _Waiting(NamedTuple, Generic[Item]):
+    item: Item
+    future: asyncio.Future[MutationResult]
+    span: spans.Span | None
 
 
 class CallGatherer(Generic[Item]):
@@ -36,7 +44,7 @@ class CallGatherer(Generic[Item]):
         self._max_items = max_items
         self._free_calls = max_calls
         self._closed = False
-        self._waiting: dict[str, deque[tuple[Item, asyncio.Future[MutationResult]]]] = {}
+        self._waiting: dict[str, deque[_Waiting[Item]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def submit(self, collection_uid: str, item: Item) -> MutationResult:
@@ -46,7 +54,7 @@ class CallGatherer(Generic[Item]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[MutationResult] = loop.create_future()
         waiting = self._waiting.setdefault(collection_uid, deque())
-        waiting.append((item, future))
+        waiting.append(_Waiting(item, future, spans.current()))
         if not self._gather_s or len(waiting) >= self._max_items:
             self._pump()
         elif self._gathering is None:
@@ -62,8 +70,8 @@ class CallGatherer(Generic[Item]):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for queue in self._waiting.values():
-            for _, future in queue:
-                future.cancel()
+            for waiting in queue:
+                waiting.future.cancel()
         self._waiting.clear()
 
     def _gathered(self) -> None:
@@ -82,22 +90,22 @@ class CallGatherer(Generic[Item]):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _call(
-        self, uid: str, batch: Sequence[tuple[Item, asyncio.Future[MutationResult]]]
-    ) -> None:
+    async def _call(self, uid: str, batch: Sequence[_Waiting[Item]]) -> None:
+        futures = [waiting.future for waiting in batch]
         try:
-            results = await self._send(uid, [item for item, _ in batch])
+            with traced.together([waiting.span for waiting in batch]):
+                results = await self._send(uid, [waiting.item for waiting in batch])
             if len(results) != len(batch):
                 raise PeerLost("search service")
-            for (_, future), result in zip(batch, results, strict=True):
+            for future, result in zip(futures, results, strict=True):
                 if not future.done():
                     future.set_result(result)
         except LookalikeError as error:
-            for _, future in batch:
+            for future in futures:
                 if not future.done():
                     future.set_exception(error)
         finally:
-            for _, future in batch:
+            for future in futures:
                 future.cancel()  # changes nothing for one that has its answer
             self._free_calls += 1
             if self._gathering is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
@@ -14,7 +15,8 @@ from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
-from lookalike.wire.status import from_rpc_error
+from lookalike.wire.status import from_item_error, from_rpc_error
+from lookalike.wire.traces import spans
 
 # A vector of 1,280 dimensions is 5 KB, a thumbnail up to 256 KB: at most 17 MB.
 _MAX_UPSERTS = 64
@@ -66,6 +68,8 @@ class EmbedderClient:
             timeout_ms=int(self._timeout_s * 1000),
             thumbnail_side_px=thumbnail_side_px,
         )
+        if (span := spans.current()) is not None and span.kept:
+            return await self._embed_traced(request)
         try:
             # The service keeps the time; should it not, this one does.
             async with asyncio.timeout(self._timeout_s + 5.0):
@@ -73,10 +77,23 @@ class EmbedderClient:
         except TimeoutError as error:
             raise DeadlineExceeded("the embedder did not answer in time") from error
 
+    async def _embed_traced(
+        self, request: embedder_pb2.EmbedImagesRequest
+    ) -> embedder_pb2.Embedding:
+        """Embed by a stream of its own: the one that is kept belongs to many traces."""
+        call = self._stub.EmbedImages(timeout=self._timeout_s + 5.0)
+        answer = await _asked(call, request, self._peer, "embedder")
+        if not isinstance(answer, embedder_pb2.EmbedImagesResponse):
+            raise PeerLost("embedder")
+        if answer.WhichOneof("outcome") != "embedding":
+            raise from_item_error(answer.error)
+        return answer.embedding
+
     def _open_session(self) -> EmbedSession:
         if self._session is None or not self._session.accepting:
-            self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
-            task = asyncio.create_task(self._run(self._session), name="embed-stream")
+            with spans.within(None):  # it outlives whatever it is opened for
+                self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
+                task = asyncio.create_task(self._run(self._session), name="embed-stream")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._session
@@ -149,6 +166,8 @@ class SearchClient:
         self, uid: str, items: Sequence[search_pb2.VectorUpsert]
     ) -> Sequence[MutationResult]:
         request = search_pb2.UpsertVectorsRequest(collection=uid, items=items)
+        if spans.current() is not None:
+            return await self._upsert_traced(request)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._open_session().send(request)
@@ -157,6 +176,16 @@ class SearchClient:
             self._half_close()
             raise DeadlineExceeded("the search service did not answer in time") from error
 
+    async def _upsert_traced(
+        self, request: search_pb2.UpsertVectorsRequest
+    ) -> Sequence[MutationResult]:
+        """Store by a stream of its own, which belongs to one trace."""
+        call = self._stub.UpsertVectors(timeout=self._timeout_s)
+        answer = await _asked(call, request, self._peer, "search service")
+        if not isinstance(answer, search_pb2.UpsertVectorsResponse):
+            raise PeerLost("search service")
+        return answer.results
+
     async def _send_updates(
         self, uid: str, updates: Sequence[search_pb2.MetadataUpdate]
     ) -> Sequence[MutationResult]:
@@ -164,7 +193,7 @@ class SearchClient:
         try:
             answer = await self._stub.UpdateMetadata(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._unary_error(error) from error
+            raise _unary_error(error, self._peer, "search service") from error
         return answer.results
 
     async def _send_deletes(
@@ -174,20 +203,14 @@ class SearchClient:
         try:
             answer = await self._stub.DeleteItems(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._unary_error(error) from error
+            raise _unary_error(error, self._peer, "search service") from error
         return answer.results
-
-    def _unary_error(self, error: grpc.aio.AioRpcError) -> LookalikeError:
-        answered = from_rpc_error(error)
-        if isinstance(answered, Unavailable):
-            self._peer.suspect()
-            return PeerLost("search service")
-        return answered
 
     def _open_session(self) -> UpsertSession:
         if self._session is None or not self._session.accepting:
-            self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
-            task = asyncio.create_task(self._run(self._session), name="upsert-stream")
+            with spans.within(None):
+                self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
+                task = asyncio.create_task(self._run(self._session), name="upsert-stream")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return self._session
@@ -200,6 +223,28 @@ class SearchClient:
     def _half_close(self) -> None:
         if self._session is not None:
             self._session.half_close()
+
+
+async def _asked(call: Any, request: Any, peer: Peer, name: str) -> object:
+    """Return the answer of a stream that is opened for one request."""
+    try:
+        await call.write(request)
+        await call.done_writing()
+        answer: object = await call.read()
+        if answer is grpc.aio.EOF:
+            raise PeerLost(name)
+        await call.read()  # its end
+        return answer
+    except grpc.aio.AioRpcError as error:
+        raise _unary_error(error, peer, name) from error
+
+
+def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> LookalikeError:
+    answered = from_rpc_error(error)
+    if isinstance(answered, Unavailable):
+        peer.suspect()
+        return PeerLost(name)
+    return answered
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:

@@ -175,6 +175,12 @@ class ShardStats:
     building: bool
     # What is damaged in the store, in a sentence; empty: nothing is known to be.
     store_damage: str = ""
+    # Groups of mutations that were committed, and how long their fsyncs took in all; builds
+    # that failed, and how long all took.
+    commits: int = 0
+    fsync_s: float = 0.0
+    build_failures: int = 0
+    build_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

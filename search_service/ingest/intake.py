@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import entries
@@ -15,6 +16,7 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
+from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.domain.collection import DuplicatePolicy
 
@@ -94,7 +96,10 @@ class Intake:
             keep_metadata=submission.keep_metadata,
             thumbnail_side_px=thumbnail_side_px,
         )
-        return await self._appender.append(shard, mutation)
+        with spans.stage("append to the queue", spans.Kind.PRODUCER):
+            if (span := spans.current()) is not None:
+                mutation = replace(mutation, traceparent=span.traceparent)
+            return await self._appender.append(shard, mutation)
 
     async def _image(self, submission: Submission, *, bound: bool) -> bytes:
         if not bound:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from lookalike.serving import tasks
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.traces import spans
 from search_service.ingest.submission import Answer, Request, Submission
 
 _log = logging.getLogger(__name__)
+
+# Mutations of a stream that lie in its trace, each five spans or so. The others begin traces
+# of their own, which name the stream's: no tool shows a trace of a million spans.
+_IN_TRACE = 100
 
 
 class Window:
@@ -55,6 +61,7 @@ class SubmitStream:
         self._answers: asyncio.Queue[tuple[Answer, int] | None] = asyncio.Queue()
         self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._begun = 0
 
     async def answers(self, requests: AsyncIterator[Request]) -> AsyncGenerator[Answer, None]:
         """Yield an answer for each request, in the order in which they are ready.
@@ -127,8 +134,10 @@ class SubmitStream:
             # Reading a reference takes time: what came first must be queued first.
             await asyncio.wait([earlier])
         outcome: int | LookalikeError
+        self._begun += 1
         try:
-            outcome = await self._submit(submission)
+            with _own_trace() if self._begun > _IN_TRACE else nullcontext():
+                outcome = await self._submit(submission)
         except LookalikeError as error:
             outcome = error
         except Exception:  # noqa: BLE001 - a fault with one item leaves the others alone
@@ -140,6 +149,17 @@ class SubmitStream:
         self._under_way.discard(task)
         if self._latest.get(key) is task:
             del self._latest[key]
+
+
+@contextmanager
+def _own_trace() -> Iterator[None]:
+    """Begin a trace for what is done in this block, if the stream has one."""
+    tracer, stream = spans.installed(), spans.current()
+    if tracer is None or stream is None:
+        yield
+        return
+    with spans.ended(tracer.begin("submit", spans.Kind.SERVER, links=[stream.traceparent])):
+        yield
 
 
 def _size_bytes(request: Request) -> int:

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
+from lookalike.wire.traces import spans
 from lookalike.wire.vectors import encode
 from search_service import limits
 from search_service.access.gate import Gate
 from search_service.domain.conditions import Filter
 from search_service.domain.items import Fields
-from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
+from search_service.domain.queries import GroupBy, QueryOutcome, QueryPlan, QueryRequest
 from search_service.drift.watcher import DriftWatcher
 from search_service.embedders import Embedders
 from search_service.handover import Handover
@@ -118,6 +119,7 @@ class Queries:
             response.partial.partitions = shard.spec.partitions
             response.partial.missing_partitions.extend(missing)
         self._metrics.observe_queries(outcomes, targets.embed_s)
+        _say_stages(outcomes[0].plan)
         if page is None and collection.is_whole:
             self._sampler.offer(collection, query, outcomes)
             self._watcher.offer(collection, query, outcomes, _new_queries(request))
@@ -210,6 +212,20 @@ def check_request(request: search_pb2.SearchRequest) -> None:
     limits.check_count("exclude_ids", len(request.exclude_ids), limits.MAX_EXCLUDE_IDS, least=0)
     for index, item_id in enumerate(request.exclude_ids):
         limits.check_id(item_id, f"exclude_ids[{index}]")
+
+
+def _say_stages(plan: QueryPlan) -> None:
+    spans.past(
+        [
+            ("filter", plan.filter_s),
+            ("wait", plan.wait_s),
+            ("search", plan.search_s - plan.rerank_s),
+            ("rerank", plan.rerank_s),
+        ],
+        lookalike__plan=plan.kind.name.lower(),
+        lookalike__candidates=plan.candidates,
+        lookalike__gathered_queries=plan.gathered_queries,
+    )
 
 
 def _new_queries(request: search_pb2.SearchRequest) -> list[int]:

@@ -16,6 +16,7 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
+from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.access.gate import Gate
 from search_service.domain.arrays import F32
@@ -154,7 +155,8 @@ class Writes:
         return batch
 
     async def _finish(self, batch: _Batch) -> Results:
-        results = await batch.results()
+        with spans.stage("commit"):
+            results = await batch.results()
         for result in results:
             self._metrics.count_mutations(_OUTCOMES.get(result.status, "refused"))
         return results

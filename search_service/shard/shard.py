@@ -237,7 +237,8 @@ class Shard:
 
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
-        return read_stats(self._memory, self._upkeep, self._directory, self._health)
+        clock = self._writer.clock
+        return read_stats(self._memory, self._upkeep, self._directory, self._health, clock)
 
     def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`."""

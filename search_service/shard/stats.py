@@ -13,11 +13,16 @@ from search_service.domain.arrays import I64
 from search_service.domain.collection import ShardStats
 from search_service.shard.live.memory import LiveView, Memory
 from search_service.shard.upkeep import SegmentUpkeep
+from search_service.shard.writing.commit_clock import CommitClock
 from search_service.store.damage import StoreHealth
 
 
 def read_stats(
-    memory: Memory, upkeep: SegmentUpkeep, directory: Path, health: StoreHealth
+    memory: Memory,
+    upkeep: SegmentUpkeep,
+    directory: Path,
+    health: StoreHealth,
+    clock: CommitClock,
 ) -> ShardStats:
     """Count vectors by where they are, and the bytes below `directory`."""
     with memory.view() as live:
@@ -37,6 +42,10 @@ def read_stats(
             last_build_error=upkeep.last_error,
             building=upkeep.building,
             store_damage=health.damage,
+            commits=clock.commits,
+            fsync_s=clock.fsync_s,
+            build_failures=upkeep.failures,
+            build_s=upkeep.build_s,
         )
 
 

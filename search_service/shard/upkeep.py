@@ -68,6 +68,8 @@ class SegmentUpkeep:
         self._head_seen = (0, time.monotonic())
         self._needs_rebuild = False
         self.builds = 0
+        self.failures = 0
+        self.build_s = 0.0
         self.last_error = ""
         self.building = False
         self._thread = threading.Thread(target=self._run, name="shard-upkeep", daemon=True)
@@ -197,6 +199,7 @@ class SegmentUpkeep:
         self._needs_rebuild = False
         erase = keeps_deleted(self._memory, self._options.erase_after_s)
         self.building = True
+        began_s = time.monotonic()
         try:
             upto = self._memory.newest_ordinal
             if len(self._memory.head):
@@ -211,6 +214,7 @@ class SegmentUpkeep:
             self._retry_delay_s = self._options.build_retry_s
         finally:
             self.building = False
+            self.build_s += time.monotonic() - began_s
 
     def _run_job(
         self, upto_ordinal: int, *, seal_only: bool, hurried: bool = False, erase: bool = False
@@ -278,6 +282,7 @@ class SegmentUpkeep:
         if self._stop.is_set():
             return
         _log.error("the build failed and is tried again in %.0f s: %s", self._retry_delay_s, error)
+        self.failures += 1
         self.last_error = str(error)
         self._needs_rebuild = True
         self._retry_after_s = time.monotonic() + self._retry_delay_s

@@ -14,9 +14,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from lookalike.serving.settings.reading import PARTS
 from lookalike_client import Client
 from lookalike_client.cli import main
 from lookalike_client.supervisor.launch import RunningSystem
+from tests.e2e.collector import Collector
 
 ROOT = Path(__file__).parents[2]
 # The small network: it starts in half the time, and these tests are not about quality.
@@ -71,11 +73,31 @@ def run_cli(*arguments: str | Path, cwd: Path | None = None, timeout_s: float = 
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """Redis, embedder, search service and worker; `.search` is the address."""
-    data = tmp_path_factory.mktemp("system")
-    with RunningSystem(data, UP_OPTIONS) as running:
+def collector() -> Iterator[Collector]:
+    """Where the system sends the traces that its callers ask for."""
+    with Collector() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def system(
+    tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[RunningSystem]:
+    """Redis, embedder, search service and worker; `.search` is the address.
+
+    They go on with traces, and begin none.
+    """
+    data = tmp_path_factory.mktemp("system")
+    with pytest.MonkeyPatch.context() as patch:
+        for part in PARTS:
+            patch.setenv(f"LOOKALIKE_{part}_TRACES_TO", collector.url)
+            patch.setenv(f"LOOKALIKE_{part}_TRACES_SHARE", "0")
+        system = RunningSystem(data, UP_OPTIONS)
+        system.__enter__()
+    try:
+        yield system
+    finally:
+        system.stop()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import replace
 import click
 
 from lookalike.wire.errors import InvalidField, LookalikeError
-from lookalike_client import settings
+from lookalike_client import settings, tracing
 from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.backup import backup
@@ -22,6 +22,7 @@ from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
 from lookalike_client.cli.clustering import cluster
 from lookalike_client.cli.collections import collections
+from lookalike_client.cli.diagnostics import diagnostics
 from lookalike_client.cli.doctor import doctor
 from lookalike_client.cli.drift import drift
 from lookalike_client.cli.duplicates import duplicates
@@ -63,12 +64,14 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
         raise click.UsageError(f"{error.field} {error.message}.") from error
     if address:
         base = replace(base, address=address, named=True)
+    if base.traces_to is not None:
+        context.with_resource(tracing.traced(base.traces_to, process="lookalike"))
     context.obj = Session(base, Output(as_json=as_json))
 
 
 for _command in (
-    *(up, web, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
-    *(snapshots, backup, export_items, import_items, bulk_index),
+    *(up, web, status, doctor, diagnostics, index, sync, search, get, list_items, count, facets),
+    *(update, delete, snapshots, backup, export_items, import_items, bulk_index),
     *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),
 ):

@@ -7,6 +7,8 @@ import logging
 import sys
 import time
 
+from lookalike.wire.traces import spans
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -25,7 +27,7 @@ def configure(level: str, *, json: bool) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the extras."""
+    """One JSON object a line: time, level, logger, message, the extras, and the trace."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
@@ -57,7 +59,11 @@ class TextFormatter(logging.Formatter):
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    # A line is written where it is said, within the span that is worked for.
+    if (span := spans.current()) is not None:
+        extras["trace_id"], extras["span_id"] = span.trace_id, span.span_id
+    return extras
 
 
 def _utc(seconds: float, milliseconds: int) -> str:

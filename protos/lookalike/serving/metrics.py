@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
 
 from lookalike.serving.settings.reading import SettingsInvalid
 
@@ -54,6 +61,8 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> Endpoint:
     Raises:
         SettingsInvalid: the port cannot be bound.
     """
+    # Memory and processor time of the process, beside what it says of its work.
+    ProcessCollector(registry=registry)
     try:
         return Endpoint(registry, host, port)
     except OSError as error:

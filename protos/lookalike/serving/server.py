@@ -19,7 +19,9 @@ from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.serving.tls import server_credentials
+from lookalike.serving.traced_calls import TracedCalls
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
+from lookalike.wire.traces import spans
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Server:
         if options.keys_file is not None:
             interceptors.insert(0, AccessInterceptor(KeyStore(options.keys_file), calls.refused))
         self.grpc = grpc.aio.server(
-            interceptors=interceptors,
+            interceptors=[*_tracing(), *interceptors],
             options=server_arguments(options),
         )
         self._health.add_to(self.grpc)
@@ -147,6 +149,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost" or host.startswith("unix:")
+
+
+def _tracing() -> list[TracedCalls]:
+    tracer = spans.installed()
+    return [] if tracer is None else [TracedCalls(tracer)]
 
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from lookalike.wire import proxies
 from lookalike.wire.errors import InvalidField
 from lookalike.wire.live_channel import AioLiveChannel, SyncLiveChannel
 from lookalike.wire.tokens import Token
+from lookalike.wire.traces import channels, spans
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # An encoded image that travels in one, beside its id and metadata: the same from the
@@ -62,12 +63,25 @@ class ChannelOptions:
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     """Return an asyncio channel to `target` ("host:port"); connects lazily.
 
-    It follows the files of its certificates.
+    It follows the files of its certificates, and its calls are traced where this process is.
 
     Raises:
         InvalidField: an API key would travel in the clear.
         OSError: a certificate cannot be read.
     """
+    channel = _aio_channel(target, options)
+    tracer = spans.installed()
+    return channel if tracer is None else channels.traced_aio(channel, tracer)
+
+
+def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
+    """Return a blocking channel to `target`, as `aio_channel` does."""
+    channel = _sync_channel(target, options)
+    tracer = spans.installed()
+    return channel if tracer is None else channels.traced_sync(channel, tracer)
+
+
+def _aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     tls = _checked(target, options)
 
     def make() -> grpc.aio.Channel:
@@ -81,8 +95,7 @@ def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     return AioLiveChannel(make, [] if tls is None else tls.paths, options.token)
 
 
-def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
-    """Return a blocking channel to `target`, as `aio_channel` does."""
+def _sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
     tls = _checked(target, options)
 
     def make() -> grpc.Channel:

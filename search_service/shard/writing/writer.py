@@ -31,6 +31,7 @@ from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import closed, disk_full, failed, says_full
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.writing.applying import MutationBatch
+from search_service.shard.writing.commit_clock import CommitClock
 from search_service.shard.writing.duplicates import DuplicateFinder
 from search_service.shard.writing.tidying import Tidying
 from search_service.shard.writing.versions import Versions
@@ -89,10 +90,10 @@ class Writer:
         self._on_fatal = on_fatal
         self._next_ordinal = int(read_meta(db, "next_ordinal"))
         self._wal = Wal(db, options.checkpoint_pages)
-        self._tidying = Tidying(
-            db, self._wal, ballast, options, int(read_meta(db, "versions_upto"))
-        )
+        versions_upto = int(read_meta(db, "versions_upto"))
+        self._tidying = Tidying(db, self._wal, ballast, options, versions_upto)
         self._queue = WriteQueue(options)
+        self.clock = CommitClock()
         self._thread = threading.Thread(target=self._run, name="shard-writer", daemon=True)
 
     def start(self) -> None:
@@ -186,7 +187,7 @@ class Writer:
         if not submissions:
             return
         self._ballast.regain()
-        mutations = [mutation for one in submissions for mutation in one.mutations]
+        mutations = [each for one in submissions for each in one.mutations]
         outcomes: list[MutationOutcome] | None = None
         refusal: LookalikeError = disk_full()
         try:
@@ -232,7 +233,7 @@ class Writer:
                 write_meta(self._db, "next_ordinal", group.next_ordinal)
             self._filters.record(self._db, group.effects)
             held.enter_context(self._filters.commit_lock)
-            self._db.execute("COMMIT")
+            self.clock.time(lambda: self._db.execute("COMMIT"))
             self._next_ordinal = group.next_ordinal
             self._items.forget([mutation.id for mutation in mutations])
             with self._memory.lock:

@@ -41,7 +41,8 @@ class QueuedMutation:
     the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
     with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
-    `lookalike.v1.ThumbnailSettings`. The same version always stands for the same content.
+    `lookalike.v1.ThumbnailSettings`. `traceparent` is the trace that it belongs to, if any.
+    The same version always stands for the same content.
     """
 
     collection_uid: str
@@ -56,6 +57,7 @@ class QueuedMutation:
     duplicate_policy: int = 0
     keep_metadata: bool = False
     thumbnail_side_px: int = 0
+    traceparent: str = ""
 
     @property
     def counted_bytes(self) -> int:
@@ -87,6 +89,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
+        (b"x", mutation.traceparent.encode()),
     )
     for name, value in optional:
         if value:
@@ -114,6 +117,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
             thumbnail_side_px=int(fields.get(b"w", 0)),
+            traceparent=fields.get(b"x", b"").decode(),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error

@@ -29,7 +29,7 @@ CLIENT_VARIABLES = frozenset(
     PREFIX + name
     for name in (
         *("ADDRESS", "USE_PROXY", "SYNC_STATE", "TOKEN", "TOKEN_FILE", "WEB_TOKEN"),
-        *("TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY"),
+        *("TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY", "TRACES_TO"),
     )
 )
 # Names the file, in which it cannot stand itself.

@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 50
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """What every process has: metrics, health, TLS, the log and its end.
+    """What every process has: metrics, traces, health, TLS, the log and its end.
 
     `metrics_port` None serves no metrics, `health_port` None no health on a port of its own.
     """
@@ -54,6 +54,18 @@ class ProcessSettings:
     )
     tls_key: Path | None = setting(
         "PEM file of the key of our certificate", None, unit="file", must_exist=True
+    )
+    traces_to: str | None = setting(
+        "collector of OpenTelemetry that traces go to by OTLP over gRPC, such as "
+        "http://127.0.0.1:4317; https: for TLS; none are made without it",
+        None,
+        unit="URL",
+    )
+    traces_share: float = setting(
+        "share of the traces that begin here that are kept; those of callers go on as they say",
+        1.0,
+        least=0,
+        most=1,
     )
     grace_s: float = setting(
         "time for what is under way when the process stops",

@@ -1,0 +1,1 @@
+"""Traces of calls through all processes: off until a process says where they go."""
