@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,analysis,embedder,worker,timm,onnx,redis-server,demo,docs,dev]'
+	  --editable '.[client,search,analysis,embedder,worker,timm,text,onnx,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 

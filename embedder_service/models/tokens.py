@@ -1,0 +1,27 @@
+"""Texts to tokens, by the tokenizer that open_clip ships."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+# The library keeps every word that it has seen; a word takes some 200 bytes.
+_MOST_WORDS = 100_000
+
+
+class Tokenizer:
+    """int64 [B, L] of B texts: with a start, an end, and zeros; what is too long is cut off."""
+
+    def __init__(self, simple: Any) -> None:
+        """`simple` is open_clip's `SimpleTokenizer`."""
+        self._simple = simple
+        self._first = dict(simple.cache)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Return the tokens of `texts`, in order."""
+        tokens: Tensor = self._simple(list(texts))
+        if len(self._simple.cache) > _MOST_WORDS:
+            self._simple.cache = dict(self._first)
+        return tokens
