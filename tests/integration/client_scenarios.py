@@ -96,6 +96,13 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
         [Example.by_id("g5"), Example.by_vector([1, 0, 0])], [Example.by_vector([0, 1, 0])]
     )
     yield "pushed", _found(client.search("shelf", pushed))
+    weighted = Query.by_examples(
+        [Example.by_id("g1", weight=3), Example.by_vector([0, 1, 0])],
+        [Example.by_vector([0, 0, 1], weight=0.5), Example.by_id("g3")],
+    )
+    yield "weighted", _found(client.search("shelf", weighted))
+    weighed = Query.by_examples([Example.by_id("g1", weight=3)], best_score=True)
+    yield "wrong weighed", _error(partial(client.search, "shelf", weighed))
     yield "options", _found(client.search("shelf", near, min_score=0.5, exclude_ids=["g3"]))
     for text in FILTERS:
         yield f"where {text}", _found(client.search("shelf", near, filter=text))
@@ -107,6 +114,7 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
         "dimension": Query.by_vector([1.0]),
         "zero": Query.by_vector([0, 0, 0]),
         "image": Query.by_image(b"picture"),
+        "text": Query.by_text("a red shoe"),
         "direction": Query.by_examples(
             [Example.by_vector([1, 0, 0]), Example.by_vector([-1, 0, 0])]
         ),
