@@ -129,7 +129,7 @@ class Wanted:
                 "id or vector, or make a collection of an encoder that has one, such as "
                 "openclip:ViT-B-32=FILE",
                 reason=error.reason,
-                field=error.field,
+                field=error.field or next(iter(self._texts.values())),
             ) from error
         self.of_texts = dict(zip(self._texts, made, strict=True))
 
