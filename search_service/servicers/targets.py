@@ -13,7 +13,6 @@ from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.domain.arrays import F32, F64
 from search_service.domain.collection import CollectionSpec
-from search_service.domain.items import Fields
 from search_service.domain.ranking import BestScore
 from search_service.embedders import Embedders
 from search_service.offload import Offload
@@ -21,7 +20,6 @@ from search_service.servicers.vectors import unit_matrix
 from search_service.servicers.wanted import Part, Wanted
 from search_service.shard.api import ShardApi
 
-_VECTOR_ONLY = Fields(vector=True)
 # Of the negatives' mean: v = norm(2 mean(positives) - mean(negatives)).
 _POSITIVE_WEIGHT = 2.0
 _MODES = frozenset(search_pb2.ExampleMode.values())

@@ -90,7 +90,7 @@ def picture(folder: Path) -> Path:
     return path
 
 
-def ranked(system: System, vector: Any, count: int = 10) -> list[tuple[str, float]]:
+def ranked(system: System, vector: Any, count: int = 10) -> list[tuple[str, Any]]:
     """Return the nearest items by all cosines."""
     unit = vector / np.linalg.norm(vector)
     scores = {key: float(unit @ row) for key, row in system.vectors.items()}
