@@ -26,6 +26,7 @@ from lookalike.serving.server import Server
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
+from lookalike.wire.errors import InvalidField
 
 # A thread that comes back from the network or the socket waits at most this long for
 # the event loop to let go of the interpreter; Python's own 5 ms are a sixth of a batch.
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     heap.bound_arenas()
     try:
         asyncio.run(_serve(settings))
-    except (SettingsInvalid, RuntimeUnsupported, ModelError) as error:
+    except (SettingsInvalid, InvalidField, RuntimeUnsupported, ModelError) as error:
         return refuse(PROCESS, error)
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")

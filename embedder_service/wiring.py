@@ -91,6 +91,7 @@ def image_limits(settings: Settings) -> ImageLimits:
         settings.max_image_pixels,
         settings.max_aspect_ratio,
         settings.least_rows_share,
+        settings.max_scaled_pixels,
     )
 
 
@@ -124,8 +125,12 @@ def server_options(settings: Settings) -> ServerOptions:
         # A file of the largest size that is allowed, beside what names it.
         max_message_bytes=max(MAX_MESSAGE_BYTES, settings.max_image_bytes + 4 * _MIB),
         tls=settings.tls,
+        keys_file=settings.keys_file,
         reflection=settings.reflection,
         grace_s=settings.grace_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        health_host=settings.health_host,
+        health_port=settings.health_port,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from lookalike.wire.errors import Exhausted
@@ -22,7 +24,7 @@ class Offload:
         self._places = threading.Semaphore(threads + max_waiting)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in a thread and return what it returns.
+        """Run `function` in a thread, in the caller's context, and return what it returns.
 
         A cancelled caller drops work that has not begun; begun work runs on and
         keeps its place until it ends.
@@ -32,7 +34,9 @@ class Offload:
         """
         if not self._places.acquire(blocking=False):
             raise Exhausted("too many calls wait for the disk; try again later", retry_delay_s=0.2)
-        future = self._pool.submit(function, *args, **kwargs)
+        future = self._pool.submit(
+            partial(contextvars.copy_context().run, function, *args, **kwargs)
+        )
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
 

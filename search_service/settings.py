@@ -9,7 +9,9 @@ from pathlib import Path
 
 from lookalike.serving.settings.declared import group, setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
-from lookalike.serving.settings.shared import MOST_PORT, MOST_S, ServerSettings
+from lookalike.serving.settings.shared import MOST_PORT, MOST_S, CallerSettings, ServerSettings
+from lookalike.wire.channel import ChannelOptions, TlsFiles
+from search_service.cluster.settings import ClusterSettings
 from search_service.ingest.settings import IngestSettings
 
 PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike.")
@@ -23,12 +25,20 @@ _MOST_CHECKED_MIB_PER_S = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ServerSettings):
-    """How the search service runs. `ingest` None runs without ingestion."""
+class Settings(ServerSettings, CallerSettings):
+    """How the search service runs. `ingest` None runs without ingestion, `cluster` None on
+    this machine alone."""
 
     port: int = setting("port to listen on; 0 takes a free one", 50051, least=0, most=MOST_PORT)
     data: Path = setting("directory of the collections; it is made if need be", unit="folder")
     embedders: tuple[str, ...] = setting("addresses of embedders", (), unit="host:port")
+    embedder_tls_ca: Path | None = setting(
+        "PEM file of the authority that signed the embedders' certificates; without it, that of "
+        "--tls-ca where TLS is on",
+        None,
+        unit="file",
+        must_exist=True,
+    )
     threads: int = setting("threads that search one collection", 2, least=1, most=_MOST_THREADS)
     build_threads: int = setting("threads of a builder", 2, least=1, most=_MOST_THREADS)
     head_limit: int = setting(
@@ -79,6 +89,19 @@ class Settings(ServerSettings):
         most=_MOST_CHECKED_MIB_PER_S,
     )
     ingest: IngestSettings | None = group(None)
+    cluster: ClusterSettings | None = group(None)
+
+    def embedder_channel(self) -> ChannelOptions:
+        """Return how to reach the embedders.
+
+        Raises:
+            InvalidField: there is no API key in the file.
+        """
+        tls = self.tls
+        if self.embedder_tls_ca is not None:
+            ca = self.embedder_tls_ca
+            tls = TlsFiles(ca=ca, certificate=self.tls_certificate, key=self.tls_key)
+        return ChannelOptions(tls=tls, token=self.token())
 
     def __post_init__(self) -> None:
         super().__post_init__()

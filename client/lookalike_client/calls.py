@@ -17,6 +17,7 @@ from lookalike.wire import proxies
 from lookalike.wire.channel import ChannelOptions, TlsFiles, service_config
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from lookalike.wire.status import from_rpc_error
+from lookalike.wire.tokens import Token
 
 T = TypeVar("T")
 Explain: TypeAlias = Callable[[LookalikeError], LookalikeError]
@@ -78,10 +79,12 @@ def same_length(results: list[T], asked: Sized) -> list[T]:
     return results
 
 
-def channel_options(tls: TlsFiles | None, timeout_s: float, use_proxy: bool) -> ChannelOptions:
+def channel_options(
+    tls: TlsFiles | None, timeout_s: float, use_proxy: bool, token: Token | None = None
+) -> ChannelOptions:
     """Return how to connect, with retries of idempotent calls."""
     config = service_config(idempotent_calls(), timeout_s=timeout_s)
-    return ChannelOptions(tls=tls, service_config=config, use_proxy=use_proxy)
+    return ChannelOptions(tls=tls, service_config=config, use_proxy=use_proxy, token=token)
 
 
 def idempotent_calls() -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from embedder_service.worker.settings import PROCESS, WorkerSettings, load
 from embedder_service.worker.stats import Stats
 from embedder_service.worker.worker import Worker
 from lookalike.serving import logs, metrics
+from lookalike.serving.health import Health, health_address
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.serving.signals import stop_event
@@ -45,7 +46,8 @@ async def _run(settings: WorkerSettings) -> int:
     endpoint = None
     if settings.metrics_port is not None:
         endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
-    options = ChannelOptions(tls=settings.tls)
+    health = Health([], health_address(settings))
+    options = ChannelOptions(tls=settings.tls, token=settings.token())
     queue = RedisQueue(connect(settings, "lookalike-worker"), settings)
     # An image that the front door read by reference may be larger than a message usually
     # is. What it may be is the embedder's to say.
@@ -54,6 +56,7 @@ async def _run(settings: WorkerSettings) -> int:
     embedder = EmbedderClient(embedder_channel, settings.embed_timeout_s)
     index = SearchClient(search_channel, settings.store_timeout_s)
     try:
+        await health.start()
         embedder.start()
         index.start()
         serving = asyncio.create_task(_wait_serving(queue, embedder, index, settings))
@@ -67,15 +70,18 @@ async def _run(settings: WorkerSettings) -> int:
         serving.result()
         worker = Worker(queue, embedder, index, settings, Stats(), WorkerMetrics(registry))
         _say_serving(settings, endpoint.port if endpoint else None)
+        await health.set_serving(True)
         await worker.run(stop)
         _log.info("stopped")
         return 0
     finally:
+        await health.set_serving(False)
         await embedder.close()
         await index.close()
         await queue.close()
         await embedder_channel.close()
         await search_channel.close()
+        await health.stop()
         if endpoint is not None:
             endpoint.close()
 

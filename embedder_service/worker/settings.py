@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from lookalike.serving.settings.declared import setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
-from lookalike.serving.settings.shared import MOST_BYTES, ProcessSettings, QueueSettings
+from lookalike.serving.settings.shared import MOST_BYTES, CallerSettings, QueueSettings
 
 PROCESS = Process(
     "WORKER",
@@ -21,7 +21,7 @@ _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(ProcessSettings, QueueSettings):
+class WorkerSettings(CallerSettings, QueueSettings):
     """How a worker works. TLS is to the embedder and the search service.
 
     `name` must be unique among the workers that run at the same time; a worker
@@ -92,7 +92,7 @@ class WorkerSettings(ProcessSettings, QueueSettings):
     )
 
     def __post_init__(self) -> None:
-        ProcessSettings.__post_init__(self)
+        CallerSettings.__post_init__(self)
         QueueSettings.__post_init__(self)
         if self.claim_idle_s < 3 * self.heartbeat_s:
             raise SettingsInvalid(

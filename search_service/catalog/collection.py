@@ -23,13 +23,25 @@ class ShardFactory(Protocol):
 class Collection:
     """A name with its shard, or without one when it could not be opened."""
 
-    __slots__ = ("_shard", "damage", "name", "uid")
+    __slots__ = ("_shard", "damage", "is_whole", "name", "uid")
 
-    def __init__(self, uid: str, name: str, shard: ShardApi | None, damage: str = "") -> None:
-        """`damage` says why there is no shard, where its store is damaged on the disk."""
+    def __init__(
+        self,
+        uid: str,
+        name: str,
+        shard: ShardApi | None,
+        damage: str = "",
+        *,
+        is_whole: bool = True,
+    ) -> None:
+        """`damage` says why there is no shard, where its store is damaged on the disk.
+
+        Where `is_whole` is not set, the shard shows a part of the items.
+        """
         self.uid = uid
         self.name = name
         self.damage = damage
+        self.is_whole = is_whole
         self._shard = shard
 
     @property

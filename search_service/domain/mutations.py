@@ -9,6 +9,7 @@ from typing import TypeAlias
 from lookalike.wire.errors import LookalikeError
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.confinement import Confinement
 from search_service.domain.metadata import Metadata
 
 
@@ -19,7 +20,8 @@ class Upsert:
     `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
     `facts` is opaque to the shard. `version` 0 takes the next one.
     `duplicate_policy` None is the collection's. With `keep_metadata` the id's stored
-    metadata stays, and `metadata` does not count.
+    metadata stays, and `metadata` does not count. With `guard` an item that is there must
+    be of its caller's, so must a near-duplicate, and new metadata says whose it is.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Upsert:
     version: int = 0
     duplicate_policy: DuplicatePolicy | None = None
     keep_metadata: bool = False
+    guard: Confinement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class UpdateMetadata:
     """Replace the metadata of an item and leave its vector alone.
 
     `merge` applies `metadata` to what is stored, as a JSON merge patch; that takes the
-    next version. `if_other` changes nothing where that would be what is stored.
+    next version. `if_other` changes nothing where that would be what is stored. With
+    `guard` there is no item but its caller's.
     """
 
     id: str
@@ -45,14 +49,16 @@ class UpdateMetadata:
     version: int = 0
     merge: bool = False
     if_other: bool = False
+    guard: Confinement | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an item."""
+    """Delete an item. With `guard` there is none but its caller's."""
 
     id: str
     version: int = 0
+    guard: Confinement | None = None
 
 
 Mutation: TypeAlias = Upsert | UpdateMetadata | Delete
@@ -79,7 +85,8 @@ class NearDuplicate:
 class MutationOutcome:
     """What became of one mutation; `error` is set when it was refused.
 
-    `changed` is False where `UpdateMetadata.if_other` had nothing to change.
+    `changed` is False where `UpdateMetadata.if_other` had nothing to change. `position`
+    is where the mutation stands in the collection's log, 0 without one.
     """
 
     id: str
@@ -88,3 +95,4 @@ class MutationOutcome:
     error: LookalikeError | None = None
     near_duplicate: NearDuplicate | None = None
     changed: bool = True
+    position: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search_service.domain.conditions import Filter
+from search_service.domain.confinement import Confinement
 from search_service.domain.metadata import Metadata
 from search_service.domain.mutations import MutationOutcome
 
@@ -33,13 +34,15 @@ class Extent:
 class Selection:
     """The next `count` items that meet `filter` (None: all), and what is done to them.
 
-    `change` None deletes them. `extent` None begins: with all that is stored then.
+    `change` None deletes them. `extent` None begins: with all that is stored then. With
+    `guard` only what is its caller's is changed.
     """
 
     filter: Filter | None
     change: MetadataChange | None
     extent: Extent | None
     count: int
+    guard: Confinement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ import apsw
 
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.serving.queue.keys import LANES
+from lookalike.wire.errors import Reason, Unavailable
 
 # 128 at a time 27,000 were noted a second and 78,000 taken out (2 cores, AMD EPYC), more
 # than a queue that syncs takes in. A commit without a sync: what a crash of this process
 # leaves is whole. A crash of the machine may lose the last commits, and with them only
 # the notice of a loss.
-_SCHEMA = """
+FORMAT = 1
+_SCHEMA = f"""
+PRAGMA user_version = {FORMAT};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS accepted (
@@ -66,8 +69,21 @@ class Ledger:
     """
 
     def __init__(self, path: str) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            Unavailable: a later release wrote it.
+        """
         self._lock = threading.Lock()
         self._db = apsw.Connection(path)
+        found = self._db.pragma("user_version")  # 0: new, or of before formats were noted
+        if found > FORMAT:
+            self._db.close()
+            raise Unavailable(
+                f"the ledger of ingestion has format {found}; this release reads up to {FORMAT}: "
+                "use the release that wrote it",
+                reason=Reason.STORE_FAILED,
+            )
         self._db.execute(_SCHEMA).fetchall()
         # An append that was never answered: its caller was not told that it is queued.
         self._db.execute("DELETE FROM accepted WHERE entry = ''")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from lookalike.v1 import filter_pb2, search_pb2
 from lookalike.wire.errors import InvalidField, PageTokenInvalid
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.catalog.collection import Collection
 from search_service.domain.conditions import AllOf, AnyOf, Filter, NoneOf
 from search_service.domain.mutations import MutationOutcome, MutationStatus
@@ -81,8 +81,8 @@ class _Call:
 class ByFilter:
     """Translates the calls, and makes one batch after the other."""
 
-    def __init__(self, catalog: Catalog, reads: Offload, metrics: SearchMetrics) -> None:
-        self._catalog = catalog
+    def __init__(self, gate: Gate, reads: Offload, metrics: SearchMetrics) -> None:
+        self._gate = gate
         self._reads = reads
         self._metrics = metrics
         self._draining = False
@@ -100,7 +100,7 @@ class ByFilter:
             InvalidField: no filter, and `all` is not set; or the other way round.
             LookalikeError: see `ShardApi.change_selection`.
         """
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         call = _Call(
             collection,
             _read_filter(request.filter, all_items=request.all),
@@ -127,7 +127,7 @@ class ByFilter:
             InvalidField: as `delete`; or no mode, or nothing to change.
             LookalikeError: see `ShardApi.change_selection`.
         """
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         condition = _read_filter(request.filter, all_items=request.all)
         change = _read_change(request)
         kind = f"update {request.mode}"

@@ -14,7 +14,7 @@ from lookalike.v1 import collection_pb2 as pb
 from lookalike.v1 import collection_pb2_grpc
 from lookalike.wire.errors import InvalidField
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.catalog.collection import Collection
 from search_service.domain.collection import CollectionSpec, SettingsChange
 from search_service.embedders import Embedders
@@ -26,6 +26,7 @@ from search_service.servicers.specs import (
     measurement_message,
     read_duplicates,
     read_index,
+    read_thumbnails,
 )
 
 SERVICE_NAME = "lookalike.v1.CollectionService"
@@ -37,9 +38,9 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
     """The service over the catalog; whatever touches the disk runs in threads."""
 
     def __init__(
-        self, catalog: Catalog, embedders: Embedders, slow: Offload, metrics: SearchMetrics
+        self, gate: Gate, embedders: Embedders, slow: Offload, metrics: SearchMetrics
     ) -> None:
-        self._catalog = catalog
+        self._gate = gate
         self._embedders = embedders
         self._slow = slow
         self._metrics = metrics
@@ -49,7 +50,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
     ) -> pb.CreateCollectionResponse:
         """Create an empty collection."""
         limits.check_name(request.name, "name")
-        self._catalog.check_free(request.name, "name")
+        self._gate.check_free(request.name, "name")
         dimension, fingerprint = await self._bind(request)
         spec = CollectionSpec(
             uid=uuid.uuid4().hex,
@@ -59,22 +60,25 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             index=read_index(request.settings.index, dimension, "settings.index"),
             duplicates=read_duplicates(request.settings.duplicates, "settings.duplicates"),
             create_time_us=time.time_ns() // 1_000,
+            thumbnail_side_px=read_thumbnails(request.settings.thumbnails, "settings.thumbnails"),
+            partitions=_layout("partitions", request.settings.partitions, limits.MAX_PARTITIONS),
+            replicas=_layout("replicas", request.settings.replicas, limits.MAX_REPLICAS),
         )
-        collection = await self._slow.run(self._catalog.create, spec)
+        collection = await self._slow.run(self._gate.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))
 
     async def GetCollection(
         self, request: pb.GetCollectionRequest, context: Context
     ) -> pb.GetCollectionResponse:
         """Describe one collection."""
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         return pb.GetCollectionResponse(collection=await self._describe(collection))
 
     async def UpdateCollection(
         self, request: pb.UpdateCollectionRequest, context: Context
     ) -> pb.UpdateCollectionResponse:
         """Change settings."""
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         duplicates = (
             read_duplicates(request.duplicates, "duplicates", collection.shard.spec.calibration)
             if request.HasField("duplicates")
@@ -88,7 +92,15 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
                 limits.MIN_EXPANSION,
                 limits.MAX_EXPANSION_SEARCH,
             )
-        change = SettingsChange(duplicates=duplicates, expansion_search=expansion)
+        change = SettingsChange(
+            duplicates=duplicates,
+            expansion_search=expansion,
+            thumbnail_side_px=(
+                read_thumbnails(request.thumbnails, "thumbnails")
+                if request.HasField("thumbnails")
+                else None
+            ),
+        )
         await self._slow.run(collection.shard.update_settings, change)
         return pb.UpdateCollectionResponse(collection=await self._describe(collection))
 
@@ -98,7 +110,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         """List a page of collections; one that cannot be opened has its name only."""
         page, token = page_by_name(
             scope_of("collections"),
-            self._catalog.collections(),
+            self._gate.collections(),
             lambda collection: collection.name,
             request,
         )
@@ -118,20 +130,20 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Remove a collection."""
-        items = await self._slow.run(self._catalog.delete, request.name)
+        items = await self._slow.run(self._gate.delete, request.name)
         self._metrics.forget_collection(request.name)
         return pb.DeleteCollectionResponse(deleted_items=items)
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: Context) -> pb.SetAliasResponse:
         """Point an alias at a collection."""
-        before = await self._slow.run(self._catalog.set_alias, request.alias, request.collection)
+        before = await self._slow.run(self._gate.set_alias, request.alias, request.collection)
         return pb.SetAliasResponse(previous_collection=before)
 
     async def DeleteAlias(
         self, request: pb.DeleteAliasRequest, context: Context
     ) -> pb.DeleteAliasResponse:
         """Remove an alias."""
-        await self._slow.run(self._catalog.delete_alias, request.alias)
+        await self._slow.run(self._gate.delete_alias, request.alias)
         return pb.DeleteAliasResponse()
 
     async def ListAliases(
@@ -139,7 +151,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
     ) -> pb.ListAliasesResponse:
         """List a page of aliases."""
         page, token = page_by_name(
-            scope_of("aliases"), self._catalog.aliases(), lambda pair: pair[0], request
+            scope_of("aliases"), self._gate.aliases(), lambda pair: pair[0], request
         )
         return pb.ListAliasesResponse(
             aliases=[pb.Alias(alias=alias, collection=name) for alias, name in page],
@@ -150,7 +162,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         self, request: pb.MeasureRecallRequest, context: Context
     ) -> pb.MeasureRecallResponse:
         """Measure the graph against an exact scan."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         sample_size = limits.check_range(
             "sample_size",
             request.sample_size or limits.DEFAULT_RECALL_SAMPLE,
@@ -187,7 +199,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
     async def _describe(self, collection: Collection) -> pb.Collection:
         shard = collection.shard
         stats = await self._slow.run(shard.stats)
-        return collection_message(shard.spec, stats, self._catalog.aliases_of(collection.uid))
+        return collection_message(shard.spec, stats, self._gate.aliases_of(collection.uid))
 
     async def _bind(self, request: pb.CreateCollectionRequest) -> tuple[int, str]:
         """Return the dimension and the model fingerprint of a new collection."""
@@ -209,3 +221,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         raise InvalidField(
             "binding", 'set model ("" for the default one) or external_vectors to true'
         )
+
+
+def _layout(name: str, value: int, most: int) -> int:
+    """Return a checked number of partitions or replicas; 0 is the server's default."""
+    return limits.check_range(f"settings.{name}", value, 0, most)

@@ -20,6 +20,7 @@ from search_service.servicers.translate import duration_of, timestamp_of
 if TYPE_CHECKING:
     import grpc
 
+    from search_service.access.gate import Gate
     from search_service.ingest.failures import Failure
     from search_service.ingest.front_door import FrontDoor
     from search_service.ingest.status import WorkerState
@@ -32,7 +33,8 @@ SERVICE_NAME = "lookalike.v1.IngestService"
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     """The service over one front door."""
 
-    def __init__(self, door: FrontDoor) -> None:
+    def __init__(self, gate: Gate, door: FrontDoor) -> None:
+        self._gate = gate
         self._door = door
 
     async def SubmitImages(
@@ -42,7 +44,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
 
         async def read() -> AsyncIterator[Request]:
             async for message in requests:
-                yield _read_request(message)
+                yield _read_request(message, self._gate)
 
         async with aclosing(self._door.submit_all(read())) as answers:
             async for answer in answers:
@@ -73,6 +75,8 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         """Stream the outcomes of a job."""
         async with aclosing(self._door.watch(request.job_id, request.cursor)) as events:
             async for event in events:
+                if event.collection_uid and not self._gate.sees(event.collection_uid):
+                    continue
                 yield ingest_pb2.WatchIngestResponse(
                     cursor=event.cursor,
                     result=search_pb2.MutationResult.FromString(event.result),
@@ -84,6 +88,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self, request: ingest_pb2.ListFailuresRequest, context: Context
     ) -> ingest_pb2.ListFailuresResponse:
         """List a page of failures."""
+        self._gate.check_any(request.collection)
         failures, token = await self._door.list_failures(
             request.collection, request.page_size, request.page_token
         )
@@ -101,8 +106,9 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         return ingest_pb2.RetryFailuresResponse(retried=retried, missing_failure_ids=missing)
 
 
-def _read_request(message: ingest_pb2.SubmitImagesRequest) -> Request:
+def _read_request(message: ingest_pb2.SubmitImagesRequest, gate: Gate) -> Request:
     try:
+        gate.check(message.collection)
         return Request(message.request_id, _read_submission(message))
     except LookalikeError as error:
         return Request(message.request_id, error)

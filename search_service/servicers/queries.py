@@ -12,7 +12,7 @@ from lookalike.v1 import search_pb2
 from lookalike.wire.errors import InvalidField, LimitExceeded
 from lookalike.wire.vectors import encode
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.domain.conditions import Filter
 from search_service.domain.items import Fields
 from search_service.domain.queries import GroupBy, QueryOutcome, QueryRequest
@@ -51,7 +51,7 @@ class Queries:
 
     def __init__(
         self,
-        catalog: Catalog,
+        gate: Gate,
         embedders: Embedders,
         reads: Offload,
         metrics: SearchMetrics,
@@ -59,7 +59,7 @@ class Queries:
         watcher: DriftWatcher,
         handover: Handover,
     ) -> None:
-        self._catalog = catalog
+        self._gate = gate
         self._embedders = embedders
         self._reads = reads
         self._metrics = metrics
@@ -78,7 +78,7 @@ class Queries:
         Raises:
             LookalikeError: see `resolve_targets` and `ShardApi.query`.
         """
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         shard = collection.shard
         check_request(request)
         condition = filter_from_proto(request.filter) if request.HasField("filter") else None
@@ -116,8 +116,11 @@ class Queries:
                     if hit.ranking is not None:
                         fill_ranking(hit.ranking, message, explain=request.explain)
             size.add(result)
+        if missing := outcomes[0].missing_partitions:
+            response.partial.partitions = shard.spec.partitions
+            response.partial.missing_partitions.extend(missing)
         self._metrics.observe_queries(outcomes, targets.embed_s)
-        if page is None:
+        if page is None and collection.is_whole:
             self._sampler.offer(collection, query, outcomes)
             self._watcher.offer(collection, query, outcomes, _new_queries(request))
         return response
@@ -151,7 +154,7 @@ class Queries:
         Raises:
             LookalikeError: see `vectors_of_images`.
         """
-        spec = self._catalog.find(request.collection).shard.spec
+        spec = self._gate.find(request.collection).shard.spec
         limits.check_count("images", len(request.images), limits.MAX_QUERIES)
         made = await vectors_of_images(request.images, spec, self._embedders, deadline_s)
         return search_pb2.MakeVectorsResponse(
@@ -180,6 +183,8 @@ def read_request(
         group_by=_group_by(request),
         ranking=read_ranking(request.ranking) if request.HasField("ranking") else None,
         best_scores=targets.best_scores,
+        read_position=request.read_position,
+        allow_partial=request.allow_partial,
     )
 
 

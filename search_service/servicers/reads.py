@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from lookalike.v1 import search_pb2
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.catalog.collection import Collection
 from search_service.domain.items import Fields, Order, Place, StoredItem
 from search_service.offload import Offload
@@ -31,13 +31,13 @@ _READ_AT_ONCE = {False: 1_001, True: 200}
 class Reads:
     """Reads items in a bounded thread pool."""
 
-    def __init__(self, catalog: Catalog, reads: Offload) -> None:
-        self._catalog = catalog
+    def __init__(self, gate: Gate, reads: Offload) -> None:
+        self._gate = gate
         self._reads = reads
 
     async def get(self, request: search_pb2.GetItemsRequest) -> search_pb2.GetItemsResponse:
         """Read items by id; missing ones are named."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         limits.check_count("ids", len(request.ids), limits.MAX_ITEMS_PER_MESSAGE)
         ids: Sequence[str] = list(request.ids)
         for index, item_id in enumerate(ids):
@@ -56,7 +56,7 @@ class Reads:
 
     async def list(self, request: search_pb2.ListItemsRequest) -> search_pb2.ListItemsResponse:
         """Read a page of items, sorted by id or by a field."""
-        collection = self._catalog.find(request.collection)
+        collection = self._gate.find(request.collection)
         shard = collection.shard
         page_size = limits.page_size(request.page_size)
         if request.HasField("order"):
@@ -84,7 +84,7 @@ class Reads:
 
     async def count(self, request: search_pb2.CountItemsRequest) -> search_pb2.CountItemsResponse:
         """Count items."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         condition = filter_from_proto(request.filter)
         return search_pb2.CountItemsResponse(count=await self._reads.run(shard.count, condition))
 
@@ -92,7 +92,7 @@ class Reads:
         self, request: search_pb2.CountFacetsRequest
     ) -> search_pb2.CountFacetsResponse:
         """Count items by the values of a field."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         field = read_path(request.field, "field")
         limit = limits.check_range(
             "limit", request.limit or limits.DEFAULT_FACETS, 1, limits.MAX_FACETS

@@ -16,6 +16,7 @@ from lookalike.v1 import snapshot_pb2 as pb
 from lookalike.v1 import snapshot_pb2_grpc
 from lookalike.wire.errors import Exhausted, InvalidField, LimitExceeded
 from search_service import limits
+from search_service.access.gate import Gate
 from search_service.offload import Offload
 from search_service.servicers.paging import make_token, read_token, scope_of
 from search_service.snapshots.library import Snapshots
@@ -34,8 +35,9 @@ _MAX_DOWNLOADS = 4
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
     """The service over the snapshots; everything but listing runs in threads."""
 
-    def __init__(self, snapshots: Snapshots, jobs: Offload, pieces: Offload) -> None:
+    def __init__(self, gate: Gate, snapshots: Snapshots, jobs: Offload, pieces: Offload) -> None:
         """`jobs` runs what takes long, `pieces` reads a piece of an archive."""
+        self._gate = gate
         self._snapshots = snapshots
         self._jobs = jobs
         self._pieces = pieces
@@ -46,6 +48,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self, request: pb.CreateSnapshotRequest, context: Context
     ) -> pb.CreateSnapshotResponse:
         """Keep the state of a collection."""
+        self._gate.find(request.collection)
         snapshot = await self._jobs.run(self._snapshots.create, request.collection)
         return pb.CreateSnapshotResponse(snapshot=_message(snapshot))
 

@@ -17,7 +17,7 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from search_service import limits
-from search_service.catalog.catalog import Catalog
+from search_service.access.gate import Gate
 from search_service.domain.arrays import F32
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.mutations import (
@@ -51,8 +51,8 @@ Results = list[search_pb2.MutationResult]
 class Writes:
     """Translates mutations, submits them, and translates their outcomes."""
 
-    def __init__(self, catalog: Catalog, metrics: SearchMetrics) -> None:
-        self._catalog = catalog
+    def __init__(self, gate: Gate, metrics: SearchMetrics) -> None:
+        self._gate = gate
         self._metrics = metrics
         self._readers: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -82,33 +82,39 @@ class Writes:
                 if isinstance(batch, BaseException):
                     raise batch
                 results = await self._finish(batch)
-                yield search_pb2.UpsertVectorsResponse(results=results)
+                yield search_pb2.UpsertVectorsResponse(results=results, position=batch.position)
         finally:
             self._readers.discard(reader)
             reader.cancel()
             await asyncio.wait([reader])
 
-    async def update_metadata(self, request: search_pb2.UpdateMetadataRequest) -> Results:
+    async def update_metadata(
+        self, request: search_pb2.UpdateMetadataRequest
+    ) -> search_pb2.UpdateMetadataResponse:
         """Replace or merge metadata; one result an update, in their order."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         limits.check_count("updates", len(request.updates), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         async for start, updates in _turns(request.updates):
             for index, update in enumerate(updates, start):
                 batch.read(update.id, _read_update, update, f"updates[{index}]")
         batch.submit(shard)
-        return await self._finish(batch)
+        results = await self._finish(batch)
+        return search_pb2.UpdateMetadataResponse(results=results, position=batch.position)
 
-    async def delete(self, request: search_pb2.DeleteItemsRequest) -> Results:
+    async def delete(
+        self, request: search_pb2.DeleteItemsRequest
+    ) -> search_pb2.DeleteItemsResponse:
         """Delete items; one result an item, in their order."""
-        shard = self._catalog.find(request.collection).shard
+        shard = self._gate.find(request.collection).shard
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         async for start, items in _turns(request.items):
             for index, item in enumerate(items, start):
                 batch.read(item.id, _read_delete, item, f"items[{index}]")
         batch.submit(shard)
-        return await self._finish(batch)
+        results = await self._finish(batch)
+        return search_pb2.DeleteItemsResponse(results=results, position=batch.position)
 
     async def _read_upserts(
         self,
@@ -136,7 +142,7 @@ class Writes:
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
         batch = _Batch()
         try:
-            shard = self._catalog.find(name).shard
+            shard = self._gate.find(name).shard
         except LookalikeError as error:
             # A stream may serve many collections, of which one may be deleted meanwhile.
             batch.refuse_all([item.id for item in request.items], error)
@@ -168,6 +174,7 @@ class _Batch:
     def __init__(self) -> None:
         self._slots: list[Mutation | search_pb2.MutationResult] = []
         self._submitted: Future[list[MutationOutcome]] | None = None
+        self.position = 0  # of the last in the collection's log, once acknowledged
 
     def read(
         self, item_id: str, read: Callable[[M, str], Mutation], message: M, field: str
@@ -200,6 +207,7 @@ class _Batch:
                 outcomes = await asyncio.wrap_future(self._submitted)
             except LookalikeError as error:
                 failure = error  # of each item: what was refused besides keeps its own
+        self.position = max((outcome.position for outcome in outcomes), default=0)
         finished = iter(outcomes)
         results: Results = []
         for slot in self._slots:

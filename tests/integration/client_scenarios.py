@@ -96,13 +96,8 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
         [Example.by_id("g5"), Example.by_vector([1, 0, 0])], [Example.by_vector([0, 1, 0])]
     )
     yield "pushed", _found(client.search("shelf", pushed))
-    weighted = Query.by_examples(
-        [Example.by_id("g1", weight=3), Example.by_vector([0, 1, 0])],
-        [Example.by_vector([0, 0, 1], weight=0.5), Example.by_id("g3")],
-    )
-    yield "weighted", _found(client.search("shelf", weighted))
-    weighed = Query.by_examples([Example.by_id("g1", weight=3)], best_score=True)
-    yield "wrong weighed", _error(partial(client.search, "shelf", weighed))
+    weighted = [Example.by_id("g1", weight=3), Example.by_vector([0, 1, 0])]
+    yield "weighted", _found(client.search("shelf", Query.by_examples(weighted)))
     yield "options", _found(client.search("shelf", near, min_score=0.5, exclude_ids=["g3"]))
     for text in FILTERS:
         yield f"where {text}", _found(client.search("shelf", near, filter=text))
@@ -192,6 +187,12 @@ def _collections(client: Client) -> Iterator[tuple[str, Any]]:
         "expansion",
         client.collections.update("attic", expansion_search=128).index.expansion_search,
     )
+    for side_px in (256, 32, 0):
+        changed = client.collections.update("attic", thumbnail_side_px=side_px)
+        yield f"thumbnails of {side_px}", changed.thumbnail_side_px
+    wrong = client.collections.update
+    yield "small thumbnails", _error(lambda: wrong("attic", thumbnail_side_px=31))
+    yield "large thumbnails", _error(lambda: wrong("attic", thumbnail_side_px=257))
     yield "removed", client.collections.delete("shelf")
     yield "removed too", client.collections.delete("attic")
     yield "no aliases", list(client.collections.aliases())

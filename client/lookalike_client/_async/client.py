@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -41,6 +42,7 @@ class AsyncClient(AsyncChanges):
         address: str,
         *,
         tls: TlsFiles | None = None,
+        token: str | Path | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
         use_proxy: bool = False,
@@ -50,8 +52,11 @@ class AsyncClient(AsyncChanges):
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
         progress, through restarts and overload, until it fails. With `use_proxy` the
         proxy that the environment names is used, unless the service is on this machine.
+        `token` is an API key, or the file that holds it; it goes over TLS or to this
+        machine alone. That file and those of `tls` are read again when they change.
         """
-        self._channel = aio_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
+        self._channel = aio_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)

@@ -65,6 +65,15 @@ class AsyncSnapshots:
                 await tasks.run_blocking(file.write, response.chunk)
             return file.tell()
 
+    async def download_chunks(
+        self, snapshot_id: str, *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> AsyncIterator[bytes]:
+        """Yield a snapshot's archive in pieces of at most 1 MiB, to be kept elsewhere."""
+        request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
+        with calls.translated(self._explain):
+            async for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
+                yield response.chunk
+
     async def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Upload an archive; the service checks all of it before it takes it.
 
@@ -74,8 +83,15 @@ class AsyncSnapshots:
             OSError: the file cannot be read.
         """
         file = await tasks.run_blocking(Path(path).open, "rb")
-        with file, calls.translated(self._explain):
-            response = await self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
+        with file:
+            return await self.upload_chunks(_pieces(file), timeout_s=timeout_s)
+
+    async def upload_chunks(
+        self, chunks: tasks.Items[bytes], *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> Snapshot:
+        """Upload an archive in pieces of at most 16 MiB, as `upload` does with a file."""
+        with calls.translated(self._explain):
+            response = await self._stub.UploadSnapshot(_requests(chunks), timeout=timeout_s)
         found = convert.snapshot(response.snapshot)
         return replace(found, already_there=response.already_there)
 
@@ -91,6 +107,13 @@ class AsyncSnapshots:
         return RestoredCollection(response.collection_uid, response.items)
 
 
-async def _requests(file: BinaryIO) -> AsyncIterator[snapshot_pb2.UploadSnapshotRequest]:
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
     while piece := await tasks.run_blocking(file.read, archive_files.PIECE_BYTES):
-        yield snapshot_pb2.UploadSnapshotRequest(chunk=piece)
+        yield piece
+
+
+async def _requests(
+    chunks: tasks.Items[bytes],
+) -> AsyncIterator[snapshot_pb2.UploadSnapshotRequest]:
+    async for chunk in tasks.each_of(chunks):
+        yield snapshot_pb2.UploadSnapshotRequest(chunk=chunk)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -42,6 +43,7 @@ class Client(Changes):
         address: str,
         *,
         tls: TlsFiles | None = None,
+        token: str | Path | None = None,
         timeout_s: float = calls.DEFAULT_TIMEOUT_S,
         patience_s: float = calls.PATIENCE_S,
         use_proxy: bool = False,
@@ -51,8 +53,11 @@ class Client(Changes):
         `timeout_s` bounds each call; `patience_s` how long a stream goes without
         progress, through restarts and overload, until it fails. With `use_proxy` the
         proxy that the environment names is used, unless the service is on this machine.
+        `token` is an API key, or the file that holds it; it goes over TLS or to this
+        machine alone. That file and those of `tls` are read again when they change.
         """
-        self._channel = sync_channel(address, calls.channel_options(tls, timeout_s, use_proxy))
+        options = calls.channel_options(tls, timeout_s, use_proxy, settings.token_of(token))
+        self._channel = sync_channel(address, options)
         explain = calls.explaining(address, settings.proxies(), use_proxy=use_proxy)
         super().__init__(self._channel, explain, timeout_s=timeout_s, patience_s=patience_s)
         self._ingest = ingest_pb2_grpc.IngestServiceStub(self._channel)

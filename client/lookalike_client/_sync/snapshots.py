@@ -66,6 +66,15 @@ class Snapshots:
                 threads.run_blocking(file.write, response.chunk)
             return file.tell()
 
+    def download_chunks(
+        self, snapshot_id: str, *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> Iterator[bytes]:
+        """Yield a snapshot's archive in pieces of at most 1 MiB, to be kept elsewhere."""
+        request = snapshot_pb2.DownloadSnapshotRequest(snapshot_id=snapshot_id)
+        with calls.translated(self._explain):
+            for response in self._stub.DownloadSnapshot(request, timeout=timeout_s):
+                yield response.chunk
+
     def upload(self, path: str | Path, *, timeout_s: float = LONG_TIMEOUT_S) -> Snapshot:
         """Upload an archive; the service checks all of it before it takes it.
 
@@ -75,8 +84,15 @@ class Snapshots:
             OSError: the file cannot be read.
         """
         file = threads.run_blocking(Path(path).open, "rb")
-        with file, calls.translated(self._explain):
-            response = self._stub.UploadSnapshot(_requests(file), timeout=timeout_s)
+        with file:
+            return self.upload_chunks(_pieces(file), timeout_s=timeout_s)
+
+    def upload_chunks(
+        self, chunks: threads.Items[bytes], *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> Snapshot:
+        """Upload an archive in pieces of at most 16 MiB, as `upload` does with a file."""
+        with calls.translated(self._explain):
+            response = self._stub.UploadSnapshot(_requests(chunks), timeout=timeout_s)
         found = convert.snapshot(response.snapshot)
         return replace(found, already_there=response.already_there)
 
@@ -92,6 +108,13 @@ class Snapshots:
         return RestoredCollection(response.collection_uid, response.items)
 
 
-def _requests(file: BinaryIO) -> Iterator[snapshot_pb2.UploadSnapshotRequest]:
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
     while piece := threads.run_blocking(file.read, archive_files.PIECE_BYTES):
-        yield snapshot_pb2.UploadSnapshotRequest(chunk=piece)
+        yield piece
+
+
+def _requests(
+    chunks: threads.Items[bytes],
+) -> Iterator[snapshot_pb2.UploadSnapshotRequest]:
+    for chunk in threads.each_of(chunks):
+        yield snapshot_pb2.UploadSnapshotRequest(chunk=chunk)

@@ -21,6 +21,7 @@ from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, check_address, connected
 from lookalike_client.fitting.sources import fit_collection, fit_export, fit_images
 from lookalike_client.indexing.scan import scan
+from lookalike_client.settings import token_of
 from lookalike_client.tables import arrow_files
 
 
@@ -89,7 +90,9 @@ def _fit(
     check_address(embedder)
     found = scan([source], base=Path.cwd())
     connection = session.settings
-    options = calls.channel_options(connection.tls, session.timeout_s, connection.use_proxy)
+    options = calls.channel_options(
+        connection.tls, session.timeout_s, connection.use_proxy, token_of(connection.key)
+    )
     with closing(sync_channel(embedder, options)) as channel:
         files = [each.path for each in found.files]
         try:

@@ -13,9 +13,9 @@ from typing import TypeVar
 import click
 import grpc
 
-from lookalike.wire import proxies
+from lookalike.wire import proxies, tls_faults
 from lookalike.wire.errors import LookalikeError, Unavailable
-from lookalike_client import Client
+from lookalike_client import AsyncClient, Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
 from lookalike_client.cli.output import Output
 from lookalike_client.settings import ClientSettings
@@ -52,6 +52,19 @@ class Session:
         return Client(
             settings.address,
             tls=settings.tls,
+            token=settings.key,
+            timeout_s=self.timeout_s,
+            use_proxy=settings.use_proxy,
+        )
+
+    def async_client(self, *, bare: bool = False) -> AsyncClient:
+        """Return an asyncio client, as `client` does; `bare`: without a key of our own."""
+        settings = self.settings
+        check_address(settings.address)
+        return AsyncClient(
+            settings.address,
+            tls=settings.tls,
+            token=None if bare else settings.key,
             timeout_s=self.timeout_s,
             use_proxy=settings.use_proxy,
         )
@@ -62,7 +75,12 @@ class UnreachedError(click.ClickException):
 
     exit_code = EXIT_UNREACHABLE
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, details: str) -> None:
+        """`details` are what the library says of the connection."""
+        said = tls_faults.remark(details, with_tls=settings.tls is not None)
+        if said is not None:
+            super().__init__(f"no connection to {settings.address}: {said}")
+            return
         found = proxies.remark(settings.address, load_proxies(), use_proxy=settings.use_proxy)
         super().__init__(
             f"no search service answers at {settings.address}: start one with `lookalike up "
@@ -93,6 +111,11 @@ def _never_answered(error: LookalikeError) -> bool:
         return False
     keys = [entry.key for entry in cause.trailing_metadata() or ()]
     return "grpc-status-details-bin" not in keys
+
+
+def _details(error: LookalikeError) -> str:
+    cause = error.__cause__
+    return (cause.details() or "") if isinstance(cause, grpc.RpcError) else ""
 
 
 def one_collection(positional: str | None, option: str | None, default: str | None = None) -> str:
@@ -177,18 +200,24 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         is_flag=True,
         help="Through the proxy that the environment names.  [env LOOKALIKE_USE_PROXY]",
     )
-    @click.option("--tls-ca", type=path, help="PEM file of the authority to trust.")
-    @click.option("--tls-certificate", type=path, help="PEM file of our certificate.")
-    @click.option("--tls-key", type=path, help="PEM file of our key.")
+    @click.option("--tls", "use_tls", is_flag=True, help="TLS, by the system's authorities.")
+    @click.option("--tls-ca", "--ca", type=path, help="PEM file of the authority to trust.")
+    @click.option("--tls-certificate", "--cert", type=path, help="PEM file of our certificate.")
+    @click.option("--tls-key", "--key", type=path, help="PEM file of our key.")
+    @click.option(
+        "--token-file", type=path, help="File with the API key.  [env LOOKALIKE_TOKEN(_FILE)]"
+    )
     @functools.wraps(command)
     def wrapped(
         session: Session,
         address: str | None,
         timeout_s: float | None,
         use_proxy: bool,
+        use_tls: bool,
         tls_ca: Path | None,
         tls_certificate: Path | None,
         tls_key: Path | None,
+        token_file: Path | None,
         *args: object,
         **kwargs: object,
     ) -> R:
@@ -196,9 +225,13 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         settings = replace(
             base,
             address=address or base.address,
+            named=bool(address) or base.named,
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
             tls_key=tls_key or base.tls_key,
+            use_tls=use_tls or base.use_tls,
+            token=None if token_file else base.token,
+            token_file=token_file or base.token_file,
             use_proxy=use_proxy or base.use_proxy,
         )
         chosen = replace(session, settings=settings, timeout_s=timeout_s or session.timeout_s)
@@ -207,6 +240,6 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         except Unavailable as error:
             if not _never_answered(error):
                 raise
-            raise UnreachedError(settings) from error
+            raise UnreachedError(settings, _details(error)) from error
 
     return printing(wrapped)

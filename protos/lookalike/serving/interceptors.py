@@ -14,6 +14,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter, Histogram
 
+from lookalike.serving.access.interceptor import audit
+from lookalike.serving.access.principal import Principal, current
+from lookalike.serving.access.rules import RULES
 from lookalike.serving.metrics import CallMetrics
 from lookalike.wire import status
 from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason
@@ -76,14 +79,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            async with _Call(self, method, context):
+            async with _Call(self, method, context, request):
                 return await behaviour(read(request), context)
 
         return call
 
     def _stream(self, behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with _Call(self, method, context):
+            async with _Call(self, method, context, request):
                 async with aclosing(behaviour(read(request), context)) as responses:
                     async for response in responses:
                         yield response
@@ -108,6 +111,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if self._metrics is not None:
             self._metrics.active.dec()
             self.count(method, code, seconds)
+
+    def refused(self, method: str, code: str) -> None:
+        """Count a call that was refused before it was entered."""
+        self.count(method, code, 0.0)
 
     def count(self, method: str, code: str, seconds: float) -> None:
         """Count a finished call."""
@@ -156,29 +163,60 @@ def _readable(request: Any) -> Any:
 
 
 async def _readable_each(requests: Any) -> AsyncIterator[Any]:
+    """Pass messages on, no faster than the API key may bring them.
+
+    Raises:
+        InvalidField: a message could not be read.
+        Unauthenticated: the key was revoked meanwhile.
+    """
+    principal = current()
     async for request in requests:
+        if principal is not None:
+            await principal.wait()
         yield _readable(request)
 
 
 class _Call:
     """One call under way: an async context manager that maps what escapes."""
 
-    def __init__(self, owner: CallInterceptor, method: str, context: Context) -> None:
+    __slots__ = ("_context", "_method", "_owner", "_principal", "_request", "_started_s")
+
+    def __init__(
+        self, owner: CallInterceptor, method: str, context: Context, request: object
+    ) -> None:
         self._owner = owner
         self._method = method
         self._context = context
+        self._request = request
+        self._principal: Principal | None = current()
         self._started_s = time.monotonic()
 
     async def __aenter__(self) -> None:
         try:
-            self._owner.enter()
-        except Exhausted as error:
-            self._owner.count(self._method, "RESOURCE_EXHAUSTED", 0.0)
+            if self._principal is not None:
+                self._principal.enter()
+            self._enter()
+        except LookalikeError as error:
+            code = status.code_of(error.reason).name
+            self._owner.count(self._method, code, 0.0)
             await status.abort(self._context, error)
+
+    def _enter(self) -> None:
+        try:
+            self._owner.enter()
+        except Exhausted:
+            if self._principal is not None:
+                self._principal.leave()
+            raise
 
     async def __aexit__(self, kind: Any, error: BaseException | None, _trace: Any) -> bool:
         code = _code_of(error, self._context)
+        if self._principal is not None:
+            self._principal.leave()
         self._owner.leave(self._method, code, time.monotonic() - self._started_s)
+        rule = RULES.get(self._method)
+        if rule is not None and rule.audited:
+            audit(self._method, self._request, self._context, self._principal, code)
         if error is None or isinstance(error, grpc.aio.AbortError):
             return False
         if isinstance(error, LookalikeError):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from lookalike.serving.access.interceptor import AccessInterceptor
+from lookalike.serving.access.key_store import KeyStore
+from lookalike.serving.health import Health, health_address
 from lookalike.serving.interceptors import CallInterceptor
 from lookalike.serving.metrics import CallMetrics
 from lookalike.serving.settings.reading import SettingsInvalid
+from lookalike.serving.tls import server_credentials
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
 
 _log = logging.getLogger(__name__)
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,10 @@ class ServerOptions:
     `port` 0 takes a free one. `max_concurrent_rpcs` bounds the calls under way,
     streams included; one more gets RESOURCE_EXHAUSTED. `grace_s` is the time that
     calls under way are given when the server stops. A client that pings more often
-    than `least_ping_interval_ms` is disconnected.
+    than `least_ping_interval_ms` is disconnected. A connection older than
+    `max_connection_age_s` is closed once its calls have ended, so that clients look for
+    servers anew; 0 for no bound. Without `keys_file` nobody is asked for an API key.
+    `health_port` answers health checks alone, without TLS.
     """
 
     host: str = "127.0.0.1"
@@ -36,9 +42,13 @@ class ServerOptions:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_concurrent_rpcs: int = 1024
     tls: TlsFiles | None = None
+    keys_file: Path | None = None
     reflection: bool = False
     grace_s: float = 10.0
     least_ping_interval_ms: int = LEAST_PING_INTERVAL_MS
+    max_connection_age_s: float = 0.0
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
 
 
 class Server:
@@ -50,14 +60,21 @@ class Server:
         service_names: Sequence[str],
         metrics: CallMetrics | None = None,
     ) -> None:
+        """Raises:
+        InvalidField: the file of keys cannot be read, or has another form.
+        """
         self._options = options
-        self._service_names = tuple(service_names)
-        self._health = health.aio.HealthServicer()
+        self._health = Health(service_names, health_address(options))
+        self.health_port: int | None = None
+        calls = CallInterceptor(options.max_concurrent_rpcs, metrics)
+        interceptors: list[grpc.aio.ServerInterceptor] = [calls]
+        if options.keys_file is not None:
+            interceptors.insert(0, AccessInterceptor(KeyStore(options.keys_file), calls.refused))
         self.grpc = grpc.aio.server(
-            interceptors=[CallInterceptor(options.max_concurrent_rpcs, metrics)],
+            interceptors=interceptors,
             options=server_arguments(options),
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._health.add_to(self.grpc)
         if options.reflection:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
@@ -66,50 +83,75 @@ class Server:
         """Bind and start; every service is NOT_SERVING. Return the port.
 
         Raises:
-            SettingsInvalid: the address cannot be bound.
+            SettingsInvalid: an address or the certificate cannot be used.
         """
-        await self.set_serving(False)
-        address = f"{self._options.host}:{self._options.port}"
-        try:
-            port = self._bind(address)
-        except RuntimeError as error:
-            raise SettingsInvalid(
-                f"cannot listen on {address}: is the port in use? Set another --host or --port"
-            ) from error
+        self.health_port = await self._health.start()
+        options = self._options
+        port = _bound(self._add_port, options.host, options.port, "--port")
         await self.grpc.start()
         _log.info("listening", extra={"address": f"{self._options.host}:{port}"})
+        self._warn()
         return port
 
     async def set_serving(self, serving: bool, service: str | None = None) -> None:
         """Set the health of `service`, or of all and of the server as a whole."""
-        status = _SERVING if serving else _NOT_SERVING
-        names = (service,) if service is not None else ("", *self._service_names)
-        for name in names:
-            await self._health.set(name, status)
+        await self._health.set_serving(serving, service)
 
     async def stop(self) -> None:
         """Drain and end; calls still under way after the grace are cancelled."""
         await self.set_serving(False)
         await self.grpc.stop(self._options.grace_s)
+        await self._health.stop()
         _log.info("stopped")
 
-    def _bind(self, address: str) -> int:
+    def _warn(self) -> None:
+        """Say what is left open."""
+        options = self._options
+        if options.keys_file is None:
+            _log.warning(
+                "no API keys are asked for: whoever reaches this address can read, change and "
+                "delete everything; `lookalike keys make` makes keys, --keys-file asks for them",
+                extra={"host": options.host},
+            )
+        elif options.tls is None and not is_loopback(options.host):
+            _log.warning(
+                "API keys travel in the clear: set --tls-certificate and --tls-key",
+                extra={"host": options.host},
+            )
+
+    def _add_port(self, address: str) -> int:
         tls = self._options.tls
         if tls is None:
             return self.grpc.add_insecure_port(address)
-        if tls.certificate is None or tls.key is None:
-            raise OSError("TLS needs a certificate and a key")
-        credentials = grpc.ssl_server_credentials(
-            [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-            root_certificates=tls.ca.read_bytes() if tls.ca else None,
-            require_client_auth=tls.ca is not None,
-        )
-        return self.grpc.add_secure_port(address, credentials)
+        return self.grpc.add_secure_port(address, server_credentials(tls))
+
+
+def _bound(add: Callable[[str], int], host: str, number: int, option: str) -> int:
+    """Bind a port by `add` and return it.
+
+    Raises:
+        SettingsInvalid: the address cannot be bound.
+    """
+    address = f"{host}:{number}"
+    try:
+        return add(address)
+    except RuntimeError as error:
+        raise SettingsInvalid(
+            f"cannot listen on {address}: is the port in use? Set another --host or {option}"
+        ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith("unix:")
 
 
 def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
     """Return the arguments of a server, for the gRPC library."""
-    return [
+    arguments = [
         ("grpc.max_send_message_length", options.max_message_bytes),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.so_reuseport", 0),
@@ -119,3 +161,8 @@ def server_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
+    if options.max_connection_age_s:
+        # The library spreads it by a tenth, so that not all come back at once.
+        age_ms = int(options.max_connection_age_s * 1000)
+        arguments.append(("grpc.max_connection_age_ms", age_ms))
+    return arguments

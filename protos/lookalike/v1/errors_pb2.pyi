@@ -108,6 +108,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     again is of no use: docs/operation/damage.md says how to get the data back.
     DATA_LOSS.
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 40
+    """The call carries no API key, or one that is unknown, expired or revoked
+    (UNAUTHENTICATED).
+    """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 41
+    """The API key does not allow this call, this collection, or this item
+    (PERMISSION_DENIED).
+    """
+    ERROR_REASON_UNSUPPORTED: _ErrorReason.ValueType  # 50
+    """The collection is divided over a cluster, where this is not offered:
+    docs/operation/cluster.md lists what is not. UNIMPLEMENTED.
+    """
+    ERROR_REASON_PARTITION_UNAVAILABLE: _ErrorReason.ValueType  # 51
+    """No replica of a partition answered in time, or too few have stored what was
+    written. UNAVAILABLE.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -201,6 +217,22 @@ ERROR_REASON_STORE_DAMAGED: ErrorReason.ValueType  # 27
 on the disk, or would be written to a store that is known to be. Trying
 again is of no use: docs/operation/damage.md says how to get the data back.
 DATA_LOSS.
+"""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 40
+"""The call carries no API key, or one that is unknown, expired or revoked
+(UNAUTHENTICATED).
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 41
+"""The API key does not allow this call, this collection, or this item
+(PERMISSION_DENIED).
+"""
+ERROR_REASON_UNSUPPORTED: ErrorReason.ValueType  # 50
+"""The collection is divided over a cluster, where this is not offered:
+docs/operation/cluster.md lists what is not. UNIMPLEMENTED.
+"""
+ERROR_REASON_PARTITION_UNAVAILABLE: ErrorReason.ValueType  # 51
+"""No replica of a partition answered in time, or too few have stored what was
+written. UNAVAILABLE.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

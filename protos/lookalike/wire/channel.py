@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import grpc
 
 from lookalike.wire import proxies
+from lookalike.wire.errors import InvalidField
+from lookalike.wire.live_channel import AioLiveChannel, SyncLiveChannel
+from lookalike.wire.tokens import Token
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # An encoded image that travels in one, beside its id and metadata: the same from the
@@ -31,6 +35,11 @@ class TlsFiles:
     certificate: Path | None = None
     key: Path | None = None
 
+    @property
+    def paths(self) -> list[Path]:
+        """Those that are given."""
+        return [path for path in (self.ca, self.certificate, self.key) if path is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelOptions:
@@ -38,7 +47,8 @@ class ChannelOptions:
 
     Without `use_proxy` the connection is direct, whatever proxy the environment
     names (`lookalike.wire.proxies`): between the parts of a system there is none.
-    A target on this machine is never reached through one.
+    A target on this machine is never reached through one. `token` goes with each call,
+    over TLS or to this machine alone.
     """
 
     tls: TlsFiles | None = None
@@ -46,22 +56,44 @@ class ChannelOptions:
     service_config: str | None = None
     keepalive_time_ms: int = KEEPALIVE_TIME_MS
     use_proxy: bool = False
+    token: Token | None = None
 
 
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
-    """Return an asyncio channel to `target` ("host:port"); connects lazily."""
-    arguments = channel_arguments(target, options)
-    if options.tls is None:
-        return grpc.aio.insecure_channel(target, options=arguments)
-    return grpc.aio.secure_channel(target, _credentials(options.tls), options=arguments)
+    """Return an asyncio channel to `target` ("host:port"); connects lazily.
+
+    It follows the files of its certificates.
+
+    Raises:
+        InvalidField: an API key would travel in the clear.
+        OSError: a certificate cannot be read.
+    """
+    tls = _checked(target, options)
+
+    def make() -> grpc.aio.Channel:
+        arguments = channel_arguments(target, options)
+        if tls is None:
+            return grpc.aio.insecure_channel(target, options=arguments)
+        return grpc.aio.secure_channel(target, _credentials(tls), options=arguments)
+
+    if options.token is None and (tls is None or not tls.paths):
+        return make()
+    return AioLiveChannel(make, [] if tls is None else tls.paths, options.token)
 
 
 def sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
-    """Return a blocking channel to `target` ("host:port"); connects lazily."""
-    arguments = channel_arguments(target, options)
-    if options.tls is None:
-        return grpc.insecure_channel(target, options=arguments)
-    return grpc.secure_channel(target, _credentials(options.tls), options=arguments)
+    """Return a blocking channel to `target`, as `aio_channel` does."""
+    tls = _checked(target, options)
+
+    def make() -> grpc.Channel:
+        arguments = channel_arguments(target, options)
+        if tls is None:
+            return grpc.insecure_channel(target, options=arguments)
+        return grpc.secure_channel(target, _credentials(tls), options=arguments)
+
+    if options.token is None and (tls is None or not tls.paths):
+        return make()
+    return SyncLiveChannel(make, [] if tls is None else tls.paths, options.token)
 
 
 def service_config(
@@ -104,6 +136,8 @@ def channel_arguments(target: str, options: ChannelOptions) -> list[tuple[str, i
         # The default grows to two minutes: a restarted server would stay unseen.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A name may stand for several servers, as that of a headless Service does.
+        ("grpc.lb_policy_name", "round_robin"),
         ("grpc.enable_http_proxy", int(options.use_proxy and not proxies.is_local(target))),
     ]
     if options.service_config is not None:
@@ -112,7 +146,37 @@ def channel_arguments(target: str, options: ChannelOptions) -> list[tuple[str, i
     return arguments
 
 
+def _checked(target: str, options: ChannelOptions) -> TlsFiles | None:
+    if options.token is not None and options.tls is None and not proxies.is_local(target):
+        raise InvalidField(
+            "token",
+            f"would travel to {target} in the clear: use TLS (name the authority that signed "
+            "the service's certificate)",
+        )
+    return options.tls
+
+
 def _credentials(tls: TlsFiles) -> grpc.ChannelCredentials:
+    """Raises:
+    InvalidField: the files do not fit together, or are no PEM files.
+    OSError: one cannot be read.
+    """
+    if tls.ca is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(tls.ca)
+        except ssl.SSLError as error:
+            raise InvalidField("tls_ca", f"{tls.ca} holds no certificate") from error
+    if tls.certificate is not None and tls.key is not None:
+        try:
+            # No password: the process must not stop to ask for one.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                tls.certificate, tls.key, password=""
+            )
+        except ssl.SSLError as error:
+            raise InvalidField(
+                "tls_certificate",
+                f"{tls.certificate} and {tls.key} are no certificate and its key",
+            ) from error
     return grpc.ssl_channel_credentials(
         root_certificates=_read(tls.ca),
         private_key=_read(tls.key),

@@ -20,6 +20,7 @@ from lookalike.wire.errors import (
 )
 from search_service.domain.arrays import F32
 from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
 from search_service.domain.metadata import Metadata, encode_metadata, merged, same
 from search_service.domain.mutations import (
@@ -32,6 +33,7 @@ from search_service.domain.mutations import (
     Upsert,
 )
 from search_service.limits import MAX_METADATA_BYTES
+from search_service.shard.writing.guarding import guarded
 from search_service.store.row_batch import ItemRow, RowBatch
 from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
 
@@ -43,11 +45,13 @@ NO_METADATA = b"{}"
 class NearestFinder(Protocol):
     """Finds near-duplicates of vectors that are about to be stored."""
 
-    def nearest(self, index: int, id: str, effects: list[Effect]) -> NearDuplicate | None:
+    def nearest(
+        self, index: int, id: str, effects: list[Effect], guard: Confinement | None = None
+    ) -> NearDuplicate | None:
         """Return the nearest live item other than `id` to mutation `index`'s vector.
 
         None where none is at or above the threshold. `effects` is what the
-        mutations before it have changed.
+        mutations before it have changed. With `guard` only what its caller may see counts.
         """
 
 
@@ -77,6 +81,11 @@ class MutationBatch:
     def apply(self, index: int, mutation: Mutation, version: int) -> MutationOutcome:
         """Apply one mutation; what is wrong with it is in the outcome."""
         try:
+            allowed = guarded(self._batch, mutation)
+            if allowed is None:
+                status = MutationStatus.NOT_FOUND
+                return MutationOutcome(mutation.id, status, version, changed=False)
+            mutation = allowed
             metadata = self._check(mutation, version)
             if isinstance(mutation, Upsert):
                 return self._upsert(index, mutation, metadata, version)
@@ -116,7 +125,7 @@ class MutationBatch:
             return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
         near = None
         if self._finder is not None and policy is not DuplicatePolicy.OFF:
-            near = self._finder.nearest(index, upsert.id, self.effects)
+            near = self._finder.nearest(index, upsert.id, self.effects, upsert.guard)
         if near is not None and policy is DuplicatePolicy.REJECT:
             self._batch.reject(upsert.id, version, near)
             return self._rejection(upsert.id, version, near)

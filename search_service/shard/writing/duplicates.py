@@ -8,9 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from search_service.domain.arrays import F32
+from search_service.domain.collection import CollectionSpec
+from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed
 from search_service.domain.mutations import Mutation, NearDuplicate, Upsert
+from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView
+from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.ranking import MARGIN
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search
@@ -34,13 +38,14 @@ class DuplicateFinder:
         live: LiveView,
         mutations: Sequence[Mutation],
         *,
-        dimension: int,
-        threshold: float,
-        expansion: int,
+        spec: CollectionSpec,
+        filters: FilterIndex,
         pool: ScanPool,
     ) -> None:
+        dimension = spec.dimension
         self._live = live
-        self._threshold = np.float32(threshold)
+        self._threshold = np.float32(spec.duplicates.threshold)
+        self._filters = filters
         self._pool = pool
         places = [
             place
@@ -58,25 +63,35 @@ class DuplicateFinder:
             floor=np.full(len(places), self._threshold, dtype=np.float32),
             count=NEIGHBOURS,
             exact=False,
-            expansion=expansion,
+            expansion=spec.index.expansion_search,
             matches=None,
         )
         self._stored = self._look_up(self._task)
         self._pairs = self._pairs_within()
         self._fresh: dict[int, Added] = {}
         self._dead: set[int] = set()
+        self._changed: set[int] = set()
+        self._parts: dict[Confinement, Matches] = {}
         self._seen_effects = 0
         self._last_row = -1
 
-    def nearest(self, index: int, id: str, effects: list[Effect]) -> NearDuplicate | None:
-        """Return the nearest live item other than `id`, at or above the threshold."""
+    def nearest(
+        self, index: int, id: str, effects: list[Effect], guard: Confinement | None = None
+    ) -> NearDuplicate | None:
+        """Return the nearest live item other than `id`, at or above the threshold.
+
+        With `guard` the nearest of those that its caller may see; while the metadata is
+        still read after a start, of those whose metadata is known.
+        """
         self._follow(effects)
         row = self._last_row = self._row_of[index]
-        found = self._stored_near(row, id)
+        found = self._stored_near(row, id) if guard is None else self._shown_near(row, id, guard)
         vector = self._vectors[row].astype(np.float64)
         for other in self._pairs.get(row, ()):
             item = self._fresh.get(other)
             if item is None or item.id == id or item.ordinal in self._dead:
+                continue
+            if guard is not None and not self._shows(guard, item):
                 continue
             score = np.float32(min(1.0, float(np.dot(vector, item.vector.astype(np.float64)))))
             if score >= self._threshold:
@@ -90,6 +105,8 @@ class DuplicateFinder:
                 self._fresh[self._last_row] = effect
             elif isinstance(effect, Killed):
                 self._dead.add(effect.ordinal)
+            else:
+                self._changed.add(effect.ordinal)
         self._seen_effects = len(effects)
 
     def _stored_near(self, row: int, id: str) -> list[NearDuplicate]:
@@ -105,6 +122,26 @@ class DuplicateFinder:
             )
             kept = self._others(self._look_up(task)[0], id)
         return kept
+
+    def _shown_near(self, row: int, id: str, guard: Confinement) -> list[NearDuplicate]:
+        matches = self._parts.get(guard)
+        if matches is None:
+            with self._filters.commit_lock:  # the loader may be reading
+                matches = self._filters.matches(guard.within(None), self._live.upto)
+            self._parts[guard] = matches
+        task = replace(
+            self._task,
+            queries=self._task.queries[row : row + 1],
+            floor=self._task.floor[row : row + 1],
+            # Those that the group has killed or changed before stand among them still.
+            count=len(self._dead) + len(self._changed) + 2,
+            matches=matches,
+        )
+        near = self._look_up(task)[0]
+        return self._others([each for each in near if each[0] not in self._changed], id)
+
+    def _shows(self, guard: Confinement, item: Added) -> bool:
+        return item.ordinal not in self._changed and guard.shows(item.metadata)
 
     def _others(self, near: list[tuple[int, float]], id: str) -> list[NearDuplicate]:
         return [

@@ -64,6 +64,8 @@ def change_selection(
 
 def _mutation(id: str, selection: Selection) -> Mutation:
     if selection.change is None:
-        return Delete(id)
+        return Delete(id, guard=selection.guard)
     change = selection.change
-    return UpdateMetadata(id, change.metadata, merge=change.merge, if_other=True)
+    return UpdateMetadata(
+        id, change.metadata, merge=change.merge, if_other=True, guard=selection.guard
+    )

@@ -251,9 +251,8 @@ class Writer:
             finder = DuplicateFinder(
                 held.enter_context(self._memory.view()),
                 mutations,
-                dimension=spec.dimension,
-                threshold=spec.duplicates.threshold,
-                expansion=spec.index.expansion_search,
+                spec=spec,
+                filters=self._filters,
                 pool=self._pool,
             )
         return MutationBatch(

@@ -103,7 +103,7 @@ class System:
     """All four, on ports that stay the same over restarts.
 
     Without a `model` the embedder is a stub that needs none. `queue_options` are those of
-    the queue's server, `search_options` further ones of the search service.
+    the queue's server, those of the others further ones of theirs.
     """
 
     def __init__(
@@ -114,13 +114,17 @@ class System:
         stub_delay_s: float = 0.0,
         queue_options: tuple[str, ...] = (),
         search_options: tuple[str, ...] = (),
+        embedder_options: tuple[str, ...] = (),
+        worker_options: tuple[str, ...] = (),
     ) -> None:
         self.valkey = Valkey(directory, *queue_options)
         ports = [_free_port() for _ in range(2)]
         self.embedder_address, self.search_address = (f"127.0.0.1:{port}" for port in ports)
         stub = ["tests.integration.ingest.embedder_stub", "--delay-s", str(stub_delay_s)]
         module = ["embedder_service", "--models", model] if model else stub
-        self.embedder = Program(directory, "embedder", [*module, "--port", str(ports[0])])
+        self.embedder = Program(
+            directory, "embedder", [*module, "--port", str(ports[0]), *embedder_options]
+        )
         self.search = Program(
             directory,
             "search",
@@ -136,6 +140,7 @@ class System:
             [
                 *("embedder_service.worker", "--redis", self.valkey.url, "--name", "worker-1"),
                 *("--embedder", self.embedder_address, "--search", self.search_address),
+                *worker_options,
             ],
         )
 

@@ -189,6 +189,7 @@ def test_the_command_line_goes_before_the_environment() -> None:
     environment = {
         "LOOKALIKE_EMBEDDER_PORT": "7",
         "LOOKALIKE_EMBEDDER_HOST": "0.0.0.0",
+        "LOOKALIKE_EMBEDDER_OPEN_ACCESS": "true",
         "LOOKALIKE_EMBEDDER_LOG_JSON": "true",
     }
     settings = load(["--port", "0"], environment)

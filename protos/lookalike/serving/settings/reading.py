@@ -1,8 +1,9 @@
-"""Reads what a process is told: its options, then its environment.
+"""Reads what a process is told: its options, then its environment, then a file.
 
-The field `grace_s` of the search service is its option `--grace-s` and the variable
-LOOKALIKE_SEARCH_GRACE_S; the option goes first. An empty variable counts as not set, and
-an empty option asks for the default.
+The field `grace_s` of the search service is its option `--grace-s`, the variable
+LOOKALIKE_SEARCH_GRACE_S, and `grace_s` in the table [search] of the file that `--config` or
+LOOKALIKE_SEARCH_CONFIG names; the first that is given holds. An empty variable counts as
+not set, and an empty option asks for the default.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from lookalike.serving.settings.declared import Option, Rules, options_of, without_none
+from lookalike.serving.settings.file import FileInvalid, read_table
 from lookalike.wire.errors import LookalikeError
 
 PREFIX = "LOOKALIKE_"
@@ -24,7 +27,19 @@ PREFIX = "LOOKALIKE_"
 PARTS = ("SEARCH", "EMBEDDER", "WORKER")
 CLIENT_VARIABLES = frozenset(
     PREFIX + name
-    for name in ("ADDRESS", "USE_PROXY", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY", "SYNC_STATE")
+    for name in (
+        *("ADDRESS", "USE_PROXY", "SYNC_STATE", "TOKEN", "TOKEN_FILE", "WEB_TOKEN"),
+        *("TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY"),
+    )
+)
+# Names the file, in which it cannot stand itself.
+CONFIG = Option(
+    "config",
+    Path,
+    False,
+    None,
+    False,
+    Rules("TOML file of settings, which options and variables outrank", "file", must_exist=True),
 )
 EXIT_SETTINGS = 2
 
@@ -66,17 +81,55 @@ def read(
         SystemExit: --help.
     """
     options = options_of(settings)
-    given = _given(process, options, arguments)
-    _refuse_unknown(process, options, environ)
+    given = _given(process, (*options, CONFIG), arguments)
+    _refuse_unknown(process, (*options, CONFIG), environ)
+    filed, file = _filed(process, options, given, environ)
     values: dict[str, Any] = {}
     for option in options:
-        texts, source = given[option.name], option.flag
-        if texts is None:
-            source = process.prefix + option.name.upper()
-            texts = [environ.get(source, "")]
+        texts, source = _told(option, given, process, environ)
+        if texts == [""] and given[option.name] is None and option.name in filed:
+            texts, source = [filed[option.name]], f"{file}: {option.name}"
         if any(texts):
             values[option.name] = _value(option, source, texts)
     return _build(settings, process, values)
+
+
+def _told(
+    option: Option,
+    given: Mapping[str, list[str] | None],
+    process: Process,
+    environ: Mapping[str, str],
+) -> tuple[list[str], str]:
+    """Return what the options, else the environment, say of `option`, and which of them."""
+    texts = given[option.name]
+    if texts is not None:
+        return texts, option.flag
+    variable = process.prefix + option.name.upper()
+    return [environ.get(variable, "")], variable
+
+
+def _filed(
+    process: Process,
+    options: Sequence[Option],
+    given: Mapping[str, list[str] | None],
+    environ: Mapping[str, str],
+) -> tuple[dict[str, str], str]:
+    """Return what the file says by name, and what the file is called."""
+    texts, source = _told(CONFIG, given, process, environ)
+    if not any(texts):
+        return {}, ""
+    path: Path = _value(CONFIG, source, texts)
+    try:
+        filed = read_table(path, process.part, PARTS)
+    except FileInvalid as error:
+        raise SettingsInvalid(str(error)) from error
+    known = [option.name for option in options]
+    for name in filed:
+        if name not in known:
+            nearest = _nearest(name, known)
+            where = f"{path}: [{process.part.lower()}]"
+            raise SettingsInvalid(f"{where}: {name} is no setting; the nearest is {nearest}")
+    return filed, str(path)
 
 
 def refuse(process: Process, error: Exception) -> int:
@@ -99,8 +152,9 @@ def _given(
         prog=f"python -m {process.package}",
         usage="%(prog)s [--OPTION VALUE …]",
         description=process.purpose,
-        epilog=f"Each option can be set as {process.prefix}<OPTION> too. Lists are separated "
-        "by commas; their options may be repeated.",
+        epilog=f"Each option can be set as {process.prefix}<OPTION> too, and, but for --config, "
+        f"in the table [{process.part.lower()}] of the file that it names. Lists are separated by "
+        "commas; their options may be repeated.",
         allow_abbrev=False,
     )
     for option in options:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.serving.server import is_loopback
 from lookalike.serving.settings.declared import setting
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.wire.channel import TlsFiles
+from lookalike.wire.tokens import TokenFile
 
 MOST_PORT = 65_535
 DAY_S = 86_400.0
@@ -17,14 +19,23 @@ MOST_BYTES = 1 << 50
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSettings:
-    """What every process has: metrics, TLS, the log and its end.
+    """What every process has: metrics, health, TLS, the log and its end.
 
-    `metrics_port` None serves no metrics.
+    `metrics_port` None serves no metrics, `health_port` None no health on a port of its own.
     """
 
     metrics_host: str = setting("address of the Prometheus metrics", "127.0.0.1", unit="host")
     metrics_port: int | None = setting(
         "port of the Prometheus metrics; 0 takes a free one; none are served without it",
+        None,
+        least=0,
+        most=MOST_PORT,
+    )
+    health_host: str = setting(
+        "address of the health port, which has no TLS", "127.0.0.1", unit="host"
+    )
+    health_port: int | None = setting(
+        "port that serves gRPC health alone, for probes; 0 takes a free one; none without it",
         None,
         least=0,
         most=MOST_PORT,
@@ -69,6 +80,26 @@ class ProcessSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CallerSettings(ProcessSettings):
+    """What a process has that calls others."""
+
+    token_file: Path | None = setting(
+        "file with the API key for the services that are called; read again when it changes",
+        None,
+        unit="file",
+        must_exist=True,
+    )
+
+    def token(self) -> TokenFile | None:
+        """Return what gives the API key; None without one.
+
+        Raises:
+            InvalidField: there is none in the file.
+        """
+        return None if self.token_file is None else TokenFile(self.token_file)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerSettings(ProcessSettings):
     """What every gRPC server has. With `tls_ca` it asks its callers for certificates."""
 
@@ -78,6 +109,25 @@ class ServerSettings(ProcessSettings):
         "calls under way at once, streams included", 1024, least=1, most=1_000_000
     )
     reflection: bool = setting("serve gRPC reflection", False)
+    max_connection_age_s: float = setting(
+        "age past which a connection is closed once its calls have ended, so that clients spread "
+        "over servers that came later; 0: none",
+        300.0,
+        unit="seconds",
+        least=0,
+        most=MOST_S,
+    )
+    keys_file: Path | None = setting(
+        "file of the API keys that callers must have, made by `lookalike keys`; read again when "
+        "it changes; none are asked for without it",
+        None,
+        unit="file",
+        must_exist=True,
+    )
+    open_access: bool = setting(
+        "serve on an address that other machines reach although no API keys are asked for",
+        False,
+    )
     tls_ca: Path | None = setting(
         "PEM file of the authority that callers' certificates must be signed by; none are asked "
         "for without it",
@@ -93,6 +143,11 @@ class ServerSettings(ProcessSettings):
         super().__post_init__()
         if self.tls_ca is not None and self.tls_certificate is None:
             raise SettingsInvalid("--tls-ca needs --tls-certificate and --tls-key")
+        if self.keys_file is None and not self.open_access and not is_loopback(self.host):
+            raise SettingsInvalid(
+                f"--host {self.host}: other machines reach it, and no API keys are asked for: set "
+                "--keys-file (`lookalike keys make` makes one), or --open-access to serve anybody"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lookalike.v1 import search_pb2 as pb
+from search_service.access.gate import Gate
 from search_service.catalog.catalog import Catalog
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.mutations import Mutation, MutationOutcome
@@ -91,7 +92,7 @@ async def test_others_get_turns_while_a_long_message_is_read(
     shard.noted, shard.turns = [], lambda: turns
     before = turns
 
-    results = await call(Writes(catalog, SearchMetrics(CollectorRegistry())))
+    results = await call(Writes(Gate(catalog, asks_keys=False), SearchMetrics(CollectorRegistry())))
 
     other.cancel()
     with contextlib.suppress(asyncio.CancelledError):

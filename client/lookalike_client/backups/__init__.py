@@ -1,0 +1,1 @@
+"""Snapshots in an object store: kept by schedule, thinned out, restored."""

@@ -1,0 +1,1 @@
+"""What the caller of the call under way sees of the catalog."""
