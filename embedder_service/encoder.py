@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +17,9 @@ from embedder_service.lanes import Lane
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.pace import Pace
 from embedder_service.runtimes.protocol import Runtime
+from embedder_service.text_line import TextLine
 from embedder_service.trials import BatcherOptions
-from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField
+from lookalike.wire.errors import DeadlineExceeded, Exhausted, InvalidField, Precondition, Reason
 from lookalike.wire.traces import spans
 from lookalike.wire.vectors import F32
 
@@ -60,7 +61,9 @@ class Encoder:
         admission: AdmissionOptions,
         observer: EncoderObserver,
         memory_used: Callable[[], int],
+        texts: TextLine | None = None,
     ) -> None:
+        """`texts` is for a model with a text tower."""
         self.definition = definition
         # Hashed once: every answer carries it.
         self.fingerprint = definition.fingerprint
@@ -71,6 +74,7 @@ class Encoder:
         self._pace = Pace()
         self._admission = Admission(admission, self._pace)
         self._ahead: dict[Lane, asyncio.Semaphore] = {}
+        self._texts = texts
 
     async def start(self) -> None:
         """Load and warm up.
@@ -79,6 +83,8 @@ class Encoder:
             ModelError, RuntimeUnsupported: it cannot be served here.
         """
         await self._batcher.start()
+        if self._texts is not None:
+            await self._texts.start()
         self._pace.seed(self._batcher.seconds_per_image)
         places = _ROUNDS_AHEAD * self._batcher.parallel_images + self._pool.processes
         self._ahead = {lane: asyncio.Semaphore(places) for lane in Lane}
@@ -86,6 +92,8 @@ class Encoder:
     async def close(self) -> None:
         """Resolve what waits and free the device."""
         await self._batcher.close()
+        if self._texts is not None:
+            await self._texts.close()
 
     @property
     def healthy(self) -> bool:
@@ -137,6 +145,22 @@ class Encoder:
         self._pace.answered(busy=busy, took_s=took_s, images=images)
         self._observer.embedded(lane, took_s)
         return embedding
+
+    async def embed_texts(self, texts: Sequence[str], deadline_s: float | None) -> list[F32]:
+        """Return a unit vector, float32 [D], for each text, in order.
+
+        Raises:
+            Precondition: the model has no text tower.
+            LookalikeError: as `TextLine.embed` does.
+        """
+        if self._texts is None:
+            raise Precondition(
+                f"the model {self.definition.name} knows pictures only and embeds no text: serve "
+                "one with a text tower, such as openclip:ViT-B-32=FILE",
+                reason=Reason.MODEL_MISMATCH,
+                field="texts",
+            )
+        return await self._texts.embed(texts, deadline_s)
 
     async def _within(self, job: DecodeJob, lane: Lane, deadline_s: float | None) -> Embedding:
         """Do the work, and stop waiting for it when the deadline passes."""

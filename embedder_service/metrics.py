@@ -110,6 +110,19 @@ class EncoderMetrics:
             ["model"],
             registry=registry,
         )
+        self.text_seconds = Histogram(
+            "lookalike_embedder_text_seconds",
+            "Time of one call of texts from arrival to vectors, in seconds",
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.texts = Counter(
+            "lookalike_embedder_texts",
+            "Texts embedded",
+            ["model"],
+            registry=registry,
+        )
         self._inside = Gauge(
             "lookalike_embedder_queue_images",
             "Images that wait or are worked on, by lane",
@@ -155,6 +168,11 @@ class ModelMetrics:
     def healthy_changed(self, healthy: bool) -> None:
         """Pass the news on to the health service."""
         self._on_health(healthy)
+
+    def texts_embedded(self, texts: int, seconds: float) -> None:
+        """Count the texts of one call."""
+        self._families.texts.labels(self._model).inc(texts)
+        self._families.text_seconds.labels(self._model).observe(seconds)
 
     def rejected(self, lane: Lane) -> None:
         """Count one refusal."""

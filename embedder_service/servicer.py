@@ -66,6 +66,21 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         async for response in stream.answers(request_iterator):
             yield response
 
+    async def EmbedText(  # noqa: N802 - named by the contract
+        self,
+        request: embedder_pb2.EmbedTextRequest,
+        context: grpc.aio.ServicerContext[
+            embedder_pb2.EmbedTextRequest, embedder_pb2.EmbedTextResponse
+        ],
+    ) -> embedder_pb2.EmbedTextResponse:
+        """Embed texts, in the space of the model's images."""
+        encoder = self._embedder.encoder(request.model)
+        made = await encoder.embed_texts(request.texts, _deadline_s(context))
+        return embedder_pb2.EmbedTextResponse(
+            vectors_f32_le=[vectors.encode(vector) for vector in made],
+            model_fingerprint=encoder.fingerprint,
+        )
+
     async def GetModel(  # noqa: N802 - named by the contract
         self,
         request: embedder_pb2.GetModelRequest,
@@ -236,4 +251,5 @@ def _model_message(encoder: Encoder) -> embedder_pb2.Model:
             formats=(*FORMATS, *installed_formats()),
         ),
         max_batch_images=encoder.batch_images,
+        embeds_text=definition.text is not None,
     )

@@ -31,8 +31,8 @@ class Settings(ServerSettings):
     port: int = setting("port to listen on; 0 takes a free one", 50052, least=0, most=MOST_PORT)
     models: tuple[str, ...] = setting(
         "models to serve, the default one first: NAME[@OPTION]...[=WEIGHTS] with NAME "
-        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, onnx:FILE or "
-        "python:FILE",
+        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, openclip:NAME, "
+        "onnx:FILE or python:FILE",
         ("efficientnet-lite2",),
         unit="model",
     )
@@ -72,7 +72,10 @@ class Settings(ServerSettings):
         "a batch that takes longer counts as a crash", 60.0, unit="seconds", least=1, most=86_400
     )
     max_queued_images: int = setting(
-        "most images inside, for each model and lane", 256, least=1, most=_MOST_IMAGES
+        "most images inside, for each model and lane; as many texts",
+        256,
+        least=1,
+        most=_MOST_IMAGES,
     )
     max_bytes_in_flight: int = setting(
         "most bytes of images inside, by model",

@@ -19,8 +19,9 @@ from embedder_service.models import spec
 from embedder_service.models.choice import define
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.runtimes.choice import load_runtime, memory_used_bytes, resolve_device
-from embedder_service.runtimes.protocol import Runtime
+from embedder_service.runtimes.protocol import Runtime, TextRuntime
 from embedder_service.settings import Settings
+from embedder_service.text_line import TextLine, TextObserver
 from embedder_service.trials import BatcherOptions
 from lookalike.serving.server import ServerOptions
 from lookalike.wire.channel import MAX_MESSAGE_BYTES
@@ -59,11 +60,28 @@ def build_embedder(
                 AdmissionOptions(settings.max_queued_images, settings.max_bytes_in_flight),
                 observer,
                 partial(memory_used_bytes, device),
+                _text_line(definition, device, settings, observer),
             )
         )
     embedder = Embedder(pool, encoders)
     metrics.watch(embedder)
     return embedder
+
+
+def _text_line(
+    definition: ModelDefinition, device: str, settings: Settings, observer: TextObserver
+) -> TextLine | None:
+    tower = definition.text
+    if tower is None:
+        return None
+
+    def load() -> TextRuntime:
+        # Imports torch, which a server of pictures with a cached conversion starts without.
+        from embedder_service.runtimes.torch_texts import TorchTexts
+
+        return TorchTexts(tower, definition, device)
+
+    return TextLine(load, settings.max_queued_images, observer)
 
 
 def image_limits(settings: Settings) -> ImageLimits:

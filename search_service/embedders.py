@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import grpc
 
-from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
+from lookalike.v1 import embedder_pb2
 from lookalike.wire import vectors
 from lookalike.wire.channel import ChannelOptions, aio_channel
 from lookalike.wire.errors import (
-    DeadlineExceeded,
-    InvalidField,
     LookalikeError,
     NotFound,
     Reason,
@@ -23,18 +22,24 @@ from lookalike.wire.errors import (
 )
 from lookalike.wire.status import from_rpc_error
 from search_service.domain.arrays import F32
+from search_service.embedder_peers import (
+    ASK_TIMEOUT_S,
+    Peer,
+    models_of,
+    remaining_s,
+    texts_of,
+    unreachable,
+    with_field,
+)
 
-_log = logging.getLogger(__name__)
+R = TypeVar("R")
 
-# Asking what is served takes a millisecond or so on a quiet network: an embedder
-# that does not answer in this time is left out until the next round.
-_ASK_TIMEOUT_S = 2.0
-# A query without a deadline must not wait for ever.
-_EMBED_TIMEOUT_S = 30.0
 # An unknown fingerprint must not make every query ask all embedders again.
 _REFRESH_PAUSE_S = 1.0
 # Images of one request under way at once: enough to fill the embedder's batches.
 _MAX_IMAGES_UNDER_WAY = 32
+# Texts of one call: an embedder's queue has room for several such calls.
+_TEXTS_A_CALL = 32
 # What else a caller can do who wants a collection.
 _WITHOUT_MODEL = (
     ", or give vectors of your own: external_vectors in the request, model=None in Python, "
@@ -55,8 +60,8 @@ class Embedders:
     """Clients of the configured embedders; made on the running loop."""
 
     def __init__(self, addresses: Sequence[str], options: ChannelOptions) -> None:
-        self._peers = [_Peer(address, aio_channel(address, options)) for address in addresses]
-        self._by_fingerprint: dict[str, list[_Peer]] = {}
+        self._peers = [Peer(address, aio_channel(address, options)) for address in addresses]
+        self._by_fingerprint: dict[str, list[Peer]] = {}
         self._names: dict[str, str] = {}
         self._refreshed_s = float("-inf")
         self._refresh_lock = asyncio.Lock()
@@ -75,7 +80,7 @@ class Embedders:
         for peer in self._peers:
             try:
                 response = await peer.stub.GetModel(
-                    embedder_pb2.GetModelRequest(model=model), timeout=_ASK_TIMEOUT_S
+                    embedder_pb2.GetModelRequest(model=model), timeout=ASK_TIMEOUT_S
                 )
             except grpc.RpcError as error:
                 cause = from_rpc_error(error)
@@ -90,7 +95,7 @@ class Embedders:
             raise NotFound(
                 "no embedder serves that model", reason=Reason.MODEL_NOT_FOUND, field="model"
             ) from missing
-        raise _unreachable() from failure
+        raise unreachable() from failure
 
     async def embed_all(
         self,
@@ -115,12 +120,38 @@ class Embedders:
             async with places:
                 return await self._embed(image, field, fingerprint, dimension, deadline_s)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(image, field)) for image, field in images]
-        except ExceptionGroup as group_error:
-            raise group_error.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await _all_of([one(image, field) for image, field in images])
+
+    async def embed_texts(
+        self,
+        texts: Sequence[tuple[str, str]],
+        fingerprint: str,
+        dimension: int,
+        deadline_s: float | None,
+    ) -> list[F32]:
+        """Return the unit vectors of pairs of text and field path, in order.
+
+        Raises:
+            Precondition: the model has no text tower; with the first text's path.
+            Unavailable, DeadlineExceeded, Exhausted: as `embed_all` does.
+        """
+        made: list[F32] = []
+        for first in range(0, len(texts), _TEXTS_A_CALL):
+            part = texts[first : first + _TEXTS_A_CALL]
+            request = embedder_pb2.EmbedTextRequest(
+                texts=[text for text, _ in part], model=fingerprint
+            )
+            answer = await self._answer(
+                partial(texts_of, request, deadline_s),
+                lambda answer: answer.model_fingerprint,
+                part[0][1],
+                fingerprint,
+            )
+            made += [
+                _unit(vector, field, dimension)
+                for vector, (_, field) in zip(answer.vectors_f32_le, part, strict=True)
+            ]
+        return made
 
     async def look_at(
         self, image: bytes, field: str, fingerprint: str, dimension: int, deadline_s: float | None
@@ -153,24 +184,39 @@ class Embedders:
         request = embedder_pb2.EmbedImageRequest(
             encoded=image, model=fingerprint, lane=embedder_pb2.LANE_QUERY
         )
+        response = await self._answer(
+            lambda peer: peer.stub.EmbedImage(request, timeout=remaining_s(deadline_s)),
+            lambda response: response.embedding.model_fingerprint,
+            field,
+            fingerprint,
+        )
+        return response.embedding
+
+    async def _answer(
+        self,
+        ask: Callable[[Peer], Awaitable[R]],
+        made_by: Callable[[R], str],
+        field: str,
+        fingerprint: str,
+    ) -> R:
+        """Ask one embedder after another; `made_by` tells the model of an answer."""
         failure: LookalikeError | None = None
         for peer in await self._peers_of(fingerprint):
             try:
-                response = await peer.stub.EmbedImage(request, timeout=_remaining_s(deadline_s))
+                answer = await ask(peer)
             except grpc.RpcError as error:
                 failure = from_rpc_error(error)
                 if not isinstance(failure, Unavailable | NotFound):
-                    raise _with_field(failure, field) from error
+                    raise with_field(failure, field) from error
                 self._forget(peer, fingerprint)
                 continue
-            embedding = response.embedding
-            if fingerprint and embedding.model_fingerprint != fingerprint:
+            if fingerprint and made_by(answer) != fingerprint:
                 self._forget(peer, fingerprint)
                 continue
-            return embedding
-        raise _unreachable(fingerprint, self._names) from failure
+            return answer
+        raise unreachable(fingerprint, self._names) from failure
 
-    async def _peers_of(self, fingerprint: str) -> list[_Peer]:
+    async def _peers_of(self, fingerprint: str) -> list[Peer]:
         """Return the embedders of a model, all for "", another one first each time."""
         self._check_configured()
         if fingerprint and fingerprint not in self._by_fingerprint:
@@ -185,8 +231,8 @@ class Embedders:
             recent = time.monotonic() - self._refreshed_s < _REFRESH_PAUSE_S
             if wanted in self._by_fingerprint or recent:
                 return
-            answers = await asyncio.gather(*(_models_of(peer) for peer in self._peers))
-            found: dict[str, list[_Peer]] = {}
+            answers = await asyncio.gather(*(models_of(peer) for peer in self._peers))
+            found: dict[str, list[Peer]] = {}
             for peer, names in zip(self._peers, answers, strict=True):
                 for fingerprint in names:
                     found.setdefault(fingerprint, []).append(peer)
@@ -194,7 +240,7 @@ class Embedders:
             self._names = {key: name for names in answers for key, name in names.items()}
             self._refreshed_s = time.monotonic()
 
-    def _forget(self, peer: _Peer, fingerprint: str) -> None:
+    def _forget(self, peer: Peer, fingerprint: str) -> None:
         left = [other for other in self._by_fingerprint.get(fingerprint, ()) if other is not peer]
         if left:
             self._by_fingerprint[fingerprint] = left
@@ -210,62 +256,20 @@ class Embedders:
             )
 
 
-class _Peer:
-    """One embedder."""
-
-    def __init__(self, address: str, channel: grpc.aio.Channel) -> None:
-        self.address = address
-        self.channel = channel
-        self.stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
-
-
 def _vector(embedding: embedder_pb2.Embedding, field: str, dimension: int) -> F32:
-    decoded = vectors.decode(embedding.vector_f32_le, field=field, dimension=dimension)
+    return _unit(embedding.vector_f32_le, field, dimension)
+
+
+def _unit(data: bytes, field: str, dimension: int) -> F32:
+    decoded = vectors.decode(data, field=field, dimension=dimension)
     return vectors.normalise(decoded, field=field)
 
 
-async def _models_of(peer: _Peer) -> dict[str, str]:
-    """Return the names of an embedder's models by fingerprint."""
+async def _all_of(calls: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+    """Return what `calls` give, in order; the first failure ends the others."""
     try:
-        response = await peer.stub.ListModels(
-            embedder_pb2.ListModelsRequest(), timeout=_ASK_TIMEOUT_S
-        )
-    except grpc.RpcError as error:
-        _log.warning(
-            "embedder does not answer",
-            extra={"embedder": peer.address, "reason": from_rpc_error(error).reason.name},
-        )
-        return {}
-    return {model.fingerprint: model.name for model in response.models}
-
-
-def _remaining_s(deadline_s: float | None) -> float:
-    if deadline_s is None:
-        return _EMBED_TIMEOUT_S
-    remaining_s = deadline_s - time.monotonic()
-    if remaining_s <= 0:
-        raise DeadlineExceeded
-    return min(remaining_s, _EMBED_TIMEOUT_S)
-
-
-def _with_field(error: LookalikeError, field: str) -> LookalikeError:
-    if isinstance(error, InvalidField):
-        error.field = field
-    return error
-
-
-def _unreachable(fingerprint: str = "", served: Mapping[str, str] | None = None) -> Unavailable:
-    """`served` holds the names of the models that embedders do serve, by fingerprint."""
-    which = f" that serves model {fingerprint[:12]}…" if fingerprint else ""
-    advice = "check that one is running"
-    others = [f"{name} ({key[:12]}…)" for key, name in (served or {}).items() if key != fingerprint]
-    if others:
-        advice = (
-            f"those that answer serve {', '.join(others)}: start one with the collection's model, "
-            "or use a collection of theirs"
-        )
-    return Unavailable(
-        f"no embedder{which} can be reached; {advice}",
-        reason=Reason.EMBEDDER_UNAVAILABLE,
-        retry_delay_s=1.0,
-    )
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+    return [task.result() for task in tasks]

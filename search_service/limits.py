@@ -27,6 +27,9 @@ MAX_GROUPED_HITS = 10_000
 MAX_METADATA_FIELDS = 64
 MAX_BOOSTS = 8
 MAX_WEIGHT = 10.0
+MAX_EXAMPLE_WEIGHT = 1_000.0
+# As the embedder has it: some 300 are as much as a text tower reads.
+MAX_TEXT_CHARACTERS = 1_000
 MAX_CANDIDATES = 10_000
 # Of hits with candidates, which a choice of hits that differ compares: 0.3 s at 512
 # dimensions on one core.

@@ -23,24 +23,32 @@ ImageLike: TypeAlias = bytes | bytearray | memoryview | str | Path
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A stored item, a vector or an image, as an example of what to find."""
+    """A stored item, a vector, an image or a text, as an example of what to find.
+
+    `weight` is how much it counts in the mean of its kind: 1 if None.
+    """
 
     message: search_pb2.Example
 
     @classmethod
-    def by_id(cls, item_id: str) -> Self:
+    def by_id(cls, item_id: str, *, weight: float | None = None) -> Self:
         """Name a stored item."""
-        return cls(search_pb2.Example(id=item_id))
+        return cls(search_pb2.Example(id=item_id, weight=weight))
 
     @classmethod
-    def by_vector(cls, vector: VectorLike) -> Self:
+    def by_vector(cls, vector: VectorLike, *, weight: float | None = None) -> Self:
         """Give a vector, float32 [D]."""
-        return cls(search_pb2.Example(vector_f32_le=vector_bytes(vector)))
+        return cls(search_pb2.Example(vector_f32_le=vector_bytes(vector), weight=weight))
 
     @classmethod
-    def by_image(cls, image: ImageLike) -> Self:
+    def by_image(cls, image: ImageLike, *, weight: float | None = None) -> Self:
         """Give a picture: encoded bytes, or the path of a file."""
-        return cls(search_pb2.Example(image=image_bytes(image)))
+        return cls(search_pb2.Example(image=image_bytes(image), weight=weight))
+
+    @classmethod
+    def by_text(cls, text: str, *, weight: float | None = None) -> Self:
+        """Say what is to be seen, such as "a red shoe", for an encoder with a text tower."""
+        return cls(search_pb2.Example(text=text_of(text), weight=weight))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,17 @@ class Query:
         return cls(search_pb2.Query(id=item_id))
 
     @classmethod
+    def by_text(cls, text: str) -> Self:
+        """Look for what a text says, such as "a red shoe".
+
+        The collection's encoder must have a text tower; another is refused by the service.
+
+        Raises:
+            InvalidField: it is empty, or no text.
+        """
+        return cls(search_pb2.Query(text=text_of(text)))
+
+    @classmethod
     def by_examples(
         cls,
         positives: Iterable[Example],
@@ -79,8 +98,9 @@ class Query:
     ) -> Self:
         """Look for what is near the positives and far from the negatives.
 
-        By their means; with `best_score` each example counts by itself: first come
-        items that are nearer to a positive than to any negative, by the nearest one.
+        By their means, weighted where examples have weights; with `best_score` each
+        example counts by itself: first come items that are nearer to a positive than to
+        any negative, by the nearest one.
         """
         mode = search_pb2.EXAMPLE_MODE_BEST_SCORE if best_score else search_pb2.EXAMPLE_MODE_MEAN
         examples = search_pb2.Examples(
@@ -172,6 +192,23 @@ def vector_bytes(vector: VectorLike) -> bytes:
     if array.ndim != 1 or not array.size:
         raise InvalidField("vector", f"must be one row of numbers, got shape {array.shape}")
     return vectors.encode(array)
+
+
+def text_of(text: str) -> str:
+    """Return a text that is one.
+
+    Raises:
+        InvalidField: it is empty, or no text.
+    """
+    if not isinstance(text, str):
+        raise InvalidField("text", f"must be a text, got {type(text).__name__}")
+    if not text.strip():
+        raise InvalidField("text", "the text is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidField("text", "holds what is no character (half of a pair)") from error
+    return text
 
 
 def image_bytes(image: ImageLike) -> bytes:

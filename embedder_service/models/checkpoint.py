@@ -11,7 +11,7 @@ import pickle
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,19 @@ _DEEPEST = 4
 _TOLD = 3
 
 
-def fill(network: nn.Module, path: Path, *, heads: tuple[str, ...], name: str) -> None:
+def fill(
+    network: nn.Module,
+    path: Path,
+    *,
+    heads: tuple[str, ...],
+    name: str,
+    convert: Callable[[State, nn.Module], State | None] | None = None,
+) -> None:
     """Load the weights of `path` into `network`, which has no classifier.
 
     `heads` are the paths where its classifiers were; `name` is what it is called.
+    `convert` puts weights that do not fit under the network's own names, as timm does
+    if it is left out.
 
     Raises:
         ModelError: the file cannot be read, or does not fit; it names what differs.
@@ -45,7 +54,8 @@ def fill(network: nn.Module, path: Path, *, heads: tuple[str, ...], name: str) -
     wanted = network.state_dict()
     fitted = _fitted(state, wanted, heads)
     misfit = _misfit(fitted, wanted)
-    if misfit and (converted := _by_library(state, network)) is not None:
+    convert = convert or _by_timm
+    if misfit and (converted := convert(state, network)) is not None:
         fitted = _fitted(converted, wanted, heads)
         misfit = misfit if _misfit(fitted, wanted) else ""
     if misfit:
@@ -187,7 +197,7 @@ def _first(names: list[str], what: str) -> str:
     return f"{len(names):,} {what}: {', '.join(names[:_TOLD])}{more}"
 
 
-def _by_library(state: State, network: nn.Module) -> State | None:
+def _by_timm(state: State, network: nn.Module) -> State | None:
     """Return `state` under timm's names, where timm knows the names of its publishers."""
     module = sys.modules[type(network).__module__]
     convert = getattr(module, "checkpoint_filter_fn", None)

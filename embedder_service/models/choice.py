@@ -26,6 +26,10 @@ def _define(spec: ModelSpec, precision: str) -> ModelDefinition:
         return lite.define(spec.architecture, spec.options, precision)
     if spec.library == "onnx":
         return define_onnx_model(spec, precision)
+    if spec.library == "openclip":
+        from embedder_service.models.openclip_models import define_openclip_model
+
+        return define_openclip_model(spec, precision)
     # Imports torch, which a server with a cached conversion starts without.
     from embedder_service.models.library import define_library_model
 

@@ -6,7 +6,7 @@ Nothing here imports torch: with a cached conversion a server starts without it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from embedder_service.preprocess import Preprocess
 from lookalike.wire.projection import Projection
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from embedder_service.models.onnx_graph import OnnxGraph
 
@@ -29,6 +29,18 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class TextTower:
+    """How a model makes vectors of texts, in the space of its images.
+
+    `build` loads the weights and returns the network: int64 tokens [B, L] in, float32
+    [B, D] out, not yet of unit length. `tokenizer` returns what makes tokens of texts.
+    """
+
+    build: Callable[[], nn.Module]
+    tokenizer: Callable[[], Callable[[Sequence[str]], Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDefinition:
     """One model with everything that changes its vectors.
 
@@ -36,7 +48,8 @@ class ModelDefinition:
 
     `build` loads the weights and returns the network: uint8 [B, S, S, 3] in,
     float32 [B, D] out, pooled but not yet of unit length. A model from an ONNX file
-    has `onnx` in its place, and one with a `projection` shorter vectors.
+    has `onnx` in its place, and one with a `projection` shorter vectors. One with a
+    `text` tower embeds texts too.
     """
 
     name: str
@@ -50,6 +63,7 @@ class ModelDefinition:
     build: Callable[[], nn.Module]
     onnx: OnnxGraph | None = None
     projection: Projection | None = None
+    text: TextTower | None = None
 
     @property
     def own_dimension(self) -> int:

@@ -22,11 +22,16 @@ _TIMEOUT_S = 5.0
 _PATIENCE_S = 8.0
 
 # The names that timm and open_clip look for in a repository.
-_HUB_FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
+_HUB_FILES = (
+    *("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors"),
+    *("open_clip_pytorch_model.bin", "open_clip_pytorch_model.safetensors"),
+)
 
 
-def check_hub(model: str, repository: str) -> None:
+def check_hub(model: str, repository: str, *files: str) -> None:
     """Raise unless weights of a Hugging Face repository are cached, or it answers.
+
+    `files` are their names, where those are not the usual ones.
 
     Raises:
         ModelError: neither, and what to do.
@@ -34,7 +39,7 @@ def check_hub(model: str, repository: str) -> None:
     import huggingface_hub
 
     place = repository.partition("@")[0]
-    for file in _HUB_FILES:
+    for file in files or _HUB_FILES:
         if isinstance(huggingface_hub.try_to_load_from_cache(place, file), str):
             return
     _ask(model, huggingface_hub.hf_hub_url(place, "config.json"))

@@ -5,6 +5,8 @@
 - How a picture becomes a square: `crop`, `pad`, `squash`; without one, as the model's
   own data configuration says.
 - `projection:FILE`: a projection that `lookalike fit-projection` wrote.
+- `tag:NAME`, for openclip:NAME: weights that open_clip publishes. Without a file of
+  weights they are downloaded; with one, the pictures are made as for them.
 - For onnx:FILE, which says nothing of its input: `size:PIXELS`, `mean:R/G/B`,
   `std:R/G/B` (of 0..1; one number stands for three), `crop_pct:SHARE`,
   `filter:NAME`, `output:NAME`.
@@ -22,6 +24,8 @@ from embedder_service.preprocess import FILTERS
 
 POOLINGS = ("avg", "max", "gem")
 SHAPES = ("crop", "pad", "squash")
+# Libraries whose models give one vector and no map, with what stands behind their name.
+_OWN_VECTORS = {"onnx": "FILE", "python": "FILE", "openclip": "NAME"}
 
 Triple = tuple[float, float, float]
 
@@ -45,6 +49,7 @@ class ModelOptions:
     crop_pct: float | None = None
     filter: str = ""
     output: str = ""
+    tag: str = ""
 
     @property
     def text(self) -> str:
@@ -95,14 +100,20 @@ def _read(word: str, library: str) -> tuple[str, Any]:
     """Return the field that `word` is about, and its value."""
     if word in SHAPES:
         return "shape", word
-    if word in POOLINGS and library in ("onnx", "python"):
-        raise OptionError(f"@{word} is not for {library}:FILE, which gives its vector itself")
+    if word in POOLINGS and library in _OWN_VECTORS:
+        raise OptionError(
+            f"@{word} is not for {library}:{_OWN_VECTORS[library]}, which gives its vector itself"
+        )
     if word in POOLINGS:
         # Average is what the built-in ones do by themselves.
         return "pooling", "" if word == "avg" and not library else word
     key, colon, value = word.partition(":")
     if key == "projection" and value:
         return key, Path(value)
+    if key == "tag" and value:
+        if library != "openclip":
+            raise OptionError(f"@{word} is for openclip:NAME, whose weights have tags")
+        return key, value
     if key in _READERS and colon:
         if library != "onnx":
             raise OptionError(f"@{key}:… is for onnx:FILE; other models say that themselves")
@@ -110,6 +121,8 @@ def _read(word: str, library: str) -> tuple[str, Any]:
     known = [*SHAPES, "projection:FILE"]
     if library == "onnx":
         known += [f"{each}:…" for each in _READERS]
+    elif library == "openclip":
+        known.append("tag:NAME")
     elif library != "python":
         known += POOLINGS
     raise OptionError(f"there is no option @{word}; write @{', @'.join(known)}")

@@ -3,8 +3,9 @@
     NAME[@OPTION]...[=WEIGHTS]
 
 NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
-timm:ARCHITECTURE, onnx:FILE or python:FILE. WEIGHTS is a local file, without which the library
-downloads its own. What an OPTION can be is in `embedder_service.models.options`.
+timm:ARCHITECTURE, openclip:CONFIGURATION, onnx:FILE or python:FILE. WEIGHTS is a local file,
+without which the library downloads its own; open_clip only those of a tag.
+What an OPTION can be is in `embedder_service.models.options`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from embedder_service.models import lite
 from embedder_service.models.definition import ModelError
 from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm", "onnx", "python")
+LIBRARIES = ("torchvision", "timm", "openclip", "onnx", "python")
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 # What stands behind the file may hold slashes and dots too.
@@ -30,7 +31,9 @@ _FILE_FORMS = {
     "python": "python:FILE, with a file that ends in .py",
 }
 
-_FORMS = f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE or python:FILE"
+_FORMS = (
+    f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, openclip:NAME, onnx:FILE or python:FILE"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class ModelSpec:
     """A model as it was asked for.
 
     `library` is empty for the built-in ones; `architecture` is the path of the file
-    for "onnx" and "python".
+    for "onnx" and "python", and may be one for "openclip".
     """
 
     library: str
@@ -61,7 +64,7 @@ class ModelSpec:
     def name(self) -> str:
         """The name that it is served under, such as "timm:resnet18@gem": without folders."""
         model = self.model
-        if self.library in _FILES:
+        if self.library in _FILES or self.architecture.endswith(".json"):
             model = f"{self.library}:{Path(self.architecture).name}"
         return model + self.options.name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from embedder_service.preprocess import U8
@@ -37,4 +38,12 @@ class Runtime(Protocol):
         call may then use. The vectors are pooled features, not yet of unit
         length.
         """
+        ...
+
+
+class TextRuntime(Protocol):
+    """A loaded text tower; one call runs at a time."""
+
+    def infer(self, texts: Sequence[str]) -> F32:
+        """Return float32 [B, D] for B texts: same length, same order, of any norm."""
         ...

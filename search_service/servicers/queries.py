@@ -37,6 +37,8 @@ from search_service.servicers.translate import fill_result, read_fields, read_pa
 from search_service.shard.api import ShardApi
 
 _NO_FIELDS = Fields()
+# Texts lie elsewhere than images in the space of both: a reference of images says nothing
+# of them.
 _NEW_TARGETS = frozenset({"vector_f32_le", "image"})
 # A lone caller's next request takes longer to come: it must have the answer first.
 _CLOSE_S = 0.0002

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lookalike.v1 import search_pb2
 from lookalike.wire import vectors
-from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
+from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.domain.arrays import F32, F64
 from search_service.domain.collection import CollectionSpec
-from search_service.domain.items import Fields
 from search_service.domain.ranking import BestScore
 from search_service.embedders import Embedders
 from search_service.offload import Offload
-from search_service.servicers.vectors import unit_matrix, unit_vector
+from search_service.servicers.vectors import unit_matrix
+from search_service.servicers.wanted import Part, Wanted
 from search_service.shard.api import ShardApi
 
-_VECTOR_ONLY = Fields(vector=True)
 # Of the negatives' mean: v = norm(2 mean(positives) - mean(negatives)).
 _POSITIVE_WEIGHT = 2.0
 _MODES = frozenset(search_pb2.ExampleMode.values())
@@ -61,7 +59,7 @@ async def resolve_targets(
     matrix = unit_matrix([query.vector_f32_le for query in queries], spec.dimension)
     if matrix is not None:
         return Targets(matrix, (), 0.0)
-    wanted = _Wanted(spec)
+    wanted = Wanted(spec)
     builders = [
         _read_query(query, f"queries[{index}]", wanted) for index, query in enumerate(queries)
     ]
@@ -81,7 +79,7 @@ def stored_ids(query: search_pb2.Query) -> frozenset[str]:
     return frozenset(id for id in (query.id, *(each.id for each in examples)) if id)
 
 
-def _best_scores(targets: Sequence[_Target], wanted: _Wanted) -> tuple[BestScore | None, ...]:
+def _best_scores(targets: Sequence[_Target], wanted: Wanted) -> tuple[BestScore | None, ...]:
     if not any(target.best_score for target in targets):
         return ()
     positives = sum(len(target.positives) for target in targets if target.best_score)
@@ -98,7 +96,7 @@ async def vectors_of_images(
         Precondition: the collection has no model.
         LookalikeError: as `Embedders.embed_all` does, naming `images[n]`.
     """
-    wanted = _Wanted(spec)
+    wanted = Wanted(spec)
     for place, image in enumerate(images):
         wanted.part_of_image(image, f"images[{place}]")
     await wanted.embed(embedders, deadline_s)
@@ -106,36 +104,21 @@ async def vectors_of_images(
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A vector, or where it comes from: an id, or the number of an image."""
-
-    field: str
-    given: F32 | None = None
-    id: str = ""
-    image: int = -1
-
-    def vector(self, wanted: _Wanted) -> F32:
-        if self.given is not None:
-            return self.given
-        return wanted.stored[self.id] if self.id else wanted.embedded[self.image]
-
-
-@dataclass(frozen=True, slots=True)
 class _Target:
     """One query: parts to be near to, and parts to be far from."""
 
     field: str
-    positives: Sequence[_Part]
-    negatives: Sequence[_Part]
+    positives: Sequence[Part]
+    negatives: Sequence[Part]
     best_score: bool = False
 
-    def examples(self, wanted: _Wanted) -> BestScore:
+    def examples(self, wanted: Wanted) -> BestScore:
         positives = np.stack([part.vector(wanted) for part in self.positives])
         negatives = [part.vector(wanted) for part in self.negatives]
         none = np.empty((0, positives.shape[1]), dtype=np.float32)
         return BestScore(positives, np.stack(negatives) if negatives else none)
 
-    def vector(self, wanted: _Wanted) -> F32:
+    def vector(self, wanted: Wanted) -> F32:
         if self.best_score:
             return self.positives[0].vector(wanted)
         if len(self.positives) == 1 and not self.negatives:
@@ -151,76 +134,24 @@ class _Target:
         return vectors.normalise(mean.astype(np.float32), field=self.field)
 
 
-class _Wanted:
-    """What has to be fetched before the vectors of a request can be made."""
-
-    def __init__(self, spec: CollectionSpec) -> None:
-        self._spec = spec
-        self._ids: dict[str, str] = {}
-        self._images: list[tuple[bytes, str]] = []
-        self.stored: dict[str, F32] = {}
-        self.embedded: list[F32] = []
-
-    def part_of_vector(self, data: bytes, field: str) -> _Part:
-        return _Part(field, given=unit_vector(data, self._spec.dimension, field))
-
-    def part_of_id(self, item_id: str, field: str) -> _Part:
-        limits.check_id(item_id, field)
-        self._ids.setdefault(item_id, field)
-        return _Part(field, id=item_id)
-
-    def part_of_image(self, image: bytes, field: str) -> _Part:
-        if not self._spec.model_fingerprint:
-            raise Precondition(
-                f'collection "{self._spec.name}" holds vectors that callers make; no model '
-                "belongs to it, so search it by vector or id",
-                reason=Reason.MODEL_MISMATCH,
-                field=field,
-            )
-        if not image:
-            raise InvalidField(field, "the image is empty")
-        self._images.append((image, field))
-        return _Part(field, image=len(self._images) - 1)
-
-    async def read_ids(self, shard: ShardApi, offload: Offload) -> None:
-        if not self._ids:
-            return
-        ids = list(self._ids)
-        for item_id, item in zip(ids, await offload.run(shard.get, ids, _VECTOR_ONLY), strict=True):
-            if item is None or item.vector is None:
-                raise NotFound(
-                    f'there is no item "{item_id}"',
-                    reason=Reason.ITEM_NOT_FOUND,
-                    field=self._ids[item_id],
-                )
-            self.stored[item_id] = item.vector
-
-    async def embed(self, embedders: Embedders, deadline_s: float | None) -> float:
-        if not self._images:
-            return 0.0
-        started_s = time.monotonic()
-        self.embedded = await embedders.embed_all(
-            self._images, self._spec.model_fingerprint, self._spec.dimension, deadline_s
-        )
-        return time.monotonic() - started_s
-
-
-def _read_query(query: search_pb2.Query, field: str, wanted: _Wanted) -> _Target:
+def _read_query(query: search_pb2.Query, field: str, wanted: Wanted) -> _Target:
     kind = query.WhichOneof("target")
     if kind == "vector_f32_le":
         part = wanted.part_of_vector(query.vector_f32_le, f"{field}.vector_f32_le")
         return _Target(field, (part,), ())
     if kind == "image":
         return _Target(field, (wanted.part_of_image(query.image, f"{field}.image"),), ())
+    if kind == "text":
+        return _Target(field, (wanted.part_of_text(query.text, f"{field}.text"),), ())
     if kind == "id":
         part = wanted.part_of_id(query.id, f"{field}.id")
         return _Target(field, (part,), ())
     if kind == "examples":
         return _read_examples(query.examples, f"{field}.examples", wanted)
-    raise InvalidField(field, "set a target: vector_f32_le, image, id or examples")
+    raise InvalidField(field, "set a target: vector_f32_le, image, id, examples or text")
 
 
-def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -> _Target:
+def _read_examples(examples: search_pb2.Examples, field: str, wanted: Wanted) -> _Target:
     limits.check_count(f"{field}.positives", len(examples.positives), limits.MAX_EXAMPLES)
     limits.check_count(f"{field}.negatives", len(examples.negatives), limits.MAX_EXAMPLES, least=0)
     positives = [
@@ -234,10 +165,26 @@ def _read_examples(examples: search_pb2.Examples, field: str, wanted: _Wanted) -
     if examples.mode not in _MODES:
         raise InvalidField(f"{field}.mode", "no such way to count examples: set an ExampleMode")
     best_score = examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE
+    for kind, given in (("positives", examples.positives), ("negatives", examples.negatives)):
+        for index, example in enumerate(given):
+            if example.HasField("weight"):
+                _check_weight(example.weight, f"{field}.{kind}[{index}].weight", best_score)
     return _Target(field, positives, negatives, best_score)
 
 
-def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _Part:
+def _check_weight(weight: float, field: str, best_score: bool) -> None:
+    if best_score:
+        raise InvalidField(field, "counts in a mean: leave it away with BEST_SCORE")
+    if not 0 < weight <= limits.MAX_EXAMPLE_WEIGHT:  # not NaN either
+        raise InvalidField(field, f"must be above 0 and at most {limits.MAX_EXAMPLE_WEIGHT:,.0f}")
+
+
+def _read_example(example: search_pb2.Example, field: str, wanted: Wanted) -> Part:
+    part = _part_of(example, field, wanted)
+    return replace(part, weight=example.weight) if example.HasField("weight") else part
+
+
+def _part_of(example: search_pb2.Example, field: str, wanted: Wanted) -> Part:
     kind = example.WhichOneof("kind")
     if kind == "id":
         return wanted.part_of_id(example.id, f"{field}.id")
@@ -245,10 +192,12 @@ def _read_example(example: search_pb2.Example, field: str, wanted: _Wanted) -> _
         return wanted.part_of_vector(example.vector_f32_le, f"{field}.vector_f32_le")
     if kind == "image":
         return wanted.part_of_image(example.image, f"{field}.image")
-    raise InvalidField(field, "set an example: id, vector_f32_le or image")
+    if kind == "text":
+        return wanted.part_of_text(example.text, f"{field}.text")
+    raise InvalidField(field, "set an example: id, vector_f32_le, image or text")
 
 
-def _mean(parts: Sequence[_Part], wanted: _Wanted) -> F64:
+def _mean(parts: Sequence[Part], wanted: Wanted) -> F64:
     rows = np.stack([part.vector(wanted) for part in parts])
-    mean: F64 = rows.mean(axis=0, dtype=np.float64)
+    mean: F64 = np.average(rows.astype(np.float64), axis=0, weights=[part.weight for part in parts])
     return mean

@@ -96,6 +96,8 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
         [Example.by_id("g5"), Example.by_vector([1, 0, 0])], [Example.by_vector([0, 1, 0])]
     )
     yield "pushed", _found(client.search("shelf", pushed))
+    weighted = [Example.by_id("g1", weight=3), Example.by_vector([0, 1, 0])]
+    yield "weighted", _found(client.search("shelf", Query.by_examples(weighted)))
     yield "options", _found(client.search("shelf", near, min_score=0.5, exclude_ids=["g3"]))
     for text in FILTERS:
         yield f"where {text}", _found(client.search("shelf", near, filter=text))
@@ -107,6 +109,7 @@ def _searches(client: Client) -> Iterator[tuple[str, Any]]:
         "dimension": Query.by_vector([1.0]),
         "zero": Query.by_vector([0, 0, 0]),
         "image": Query.by_image(b"picture"),
+        "text": Query.by_text("a red shoe"),
         "direction": Query.by_examples(
             [Example.by_vector([1, 0, 0]), Example.by_vector([-1, 0, 0])]
         ),

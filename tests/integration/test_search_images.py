@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -56,6 +57,10 @@ class ByteEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
 
     def EmbedImages(self, requests: Any, context: Any) -> Any:
         raise InvalidField("", "the search service embeds one image a call")
+
+    async def EmbedText(self, request: epb.EmbedTextRequest, context: Any) -> Any:
+        """As a release answers that knows no texts."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
 
     async def GetModel(self, request: epb.GetModelRequest, context: Any) -> Any:
         if request.model not in ("", self.model.name, self.model.fingerprint):
@@ -125,6 +130,10 @@ def exercise(server: SearchServer) -> None:
     with refused() as errors:
         server.search.MakeVectors(spb.MakeVectorsRequest(collection="photos"), timeout=20)
     assert errors[0].field == "images"
+    with refused() as errors:  # an embedder of a release that knows no texts
+        search(server, good, spb.Query(text="a red shoe"))
+    assert errors[0].reason is Reason.MODEL_MISMATCH
+    assert errors[0].field == "queries[1].text"
     mixed = spb.Query(
         examples=spb.Examples(positives=[spb.Example(id="x"), spb.Example(image=image(0, 9, 0, 0))])
     )

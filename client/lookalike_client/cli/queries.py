@@ -56,6 +56,8 @@ def search(
     page: int | None,
     after: str,
     explain: bool,
+    text: str,
+    text_weight: float | None,
     like: tuple[str, ...],
     unlike: tuple[str, ...],
     best_score: bool,
@@ -63,12 +65,20 @@ def search(
     diverse: float,
     candidates: int,
 ) -> None:
-    """Find what looks like IMAGE, like the stored item --id, or like examples: --like.
+    """Find what looks like IMAGE, like the item --id, like examples: --like; or as --text says.
 
     A page tells how to go on. --page looks for all pages up to it again, of what is
     stored then; --after TOKEN goes on where a page ended, whatever has changed since.
     """
-    query, name = query_of(image, item_id, like, unlike, best_score=best_score)
+    query, name = query_of(
+        image,
+        item_id,
+        like,
+        unlike,
+        best_score=best_score,
+        text=text,
+        text_weight=text_weight,
+    )
     paged = page is not None or bool(after)
     if (page is not None and after) or (paged and group_by):
         raise click.UsageError("Give one of --page, --after and --group-by.")

@@ -46,8 +46,21 @@ def ranking_options(command: Command) -> Command:
 
 
 def target_options(command: Command) -> Command:
-    """Add the options that name examples."""
+    """Add the options that say what to look for, besides an image and an id."""
     options = (
+        click.option(
+            "--text",
+            default="",
+            metavar="TEXT",
+            help="What is to be seen, such as: a red shoe. For encoders with a text tower; "
+            "also beside IMAGE, --id or --like.",
+        ),
+        click.option(
+            "--text-weight",
+            type=click.FloatRange(0, 1000, min_open=True),
+            help="How much --text counts beside IMAGE, --id or --like; 1 if absent, as each of "
+            "those.",
+        ),
         click.option(
             "--like", multiple=True, metavar="ID", help="A stored example; may be given again."
         ),
@@ -72,16 +85,34 @@ def query_of(
     unlike: Sequence[str],
     *,
     best_score: bool,
+    text: str = "",
+    text_weight: float | None = None,
 ) -> tuple[Query, str]:
     """Return what to look for, and its name.
 
     Raises:
-        click.UsageError: not one thing is named.
+        click.UsageError: not one thing is named, text aside.
     """
-    if sum((image is not None, item_id is not None, bool(like))) != 1:
-        raise click.UsageError("Give an IMAGE, --id or --like, one of them.")
-    if (unlike or best_score) and not like:
-        raise click.UsageError("--unlike and --best-score go with --like.")
+    named = sum((image is not None, item_id is not None, bool(like)))
+    if named > 1 or not (named or text):
+        raise click.UsageError("Give an IMAGE, --id or --like, one of them, or --text.")
+    if (unlike or best_score) and not (like or (text and not best_score)):
+        raise click.UsageError("--unlike goes with --like or --text, --best-score with --like.")
+    if text_weight is not None and not (text and named):
+        raise click.UsageError("--text-weight goes with --text beside IMAGE, --id or --like.")
+    if text_weight is not None and best_score:
+        raise click.UsageError("--text-weight counts in a mean: leave --best-score away.")
+    if text and (named or unlike):
+        positives = [Example.by_text(text, weight=text_weight), *map(Example.by_id, like)]
+        if image is not None:
+            positives.append(Example.by_image(image))
+        if item_id is not None:
+            positives.append(Example.by_id(item_id))
+        names = [text, *like, *(str(each) for each in (image, item_id) if each is not None)]
+        query = Query.by_examples(positives, map(Example.by_id, unlike), best_score=best_score)
+        return query, ", ".join(names)
+    if text:
+        return Query.by_text(text), text
     if image is not None:
         return Query.by_image(image), str(image)
     if item_id is not None:

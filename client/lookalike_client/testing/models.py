@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.v1 import image_pb2
-from lookalike.wire.errors import NotFound, Reason
+from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
 from lookalike.wire.vectors import F32, normalise
 from lookalike_client.inputs import VectorLike
 
@@ -21,6 +21,7 @@ FINGERPRINT = "fa" * 32
 NAME = "fake"
 
 Embed: TypeAlias = Callable[[bytes], VectorLike]
+EmbedText: TypeAlias = Callable[[str], VectorLike]
 
 
 def vector_of_hash(image: bytes) -> F32:
@@ -32,10 +33,11 @@ def vector_of_hash(image: bytes) -> F32:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What makes vectors of images, float32 [dimension] of any length but zero."""
+    """What makes vectors of images, and of texts: float32 [dimension], any length but zero."""
 
     embed: Embed = vector_of_hash
     dimension: int = DIMENSION
+    embed_text: EmbedText | None = None
 
     def vector(self, image: bytes, field: str) -> F32:
         """Return the unit vector of an image.
@@ -44,7 +46,28 @@ class Model:
             LookalikeError: what `embed` raises.
             ValueError: `embed` gave a vector of another dimension.
         """
-        vector = np.asarray(self.embed(image), dtype=np.float32)
+        return self._unit(self.embed(image), field)
+
+    def text_vector(self, text: str, field: str) -> F32:
+        """Return the unit vector of a text.
+
+        Raises:
+            Precondition: there is no `embed_text`.
+            LookalikeError, ValueError: as `vector` does.
+        """
+        if self.embed_text is None:
+            raise Precondition(
+                "the encoder has no text tower: search by image, id or vector, or give the "
+                "fake service embed_text",
+                reason=Reason.MODEL_MISMATCH,
+                field=field,
+            )
+        if not text.strip():
+            raise InvalidField(field, "the text is empty")
+        return self._unit(self.embed_text(text), field)
+
+    def _unit(self, given: VectorLike, field: str) -> F32:
+        vector = np.asarray(given, dtype=np.float32)
         if vector.shape != (self.dimension,):
             raise ValueError(f"embed gave the shape {vector.shape}, not ({self.dimension},)")
         return normalise(vector, field=field)

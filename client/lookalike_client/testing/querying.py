@@ -88,11 +88,13 @@ class _Target:
             for index, each in enumerate(examples.negatives)
         ]
         if examples.mode == search_pb2.EXAMPLE_MODE_BEST_SCORE:
+            if any(each.HasField("weight") for each in (*examples.positives, *examples.negatives)):
+                raise InvalidField(where, "a weight counts in a mean: leave it away")
             self.positives, self.negatives = positives, negatives
             return positives[0]
-        mean = _mean(positives)
+        mean = _mean(positives, _weights(examples.positives))
         if negatives:
-            mean = 2.0 * mean - _mean(negatives)
+            mean = 2.0 * mean - _mean(negatives, _weights(examples.negatives))
         if float(np.linalg.norm(mean)) < _LEAST_NORM:
             raise InvalidField(where, "the examples cancel out")
         return vectors.normalise(mean.astype(np.float32), field=where)
@@ -118,6 +120,9 @@ class _Target:
                 return stored.vector
             case "image":
                 return vector_of(self._collection, self._model, part.image, f"{where}.image")
+            case "text":
+                _check_bound(self._collection, f"{where}.text")
+                return self._model.text_vector(part.text, f"{where}.text")
             case _:
                 raise InvalidField(where, "set what to look for")
 
@@ -128,13 +133,17 @@ def vector_of(collection: FakeCollection, model: Model, image: bytes, where: str
     Raises:
         Precondition: its vectors are made by callers.
     """
+    _check_bound(collection, where)
+    return model.vector(image, where)
+
+
+def _check_bound(collection: FakeCollection, where: str) -> None:
     if not collection.message.model_fingerprint:
         raise Precondition(
             "the collection holds vectors that callers make: search it by vector",
             reason=Reason.MODEL_MISMATCH,
             field=where,
         )
-    return model.vector(image, where)
 
 
 def _fill(
@@ -195,6 +204,11 @@ def _hit(score: float, item: StoredItem, request: search_pb2.SearchRequest) -> s
     return hit
 
 
-def _mean(rows: Sequence[F32]) -> npt.NDArray[np.float64]:
-    mean: npt.NDArray[np.float64] = np.stack(rows).mean(axis=0, dtype=np.float64)
+def _weights(examples: Sequence[search_pb2.Example]) -> list[float]:
+    return [each.weight if each.HasField("weight") else 1.0 for each in examples]
+
+
+def _mean(rows: Sequence[F32], weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    stacked = np.stack(rows).astype(np.float64)
+    mean: npt.NDArray[np.float64] = np.average(stacked, axis=0, weights=weights)
     return mean

@@ -14,7 +14,7 @@ from lookalike.wire.channel import MAX_MESSAGE_BYTES
 from lookalike_client.testing.collections import CollectionServicer
 from lookalike_client.testing.ingest import IngestServicer
 from lookalike_client.testing.left_out import LeftOut
-from lookalike_client.testing.models import DIMENSION, Embed, Model, vector_of_hash
+from lookalike_client.testing.models import DIMENSION, Embed, EmbedText, Model, vector_of_hash
 from lookalike_client.testing.search import SearchServicer
 from lookalike_client.testing.state import State
 
@@ -30,13 +30,20 @@ class FakeServer:
     everything when it ends.
     """
 
-    def __init__(self, *, embed: Embed = vector_of_hash, dimension: int = DIMENSION) -> None:
+    def __init__(
+        self,
+        *,
+        embed: Embed = vector_of_hash,
+        dimension: int = DIMENSION,
+        embed_text: EmbedText | None = None,
+    ) -> None:
         """Start serving.
 
         `embed` makes an image's vector, [dimension], of its bytes; a `LookalikeError`
         that it raises is what becomes of that image. It is called by several threads.
+        `embed_text` does so of a text; without it the encoder has no text tower.
         """
-        state = State(Model(embed, dimension))
+        state = State(Model(embed, dimension, embed_text))
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="fake-lookalike")
         self._server = grpc.server(
             self._executor,

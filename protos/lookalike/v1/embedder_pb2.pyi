@@ -264,6 +264,64 @@ class EmbedImageResponse(_message.Message):
 Global___EmbedImageResponse: _TypeAlias = EmbedImageResponse  # noqa: Y015
 
 @_typing.final
+class EmbedTextRequest(_message.Message):
+    """Texts to embed, as queries: they wait in the query lane."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Fingerprint or name of the model; empty for the default one."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 256, each of 1 to 1,000 characters. What passes the model's context, 77
+        tokens as a rule, is cut off, as its library does.
+        """
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedTextRequest: _TypeAlias = EmbedTextRequest  # noqa: Y015
+
+@_typing.final
+class EmbedTextResponse(_message.Message):
+    """The vectors of texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTORS_F32_LE_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model that made the vectors."""
+    @_builtins.property
+    def vectors_f32_le(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """One for each text, in order: little-endian float32, unit L2 norm."""
+
+    def __init__(
+        self,
+        *,
+        vectors_f32_le: _abc.Iterable[_builtins.bytes] | None = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_fingerprint", b"model_fingerprint", "vectors_f32_le", b"vectors_f32_le"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedTextResponse: _TypeAlias = EmbedTextResponse  # noqa: Y015
+
+@_typing.final
 class GetModelRequest(_message.Message):
     """Asks for one model."""
 
@@ -368,6 +426,7 @@ class Model(_message.Message):
     WEIGHTS_SHA256_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     MAX_BATCH_IMAGES_FIELD_NUMBER: _builtins.int
+    EMBEDS_TEXT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, such as "efficientnet-lite2"."""
     fingerprint: _builtins.str
@@ -390,6 +449,8 @@ class Model(_message.Message):
     """SHA-256 of the weights file, in lower-case hexadecimal."""
     max_batch_images: _builtins.int
     """Most images in one forward pass."""
+    embeds_text: _builtins.bool
+    """Whether it has a text tower, so that texts are embedded too."""
     @_builtins.property
     def limits(self) -> Global___ImageLimits:
         """What an image may be."""
@@ -407,10 +468,11 @@ class Model(_message.Message):
         weights_sha256: _builtins.str = ...,
         limits: Global___ImageLimits | None = ...,
         max_batch_images: _builtins.int = ...,
+        embeds_text: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "fingerprint", b"fingerprint", "input_size_px", b"input_size_px", "limits", b"limits", "max_batch_images", b"max_batch_images", "name", b"name", "pooling", b"pooling", "precision", b"precision", "runtime", b"runtime", "weights_sha256", b"weights_sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "embeds_text", b"embeds_text", "fingerprint", b"fingerprint", "input_size_px", b"input_size_px", "limits", b"limits", "max_batch_images", b"max_batch_images", "name", b"name", "pooling", b"pooling", "precision", b"precision", "runtime", b"runtime", "weights_sha256", b"weights_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbedderServiceStub:
-    """Turns images into unit vectors.
+    """Turns images, and texts where the model has a text tower, into unit vectors.
     """
 
     def __init__(self, channel):
@@ -45,6 +45,11 @@ class EmbedderServiceStub:
                 request_serializer=lookalike_dot_v1_dot_embedder__pb2.EmbedImageRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_embedder__pb2.EmbedImageResponse.FromString,
                 _registered_method=True)
+        self.EmbedText = channel.unary_unary(
+                '/lookalike.v1.EmbedderService/EmbedText',
+                request_serializer=lookalike_dot_v1_dot_embedder__pb2.EmbedTextRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_embedder__pb2.EmbedTextResponse.FromString,
+                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/lookalike.v1.EmbedderService/GetModel',
                 request_serializer=lookalike_dot_v1_dot_embedder__pb2.GetModelRequest.SerializeToString,
@@ -58,7 +63,7 @@ class EmbedderServiceStub:
 
 
 class EmbedderServiceServicer:
-    """Turns images into unit vectors.
+    """Turns images, and texts where the model has a text tower, into unit vectors.
     """
 
     def EmbedImages(self, request_iterator, context):
@@ -72,6 +77,14 @@ class EmbedderServiceServicer:
 
     def EmbedImage(self, request, context):
         """Embeds one image.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmbedText(self, request, context):
+        """Embeds texts, in the space of the same model's images. FAILED_PRECONDITION with
+        MODEL_MISMATCH where the model has no text tower.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -104,6 +117,11 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
                     request_deserializer=lookalike_dot_v1_dot_embedder__pb2.EmbedImageRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_embedder__pb2.EmbedImageResponse.SerializeToString,
             ),
+            'EmbedText': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedText,
+                    request_deserializer=lookalike_dot_v1_dot_embedder__pb2.EmbedTextRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_embedder__pb2.EmbedTextResponse.SerializeToString,
+            ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
                     request_deserializer=lookalike_dot_v1_dot_embedder__pb2.GetModelRequest.FromString,
@@ -123,7 +141,7 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbedderService:
-    """Turns images into unit vectors.
+    """Turns images, and texts where the model has a text tower, into unit vectors.
     """
 
     @staticmethod
@@ -170,6 +188,33 @@ class EmbedderService:
             '/lookalike.v1.EmbedderService/EmbedImage',
             lookalike_dot_v1_dot_embedder__pb2.EmbedImageRequest.SerializeToString,
             lookalike_dot_v1_dot_embedder__pb2.EmbedImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.EmbedderService/EmbedText',
+            lookalike_dot_v1_dot_embedder__pb2.EmbedTextRequest.SerializeToString,
+            lookalike_dot_v1_dot_embedder__pb2.EmbedTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

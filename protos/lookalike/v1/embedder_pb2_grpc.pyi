@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbedderServiceStub:
-    """Turns images into unit vectors."""
+    """Turns images, and texts where the model has a text tower, into unit vectors."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,6 +40,10 @@ class EmbedderServiceStub:
     """
     EmbedImage: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.EmbedImageRequest, _embedder_pb2.EmbedImageResponse]
     """Embeds one image."""
+    EmbedText: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.EmbedTextRequest, _embedder_pb2.EmbedTextResponse]
+    """Embeds texts, in the space of the same model's images. FAILED_PRECONDITION with
+    MODEL_MISMATCH where the model has no text tower.
+    """
     GetModel: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.GetModelRequest, _embedder_pb2.GetModelResponse]
     """Describes one model that is served here, with the limits on its input."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_embedder_pb2.ListModelsRequest, _embedder_pb2.ListModelsResponse]
@@ -47,7 +51,7 @@ class EmbedderServiceStub:
 
 @_typing.type_check_only
 class EmbedderServiceAsyncStub(EmbedderServiceStub):
-    """Turns images into unit vectors."""
+    """Turns images, and texts where the model has a text tower, into unit vectors."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EmbedImages: _aio.StreamStreamMultiCallable[_embedder_pb2.EmbedImagesRequest, _embedder_pb2.EmbedImagesResponse]  # type: ignore[assignment]
@@ -57,13 +61,17 @@ class EmbedderServiceAsyncStub(EmbedderServiceStub):
     """
     EmbedImage: _aio.UnaryUnaryMultiCallable[_embedder_pb2.EmbedImageRequest, _embedder_pb2.EmbedImageResponse]  # type: ignore[assignment]
     """Embeds one image."""
+    EmbedText: _aio.UnaryUnaryMultiCallable[_embedder_pb2.EmbedTextRequest, _embedder_pb2.EmbedTextResponse]  # type: ignore[assignment]
+    """Embeds texts, in the space of the same model's images. FAILED_PRECONDITION with
+    MODEL_MISMATCH where the model has no text tower.
+    """
     GetModel: _aio.UnaryUnaryMultiCallable[_embedder_pb2.GetModelRequest, _embedder_pb2.GetModelResponse]  # type: ignore[assignment]
     """Describes one model that is served here, with the limits on its input."""
     ListModels: _aio.UnaryUnaryMultiCallable[_embedder_pb2.ListModelsRequest, _embedder_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the models that are served here."""
 
 class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Turns images into unit vectors."""
+    """Turns images, and texts where the model has a text tower, into unit vectors."""
 
     @_abc_1.abstractmethod
     def EmbedImages(
@@ -83,6 +91,16 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_pb2.EmbedImageResponse, _abc.Awaitable[_embedder_pb2.EmbedImageResponse]]:
         """Embeds one image."""
+
+    @_abc_1.abstractmethod
+    def EmbedText(
+        self,
+        request: _embedder_pb2.EmbedTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedder_pb2.EmbedTextResponse, _abc.Awaitable[_embedder_pb2.EmbedTextResponse]]:
+        """Embeds texts, in the space of the same model's images. FAILED_PRECONDITION with
+        MODEL_MISMATCH where the model has no text tower.
+        """
 
     @_abc_1.abstractmethod
     def GetModel(

@@ -45,7 +45,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_MODEL_MISMATCH: _ErrorReason.ValueType  # 6
     """The vector was made by another model than the one that the collection is
-    bound to. FAILED_PRECONDITION.
+    bound to, or the query is an image or a text and its model, if it has one,
+    makes no vectors of those. FAILED_PRECONDITION.
     """
     ERROR_REASON_COLLECTION_NOT_FOUND: _ErrorReason.ValueType  # 7
     """No collection or alias of that name. NOT_FOUND."""
@@ -154,7 +155,8 @@ INVALID_ARGUMENT.
 """
 ERROR_REASON_MODEL_MISMATCH: ErrorReason.ValueType  # 6
 """The vector was made by another model than the one that the collection is
-bound to. FAILED_PRECONDITION.
+bound to, or the query is an image or a text and its model, if it has one,
+makes no vectors of those. FAILED_PRECONDITION.
 """
 ERROR_REASON_COLLECTION_NOT_FOUND: ErrorReason.ValueType  # 7
 """No collection or alias of that name. NOT_FOUND."""

@@ -38,7 +38,7 @@ class _ExampleModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExampleMo
     EXAMPLE_MODE_MEAN: _ExampleMode.ValueType  # 1
     """The query vector is the normalised mean of the positives, less the mean of the
     negatives: v = norm(2 mean(positives) - mean(negatives)) with negatives,
-    norm(mean(positives)) without.
+    norm(mean(positives)) without. Means are weighted by `Example.weight`.
     """
     EXAMPLE_MODE_BEST_SCORE: _ExampleMode.ValueType  # 2
     """Each example counts by itself. With p and n the greatest cosines of an item to a
@@ -55,7 +55,7 @@ EXAMPLE_MODE_UNSPECIFIED: ExampleMode.ValueType  # 0
 EXAMPLE_MODE_MEAN: ExampleMode.ValueType  # 1
 """The query vector is the normalised mean of the positives, less the mean of the
 negatives: v = norm(2 mean(positives) - mean(negatives)) with negatives,
-norm(mean(positives)) without.
+norm(mean(positives)) without. Means are weighted by `Example.weight`.
 """
 EXAMPLE_MODE_BEST_SCORE: ExampleMode.ValueType  # 2
 """Each example counts by itself. With p and n the greatest cosines of an item to a
@@ -293,15 +293,21 @@ class Query(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     EXAMPLES_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     vector_f32_le: _builtins.bytes
     """A vector: little-endian float32, any length but zero; it is normalised."""
     image: _builtins.bytes
     """An encoded image: embedded within the call's deadline."""
     id: _builtins.str
     """The id of a stored item; the item itself is left out of its hits."""
+    text: _builtins.str
+    """What is to be seen, in words, such as "a red shoe": 1 to 1,000 characters,
+    embedded within the call's deadline. The collection's model must have a text
+    tower; another is refused with MODEL_MISMATCH.
+    """
     @_builtins.property
     def examples(self) -> Global___Examples:
-        """Stored items or vectors to be near to and far from."""
+        """Stored items, vectors, images or texts to be near to and far from."""
 
     def __init__(
         self,
@@ -310,12 +316,13 @@ class Query(_message.Message):
         image: _builtins.bytes = ...,
         id: _builtins.str = ...,
         examples: Global___Examples | None = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "id", b"id", "image", b"image", "target", b"target", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "id", b"id", "image", b"image", "target", b"target", "text", b"text", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "id", b"id", "image", b"image", "target", b"target", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["examples", b"examples", "id", b"id", "image", b"image", "target", b"target", "text", b"text", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["vector_f32_le", "image", "id", "examples"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["vector_f32_le", "image", "id", "examples", "text"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -368,25 +375,40 @@ class Example(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     VECTOR_F32_LE_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id of a stored item."""
     vector_f32_le: _builtins.bytes
     """A vector: little-endian float32."""
     image: _builtins.bytes
     """An encoded image."""
+    text: _builtins.str
+    """A text, as in `Query.text`."""
+    weight: _builtins.float
+    """How much it counts in the mean of its kind: above 0, at most 1,000; 1 where it is
+    not set. Only with EXAMPLE_MODE_MEAN.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         vector_f32_le: _builtins.bytes = ...,
         image: _builtins.bytes = ...,
+        text: _builtins.str = ...,
+        weight: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "kind", b"kind", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "id", b"id", "image", b"image", "kind", b"kind", "text", b"text", "vector_f32_le", b"vector_f32_le", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "kind", b"kind", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "id", b"id", "image", b"image", "kind", b"kind", "text", b"text", "vector_f32_le", b"vector_f32_le", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["id", "vector_f32_le", "image"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["id", "vector_f32_le", "image", "text"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Example: _TypeAlias = Example  # noqa: Y015

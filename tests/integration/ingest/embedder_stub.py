@@ -63,6 +63,11 @@ class Stub(embedder_pb2_grpc.EmbedderServiceServicer):
     ) -> embedder_pb2.EmbedImageResponse:
         return embedder_pb2.EmbedImageResponse(embedding=_embedding(request.encoded))
 
+    async def EmbedText(
+        self, request: embedder_pb2.EmbedTextRequest, context: Context
+    ) -> embedder_pb2.EmbedTextResponse:
+        raise NotImplementedError
+
     async def GetModel(
         self, request: embedder_pb2.GetModelRequest, context: Context
     ) -> embedder_pb2.GetModelResponse:

@@ -84,6 +84,15 @@ RULES: dict[str, Rule] = {
     **_of(_SNAPSHOT, _ADMIN, Reach.COLLECTIONS, "CreateSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "ListSnapshots", "DeleteSnapshot", "DownloadSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "UploadSnapshot", "RestoreSnapshot"),
-    **_of(_EMBEDDER, None, Reach.NOTHING, "EmbedImages", "EmbedImage", "GetModel", "ListModels"),
+    **_of(
+        _EMBEDDER,
+        None,
+        Reach.NOTHING,
+        "EmbedImages",
+        "EmbedImage",
+        "EmbedText",
+        "GetModel",
+        "ListModels",
+    ),
     **_of("grpc.reflection.v1alpha.ServerReflection", None, Reach.NOTHING, "ServerReflectionInfo"),
 }

@@ -43,6 +43,10 @@ class Servicer(embedder_pb2_grpc.EmbedderServiceServicer):
         await self._behaviour()
         return embedder_pb2.EmbedImageResponse()
 
+    async def EmbedText(self, request: Any, context: Any) -> embedder_pb2.EmbedTextResponse:
+        await self._behaviour()
+        return embedder_pb2.EmbedTextResponse()
+
     async def ListModels(self, request: Any, context: Any) -> embedder_pb2.ListModelsResponse:
         await self._behaviour()
         return embedder_pb2.ListModelsResponse()

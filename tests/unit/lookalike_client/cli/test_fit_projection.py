@@ -66,6 +66,11 @@ class Embedder(embedder_pb2_grpc.EmbedderServiceServicer):
     ) -> Iterator[embedder_pb2.EmbedImagesResponse]:
         raise NotImplementedError
 
+    def EmbedText(
+        self, request: embedder_pb2.EmbedTextRequest, context: grpc.ServicerContext
+    ) -> embedder_pb2.EmbedTextResponse:
+        raise NotImplementedError
+
     def ListModels(
         self, request: embedder_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> embedder_pb2.ListModelsResponse:

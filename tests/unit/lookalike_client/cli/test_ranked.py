@@ -66,7 +66,7 @@ def test_explain_says_the_parts_of_a_rank_score(
     [
         ((), 2, "Give an IMAGE, --id or --like"),
         (("--id", "a", "--like", "b"), 2, "one of them"),
-        (("--id", "a", "--unlike", "b"), 2, "go with --like"),
+        (("--id", "a", "--unlike", "b"), 2, "--unlike goes with --like"),
         (("--id", "a", "--boost", "1 * round(likes)"), 1, "--boost: column 5: expected a curve"),
         (("--id", "a", "--boost", "99 * log(likes, 0, 1)"), 1, "--boost: must be -10 to 10"),
         (("--id", "a", "--diverse", "1.5"), 2, "--diverse"),
