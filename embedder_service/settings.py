@@ -31,8 +31,8 @@ class Settings(ServerSettings):
     port: int = setting("port to listen on; 0 takes a free one", 50052, least=0, most=MOST_PORT)
     models: tuple[str, ...] = setting(
         "models to serve, the default one first: NAME[@OPTION]...[=WEIGHTS] with NAME "
-        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, onnx:FILE or "
-        "python:FILE",
+        "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, onnx:FILE, "
+        "python:FILE, style:palette or style:texture",
         ("efficientnet-lite2",),
         unit="model",
     )

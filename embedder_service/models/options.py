@@ -93,8 +93,12 @@ def read_options(words: Sequence[str], library: str) -> ModelOptions:
 
 def _read(word: str, library: str) -> tuple[str, Any]:
     """Return the field that `word` is about, and its value."""
+    if word == "pad" and library == "style":
+        raise OptionError("@pad is not for style:…, to which the ground it adds is a look too")
     if word in SHAPES:
         return "shape", word
+    if word in POOLINGS and library == "style":
+        raise OptionError(f"@{word} is not for style:…, whose vector is made of all of a picture")
     if word in POOLINGS and library in ("onnx", "python"):
         raise OptionError(f"@{word} is not for {library}:FILE, which gives its vector itself")
     if word in POOLINGS:
@@ -107,10 +111,11 @@ def _read(word: str, library: str) -> tuple[str, Any]:
         if library != "onnx":
             raise OptionError(f"@{key}:… is for onnx:FILE; other models say that themselves")
         return key, _READERS[key](value)
-    known = [*SHAPES, "projection:FILE"]
+    known = [*(shape for shape in SHAPES if (shape, library) != ("pad", "style"))]
+    known.append("projection:FILE")
     if library == "onnx":
         known += [f"{each}:…" for each in _READERS]
-    elif library != "python":
+    elif library not in ("python", "style"):
         known += POOLINGS
     raise OptionError(f"there is no option @{word}; write @{', @'.join(known)}")
 

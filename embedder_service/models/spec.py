@@ -3,8 +3,8 @@
     NAME[@OPTION]...[=WEIGHTS]
 
 NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
-timm:ARCHITECTURE, onnx:FILE or python:FILE. WEIGHTS is a local file, without which the library
-downloads its own. What an OPTION can be is in `embedder_service.models.options`.
+timm:ARCHITECTURE, onnx:FILE, python:FILE, style:palette or style:texture.
+WEIGHTS is a local file, without which the library downloads its own. What an OPTION can be is in `embedder_service.models.options`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedder_service.models import lite
+from embedder_service.models import lite, style
 from embedder_service.models.definition import ModelError
 from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm", "onnx", "python")
+LIBRARIES = ("torchvision", "timm", "onnx", "python", "style")
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 # What stands behind the file may hold slashes and dots too.
@@ -30,7 +30,10 @@ _FILE_FORMS = {
     "python": "python:FILE, with a file that ends in .py",
 }
 
-_FORMS = f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE or python:FILE"
+_FORMS = (
+    f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE, python:FILE, "
+    "style:palette or style:texture"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,9 @@ def parse(text: str) -> ModelSpec:
         raise ModelError(f"model {text!r}: write {_FORMS}")
     if not library and architecture not in lite.NAMES:
         raise ModelError(f"model {text!r}: the name is one of {_FORMS}")
-    if not library and weights:
+    if library == "style" and architecture not in style.NAMES:
+        raise ModelError(f"model {text!r}: write style:{' or style:'.join(style.NAMES)}")
+    if library in ("", "style") and weights:
         raise ModelError(
             f"model {text!r}: {architecture} comes with its own weights; leave ={weights} away"
         )
