@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from embedder_service.models import lite, style
+from pathlib import Path
+
+from embedder_service.models import faces, lite, style
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.models.onnx_models import define_onnx_model
 from embedder_service.models.projected import projected
@@ -26,6 +28,8 @@ def _define(spec: ModelSpec, precision: str) -> ModelDefinition:
         return lite.define(spec.architecture, spec.options, precision)
     if spec.library == "style":
         return style.define(spec.architecture, spec.options, precision)
+    if spec.library == "faces":
+        return faces.define(Path(spec.architecture), spec.options, precision)
     if spec.library == "onnx":
         return define_onnx_model(spec, precision)
     # Imports torch, which a server with a cached conversion starts without.

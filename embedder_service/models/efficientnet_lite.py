@@ -121,6 +121,7 @@ class MBConv(nn.Module):
         self._residual = stride == 1 and inp == out
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the output."""
         return self.responses(x)[2]
 
     def responses(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -99,7 +99,7 @@ def _read(word: str, library: str) -> tuple[str, Any]:
         return "shape", word
     if word in POOLINGS and library == "style":
         raise OptionError(f"@{word} is not for style:…, whose vector is made of all of a picture")
-    if word in POOLINGS and library in ("onnx", "python"):
+    if word in POOLINGS and library in ("onnx", "python", "faces"):
         raise OptionError(f"@{word} is not for {library}:FILE, which gives its vector itself")
     if word in POOLINGS:
         # Average is what the built-in ones do by themselves.
@@ -115,7 +115,7 @@ def _read(word: str, library: str) -> tuple[str, Any]:
     known.append("projection:FILE")
     if library == "onnx":
         known += [f"{each}:…" for each in _READERS]
-    elif library not in ("python", "style"):
+    elif library not in ("python", "style", "faces"):
         known += POOLINGS
     raise OptionError(f"there is no option @{word}; write @{', @'.join(known)}")
 

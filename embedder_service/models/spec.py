@@ -3,8 +3,9 @@
     NAME[@OPTION]...[=WEIGHTS]
 
 NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
-timm:ARCHITECTURE, onnx:FILE, python:FILE, style:palette or style:texture.
-WEIGHTS is a local file, without which the library downloads its own. What an OPTION can be is in `embedder_service.models.options`.
+timm:ARCHITECTURE, onnx:FILE, python:FILE, style:palette, style:texture or faces:FILE.
+WEIGHTS is a local file, without which the library downloads its own. What an OPTION can
+be is in `embedder_service.models.options`.
 """
 
 from __future__ import annotations
@@ -17,22 +18,24 @@ from embedder_service.models import lite, style
 from embedder_service.models.definition import ModelError
 from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm", "onnx", "python", "style")
+LIBRARIES = ("torchvision", "timm", "onnx", "python", "style", "faces")
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 # What stands behind the file may hold slashes and dots too.
 _FILES = {
     "onnx": re.compile(r"(.+?\.onnx)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
+    "faces": re.compile(r"(.+?\.safetensors)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
     "python": re.compile(r"(.+?\.py)((?:@[^=]*)?)(?:=(.*))?", re.DOTALL),
 }
 _FILE_FORMS = {
     "onnx": "onnx:FILE, with a file that ends in .onnx",
+    "faces": "faces:FILE, with a file that ends in .safetensors",
     "python": "python:FILE, with a file that ends in .py",
 }
 
 _FORMS = (
     f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, onnx:FILE, python:FILE, "
-    "style:palette or style:texture"
+    "style:palette, style:texture or faces:FILE"
 )
 
 
@@ -41,7 +44,7 @@ class ModelSpec:
     """A model as it was asked for.
 
     `library` is empty for the built-in ones; `architecture` is the path of the file
-    for "onnx" and "python".
+    for "onnx", "python" and "faces".
     """
 
     library: str
