@@ -23,12 +23,12 @@ HASH := \#
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client client/unasync.py docs/extensions
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py docs/extensions
 STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-cluster chaos lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml deploy/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,search,analysis,embedder,worker,timm,onnx,redis-server,demo,docs,dev]'
+	  --editable '.[client,web,search,analysis,embedder,worker,timm,onnx,heif,jxl,redis-server,demo,docs,dev]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -59,8 +59,20 @@ test: setup ## Run the tests, and see how much of the code they reach
 	@echo 'Lines and branches that the tests reach, in percent:'
 	@$(BIN)/python -m coverage report --format=total
 
+# Chromium by apt where that is there and may install; the tests say what to install where it is not.
+test-web: setup ## Run the tests of the page in Chromium (installs it by apt where it can)
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && { apt-get install --yes --quiet --no-install-recommends chromium \
+	    || { apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends chromium; }; } >/dev/null; } \
+	  || echo 'make test-web: there is no Chromium and it cannot be installed here: apt-get install chromium'
+	$(BIN)/python -m pytest -m web tests/web
+
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
+
+test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
@@ -141,9 +153,9 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 	  || { echo 'v$(VERSION) is released: its contract does not change any more' >&2; exit 1; }
 	$(BIN)/buf build protos --exclude-source-info --output '$(IMAGE)'
 
-bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query ## Run the benchmark suites but the long one
+bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query bench-web ## Run the benchmark suites but the long one
 
-bench-%: setup ## Run one suite: bench-analysis, -embed, -encoders, -ingest, -query, -search, -search-million
+bench-%: setup ## Run one suite: bench-analysis, -cluster, -embed, -encoders, -ingest, -query, -search, -search-million, -web
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included

@@ -64,6 +64,14 @@ PARTS = (
         without=("torch", "redis", "usearch"),
     ),
     Part(
+        "client,web",
+        (
+            Trial(("python", "-c", "import lookalike_client.web.app"), 0, ""),
+            Trial(("lookalike", "web", "--host", "0.0.0.0"), 2, "--allow-host"),  # noqa: S104
+        ),
+        without=("torch", "redis", "usearch"),
+    ),
+    Part(
         "search",
         (
             Trial(("python", "-m", "search_service", "--help"), 0, "--data"),

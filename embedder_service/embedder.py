@@ -66,10 +66,18 @@ class Embedder:
         )
 
     async def embed(
-        self, source: Source, model: str, lane: Lane, deadline_s: float | None
+        self,
+        source: Source,
+        model: str,
+        lane: Lane,
+        deadline_s: float | None,
+        *,
+        thumbnail_side_px: int = 0,
     ) -> Embedding:
         """Embed one image; see `Encoder.embed` for what it raises."""
-        return await self.encoder(model).embed(source, lane, deadline_s)
+        return await self.encoder(model).embed(
+            source, lane, deadline_s, thumbnail_side_px=thumbnail_side_px
+        )
 
 
 def _short(model: str) -> str:

@@ -105,10 +105,12 @@ class Encoder:
         """Return how many images of `lane` wait or are worked on."""
         return self._admission.inside(lane)
 
-    async def embed(self, source: Source, lane: Lane, deadline_s: float | None) -> Embedding:
+    async def embed(
+        self, source: Source, lane: Lane, deadline_s: float | None, *, thumbnail_side_px: int = 0
+    ) -> Embedding:
         """Return the vector and facts of one image.
 
-        `deadline_s` is on `time.monotonic`'s clock.
+        `deadline_s` is on `time.monotonic`'s clock; `thumbnail_side_px` 0 is the pool's own.
 
         Raises:
             ImageUnreadable, ImageTooLarge, InvalidField: the image's own fault.
@@ -123,7 +125,8 @@ class Encoder:
         try:
             with self._admission.admit(lane, len(source.data), deadline_s):
                 images = self._admission.inside(lane)
-                embedding = await self._within(source, lane, deadline_s)
+                job = DecodeJob(source, self.definition.preprocess, thumbnail_side_px)
+                embedding = await self._within(job, lane, deadline_s)
         except Exhausted:
             self._observer.rejected(lane)
             raise
@@ -134,13 +137,12 @@ class Encoder:
         self._observer.embedded(lane, took_s)
         return embedding
 
-    async def _within(self, source: Source, lane: Lane, deadline_s: float | None) -> Embedding:
+    async def _within(self, job: DecodeJob, lane: Lane, deadline_s: float | None) -> Embedding:
         """Do the work, and stop waiting for it when the deadline passes."""
         # The loop's clock is `time.monotonic`.
         embedded = False
         try:
             async with asyncio.timeout_at(deadline_s), self._ahead[lane]:
-                job = DecodeJob(source, self.definition.preprocess)
                 decoded = await self._pool.decode(job, lane, deadline_s)
                 vector = await self._batcher.embed(decoded.pixels, lane, deadline_s)
                 embedded = True

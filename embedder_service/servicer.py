@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from embedder_service.decode.extras import installed_formats
 from embedder_service.decode.limits import FORMATS
 from embedder_service.decode.pool import Source
 from embedder_service.embedder import Embedder
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import grpc
 
 _log = logging.getLogger(__name__)
+
+# As `lookalike.v1.ThumbnailSettings` has it.
+MAX_THUMBNAIL_SIDE_PX = 256
 
 _LANES: dict[int, Lane] = {
     embedder_pb2.LANE_UNSPECIFIED: Lane.QUERY,
@@ -48,7 +52,7 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         embedding = await self._embedder.embed(
             _source(request), request.model, _lane(request.lane), _deadline_s(context)
         )
-        return embedder_pb2.EmbedImageResponse(embedding=_embedding_message(embedding))
+        return embedder_pb2.EmbedImageResponse(embedding=embedding_message(embedding))
 
     async def EmbedImages(  # noqa: N802 - named by the contract
         self,
@@ -137,8 +141,9 @@ class _Stream:
                 request.model,
                 _lane(request.lane),
                 self._item_deadline_s(request.timeout_ms, arrived_s),
+                thumbnail_side_px=_thumbnail_side_px(request),
             )
-            response.embedding.CopyFrom(_embedding_message(embedding))
+            response.embedding.CopyFrom(embedding_message(embedding))
         except LookalikeError as error:
             response.error.CopyFrom(to_item_error(error))
         except Exception:  # noqa: BLE001 - a fault of ours with one image leaves the others alone
@@ -167,6 +172,12 @@ def _lane(number: int) -> Lane:
     return lane
 
 
+def _thumbnail_side_px(request: embedder_pb2.EmbedImagesRequest) -> int:
+    if request.thumbnail_side_px > MAX_THUMBNAIL_SIDE_PX:
+        raise InvalidField("thumbnail_side_px", f"must be at most {MAX_THUMBNAIL_SIDE_PX}")
+    return request.thumbnail_side_px
+
+
 def _source(
     request: embedder_pb2.EmbedImageRequest | embedder_pb2.EmbedImagesRequest,
 ) -> Source:
@@ -182,7 +193,8 @@ def _source(
             raise InvalidField("image", "set encoded or raw")
 
 
-def _embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
+def embedding_message(embedding: Embedding) -> embedder_pb2.Embedding:
+    """Return an embedding as it travels, with the image's facts."""
     facts = embedding.facts
     return embedder_pb2.Embedding(
         vector_f32_le=vectors.encode(embedding.vector),
@@ -221,7 +233,7 @@ def _model_message(encoder: Encoder) -> embedder_pb2.Model:
             max_image_bytes=limits.max_image_bytes,
             max_image_pixels=limits.max_image_pixels,
             max_aspect_ratio=limits.max_aspect_ratio,
-            formats=FORMATS,
+            formats=(*FORMATS, *installed_formats()),
         ),
         max_batch_images=encoder.batch_images,
     )

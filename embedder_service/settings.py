@@ -90,6 +90,12 @@ class Settings(ServerSettings):
     max_image_pixels: int = setting(
         "most pixels of one picture", 50_000_000, least=1, most=_MOST_PIXELS
     )
+    max_scaled_pixels: int = setting(
+        "most pixels of one JPEG, which past max_image_pixels is decoded at a part of its size",
+        250_000_000,
+        least=1,
+        most=_MOST_PIXELS,
+    )
     max_aspect_ratio: float = setting(
         "most of long side over short side", 50.0, least=1, most=1_000_000
     )

@@ -73,6 +73,7 @@ def image_limits(settings: Settings) -> ImageLimits:
         settings.max_image_pixels,
         settings.max_aspect_ratio,
         settings.least_rows_share,
+        settings.max_scaled_pixels,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import json
 import logging
 import os
@@ -23,6 +21,7 @@ from lookalike.serving.settings.reading import SettingsInvalid, refuse
 from lookalike.v1 import (
     analysis_pb2_grpc,
     bank_pb2_grpc,
+    cluster_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
     search_pb2_grpc,
@@ -36,6 +35,8 @@ from search_service.catalog.catalog import Catalog
 from search_service.catalog.data_lock import DataDirectoryInUse
 from search_service.catalog.names import NamesDamaged
 from search_service.catalog.shards import Shards
+from search_service.cluster.catalog import ClusterCatalog
+from search_service.cluster.placing import Placement, RayMissing
 from search_service.compiled.warm import warm_up
 from search_service.domain.collection import ShardStats
 from search_service.drift.watcher import DriftWatcher
@@ -44,14 +45,24 @@ from search_service.handover import Handover
 from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.ledger import Ledger
 from search_service.ingest.metrics import IngestMetrics
+from search_service.lifetime import each, end, spare_collector
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
-from search_service.servicers import analysis, collections, ingest, matching, search, snapshots
+from search_service.servicers import (
+    analysis,
+    cluster,
+    collections,
+    ingest,
+    matching,
+    search,
+    snapshots,
+)
 from search_service.servicers.by_filter import ByFilter
 from search_service.servicers.matches import Matches
 from search_service.servicers.queries import Queries
 from search_service.servicers.reads import Reads
+from search_service.servicers.unsupported import refusals
 from search_service.servicers.writes import Writes
 from search_service.settings import PROCESS, Settings, load
 from search_service.shard.options import ShardOptions
@@ -86,7 +97,10 @@ def main() -> int:
     threadpool_limits(limits=1, user_api="blas")
     try:
         asyncio.run(_serve(settings))
-    except (SettingsInvalid, DataDirectoryInUse, NamesDamaged, OSError, LookalikeError) as error:
+    except (
+        *(SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing),
+        *(OSError, LookalikeError),
+    ) as error:
         return refuse(PROCESS, error)
     return 0
 
@@ -108,7 +122,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
     is ended on the way out."""
     registry = CollectorRegistry()
     search_metrics = SearchMetrics(registry)
-    catalog = Catalog(settings.data, Shards(_shard_options(settings), _on_fatal))
+    catalog = _catalog(settings)
     async with AsyncExitStack() as stack:
         gate = Gate(catalog, asks_keys=settings.keys_file is not None)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
@@ -141,20 +155,26 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         looks = Offload("banks", threads=4, max_waiting=512)
         stack.push_async_callback(asyncio.to_thread, looks.close)
         matches = Matches(catalog, banks, embedders, looks, handover, search_metrics)
-        bank_pb2_grpc.add_MatchServiceServicer_to_server(
-            matching.MatchServicer(catalog, banks, matches, looks), server.grpc
-        )
+        if isinstance(catalog, ClusterCatalog):
+            cluster_pb2_grpc.add_ClusterServiceServicer_to_server(
+                cluster.ClusterServicer(gate, catalog, slow), server.grpc
+            )
+            server.grpc.add_generic_rpc_handlers(refusals())
         kept = Snapshots(settings.data, catalog)
         # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.
         jobs = Offload("snapshots", threads=3, max_waiting=8)
         stack.push_async_callback(asyncio.to_thread, jobs.close)
-        snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
-            snapshots.SnapshotServicer(gate, kept, jobs, slow), server.grpc
-        )
         analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
-        analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
-            analysis.AnalysisServicer(gate, analyses, watcher, reads), server.grpc
-        )
+        if settings.cluster is None:
+            snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server(
+                snapshots.SnapshotServicer(gate, kept, jobs, slow), server.grpc
+            )
+            bank_pb2_grpc.add_MatchServiceServicer_to_server(
+                matching.MatchServicer(catalog, banks, matches, looks), server.grpc
+            )
+            analysis_pb2_grpc.add_AnalysisServiceServicer_to_server(
+                analysis.AnalysisServicer(gate, analyses, watcher, reads), server.grpc
+            )
         if settings.metrics_port is not None:
             shards = ShardCollector(
                 lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
@@ -166,7 +186,7 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         port = await server.start()
         stack.push_async_callback(server.grpc.stop, 0)  # when the start fails half-way
         stack.push_async_callback(asyncio.to_thread, catalog.close)
-        await _each(warm_up, catalog.open)
+        await each(warm_up, catalog.open)
         await asyncio.to_thread(kept.open)
         stack.callback(kept.close)
         await asyncio.to_thread(analyses.open)
@@ -174,10 +194,10 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
-        stack.push_async_callback(_end, asyncio.create_task(sampler.run(), name="recall-sampler"))
+        stack.push_async_callback(end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         stack.push_async_callback(asyncio.to_thread, watcher.close)
-        stack.push_async_callback(_end, asyncio.create_task(watcher.run(), name="drift-watcher"))
-        _spare_collector()
+        stack.push_async_callback(end, asyncio.create_task(watcher.run(), name="drift-watcher"))
+        spare_collector()
         await server.set_serving(True)
 
         def drain() -> None:
@@ -189,12 +209,12 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[
         yield server, drain, port
 
 
-async def _each(*calls: Callable[[], None]) -> None:
-    """Make calls beside each other; raise the first failure once all have ended."""
-    done = await asyncio.gather(*map(asyncio.to_thread, calls), return_exceptions=True)
-    for failure in done:
-        if isinstance(failure, BaseException):
-            raise failure
+def _catalog(settings: Settings) -> Catalog:
+    options = _shard_options(settings)
+    if settings.cluster is None:
+        return Catalog(settings.data, Shards(options, _on_fatal))
+    placing = Placement(settings.cluster, options)
+    return ClusterCatalog(settings.data, settings.cluster, options, placing)
 
 
 def _server(
@@ -217,6 +237,7 @@ def _server(
         collections.SERVICE_NAME,
         snapshots.SERVICE_NAME,
         analysis.SERVICE_NAME,
+        *([] if settings.cluster is None else [cluster.SERVICE_NAME]),
         matching.SERVICE_NAME,
     ]
     if door is None:
@@ -273,21 +294,6 @@ def _on_fatal() -> None:
     # Not sys.exit: that ends the calling thread only, and no orderly end may wait
     # for a store that has failed.
     threading.Timer(_FATAL_DELAY_S, os._exit, (_EXIT_STORE_FAILED,)).start()
-
-
-def _spare_collector() -> None:
-    """Keep what is there by now out of later garbage collections.
-
-    It stays for good, and going through it again would stop all searches meanwhile.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_LEVELS = 8
 # A 256-pixel WebP is 5 to 20 KB; this leaves room and bounds a row.
 MAX_THUMBNAIL_BYTES = 256 * 1024
+# Of thumbnails that a collection has made: smaller ones show nothing, larger ones are no
+# thumbnails (`lookalike.v1.ThumbnailSettings`).
+MIN_THUMBNAIL_SIDE_PX = 32
+MAX_THUMBNAIL_SIDE_PX = 256
 # Image facts without the thumbnail: a dozen numbers and digests take 0.2 KB, the grey
 # picture of 64 by 64 px at most 3.
 MAX_FACTS_BYTES = 4 * 1024
@@ -51,6 +55,9 @@ DEFAULT_RECALL_SAMPLE = 200
 MAX_RECALL_LIMIT = 1_000
 MAX_RECALL_EXPANSIONS = 16
 MAX_NAME_CHARACTERS = 64
+# Of a collection on a cluster: each partition is a process, a log and a disk's share.
+MAX_PARTITIONS = 256
+MAX_REPLICAS = 8
 MAX_EVIDENCE = 100
 DEFAULT_EVIDENCE = 5
 MAX_HASHES_PER_MESSAGE = 10_000

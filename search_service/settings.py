@@ -11,6 +11,7 @@ from lookalike.serving.settings.declared import group, setting
 from lookalike.serving.settings.reading import Process, SettingsInvalid, read
 from lookalike.serving.settings.shared import MOST_PORT, MOST_S, CallerSettings, ServerSettings
 from lookalike.wire.channel import ChannelOptions, TlsFiles
+from search_service.cluster.settings import ClusterSettings
 from search_service.ingest.settings import IngestSettings
 
 PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike.")
@@ -25,7 +26,8 @@ _MOST_CHECKED_MIB_PER_S = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ServerSettings, CallerSettings):
-    """How the search service runs. `ingest` None runs without ingestion."""
+    """How the search service runs. `ingest` None runs without ingestion, `cluster` None on
+    this machine alone."""
 
     port: int = setting("port to listen on; 0 takes a free one", 50051, least=0, most=MOST_PORT)
     data: Path = setting("directory of the collections; it is made if need be", unit="folder")
@@ -87,6 +89,7 @@ class Settings(ServerSettings, CallerSettings):
         most=_MOST_CHECKED_MIB_PER_S,
     )
     ingest: IngestSettings | None = group(None)
+    cluster: ClusterSettings | None = group(None)
 
     def embedder_channel(self) -> ChannelOptions:
         """Return how to reach the embedders.

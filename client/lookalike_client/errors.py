@@ -21,6 +21,7 @@ from lookalike.wire.errors import (
     StoreDamaged,
     Unauthenticated,
     Unavailable,
+    Unsupported,
     VectorNotFinite,
 )
 
@@ -45,5 +46,6 @@ __all__ = [
     "StoreDamaged",
     "Unauthenticated",
     "Unavailable",
+    "Unsupported",
     "VectorNotFinite",
 ]

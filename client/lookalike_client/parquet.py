@@ -50,7 +50,11 @@ def export_collection(client: Client, collection: str, path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     described = client.collections.get(collection)
-    settings = {"index": asdict(described.index), "duplicates": asdict(described.duplicates)}
+    settings = {
+        "index": asdict(described.index),
+        "duplicates": asdict(described.duplicates),
+        "thumbnail_side_px": described.thumbnail_side_px,
+    }
     schema = _schema(
         described.dimension,
         described.model_fingerprint,

@@ -19,7 +19,10 @@ _SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where the search service is, how to connect to it, and where `sync` keeps its state."""
+    """Where the search service is, how to connect to it, and where `sync` keeps its state.
+
+    `named`: somebody gave the address, so that it is not the default one.
+    """
 
     address: str = DEFAULT_ADDRESS
     tls_ca: Path | None = None
@@ -30,6 +33,9 @@ class ClientSettings:
     token_file: Path | None = None
     use_proxy: bool = False
     sync_state: Path = Path("sync.sqlite")
+    named: bool = False
+    # Opens the page of `lookalike web`; "" makes one at each start.
+    web_token: str = field(default="", repr=False)
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -57,8 +63,8 @@ def token_of(given: str | Path | None) -> Token | None:
 
 def load(environ: Mapping[str, str]) -> ClientSettings:
     """Read LOOKALIKE_ADDRESS, LOOKALIKE_USE_PROXY, LOOKALIKE_TLS, LOOKALIKE_TLS_CA, _CERTIFICATE
-    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, and LOOKALIKE_SYNC_STATE, which by default
-    lies where XDG_STATE_HOME says.
+    and _KEY, LOOKALIKE_TOKEN or LOOKALIKE_TOKEN_FILE, LOOKALIKE_WEB_TOKEN, and
+    LOOKALIKE_SYNC_STATE, which by default lies where XDG_STATE_HOME says.
 
     Raises:
         InvalidField: LOOKALIKE_USE_PROXY or LOOKALIKE_TLS is neither on nor off.
@@ -77,6 +83,8 @@ def load(environ: Mapping[str, str]) -> ClientSettings:
         token=environ.get("LOOKALIKE_TOKEN") or None,
         token_file=path("LOOKALIKE_TOKEN_FILE"),
         use_proxy=_switch(wire_proxies.OPTION, environ),
+        named=bool(environ.get("LOOKALIKE_ADDRESS")),
+        web_token=environ.get("LOOKALIKE_WEB_TOKEN", ""),
         sync_state=path("LOOKALIKE_SYNC_STATE") or _state_home(environ) / "lookalike/sync.sqlite",
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from embedder_service.decode.png_chunks import significant_bits
 from embedder_service.preprocess import U8
 
 _BITS, _MAX_SAMPLE, _FORMAT = 258, 281, 339
@@ -27,6 +28,7 @@ _DEPTHS = (8, 10, 12, 14)
 _FEW_BITS = 1 << (14 - 8)
 _SWAPPED = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 _CHUNK_ROWS = 256
+_WHITE = 0xFFFF
 # Where a PNG tells the kind of its colours, and the kind of grey with opacity.
 _PNG_BITS, _PNG_COLOUR, _GREY_WITH_ALPHA = 24, 25, 4
 
@@ -38,7 +40,7 @@ def eight_bit_depth(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
     decoder has dropped, it is read again if the upper ones are nearly empty.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _like(image, _greys(image))
+        return _like(image, _greys(image, data))
     if _bits(image, data) == 16 and image.mode in ("RGB", "RGBA", "CMYK"):
         return _colours(image, data)
     if image.mode == "L" and image.format == "TIFF" and _tag(image, _FORMAT) == _SIGNED:
@@ -46,13 +48,32 @@ def eight_bit_depth(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
     return image
 
 
-def _greys(image: Image.Image) -> U8:
+def _greys(image: Image.Image, data: bytes) -> U8:
     values = np.asarray(image)
     signed = _tag(image, _FORMAT) == _SIGNED
     bits = _tag(image, _BITS) or 16
     if values.dtype == np.int32 and bits == 32 and not signed and image.format == "TIFF":
         values = values.view(np.uint32)
-    return _scaled(values, _tag(image, _MAX_SAMPLE), signed=signed, most_bits=bits)
+    told = _told(image, data, values)
+    if told == _WHITE:
+        return (values >> 8).astype(np.uint8)
+    return _scaled(values, told, signed=signed, most_bits=bits)
+
+
+def _told(image: Image.Image, data: bytes, values: npt.NDArray[Any]) -> int:
+    """Return the value that the file tells to be white, 0 where it tells none to be believed.
+
+    `_WHITE` stands for 16-bit samples that are dark and meant so. A PNG's samples should be
+    moved up from the depth that it tells, so that their lower bits are empty; those of many
+    a camera's program are not.
+    """
+    if image.format != "PNG":
+        return _tag(image, _MAX_SAMPLE)
+    bits = significant_bits(data)
+    if not 8 < bits <= _DEPTHS[-1] or int(values.max(initial=0)) >= 1 << bits:
+        return 0
+    empty = (1 << (16 - bits)) - 1
+    return (1 << bits) - 1 if (values & empty).any() else _WHITE
 
 
 def _scaled(values: npt.NDArray[Any], most_told: int, *, signed: bool, most_bits: int) -> U8:
@@ -99,13 +120,16 @@ def _colours(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
         return image
     values = upper.astype(np.uint16) << 8
     values |= lower
-    told = _tag(image, _MAX_SAMPLE)
+    told = _told(image, data, values[..., : colours.shape[-1]])
+    if told == _WHITE:
+        return image
     flat = np.empty_like(upper)
     # Opacity is as deep as itself says: it is often whole beside dark colours.
     for part in (slice(0, 3), slice(3, 4)) if image.mode == "RGBA" else (slice(None),):
         samples = values[..., part]
         rows = samples.reshape(samples.shape[0], -1)
-        flat[..., part] = _scaled(rows, told, signed=False, most_bits=16).reshape(samples.shape)
+        white = told if part.start != 3 else 0
+        flat[..., part] = _scaled(rows, white, signed=False, most_bits=16).reshape(samples.shape)
     return _like(image, flat)
 
 

@@ -13,13 +13,20 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 class ImageLimits:
     """Budgets for one image; `max_aspect_ratio` is long side over short side.
 
-    A file that lacks its end must hold `least_rows_share` of its rows.
+    A file that lacks its end must hold `least_rows_share` of its rows. A JPEG may have
+    `max_scaled_pixels`: past `max_image_pixels` it is decoded at a part of its size.
     """
 
     max_image_bytes: int
     max_image_pixels: int
     max_aspect_ratio: float
     least_rows_share: float = 0.95
+    max_scaled_pixels: int = 0
+
+    @property
+    def most_pixels(self) -> int:
+        """Most pixels of any file."""
+        return max(self.max_image_pixels, self.max_scaled_pixels)
 
     def check_bytes(self, size_bytes: int) -> None:
         """Raise unless a file of `size_bytes` may be decoded."""
@@ -33,13 +40,22 @@ class ImageLimits:
 
     def check_size(self, width_px: int, height_px: int) -> None:
         """Raise unless a picture of this size may be decoded."""
+        self._check_sides(width_px, height_px, self.max_image_pixels, "max_image_pixels")
+
+    def check_scaled_size(self, width_px: int, height_px: int) -> None:
+        """Raise unless a picture of this size may be decoded at a part of it."""
+        if self.max_scaled_pixels < self.max_image_pixels:
+            self.check_size(width_px, height_px)
+        else:
+            self._check_sides(width_px, height_px, self.max_scaled_pixels, "max_scaled_pixels")
+
+    def _check_sides(self, width_px: int, height_px: int, most: int, setting: str) -> None:
         if width_px < 1 or height_px < 1:
             raise ImageUnreadable(f"the image has no pixels ({width_px} x {height_px})")
-        if width_px * height_px > self.max_image_pixels:
+        if width_px * height_px > most:
             raise ImageTooLarge(
-                f"the image has {width_px} x {height_px} pixels; "
-                f"the limit is {self.max_image_pixels:,} in all (the embedder's setting "
-                "max_image_pixels): send a smaller copy"
+                f"the image has {width_px} x {height_px} pixels; the limit is {most:,} in all "
+                f"(the embedder's setting {setting}): send a smaller copy"
             )
         long_side, short_side = max(width_px, height_px), min(width_px, height_px)
         if long_side > short_side * self.max_aspect_ratio:

@@ -6,6 +6,7 @@ import struct
 
 from PIL import Image
 
+from embedder_service.decode.brands import brands_of
 from embedder_service.decode.cut.tiff_directory import Directory
 from embedder_service.decode.limits import FORMATS
 from lookalike.wire.errors import ImageUnreadable
@@ -14,19 +15,15 @@ _CONVERT = "convert it to JPEG or PNG"
 _DEVELOP = "export it as JPEG or TIFF from a raw converter"
 _RENDER = "render it to PNG"
 
-# ISO 14496-12: a file type box names its brands. AVIF is decoded, and so not here.
+# What a file type box may name that is decoded neither as it is nor with an extra.
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs",
-                     b"mif1", b"msf1"), ("a HEIC picture", _CONVERT)),
     b"crx ": ("a Canon raw file (CR3)", _DEVELOP),
     b"jp2 ": ("a JPEG 2000 picture", _CONVERT),
     b"jxl ": ("a JPEG XL picture", _CONVERT),
-}  # fmt: skip
+}
 _VIDEO = ("a video", "send a frame of it as JPEG or PNG")
 
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xff\x0a", "a JPEG XL picture", _CONVERT),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture", _CONVERT),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", _CONVERT),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture", _CONVERT),
     (b"II*\0\x10\0\0\0CR", "a Canon raw file (CR2)", _DEVELOP),
@@ -116,12 +113,10 @@ def _known(data: bytes) -> tuple[str, str] | None:
     for start, name, remedy in _STARTS:
         if data.startswith(start):
             return name, remedy
-    if data[4:8] == b"ftyp" and len(data) >= 16:
-        length = min(struct.unpack_from(">I", data)[0], 256)
-        brands = [data[8:12], *(data[at : at + 4] for at in range(16, min(length, len(data)), 4))]
+    if brands := brands_of(data):
         if b"avif" in brands or b"avis" in brands:
             return None
-        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), _VIDEO)
+        return next((_BRANDS[brand] for brand in _BRANDS if brand in brands), _VIDEO)
     if data[128:132] == b"DICM":
         return "a DICOM file", _CONVERT
     if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3] in (b" ", b"\n", b"\r", b"\t"):

@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
@@ -20,8 +21,10 @@ from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.cut import bmp, gif, jpeg, png, tiff, webp
 from embedder_service.decode.cut.remains import Remains, fill
 from embedder_service.decode.depth import eight_bit_depth
-from embedder_service.decode.limits import FORMATS, ImageLimits
-from embedder_service.decode.naming import refuse_previews, what_it_is
+from embedder_service.decode.limits import ImageLimits
+from embedder_service.decode.naming import what_it_is
+from embedder_service.decode.opening import opened, turned_by_decoder
+from embedder_service.decode.scaled import draft
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
 
 # Modes that Pillow can reduce by averaging without losing their meaning.
@@ -71,7 +74,7 @@ class Picture:
 def prepare_process(limits: ImageLimits) -> None:
     """Set Pillow's process-wide switches."""
     Image.init()
-    Image.MAX_IMAGE_PIXELS = limits.max_image_pixels
+    Image.MAX_IMAGE_PIXELS = limits.most_pixels
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # More threads would escape the process's share of the machine.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -103,15 +106,12 @@ def decode_file(
             limits.check_size(cut_webp.width_px, cut_webp.height_px)
             admit(cut_webp.width_px * cut_webp.height_px)
             return _load_webp(data, cut_webp, limits, least_short_side_px)
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            limits.check_size(*image.size)
-            refuse_previews(image)
-            admit(image.width * image.height)
+        with opened(data, limits, admit) as image:
             return _load(image, data, limits, least_short_side_px)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
-            f"the image has more than {limits.max_image_pixels:,} pixels (the embedder's setting "
-            "max_image_pixels): send a smaller copy"
+            f"the image has more than {limits.most_pixels:,} pixels (the embedder's settings "
+            "max_image_pixels and max_scaled_pixels): send a smaller copy"
         ) from error
     except MemoryError as error:
         raise ImageTooLarge(TOO_MUCH_MEMORY) from error
@@ -136,8 +136,14 @@ def _load(
     # The decoder of MPO hands out the first JPEG of several.
     name = "JPEG" if image.format == "MPO" else image.format or ""
     if name == "JPEG":
-        _draft(image, least_short_side_px)
-    remains = _look(name, image, data, least_short_side_px)
+        draft(image, least_short_side_px, limits.max_image_pixels)
+    reopen = partial(
+        _reopened,
+        name=name,
+        least_short_side_px=least_short_side_px,
+        most_pixels=limits.max_image_pixels,
+    )
+    remains = _look(name, image, data, reopen)
     if remains is None:
         image.load()
         flat = eight_bit_depth(image, data)
@@ -149,7 +155,7 @@ def _load(
         drafted = flat.size != size
         return replace(done, digest=lambda: _digest(None if drafted else flat, data, orientation))
     limits.check_share(remains.share)
-    with _reopened(remains.data, name, least_short_side_px) as rest:
+    with reopen(remains.data) as rest:
         _load_leniently(rest)
         flat = eight_bit_depth(rest, remains.data)
         fill(flat, remains.missing)
@@ -158,23 +164,24 @@ def _load(
 
 
 def _look(
-    name: str, image: ImageFile.ImageFile, data: bytes, least_short_side_px: int | None
+    name: str,
+    image: ImageFile.ImageFile,
+    data: bytes,
+    reopen: Callable[[bytes], ImageFile.ImageFile],
 ) -> Remains | None:
     """Return what came of a file that lacks its end, None for one that does not."""
     if name == "JPEG":
-
-        def reopen(other: bytes) -> ImageFile.ImageFile:
-            return _reopened(other, name, least_short_side_px)
-
         return jpeg.look(data, image, reopen)
     look = _LOOKS.get(name)
     return look(data, image) if look is not None else None
 
 
-def _reopened(data: bytes, name: str, least_short_side_px: int | None) -> ImageFile.ImageFile:
+def _reopened(
+    data: bytes, *, name: str, least_short_side_px: int | None, most_pixels: int
+) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(data), formats=(name,))
     if name == "JPEG":
-        _draft(image, least_short_side_px)
+        draft(image, least_short_side_px, most_pixels)
     return image
 
 
@@ -242,15 +249,6 @@ def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return size[::-1] if orientation in _SWAPS_SIDES else size
 
 
-def _draft(image: ImageFile.ImageFile, least_short_side_px: int | None) -> None:
-    """Let libjpeg scale by 1/2, 1/4 or 1/8 while it decodes."""
-    scale = 1.0 if least_short_side_px is None else least_short_side_px / min(image.size)
-    if scale < 1:
-        # Rounded up, so that the short side never falls below the least.
-        width_px, height_px = (-int(-side * scale // 1) for side in image.size)
-        image.draft(image.mode, (width_px, height_px))
-
-
 def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
     """Average whole blocks of pixels, keeping the profile and transparency."""
     factor = 1 if least_short_side_px is None else min(image.size) // least_short_side_px
@@ -261,8 +259,10 @@ def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
     return small
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return EXIF's orientation, 1 where it is absent or unreadable."""
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """Return how to turn a picture, as EXIF numbers it; 1 where nothing readable says so."""
+    if turned_by_decoder(image):
+        return 1
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except DAMAGE:

@@ -46,6 +46,8 @@ class DecodeJob:
 
     source: Source
     preprocess: Preprocess
+    # Long side of the thumbnail; 0 for that of the pool's options.
+    thumbnail_side_px: int = 0
 
 
 class DecodeObserver(Protocol):
@@ -212,7 +214,7 @@ class DecodePool:
             width_px=job.source.width_px,
             height_px=job.source.height_px,
             preprocess=job.preprocess.message(),
-            thumbnail_side_px=self._options.thumbnail_side_px,
+            thumbnail_side_px=job.thumbnail_side_px or self._options.thumbnail_side_px,
             time_ms=self._options.process.timeout_ms,
         )
 

@@ -100,7 +100,9 @@ class Applier:
             await self._embedder.wait_ready()
             start_s = time.monotonic()
             try:
-                embedding = await self._embedder.embed(mutation.image, mutation.model_fingerprint)
+                embedding = await self._embedder.embed(
+                    mutation.image, mutation.model_fingerprint, mutation.thumbnail_side_px
+                )
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "embedder")
                 continue

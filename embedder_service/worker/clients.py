@@ -55,13 +55,16 @@ class EmbedderClient:
         """See `protocols.Embedder`."""
         await self._peer.wait_ready()
 
-    async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
+    async def embed(
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
+    ) -> embedder_pb2.Embedding:
         """See `protocols.Embedder`."""
         request = embedder_pb2.EmbedImagesRequest(
             encoded=image,
             model=model,
             lane=embedder_pb2.LANE_BULK,
             timeout_ms=int(self._timeout_s * 1000),
+            thumbnail_side_px=thumbnail_side_px,
         )
         try:
             # The service keeps the time; should it not, this one does.

@@ -106,8 +106,10 @@ class Embedder(Protocol):
     async def wait_ready(self) -> None:
         """Wait until it serves."""
 
-    async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
-        """Return the embedding of an encoded image.
+    async def embed(
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
+    ) -> embedder_pb2.Embedding:
+        """Return the embedding of an encoded image; a side of 0 is what the embedder is set to.
 
         Raises:
             PeerLost: the connection ended with the image under way.

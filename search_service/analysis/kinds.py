@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from search_service.analysis.calibration.calibrate import calibrate
 from search_service.analysis.checking.check import check
+from search_service.analysis.clustering.cluster import cluster
 from search_service.analysis.duplicates.find import find_duplicates
 from search_service.analysis.evaluation.evaluate import evaluate
 from search_service.analysis.jobs import AnalysisJob, Kind, Progress
@@ -20,6 +21,7 @@ Analysis: TypeAlias = Callable[
 FUNCTIONS: Mapping[Kind, Analysis] = {
     Kind.CALIBRATE: calibrate,
     Kind.CHECK: check,
+    Kind.CLUSTER: cluster,
     Kind.DUPLICATES: find_duplicates,
     Kind.EVALUATE: evaluate,
     Kind.SUGGEST_LABELS: suggest_labels,

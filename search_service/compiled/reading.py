@@ -11,7 +11,7 @@ import mmap
 from functools import cache
 
 from search_service.compiled.intrinsics import call_advise
-from search_service.compiled.jit import compiled
+from search_service.compiled.jit import compiled, inlined
 from search_service.domain.arrays import I64
 
 
@@ -21,6 +21,13 @@ def advise_function() -> int:
     found = ctypes.cast(ctypes.CDLL(None).madvise, ctypes.c_void_p).value
     assert found is not None, "a function that was found has an address"
     return found
+
+
+@inlined
+def expect_row(function: int, start: int, row_bytes: int, page_bytes: int, advice: int) -> None:
+    """Ask for the row at an address."""
+    page = start // page_bytes * page_bytes
+    call_advise(function, page, start + row_bytes - page, advice)
 
 
 @compiled
@@ -33,9 +40,7 @@ def expect_rows(
     """
     for node in nodes:
         if node >= 0:
-            start = rows + node * row_bytes
-            page = start // page_bytes * page_bytes
-            call_advise(function, page, start + row_bytes - page, advice)
+            expect_row(function, rows + node * row_bytes, row_bytes, page_bytes, advice)
 
 
 def expect(rows: int, row_bytes: int, nodes: I64) -> None:

@@ -12,6 +12,7 @@ from search_service.compiled.addresses import address_of
 from search_service.compiled.hamming import near_hashes
 from search_service.compiled.jit import forget_kept, keep_loops
 from search_service.compiled.metric import Metric, exact_product
+from search_service.compiled.nearest import nearest_exactly
 from search_service.compiled.packed_file import compile_packed_reader
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.reading import expect
@@ -78,6 +79,24 @@ def _call_all() -> None:
     at = address_of(one)
     walk(metric, at, links, side, wanted, at, 1, 1, 1, longs, found, flags)
     compare_some(metric, at, longs, at, found)
+    nearest_exactly(
+        metric,
+        at,
+        longs,
+        at,
+        1.0,
+        exact_product(),
+        at,
+        at,
+        1,
+        1,
+        1,
+        1.0,
+        0,
+        4_096,
+        found,
+        one.copy(),
+    )
     expect(at, 4, found[0])
     words = np.zeros((4, 1), dtype=np.uint64)
     near_hashes(words, 1, words[:, 0].copy(), 0, longs, longs)

@@ -128,6 +128,11 @@ class CollectionSpec:
     duplicates: DuplicateSettings
     create_time_us: int
     calibration: Calibration | None = None
+    # Long side of the thumbnails of submitted images; 0: none are made.
+    thumbnail_side_px: int = 0
+    # More than one on a cluster alone, which divides the items by their ids.
+    partitions: int = 1
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +142,20 @@ class SettingsChange:
     duplicates: DuplicateSettings | None = None
     expansion_search: int | None = None
     calibration: Calibration | None = None
+    thumbnail_side_px: int | None = None
 
     def applied_to(self, spec: CollectionSpec) -> CollectionSpec:
         """Return `spec` with the change."""
         index = spec.index
         if self.expansion_search is not None:
             index = replace(index, expansion_search=self.expansion_search)
+        side_px = self.thumbnail_side_px
         return replace(
             spec,
             index=index,
             duplicates=self.duplicates or spec.duplicates,
             calibration=self.calibration or spec.calibration,
+            thumbnail_side_px=spec.thumbnail_side_px if side_px is None else side_px,
         )
 
 

@@ -85,7 +85,8 @@ class NearDuplicate:
 class MutationOutcome:
     """What became of one mutation; `error` is set when it was refused.
 
-    `changed` is False where `UpdateMetadata.if_other` had nothing to change.
+    `changed` is False where `UpdateMetadata.if_other` had nothing to change. `position`
+    is where the mutation stands in the collection's log, 0 without one.
     """
 
     id: str
@@ -94,3 +95,4 @@ class MutationOutcome:
     error: LookalikeError | None = None
     near_duplicate: NearDuplicate | None = None
     changed: bool = True
+    position: int = 0

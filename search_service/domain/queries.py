@@ -54,7 +54,8 @@ class QueryRequest:
     With `group_by`, `limit` counts groups. `ranking` orders by more than likeness;
     `best_scores`, where there are any, holds for each query the examples that take
     the place of its vector, or None. With `after`, hits are those that stand after it, and
-    the outcome says where the page ended.
+    the outcome says where the page ended. On a cluster, changes up to `read_position` of
+    the log are seen, and with `allow_partial` partitions that do not answer are left out.
     """
 
     vectors: F32
@@ -70,6 +71,8 @@ class QueryRequest:
     after: HitPlace | None = None
     ranking: Ranking | None = None
     best_scores: tuple[BestScore | None, ...] = ()
+    read_position: int = 0
+    allow_partial: bool = False
 
     @property
     def reranked(self) -> bool:
@@ -110,6 +113,7 @@ class PlanKind(Enum):
 class QueryPlan:
     """What was done for a query; times in seconds.
 
+    `rerank_s` is the part of `search_s` in which candidates were compared exactly and ranked.
     Where something else than cosines ordered the hits, they were chosen from
     `ranked_candidates`, and `ranking_complete` says that no other item could have
     been among them, as far as the nearest were found.
@@ -126,6 +130,7 @@ class QueryPlan:
     search_s: float
     ranked_candidates: int = 0
     ranking_complete: bool = False
+    rerank_s: float = 0.0
 
 
 class Hit(NamedTuple):
@@ -152,10 +157,12 @@ class HitGroup:
 class QueryOutcome:
     """Hits of one query, best first, equal scores by id; or groups, by their best.
 
-    `page_end` is where a page ended, if others may follow.
+    `page_end` is where a page ended, if others may follow. `missing_partitions` are
+    those whose items are left out.
     """
 
     hits: Sequence[Hit]
     plan: QueryPlan
     groups: Sequence[HitGroup] = ()
     page_end: HitPlace | None = None
+    missing_partitions: tuple[int, ...] = ()

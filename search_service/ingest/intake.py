@@ -74,8 +74,10 @@ class Intake:
         limits.check_id(submission.id, field)
         image = b""
         fingerprint = ""
+        thumbnail_side_px = 0
         if submission.kind is Kind.UPLOAD:
             fingerprint = shard.spec.model_fingerprint
+            thumbnail_side_px = shard.spec.thumbnail_side_px
             _check_policy(submission.duplicate_policy, shard.spec)
             image = await self._image(submission, bound=bool(fingerprint))
         mutation = QueuedMutation(
@@ -90,6 +92,7 @@ class Intake:
             metadata=submission.metadata,
             duplicate_policy=submission.duplicate_policy,
             keep_metadata=submission.keep_metadata,
+            thumbnail_side_px=thumbnail_side_px,
         )
         return await self._appender.append(shard, mutation)
 

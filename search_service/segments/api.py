@@ -98,10 +98,12 @@ class SegmentApi(Protocol):
         The second result, bool [B], is false for those that were.
         """
 
-    def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
-        """Return int64 [B, count] of `nodes`, int64 [n], padded with -1.
+    def nearest_exactly(self, nodes: I64, queries: F32, count: int, most: int) -> tuple[I64, F32]:
+        """Compare `nodes`, int64 [n], in the compact form, and the nearest of them exactly.
 
-        All are compared, in the compact form, which is there.
+        The compact form is there. As many are compared exactly as it takes to have the best
+        `count` of each query, and at most `most`: nodes int64 [B, C], padded with -1, and
+        cosines float32 [B, C], padded with -inf.
         """
 
     def check_rows(self, nodes: I64 | None = None) -> None:

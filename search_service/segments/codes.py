@@ -6,18 +6,30 @@ them in a file of their own: to scan them reads a fraction of what its rows take
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from search_service.compiled.addresses import address_of, aligned
-from search_service.compiled.metric import Metric, as_scalars
+from search_service.compiled.metric import Metric, as_scalars, exact_product
+from search_service.compiled.nearest import nearest_exactly
+from search_service.compiled.nibbles import LEVELS_A_STEP
 from search_service.compiled.walk import compare_some
 from search_service.domain.arrays import F32, I8, I64, U8
 from search_service.domain.collection import Dtype
 from search_service.segments.encoder import Encoder
 from search_service.segments.errors import SegmentDamaged
+from search_service.segments.rows import RowMatrix
+
+# Rows that a scan compares exactly at a time, and how far from the best the next one must be,
+# in standard deviations of what the compact form says less than the whole. Of 100,000 x 512,
+# 256 bytes each, shares of 1 to 50 % at random, near and far: recall@10 .994 to 1.0 with 2 of
+# them (38 rows compared), .9995 to 1.0 with 3 (35 to 135), 1.0 with 4 (46 to 279).
+_BLOCK = 32
+_DEVIATIONS = 4.0
 
 
 def uses_inner_product(dtype: Dtype, *, reduced: bool) -> bool:
@@ -107,9 +119,44 @@ class Codes:
         """Return encoded queries, [B, width], as they are compared."""
         return as_scalars(queries, self._dtype)
 
-    def nearest_of(self, nodes: I64, queries: F32 | I8, count: int) -> I64:
-        """Return int64 [B, count] of `nodes`, int64 [n], nearest first, padded with -1."""
-        return _nearest(self.metric, self.address, nodes, self.scalars(queries), count)
+    def nearest_exactly(
+        self, nodes: I64, encoder: Encoder, rows: RowMatrix, queries: F32, count: int, most: int
+    ) -> tuple[I64, F32]:
+        """Compare `nodes`, int64 [n], in this form, and the nearest of them exactly.
+
+        As many as it takes to have the best `count`, and `most` a query. Returns those
+        that were, nodes int64 [B, C], padded with -1, and cosines float32 [B, C], padded
+        with -inf. `queries` is float32 [B, D], unit L2.
+        """
+        most = min(most, len(nodes))
+        found = np.empty((len(queries), most), dtype=np.int64)
+        scores = np.empty((len(queries), most), dtype=np.float32)
+        scalars = self.scalars(encoder.encode(queries))
+        step = encoder.quantum * (LEVELS_A_STEP if self._dtype is Dtype.I4 else 1)
+        compared = nearest_exactly(
+            self.metric,
+            self.address,
+            nodes,
+            address_of(scalars),
+            step * step,
+            _product(),
+            address_of(rows.array),
+            address_of(queries),
+            queries.shape[1],
+            min(count, most),
+            _BLOCK,
+            _DEVIATIONS,
+            rows.advise,
+            mmap.PAGESIZE,
+            found,
+            scores,
+        )
+        return found[:, :compared], scores[:, :compared]
+
+
+@cache
+def _product() -> int:
+    return exact_product()
 
 
 def _nearest(metric: Metric, address: int, nodes: I64, scalars: U8, count: int) -> I64:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from search_service.compiled.addresses import address_of
-from search_service.compiled.reading import expect, release
+from search_service.compiled.reading import advise_function, expect, release
 from search_service.domain.arrays import F32, I64, U32
 from search_service.segments.checksums import check_size
 from search_service.segments.errors import SegmentDamaged
@@ -88,6 +88,11 @@ class RowMatrix:
         self._whole = len(sums) == 0
         self._on_disk = on_disk
         self._address = address_of(self.array)
+
+    @property
+    def advise(self) -> int:
+        """The address of what asks the system for rows; 0 where they are kept in memory."""
+        return advise_function() if self._on_disk else 0
 
     def expect(self, nodes: I64) -> None:
         """Say that the rows of `nodes` (any shape; -1 for none) are touched next."""

@@ -166,17 +166,20 @@ class Segment:
         self.check_rows(nodes)
         return nodes, ended
 
-    def nearest_of(self, nodes: I64, queries: F32, count: int) -> I64:
-        """Compare `nodes`, int64 [n], in the compact form: int64 [B, count], padded with -1.
+    def nearest_exactly(self, nodes: I64, queries: F32, count: int, most: int) -> tuple[I64, F32]:
+        """Compare `nodes`, int64 [n], in the compact form, and the nearest of them exactly.
+
+        See `Codes.nearest_exactly`.
 
         Raises:
-            SegmentDamaged: as `candidates` does.
+            SegmentDamaged: a row that was compared is not what was written.
         """
         codes = self._whole(self._codes, "compact form")
-        nearest = codes.nearest_of(nodes, self.encoder.encode(queries), count)
-        self._matrix.expect(nearest)
-        self.check_rows(nearest)
-        return nearest
+        found, scores = codes.nearest_exactly(
+            nodes, self.encoder, self._matrix, queries, count, most
+        )
+        self.check_rows(found)
+        return found, scores
 
     def check_rows(self, nodes: I64 | None = None, stop: threading.Event | None = None) -> None:
         """Verify the rows of `nodes` (any shape, -1 skipped), or all of them.

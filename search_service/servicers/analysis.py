@@ -13,6 +13,7 @@ import grpc
 from lookalike.v1 import analysis_pb2_grpc
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as checks
+from lookalike.v1 import clustering_pb2 as clustering
 from lookalike.v1 import drift_pb2 as drifts
 from lookalike.v1 import duplicates_pb2 as duplicates
 from lookalike.v1 import evaluation_pb2 as evaluation
@@ -40,6 +41,7 @@ from search_service.servicers.checking import (
     check_report,
     filter_option,
 )
+from search_service.servicers.clustering import clustering_options, clustering_part
 from search_service.servicers.drift import drift_message
 from search_service.servicers.duplicates import (
     decide,
@@ -199,6 +201,21 @@ class AnalysisServicer(analysis_pb2_grpc.AnalysisServiceServicer):
                     yield labelling.SuggestLabelsResponse(progress=_progress(said))
                 else:
                     yield labelling_response(said.content)
+
+    async def Cluster(
+        self, request: clustering.ClusterRequest, context: Context
+    ) -> AsyncIterator[clustering.ClusterResponse]:
+        """Find groups of items that are near each other."""
+        collection = self._gate.find(request.collection)
+        options = clustering_options(request)
+        chosen = await self._matching(collection, request.filter, "filter")
+        run = self._analyses.run(Kind.CLUSTER, collection, options, chosen)
+        async with aclosing(run):
+            async for said in run:
+                if isinstance(said, Progress):
+                    yield clustering.ClusterResponse(progress=_progress(said))
+                else:
+                    yield clustering_part(said.content)
 
     async def _keep(self, collection: Collection, decision: Calibration) -> None:
         change = SettingsChange(calibration=decision)

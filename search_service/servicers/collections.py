@@ -26,6 +26,7 @@ from search_service.servicers.specs import (
     measurement_message,
     read_duplicates,
     read_index,
+    read_thumbnails,
 )
 
 SERVICE_NAME = "lookalike.v1.CollectionService"
@@ -59,6 +60,9 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             index=read_index(request.settings.index, dimension, "settings.index"),
             duplicates=read_duplicates(request.settings.duplicates, "settings.duplicates"),
             create_time_us=time.time_ns() // 1_000,
+            thumbnail_side_px=read_thumbnails(request.settings.thumbnails, "settings.thumbnails"),
+            partitions=_layout("partitions", request.settings.partitions, limits.MAX_PARTITIONS),
+            replicas=_layout("replicas", request.settings.replicas, limits.MAX_REPLICAS),
         )
         collection = await self._slow.run(self._gate.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))
@@ -88,7 +92,15 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
                 limits.MIN_EXPANSION,
                 limits.MAX_EXPANSION_SEARCH,
             )
-        change = SettingsChange(duplicates=duplicates, expansion_search=expansion)
+        change = SettingsChange(
+            duplicates=duplicates,
+            expansion_search=expansion,
+            thumbnail_side_px=(
+                read_thumbnails(request.thumbnails, "thumbnails")
+                if request.HasField("thumbnails")
+                else None
+            ),
+        )
         await self._slow.run(collection.shard.update_settings, change)
         return pb.UpdateCollectionResponse(collection=await self._describe(collection))
 
@@ -209,3 +221,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         raise InvalidField(
             "binding", 'set model ("" for the default one) or external_vectors to true'
         )
+
+
+def _layout(name: str, value: int, most: int) -> int:
+    """Return a checked number of partitions or replicas; 0 is the server's default."""
+    return limits.check_range(f"settings.{name}", value, 0, most)

@@ -114,6 +114,9 @@ class Queries:
                     if hit.ranking is not None:
                         fill_ranking(hit.ranking, message, explain=request.explain)
             size.add(result)
+        if missing := outcomes[0].missing_partitions:
+            response.partial.partitions = shard.spec.partitions
+            response.partial.missing_partitions.extend(missing)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         if page is None and collection.is_whole:
             self._sampler.offer(collection, query, outcomes)
@@ -178,6 +181,8 @@ def read_request(
         group_by=_group_by(request),
         ranking=read_ranking(request.ranking) if request.HasField("ranking") else None,
         best_scores=targets.best_scores,
+        read_position=request.read_position,
+        allow_partial=request.allow_partial,
     )
 
 

@@ -64,14 +64,13 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.UpdateMetadataRequest, context: Context
     ) -> search_pb2.UpdateMetadataResponse:
         """Replace or merge metadata."""
-        results = await self._writes.update_metadata(request)
-        return search_pb2.UpdateMetadataResponse(results=results)
+        return await self._writes.update_metadata(request)
 
     async def DeleteItems(
         self, request: search_pb2.DeleteItemsRequest, context: Context
     ) -> search_pb2.DeleteItemsResponse:
         """Delete items."""
-        return search_pb2.DeleteItemsResponse(results=await self._writes.delete(request))
+        return await self._writes.delete(request)
 
     async def DeleteByFilter(
         self, request: search_pb2.DeleteByFilterRequest, context: Context

@@ -28,6 +28,7 @@ _HEADER = struct.Struct("<fIH")
 _OF_ONE_PAGE = (
     *("collection", "limit", "fields", "explain"),
     *("paged", "page_token"),
+    *("read_position", "allow_partial"),
 )
 # What a search page by page may say besides: with this its hits are in the order of their
 # scores, and their places known from a score and an id.

@@ -132,6 +132,22 @@ def read_policy_override(
     return chosen
 
 
+def read_thumbnails(message: pb.ThumbnailSettings, field: str) -> int:
+    """Return the long side of thumbnails in pixels; 0: none are made.
+
+    Raises:
+        InvalidField: it is outside its range.
+    """
+    if not message.side_px:
+        return 0
+    return limits.check_range(
+        f"{field}.side_px",
+        message.side_px,
+        limits.MIN_THUMBNAIL_SIDE_PX,
+        limits.MAX_THUMBNAIL_SIDE_PX,
+    )
+
+
 def collection_message(
     spec: CollectionSpec, stats: ShardStats, aliases: list[str]
 ) -> pb.Collection:
@@ -142,7 +158,11 @@ def collection_message(
         dimension=spec.dimension,
         model_fingerprint=spec.model_fingerprint,
         settings=pb.CollectionSettings(
-            index=_index_message(spec.index), duplicates=_duplicates_message(spec.duplicates)
+            index=_index_message(spec.index),
+            duplicates=_duplicates_message(spec.duplicates),
+            thumbnails=pb.ThumbnailSettings(side_px=spec.thumbnail_side_px),
+            partitions=spec.partitions,
+            replicas=spec.replicas,
         ),
         create_time=timestamp_of(spec.create_time_us),
         stats=_stats_message(stats),

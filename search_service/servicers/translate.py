@@ -144,6 +144,7 @@ def fill_plan(plan: QueryPlan, message: search_pb2.QueryPlan, embed_s: float) ->
     message.filter_time.CopyFrom(duration_of(plan.filter_s))
     message.wait_time.CopyFrom(duration_of(plan.wait_s))
     message.search_time.CopyFrom(duration_of(plan.search_s))
+    message.rerank_time.CopyFrom(duration_of(plan.rerank_s))
 
 
 def _read_paths(texts: Sequence[str]) -> Sequence[FieldPath]:

@@ -82,13 +82,15 @@ class Writes:
                 if isinstance(batch, BaseException):
                     raise batch
                 results = await self._finish(batch)
-                yield search_pb2.UpsertVectorsResponse(results=results)
+                yield search_pb2.UpsertVectorsResponse(results=results, position=batch.position)
         finally:
             self._readers.discard(reader)
             reader.cancel()
             await asyncio.wait([reader])
 
-    async def update_metadata(self, request: search_pb2.UpdateMetadataRequest) -> Results:
+    async def update_metadata(
+        self, request: search_pb2.UpdateMetadataRequest
+    ) -> search_pb2.UpdateMetadataResponse:
         """Replace or merge metadata; one result an update, in their order."""
         shard = self._gate.find(request.collection).shard
         limits.check_count("updates", len(request.updates), limits.MAX_ITEMS_PER_MESSAGE)
@@ -97,9 +99,12 @@ class Writes:
             for index, update in enumerate(updates, start):
                 batch.read(update.id, _read_update, update, f"updates[{index}]")
         batch.submit(shard)
-        return await self._finish(batch)
+        results = await self._finish(batch)
+        return search_pb2.UpdateMetadataResponse(results=results, position=batch.position)
 
-    async def delete(self, request: search_pb2.DeleteItemsRequest) -> Results:
+    async def delete(
+        self, request: search_pb2.DeleteItemsRequest
+    ) -> search_pb2.DeleteItemsResponse:
         """Delete items; one result an item, in their order."""
         shard = self._gate.find(request.collection).shard
         limits.check_count("items", len(request.items), limits.MAX_ITEMS_PER_MESSAGE)
@@ -108,7 +113,8 @@ class Writes:
             for index, item in enumerate(items, start):
                 batch.read(item.id, _read_delete, item, f"items[{index}]")
         batch.submit(shard)
-        return await self._finish(batch)
+        results = await self._finish(batch)
+        return search_pb2.DeleteItemsResponse(results=results, position=batch.position)
 
     async def _read_upserts(
         self,
@@ -168,6 +174,7 @@ class _Batch:
     def __init__(self) -> None:
         self._slots: list[Mutation | search_pb2.MutationResult] = []
         self._submitted: Future[list[MutationOutcome]] | None = None
+        self.position = 0  # of the last in the collection's log, once acknowledged
 
     def read(
         self, item_id: str, read: Callable[[M, str], Mutation], message: M, field: str
@@ -200,6 +207,7 @@ class _Batch:
                 outcomes = await asyncio.wrap_future(self._submitted)
             except LookalikeError as error:
                 failure = error  # of each item: what was refused besides keeps its own
+        self.position = max((outcome.position for outcome in outcomes), default=0)
         finished = iter(outcomes)
         results: Results = []
         for slot in self._slots:

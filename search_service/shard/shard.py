@@ -38,6 +38,7 @@ from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep
+from search_service.shard.writing.log_position import LogPosition
 from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
@@ -107,6 +108,7 @@ class Shard:
             health=self._health,
             on_fatal=on_fatal,
         )
+        self.log_position = LogPosition(db, self._writer.run)
         answerer = Answerer(
             *(self._memory, self._filters, CarriedItems(self._reader, cache)),
             expansion=lambda: self._spec.index.expansion_search,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +18,13 @@ from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
 from search_service.priority import lower_priority
 from search_service.snapshots import archive
-from search_service.snapshots.capture import capture, list_files
-from search_service.snapshots.manifest import STORE, Manifest
+from search_service.snapshots.capture import list_files
+from search_service.snapshots.manifest import STORE
 from search_service.snapshots.pace import Pace, disk_errors
 from search_service.snapshots.restore import fill_collection
 from search_service.snapshots.shelf import Shelf, Snapshot
-from search_service.snapshots.store_check import check_copy, check_store, count_items
+from search_service.snapshots.store_check import check_side_files, check_store
+from search_service.snapshots.taking import take
 from search_service.store.damage import damaged
 
 # See `pace.py`. Chosen, other rates were not tried: tests/bench/query/snapshot.py
@@ -132,6 +132,7 @@ class Snapshots:
                 unpacker.close()
             self._step("unpacked")
             check_store(directory / STORE, manifest)
+            check_side_files(directory, manifest)
             self._step("checked")
             known = self._shelf.equal(manifest)
             if known is not None and self._is_whole(known):
@@ -174,21 +175,8 @@ class Snapshots:
         lower_priority()
         pace = Pace(self._bytes_per_s, self._stop)
         with self._only_one(collection), self._shelf.making() as directory:
-            now_us = time.time_ns() // 1_000
-            segments = capture(self._catalog.directory(collection.uid), directory, pace, self._step)
-            files = list_files(directory, pace)
-            self._step("summed")
-            manifest = Manifest(
-                collection=spec.name,
-                collection_uid=spec.uid,
-                dimension=spec.dimension,
-                model_fingerprint=spec.model_fingerprint,
-                items=count_items(directory / STORE),
-                create_time_us=now_us,
-                segments=tuple(segments),
-                files=files,
-            )
-            check_copy(directory / STORE, spec.dimension, pace)
+            source = self._catalog.directory(collection.uid)
+            manifest = take(spec, source, directory, pace, self._step)
             return self._shelf.publish(directory, manifest)[0]
 
     @contextmanager

@@ -58,6 +58,7 @@ def test_an_evaluation_is_printed_and_written(cli: RunCli, labelled: str, tmp_pa
     values = {each["name"]: each["value"] for each in document["report"]["metrics"]}
     assert 0.5 < values["precision@1"] <= 1.0
     assert len(document["latency_ms"]["the whole call"]) == 3
+    assert {"search", "re-rank"} <= document["latency_ms"].keys()
 
 
 def test_labels_that_are_not_there_are_one_line(cli: RunCli, labelled: str) -> None:
@@ -205,3 +206,28 @@ def test_labels_are_suggested_written_down_and_stored(
     assert np.mean(right) > 0.8
     assert all(stored[id]["seen"] == 1 for id in unknown)
     assert cli(*options, "--errors", "--write-above", "0.5").code == 2
+
+
+def test_groups_are_printed_drawn_stored_and_keep_their_labels(
+    cli: RunCli, client: Client, labelled: str, tmp_path: Path
+) -> None:
+    page, table = tmp_path / "map.html", tmp_path / "groups.csv"
+    options = ("cluster", "-c", labelled, "--clusters", str(KINDS), "--write", "group")
+    ran = cli(*options, "--yes", "--html", page, "--csv", table)
+    assert ran.code == 0, ran.err
+    assert "240 items, 8 groups" in ran.out
+    assert "labels of 240 items that had another or none" in " ".join(ran.out.split())
+    assert max(map(len, ran.out.rsplit("page: ", 1)[0].splitlines())) <= 80
+    assert '<canvas id="map"' in page.read_text(encoding="utf-8")
+    assert len(table.read_text(encoding="utf-8").splitlines()) == ITEMS + 1
+    stored = {item.id: item.metadata for item in client.list(labelled)}
+    assert all(
+        each["kind"] and str(each["group"]).startswith("cluster-") for each in stored.values()
+    )
+
+    ran = cli(*options, "--seed", "5", "--yes", "--json")
+    assert ran.json["result"]["kept_labels"] >= KINDS - 2
+    assert ran.json["written"] < ITEMS / 4
+    assert cli("cluster", "-c", labelled, "--write", "a.b").code == 2
+    ran = cli("cluster", "-c", labelled, "--method", "hdbscan", "--clusters", "3")
+    assert (ran.code, "finds how many there are" in ran.err) == (1, True)

@@ -79,7 +79,7 @@ def test_bad_files_are_listed_and_leave_the_others_alone(
     (folder / "notes.txt").write_text("nobody means this")
     shutil.copy(folder / "coffee.png", folder / "line\nbreak.png")
     (folder / "rocket.jpg").rename(folder / "rocket.HEIC")
-    (folder / "iphone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "drawing.psd").write_bytes(b"8BPS\0\1")
     Image.new("L", (10_000, 10_000)).save(folder / "huge.png")
     broken = (folder / "rocket.HEIC").read_bytes()[:5000]
     (folder / "cut.jpg").write_bytes(broken)
@@ -96,8 +96,8 @@ def test_bad_files_are_listed_and_leave_the_others_alone(
         "text.png": "IMAGE_UNREADABLE",
     }
     assert all(failure["message"] for failure in ran.json["failed"])
-    assert [skipped["file"] for skipped in ran.json["skipped"]] == ["iphone.heic", "notes.txt"]
-    assert ran.json["skipped_formats"] == {"HEIC": 1}
+    assert [skipped["file"] for skipped in ran.json["skipped"]] == ["drawing.psd", "notes.txt"]
+    assert ran.json["skipped_formats"] == {"PSD": 1}
     assert ran.json["files"] == sum(ran.json["outcomes"].values()) == len(NAMES) + 5
     assert ran.json["stored"] == client.count("mixed") == len(NAMES)
     listed = cli("failures", "-c", "mixed", "--json").json["failures"]

@@ -79,7 +79,7 @@ def test_proxies_of_the_environment_have_nothing_to_do_with_it(
 def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """An `up` of the test's own, and the line that it printed."""
     process = subprocess.Popen(
-        command("up", "--data", tmp_path / "data", "--json", *UP_OPTIONS, *FREE_PORTS),
+        command("up", "--data", tmp_path / "data", "--json", "--no-web", *UP_OPTIONS, *FREE_PORTS),
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),

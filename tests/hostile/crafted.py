@@ -14,6 +14,7 @@ from functools import cache
 
 from PIL import Image
 
+from tests.hostile import extras
 from tests.hostile.rare import RARE, saved
 
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -160,17 +161,21 @@ def _webp_canvas(random_: random.Random) -> bytes:
     return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
 
 
-MAKERS: dict[str, Callable[[random.Random], bytes]] = RARE | {
-    "deep PNG": _png_deep,
-    "interlaced PNG": _png_interlaced,
-    "PNG of many chunks": _png_many_chunks,
-    "PNG palette": _png_palette,
-    "PNG profile": _png_profile,
-    "animated PNG": _png_animated,
-    "JPEG of many scans": _jpeg_scans,
-    "JPEG segments": _jpeg_segments,
-    "JPEG components": _jpeg_components,
-    "EXIF loop": _exif_loop,
-    "GIF frames": _gif_frames,
-    "WebP canvas": _webp_canvas,
-}
+MAKERS: dict[str, Callable[[random.Random], bytes]] = (
+    RARE
+    | extras.MAKERS
+    | {
+        "deep PNG": _png_deep,
+        "interlaced PNG": _png_interlaced,
+        "PNG of many chunks": _png_many_chunks,
+        "PNG palette": _png_palette,
+        "PNG profile": _png_profile,
+        "animated PNG": _png_animated,
+        "JPEG of many scans": _jpeg_scans,
+        "JPEG segments": _jpeg_segments,
+        "JPEG components": _jpeg_components,
+        "EXIF loop": _exif_loop,
+        "GIF frames": _gif_frames,
+        "WebP canvas": _webp_canvas,
+    }
+)

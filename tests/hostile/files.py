@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
+from tests.hostile import extras
 from tests.hostile.crafted import chunk as png_chunk
 from tests.hostile.crafted import crafted
 
@@ -34,6 +35,7 @@ def hostile_files(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
     samples = [encoded(photo(random_, 96, 80), name) for name in FORMATS]
     samples += [encoded(photo(random_, 640, 480), "JPEG"), encoded(photo(random_, 300, 500), "PNG")]
     samples += [odd_mode(random_, mode, name) for mode, name in ODD_MODES]
+    samples += [make(photo(random_, 96, 80)) for make in (extras.heif, extras.jxl)]
     kinds: list[tuple[str, Callable[[], bytes]]] = [
         ("mutation", lambda: mutation(random_, random_.choice(samples))),
         ("mutation", lambda: mutation(random_, random_.choice(samples))),

@@ -184,6 +184,12 @@ def _collections(client: Client) -> Iterator[tuple[str, Any]]:
         "expansion",
         client.collections.update("attic", expansion_search=128).index.expansion_search,
     )
+    for side_px in (256, 32, 0):
+        changed = client.collections.update("attic", thumbnail_side_px=side_px)
+        yield f"thumbnails of {side_px}", changed.thumbnail_side_px
+    wrong = client.collections.update
+    yield "small thumbnails", _error(lambda: wrong("attic", thumbnail_side_px=31))
+    yield "large thumbnails", _error(lambda: wrong("attic", thumbnail_side_px=257))
     yield "removed", client.collections.delete("shelf")
     yield "removed too", client.collections.delete("attic")
     yield "no aliases", list(client.collections.aliases())

@@ -10,6 +10,8 @@ from lookalike import v1
 from lookalike.v1 import bank_pb2 as bank
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as check
+from lookalike.v1 import cluster_pb2 as cluster
+from lookalike.v1 import clustering_pb2 as clustering
 from lookalike.v1 import collection_pb2 as collections
 from lookalike.v1 import drift_pb2 as drift
 from lookalike.v1 import duplicates_pb2 as duplicates
@@ -128,6 +130,7 @@ def asked(id: str) -> dict[str, list[Any]]:
         "MatchService/ImportHashes": [bank.ImportHashesRequest(
             collection="c", hashes=[bank.KnownHash(pdq_hash=bytes(32))])],
         "MatchService/DeleteHashes": [bank.DeleteHashesRequest(collection="c", all=True)],
+        "ClusterService/DescribeCluster": [cluster.DescribeClusterRequest()],
         "AnalysisService/Check": [check.CheckRequest(collection="c")],
         "AnalysisService/GetDrift": [drift.GetDriftRequest(collection="c")],
         "AnalysisService/ResetDrift": [drift.ResetDriftRequest(collection="c")],
@@ -148,7 +151,7 @@ def asked(id: str) -> dict[str, list[Any]]:
             collection="c", items=[item("own-0", [1.0, 0, 0, 0], keep_metadata=True)])]],
         # Each is a process: test_analyses_see_the_items_of_the_tenant_alone.
         **{f"AnalysisService/{name}": [] for name in (
-            "Evaluate", "FindDuplicates", "SuggestLabels")},
+            "Cluster", "Evaluate", "FindDuplicates", "SuggestLabels")},
         # The embedder holds nothing of anybody.
         **{f"EmbedderService/{name}": [] for name in (
             "EmbedImages", "EmbedImage", "GetModel", "ListModels")},
@@ -158,6 +161,9 @@ def asked(id: str) -> dict[str, list[Any]]:
 def analyses() -> dict[str, Any]:
     """A request of each analysis that can be confined."""
     return {
+        "AnalysisService/Cluster": clustering.ClusterRequest(
+            collection="c", clusters=2, label_field="label", map_items=100
+        ),
         "AnalysisService/Evaluate": evaluation.EvaluateRequest(
             collection="c", label_field="label", filter=TRICKS[2]
         ),

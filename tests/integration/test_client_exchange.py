@@ -77,7 +77,7 @@ def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> Non
     client.collections.create("made", model=None, dimension=DIMENSION, index=index)
     stored = list(client.upsert_vectors("made", map(an_item, range(300))))
     assert {each.status for each in stored} == {MutationStatus.APPLIED}
-    client.collections.update("made", duplicates=rejecting)
+    client.collections.update("made", duplicates=rejecting, thumbnail_side_px=64)
     parquet.export_collection(client, "made", file)
     # With the policy from the start some would be refused: their neighbours are near.
     results = list(bring_in(client, file, "made-again"))
@@ -87,6 +87,7 @@ def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> Non
     assert made.index == index
     assert (again.index, again.duplicates) == (index, rejecting)
     assert (again.index, again.duplicates) == (made.index, made.duplicates)
+    assert again.thumbnail_side_px == made.thumbnail_side_px == 64
 
     list(bring_in(client, file, "faster", index=IndexSettings("fast")))
     assert client.collections.get("faster").index.preset == "fast"

@@ -17,11 +17,15 @@ ALLOWED = {
     "torch": {"embedder_service.models", "embedder_service.runtimes"},
     "usearch": {"search_service.segments.building"},
     "redis": {
+        "search_service.cluster.front",
+        "search_service.cluster.log",
+        "search_service.cluster.names",
         "search_service.ingest",
         "embedder_service.worker",
         "lookalike.serving.queue",
     },
     "numba": {"search_service.compiled"},
+    "ray": {"search_service.cluster.actor", "search_service.cluster.placing"},
     "apsw": {
         "search_service.ingest.ledger",
         "search_service.store",

@@ -26,10 +26,16 @@ class AsyncChanges:
         patience_s: float,
     ) -> None:
         """Speak to the service at the other end of `channel`."""
+        self._own_channel = channel
         self._explain = explain
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._search = search_pb2_grpc.SearchServiceStub(channel)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The connection, for calls of the contract that this client has no method for."""
+        return self._own_channel
 
     async def update_metadata(
         self, collection: str, updates: Mapping[str, MetadataLike], *, merge: bool = False

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import grpc
 
-from lookalike.v1 import collection_pb2, collection_pb2_grpc
+from lookalike.v1 import cluster_pb2, cluster_pb2_grpc, collection_pb2, collection_pb2_grpc
+from lookalike.wire.errors import Unsupported
 from lookalike_client import calls, convert, requests, types
 from lookalike_client._async.paging import pages
 from lookalike_client.lists import listed
@@ -19,6 +20,7 @@ class AsyncCollections:
     def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain, timeout_s: float) -> None:
         self._explain = explain
         self._stub = collection_pb2_grpc.CollectionServiceStub(channel)
+        self._cluster = cluster_pb2_grpc.ClusterServiceStub(channel)
         self._timeout_s = timeout_s
 
     async def create(
@@ -29,14 +31,27 @@ class AsyncCollections:
         dimension: int = 0,
         index: IndexSettings | None = None,
         duplicates: DuplicateSettings | None = None,
+        thumbnail_side_px: int = 0,
+        partitions: int = 0,
+        replicas: int = 0,
     ) -> types.Collection:
         """Create an empty collection.
 
         `model` is a model's name or fingerprint; empty takes the default one, None
         a collection of vectors that the caller makes, whose `dimension` is needed.
+        With `thumbnail_side_px` (32 to 256) a small picture of each submitted image is
+        kept, for people to look at: about 5 KB at 256.
+        `partitions` and `replicas` are for a cluster; 0 is the server's default.
         """
         request = requests.create_collection(
-            name, model=model, dimension=dimension, index=index, duplicates=duplicates
+            name,
+            model=model,
+            dimension=dimension,
+            index=index,
+            duplicates=duplicates,
+            thumbnail_side_px=thumbnail_side_px,
+            partitions=partitions,
+            replicas=replicas,
         )
         with calls.translated(self._explain):
             response = await self._stub.CreateCollection(request, timeout=self._timeout_s)
@@ -48,6 +63,16 @@ class AsyncCollections:
         with calls.translated(self._explain):
             response = await self._stub.GetCollection(request, timeout=self._timeout_s)
         return convert.collection(response.collection)
+
+    async def partitions(self, name: str) -> Sequence[types.Partition]:
+        """Say how the partitions and replicas of a collection are; none on one machine."""
+        request = cluster_pb2.DescribeClusterRequest(collection=name)
+        try:
+            with calls.translated(self._explain):
+                response = await self._cluster.DescribeCluster(request, timeout=self._timeout_s)
+        except Unsupported:  # a server of one machine has no such service
+            return []
+        return [convert.partition(each) for each in response.partitions]
 
     async def list(self) -> AsyncIterator[types.Collection]:
         """Yield all collections by name, reading page by page."""
@@ -64,12 +89,14 @@ class AsyncCollections:
         *,
         duplicates: DuplicateSettings | None = None,
         expansion_search: int | None = None,
+        thumbnail_side_px: int | None = None,
     ) -> types.Collection:
-        """Change the duplicate settings, the search expansion, or both."""
+        """Change the settings that are given; 0 for `thumbnail_side_px` makes no more of them."""
         request = collection_pb2.UpdateCollectionRequest(
             collection=name,
             duplicates=requests.duplicate_settings(duplicates),
             expansion_search=expansion_search,
+            thumbnails=requests.thumbnail_settings(thumbnail_side_px),
         )
         with calls.translated(self._explain):
             response = await self._stub.UpdateCollection(request, timeout=self._timeout_s)

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import grpc
-
 from lookalike.v1 import (
-    analysis_pb2_grpc,
     check_pb2,
     drift_pb2,
     duplicates_pb2,
@@ -18,6 +15,7 @@ from lookalike.v1 import (
 )
 from lookalike_client import calls, convert, requests
 from lookalike_client._sync.answers import LONG_TIMEOUT_S, OnProgress, answers
+from lookalike_client._sync.grouping import Grouping
 from lookalike_client.requests import Evidence, FilterLike
 from lookalike_client.types import (
     CalibrationMode,
@@ -32,12 +30,8 @@ from lookalike_client.types import (
 )
 
 
-class Analysis:
-    """Evaluates, calibrates, labels and checks collections; finds duplicates; watches drift."""
-
-    def __init__(self, channel: grpc.Channel, explain: calls.Explain) -> None:
-        self._explain = explain
-        self._stub = analysis_pb2_grpc.AnalysisServiceStub(channel)
+class Analysis(Grouping):
+    """Evaluates, calibrates, labels, groups and checks items; finds duplicates; watches drift."""
 
     def evaluate(
         self,

@@ -7,11 +7,12 @@ import click
 from lookalike.wire.errors import LookalikeError, Unavailable
 from lookalike_client.backups import keeping
 from lookalike_client.backups.place import Backup, BackupError, Place
-from lookalike_client.cli.session import Session, connected, printing
+from lookalike_client.cli.session import Session, connected
 
 
 @click.group()
-def backup() -> None:
+@connected
+def backup(session: Session) -> None:
     """Keep snapshots in an object store, and restore them.
 
     URL is s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder.
@@ -70,7 +71,7 @@ def create(session: Session, url: str, names: tuple[str, ...], keep: int | None)
 @backup.command("list")
 @click.argument("url")
 @click.option("-c", "--collection", default="", help="Only of this collection.")
-@printing
+@connected
 def list_backups(session: Session, url: str, collection: str) -> None:
     """List what is kept at URL, the newest of each collection last."""
     try:

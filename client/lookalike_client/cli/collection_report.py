@@ -35,8 +35,10 @@ def print_collection(output: Output, collection: Collection) -> None:
             "graph": f"{index.scalar_type}, {index.connectivity} links, "
             f"expansion {index.expansion_add} at build, {index.expansion_search} at search, "
             f"{index.graph_dimension or 'all'} dimensions",
+            "layout": _layout(collection),
             "duplicates": duplicates.policy
             + (f" from {duplicates.threshold:.3f}" if duplicates.policy != "off" else ""),
+            "thumbnails": f"{side_px} px" if (side_px := collection.thumbnail_side_px) else "none",
             "calibrated": _calibrated(collection),
             "compared one by one": f"{stats.unindexed_vectors:,}",
             "places in graphs": _places(stats),
@@ -45,6 +47,12 @@ def print_collection(output: Output, collection: Collection) -> None:
             "aliases": ", ".join(collection.aliases) or "none",
         }
     )
+
+
+def _layout(collection: Collection) -> str:
+    if collection.partitions == collection.replicas == 1:
+        return "one shard"
+    return f"{collection.partitions} partitions, each {collection.replicas} times"
 
 
 def trouble_of(stats: CollectionStats) -> str:

@@ -7,6 +7,7 @@ import click
 from lookalike_client.cli.collection_report import print_collection
 from lookalike_client.cli.session import Session, confirm, connected, grouping, one_collection
 from lookalike_client.types import DuplicateSettings, IndexSettings
+from lookalike_client.types.collections import THUMBNAIL_SIDE_PX
 
 PRESETS = click.Choice(["fast", "balanced", "accurate", "lean"])
 _SCALARS = click.Choice(["f32", "f16", "bf16", "i8", "i4"])
@@ -14,6 +15,16 @@ _POLICIES = click.Choice(["off", "accept", "flag", "reject"])
 
 
 _option = click.option("-c", "--collection", help="The same as NAME.")
+_thumbnails = click.option(
+    "--thumbnails",
+    "thumbnail_side_px",
+    is_flag=False,
+    flag_value=THUMBNAIL_SIDE_PX,
+    type=click.IntRange(0, 256),
+    metavar="[SIDE]",
+    help="Keep a small picture of each image, SIDE pixels long: 32 to 256, 256 by default; "
+    "0 for none.",
+)
 
 
 @click.group(invoke_without_command=True)
@@ -75,6 +86,9 @@ def show(session: Session, name: str | None, collection: str | None) -> None:
 @click.option("--graph-dimension", type=click.IntRange(0, 4096), help="0: the full vectors.")
 @click.option("--duplicates", type=_POLICIES, default="off", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
+@_thumbnails
+@click.option("--partitions", type=click.IntRange(1, 256), help="Parts, on a cluster.")
+@click.option("--replicas", type=click.IntRange(1, 8), help="Copies of each, on a cluster.")
 @connected
 def create(
     session: Session,
@@ -91,6 +105,9 @@ def create(
     graph_dimension: int | None,
     duplicates: str,
     threshold: float | None,
+    thumbnail_side_px: int | None,
+    partitions: int | None,
+    replicas: int | None,
 ) -> None:
     """Create an empty collection."""
     name = one_collection(name, collection)
@@ -113,6 +130,9 @@ def create(
             dimension=dimension or 0,
             index=index,
             duplicates=_duplicates(duplicates, threshold),
+            thumbnail_side_px=thumbnail_side_px or 0,
+            partitions=partitions or 0,
+            replicas=replicas or 0,
         )
     print_collection(session.output, created)
 
@@ -127,6 +147,7 @@ def create(
     help="Least cosine of a duplicate; the calibrated one if there is one.",
 )
 @click.option("--expansion-search", type=click.IntRange(16, 4000), help="Candidates at search.")
+@_thumbnails
 @connected
 def update(
     session: Session,
@@ -135,6 +156,7 @@ def update(
     duplicates: str | None,
     threshold: float | None,
     expansion_search: int | None,
+    thumbnail_side_px: int | None,
 ) -> None:
     """Change settings of a collection."""
     name = one_collection(name, collection)
@@ -145,6 +167,7 @@ def update(
             name,
             duplicates=DuplicateSettings(duplicates, threshold or 0.0) if duplicates else None,
             expansion_search=expansion_search,
+            thumbnail_side_px=thumbnail_side_px,
         )
     print_collection(session.output, changed)
 

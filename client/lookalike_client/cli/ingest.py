@@ -23,6 +23,7 @@ from lookalike_client.indexing.run import IndexJob, ensure_collection, run
 from lookalike_client.indexing.scan import Scan, scan
 from lookalike_client.syncing.claiming import Claiming
 from lookalike_client.syncing.state import State
+from lookalike_client.types.collections import THUMBNAIL_SIDE_PX
 
 
 @click.command()
@@ -52,6 +53,9 @@ from lookalike_client.syncing.state import State
 @click.option("--prefix", default="", help="Goes before each id.")
 @click.option("--wait", is_flag=True, help="Until all can be found, and say what failed.")
 @click.option("--job", "job_id", help="Groups the outcomes; a new one by default.")
+@click.option(
+    "--thumbnails", is_flag=True, help="A collection that is created keeps small pictures."
+)
 @click.option("--resend", is_flag=True, help="Send also what is stored unchanged.")
 @connected
 def index(
@@ -64,6 +68,7 @@ def index(
     prefix: str,
     wait: bool,
     job_id: str | None,
+    thumbnails: bool,
     resend: bool,
 ) -> int:
     """Index image files, and the images in folders.
@@ -94,7 +99,8 @@ def index(
     folders = [path for path in paths if path.is_dir()]
     claiming: Claiming | None = None
     with session.client() as client, _state(session) as state:
-        uid = ensure_collection(client, collection).uid
+        side_px = THUMBNAIL_SIDE_PX if thumbnails else 0
+        uid = ensure_collection(client, collection, side_px).uid
         if state is not None:
             claiming = Claiming(state, uid, prefix, folders, found.files)
             job = replace(job, claim=claiming.claim)

@@ -15,9 +15,12 @@ from lookalike_client.cli import fields
 from lookalike_client.cli.advise_command import advise_command
 from lookalike_client.cli.backup import backup
 from lookalike_client.cli.bank import bank
+from lookalike_client.cli.bulk import bulk_index
 from lookalike_client.cli.calibration import calibrate
+from lookalike_client.cli.challenge_command import challenge
 from lookalike_client.cli.changes import delete, update
 from lookalike_client.cli.checks import check
+from lookalike_client.cli.clustering import cluster
 from lookalike_client.cli.collections import collections
 from lookalike_client.cli.doctor import doctor
 from lookalike_client.cli.drift import drift
@@ -37,6 +40,7 @@ from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
 from lookalike_client.cli.sync import sync
 from lookalike_client.cli.up import up
+from lookalike_client.cli.web import web
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -58,14 +62,14 @@ def cli(context: click.Context, address: str | None, as_json: bool) -> None:
     except InvalidField as error:
         raise click.UsageError(f"{error.field} {error.message}.") from error
     if address:
-        base = replace(base, address=address)
+        base = replace(base, address=address, named=True)
     context.obj = Session(base, Output(as_json=as_json))
 
 
 for _command in (
-    *(up, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
-    *(snapshots, backup, export_items, import_items),
-    *(evaluate, calibrate, suggest_labels, check, drift, duplicates, bank),
+    *(up, web, status, doctor, index, sync, search, get, list_items, count, facets, update, delete),
+    *(snapshots, backup, export_items, import_items, bulk_index),
+    *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
     *(keys, collections, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)

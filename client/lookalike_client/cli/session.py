@@ -15,7 +15,7 @@ import grpc
 
 from lookalike.wire import proxies, tls_faults
 from lookalike.wire.errors import LookalikeError, Unavailable
-from lookalike_client import Client
+from lookalike_client import AsyncClient, Client
 from lookalike_client.calls import DEFAULT_TIMEOUT_S
 from lookalike_client.cli.output import Output
 from lookalike_client.settings import ClientSettings
@@ -53,6 +53,18 @@ class Session:
             settings.address,
             tls=settings.tls,
             token=settings.key,
+            timeout_s=self.timeout_s,
+            use_proxy=settings.use_proxy,
+        )
+
+    def async_client(self, *, bare: bool = False) -> AsyncClient:
+        """Return an asyncio client, as `client` does; `bare`: without a key of our own."""
+        settings = self.settings
+        check_address(settings.address)
+        return AsyncClient(
+            settings.address,
+            tls=settings.tls,
+            token=None if bare else settings.key,
             timeout_s=self.timeout_s,
             use_proxy=settings.use_proxy,
         )
@@ -213,6 +225,7 @@ def connected(command: Callable[..., R]) -> Callable[..., R]:
         settings = replace(
             base,
             address=address or base.address,
+            named=bool(address) or base.named,
             tls_ca=tls_ca or base.tls_ca,
             tls_certificate=tls_certificate or base.tls_certificate,
             tls_key=tls_key or base.tls_key,

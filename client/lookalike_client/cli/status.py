@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 import click
 
-from lookalike.wire.errors import Unavailable
+from lookalike.wire.errors import Unavailable, Unsupported
 from lookalike_client import Client
 from lookalike_client.cli.session import Session, connected, offline
-from lookalike_client.types import Collection, IngestStatus
+from lookalike_client.types import Collection, IngestStatus, Partition
 
 
 @click.command()
@@ -19,6 +20,7 @@ def status(session: Session) -> int:
     with session.client() as client:
         ready = client.ready()
         collections = list(client.collections.list()) if ready else []
+        partitions = {each.name: client.collections.partitions(each.name) for each in collections}
         ingest, trouble = _ingest(client) if ready else (None, "")
     if session.output.as_json:
         session.output.document(
@@ -26,12 +28,14 @@ def status(session: Session) -> int:
                 "address": session.settings.address,
                 "ready": ready,
                 "collections": collections,
+                "partitions": {name: found for name, found in partitions.items() if found},
                 "ingest": ingest,
                 "ingest_error": trouble or None,
             }
         )
     else:
         _show(session, ready, collections, ingest, trouble)
+        _show_partitions(session, partitions)
     return 0 if ready else 1
 
 
@@ -54,6 +58,29 @@ def _ingest(client: Client) -> tuple[IngestStatus | None, str]:
         return client.ingest_status(), ""
     except Unavailable as error:  # searching goes on without the queue
         return None, error.message
+    except Unsupported:
+        return None, "none: the search service runs without a queue (its setting redis)"
+
+
+def _show_partitions(session: Session, partitions: Mapping[str, Sequence[Partition]]) -> None:
+    rows = [
+        (
+            name,
+            partition.number,
+            replica.number,
+            replica.state + (f": {replica.trouble}" if replica.trouble else ""),
+            replica.node,
+            f"{replica.items:,}",
+            f"{replica.lag:,}",
+            f"{partition.log_entries:,}",
+        )
+        for name, found in partitions.items()
+        for partition in found
+        for replica in partition.replicas
+    ]
+    if rows:
+        headings = ["collection", "partition>", "replica>", "state", "node", "items>", "lag>"]
+        session.output.table("Replicas", [*headings, "log entries>"], rows)
 
 
 def _show(

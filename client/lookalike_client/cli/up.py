@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -11,6 +12,7 @@ import click
 
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, printing
+from lookalike_client.supervisor.page import DEFAULT_PAGE_PORT, USUAL_PORT
 from lookalike_client.supervisor.parts import UpOptions, plan
 from lookalike_client.supervisor.system import DataLock, Supervisor
 
@@ -33,6 +35,16 @@ _PORT = click.IntRange(0, 65_535)
     type=click.Path(file_okay=False, path_type=Path),
     help="Converted models, to share between systems.  [default: DATA/model-cache]",
 )
+@click.option(
+    "--web/--no-web",
+    default=None,
+    help="Serve the page of `lookalike web`, too.  [default: where its libraries are installed]",
+)
+@click.option(
+    "--web-port",
+    type=_PORT,
+    help=f"Of the page; 0: a free one.  [default: {DEFAULT_PAGE_PORT}, or a free one]",
+)
 @printing
 def up(
     session: Session,
@@ -45,11 +57,14 @@ def up(
     precision: str,
     workers: int,
     model_cache: Path | None,
+    web: bool | None,
+    web_port: int | None,
 ) -> None:
     """Run a whole system on this machine until Ctrl-C or SIGTERM.
 
     Redis, the embedder, the search service and the worker run as processes of their
-    own, on loopback. One that dies is started again. Logs are in DATA/logs.
+    own, on loopback. One that dies is started again. Logs are in DATA/logs. The link to
+    the page stays the same: its token is in DATA/web-token.
     """
     options = UpOptions(
         data=data.resolve(),
@@ -61,6 +76,7 @@ def up(
         precision=precision,
         workers=workers,
         model_cache=model_cache.resolve() if model_cache else None,
+        web_port=_page_port(web, web_port),
     )
     stop = _StopFlag()
     with DataLock(options.data), ExitStack() as stack:
@@ -72,12 +88,27 @@ def up(
             report=complain,
             stopping=stop.is_set,
         )
-        supervisor.run(lambda state: _announce(session, options, state))
+        supervisor.run(lambda state: _announce(session, options, state, system.page))
 
 
-def _announce(session: Session, options: UpOptions, state: dict[str, object]) -> None:
+def _page_port(wanted: bool | None, port: int | None) -> int | None:
+    """Return the page's port, -1 for the usual one if it is free; None: no page is served.
+
+    Raises:
+        click.UsageError: it is asked for, and cannot be served.
+    """
+    if wanted is False:
+        return None
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        if wanted:
+            raise click.UsageError("The page needs: pip install 'lookalike[client,web]'.")
+        return None
+    return USUAL_PORT if port is None else port
+
+
+def _announce(session: Session, options: UpOptions, state: dict[str, object], page: str) -> None:
     if session.output.as_json:
-        session.output.document(state)
+        session.output.document({**state, "web": page} if page else state)
         return
     session.output.text("Lookalike is up; Ctrl-C stops it.")
     session.output.facts(
@@ -87,7 +118,9 @@ def _announce(session: Session, options: UpOptions, state: dict[str, object]) ->
             "redis": state["redis"],
             "data": options.data,
             "logs": options.data / "logs",
-        }
+            **({"page": page} if page else {}),
+        },
+        unwrapped=["page"],
     )
 
 

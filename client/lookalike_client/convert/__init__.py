@@ -3,7 +3,8 @@
 from lookalike_client.convert.calibration import calibration_report
 from lookalike_client.convert.changes import delete_progress, update_progress
 from lookalike_client.convert.checking import check_report
-from lookalike_client.convert.collections import collection, recall
+from lookalike_client.convert.clustering import cluster_report
+from lookalike_client.convert.collections import collection, partition, recall
 from lookalike_client.convert.drift import drift
 from lookalike_client.convert.duplicates import duplicate_decision, duplicates_report
 from lookalike_client.convert.evaluation import analysis_progress, evaluation_report
@@ -21,6 +22,7 @@ __all__ = [
     "bank",
     "calibration_report",
     "check_report",
+    "cluster_report",
     "collection",
     "delete_progress",
     "drift",
@@ -36,6 +38,7 @@ __all__ = [
     "label_suggestions",
     "match_result",
     "mutation_result",
+    "partition",
     "recall",
     "search_result",
     "seconds",

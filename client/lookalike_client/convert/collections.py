@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from lookalike.v1 import collection_pb2
+from lookalike.v1 import cluster_pb2, collection_pb2
 from lookalike_client import types
 from lookalike_client.convert.calibration import calibration
 from lookalike_client.convert.values import moment, seconds
+
+_REPLICA_STATES = {
+    cluster_pb2.REPLICA_STATE_RECOVERING: "recovering",
+    cluster_pb2.REPLICA_STATE_SERVING: "serving",
+    cluster_pb2.REPLICA_STATE_FAILED: "failed",
+}
 
 
 def collection(message: collection_pb2.Collection) -> types.Collection:
@@ -25,6 +31,31 @@ def collection(message: collection_pb2.Collection) -> types.Collection:
         stats=_stats(message.stats),
         aliases=list(message.aliases),
         calibration=calibration(message.calibration) if message.HasField("calibration") else None,
+        thumbnail_side_px=message.settings.thumbnails.side_px,
+        partitions=message.settings.partitions or 1,
+        replicas=message.settings.replicas or 1,
+    )
+
+
+def partition(message: cluster_pb2.Partition) -> types.Partition:
+    """Return a partition with its replicas."""
+    return types.Partition(
+        number=message.number,
+        log_position=message.log_position,
+        log_entries=message.log_entries,
+        snapshot_position=message.snapshot_position,
+        replicas=[
+            types.Replica(
+                number=each.number,
+                state=_REPLICA_STATES.get(each.state, "away"),
+                node=each.node,
+                position=each.position,
+                lag=each.lag_entries,
+                items=each.items,
+                trouble=each.trouble,
+            )
+            for each in message.replicas
+        ],
     )
 
 

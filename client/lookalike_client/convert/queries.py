@@ -83,6 +83,7 @@ def _plan(message: search_pb2.QueryPlan) -> types.QueryPlan:
         filter_s=seconds(message.filter_time),
         wait_s=seconds(message.wait_time),
         search_s=seconds(message.search_time),
+        rerank_s=seconds(message.rerank_time),
         filter_remarks=list(message.filter_remarks),
         ranked_candidates=message.ranked_candidates,
         ranking_complete=message.ranking_complete,

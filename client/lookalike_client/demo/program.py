@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from lookalike_client.inputs import Query
 from lookalike_client.requests import SearchOptions
 from lookalike_client.supervisor.launch import RunningSystem
 from lookalike_client.types import Fields, Hit
+from lookalike_client.types.collections import THUMBNAIL_SIDE_PX
 
 _HITS = 6
 
@@ -50,8 +53,14 @@ class DemoSearch:
 )
 @click.option("--out", default="build/demo", show_default=True, type=click.Path(path_type=Path))
 @click.option("--model", default="efficientnet-lite2", show_default=True)
-def demo(images: Path | None, out: Path, model: str) -> None:
+@click.option(
+    "--stay/--no-stay",
+    default=None,
+    help="Keep the page up at the end, until Ctrl-C.  [default: in a terminal]",
+)
+def demo(images: Path | None, out: Path, model: str, stay: bool | None) -> None:
     """Start a system, index photographs, search them, and draw what was found."""
+    stay = sys.stdin.isatty() if stay is None else stay
     console = Console()
     folder = images if images is not None else make_gallery(out / "gallery")
     found = scan([folder], base=Path.cwd())
@@ -59,7 +68,8 @@ def demo(images: Path | None, out: Path, model: str) -> None:
         raise click.UsageError("There is no image in that folder.")
     started_s = time.monotonic()
     console.print("Starting Redis, the embedder, the search service and the worker …")
-    with RunningSystem(out.resolve() / "data", ["--model", model]) as system:
+    options = ["--model", model, *(["--web"] if stay else [])]
+    with RunningSystem(out.resolve() / "data", options) as system:
         console.print(f"… up after {time.monotonic() - started_s:.1f} s at {system.search}")
         with Client(system.search) as client:
             collection = _collection_name(folder, model)
@@ -70,10 +80,12 @@ def demo(images: Path | None, out: Path, model: str) -> None:
                 query = make_query(folder, out / "queries" / "off-a-screen.jpg")
                 searches = _gallery_searches(folder, query)
             rows = [_search(console, client, collection, folder, each) for each in searches]
-    sheet = out / "contact-sheet.png"
-    subtitle = f"{len(found.files):,} pictures, {model}; scores are exact cosines"
-    draw(rows, "Lookalike: what looks like this?", subtitle, sheet)
-    console.print(f"Contact sheet: {sheet}")
+        sheet = out / "contact-sheet.png"
+        subtitle = f"{len(found.files):,} pictures, {model}; scores are exact cosines"
+        draw(rows, "Lookalike: what looks like this?", subtitle, sheet)
+        console.print(f"Contact sheet: {sheet}")
+        if stay:
+            _wait(console, system.addresses["web"])
     _print_next_steps(console, folder)
 
 
@@ -92,7 +104,7 @@ def main() -> int:
 
 def _index(console: Console, client: Client, collection: str, found: Scan, *, own: bool) -> None:
     """Index the pictures, and forget those of an earlier run that are gone."""
-    ensure_collection(client, collection)
+    ensure_collection(client, collection, THUMBNAIL_SIDE_PX)
     wanted = {file.id for file in found.files}
     stored = client.list(collection, fields=Fields(metadata=False), page_size=1000)
     gone = [item.id for item in stored if item.id not in wanted]
@@ -109,6 +121,15 @@ def _index(console: Console, client: Client, collection: str, found: Scan, *, ow
     )
     for failure in ledger.sorted_failures():
         console.print(f"  {failure.id}: {failure.error.message}", style="red", markup=False)
+
+
+def _wait(console: Console, page: str) -> None:
+    """Leave the page up until Ctrl-C."""
+    console.print()
+    console.print("Look, search and review in a browser; Ctrl-C ends the demonstration:")
+    console.print(f"  {page}", markup=False, highlight=False, soft_wrap=True)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _gallery_searches(folder: Path, query: Path) -> list[DemoSearch]:
@@ -182,7 +203,7 @@ def _print_next_steps(console: Console, folder: Path) -> None:
     console.print()
     console.print("Next, a system that stays; in a second terminal, index and search:")
     for step in (
-        "lookalike up --data ./lookalike-data",
+        "lookalike up --data ./lookalike-data  # prints a link to the page",
         f"lookalike index {shlex.quote(str(folder))} --wait",
         "lookalike search IMAGE",
     ):

@@ -9,10 +9,11 @@ from pathlib import PurePath
 # Enough for the first directory of a TIFF, which tells a camera's raw file from a picture.
 HEAD_BYTES = 4096
 
-# Extensions of formats that the embedder decodes: a file with one of them is sent
-# even where its bytes are no picture's, so that it is listed as damaged.
+# Extensions of formats that the embedder decodes, some of them with an extra: a file with
+# one of them is sent even where its bytes are no picture's, so that it is listed as damaged.
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+    | {".heic", ".heif", ".hif", ".jxl"}
 )
 
 # Raw files that begin as TIFF does; only their name tells most of them apart.
@@ -38,7 +39,7 @@ class Format:
 
     @property
     def supported(self) -> bool:
-        """Whether the embedder decodes it."""
+        """Whether the embedder decodes it, if need be with an extra."""
         return not self.advice
 
     @property
@@ -59,8 +60,8 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", Format("PNG")),
     (b"GIF87a", Format("GIF")),
     (b"GIF89a", Format("GIF")),
-    (b"\xff\x0a", Format("JPEG XL", _TO_JPEG)),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", Format("JPEG XL", _TO_JPEG)),
+    (b"\xff\x0a", Format("JPEG XL")),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", Format("JPEG XL")),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Format("JPEG 2000", _TO_JPEG)),
     (b"\xff\x4f\xff\x51", Format("JPEG 2000", _TO_JPEG)),
     (b"II\xbc", Format("JPEG XR", _TO_JPEG)),
@@ -135,11 +136,11 @@ def _iso_media(head: bytes) -> Format | None:
     if head[8:12] == b"crx ":
         return _raw("CR3")
     if brands & _HEIF_BRANDS:
-        return Format("HEIC", _TO_JPEG)
+        return Format("HEIC")
     if head[8:12] == b"jp2 ":
         return Format("JPEG 2000", _TO_JPEG)
     if head[8:12] == b"jxl ":
-        return Format("JPEG XL", _TO_JPEG)
+        return Format("JPEG XL")
     return None if head[8:11] in (b"M4A", b"M4B", b"M4P") else _VIDEO  # those are sound
 
 

@@ -40,12 +40,13 @@ class Row:
     line: int
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path, *, as_text: bool = False) -> list[Row]:
     """Read a table with a column of files; its other columns are their metadata.
 
     The column is called `file`, `filename`, `path` or the like. Cells that look like
     JSON numbers become numbers, `true` and `false` booleans; empty cells are left out;
     all else is text. Where a whole number is too large to be exact, its column is text.
+    With `as_text` every cell stays text.
 
     Raises:
         InvalidField: it has no column of files, a column comes twice or has no name,
@@ -81,7 +82,7 @@ def read(path: Path) -> list[Row]:
 
     def metadata(values: list[str]) -> Metadata:
         return {
-            column: cell if index in large else value_of(cell)
+            column: cell if as_text or index in large else value_of(cell)
             for index, (column, cell) in enumerate(zip(columns, values, strict=True))
             if index != at and cell != ""
         }

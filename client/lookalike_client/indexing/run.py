@@ -45,14 +45,14 @@ class IndexJob:
     claim: Callable[[Mapping[str, str]], None] | None = None
 
 
-def ensure_collection(client: Client, name: str) -> Collection:
+def ensure_collection(client: Client, name: str, thumbnail_side_px: int = 0) -> Collection:
     """Return the collection; create it, bound to the default model, if it is not there."""
     try:
         return client.collections.get(name)
     except NotFound:
         pass
     try:
-        return client.collections.create(name)
+        return client.collections.create(name, thumbnail_side_px=thumbnail_side_px)
     except AlreadyExists:  # somebody else was quicker
         return client.collections.get(name)
 

@@ -10,10 +10,12 @@ from lookalike_client.requests.calibration import (
     calibrate,
 )
 from lookalike_client.requests.changes import delete_by_filter, update_by_filter
+from lookalike_client.requests.clustering import cluster
 from lookalike_client.requests.collections import (
     create_collection,
     duplicate_settings,
     index_settings,
+    thumbnail_settings,
 )
 from lookalike_client.requests.duplicates import decisions, find_duplicates
 from lookalike_client.requests.filters import FilterLike, condition
@@ -48,6 +50,7 @@ __all__ = [
     "MetadataUpdates",
     "SearchOptions",
     "calibrate",
+    "cluster",
     "condition",
     "create_collection",
     "decisions",
@@ -71,6 +74,7 @@ __all__ = [
     "retries",
     "search",
     "submission",
+    "thumbnail_settings",
     "update_by_filter",
     "vector_upsert",
 ]

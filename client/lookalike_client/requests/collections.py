@@ -37,13 +37,20 @@ def create_collection(
     dimension: int,
     index: IndexSettings | None,
     duplicates: DuplicateSettings | None,
+    thumbnail_side_px: int = 0,
+    partitions: int = 0,
+    replicas: int = 0,
 ) -> collection_pb2.CreateCollectionRequest:
     """Return a request for a collection; `model` None: vectors of the caller's own."""
     request = collection_pb2.CreateCollectionRequest(
         name=name,
         dimension=not_negative(dimension, "dimension"),
         settings=collection_pb2.CollectionSettings(
-            index=index_settings(index), duplicates=duplicate_settings(duplicates)
+            index=index_settings(index),
+            duplicates=duplicate_settings(duplicates),
+            thumbnails=thumbnail_settings(thumbnail_side_px),
+            partitions=not_negative(partitions, "partitions"),
+            replicas=not_negative(replicas, "replicas"),
         ),
     )
     if model is None:
@@ -76,6 +83,13 @@ def index_settings(settings: IndexSettings | None) -> collection_pb2.IndexSettin
         expansion_search=settings.expansion_search,
         graph_dimension=settings.graph_dimension,
     )
+
+
+def thumbnail_settings(side_px: int | None) -> collection_pb2.ThumbnailSettings | None:
+    """Return thumbnail settings; None leaves them unchanged."""
+    if side_px is None:
+        return None
+    return collection_pb2.ThumbnailSettings(side_px=not_negative(side_px, "thumbnail_side_px"))
 
 
 def duplicate_settings(

@@ -23,7 +23,8 @@ _STOP_WITHIN_S = 90.0
 class RunningSystem:
     """A system that runs from `with` to the end of its block.
 
-    `options` are further options of `lookalike up`; ports are free ones.
+    `options` are further options of `lookalike up`; ports are free ones. The page is started
+    where they hold "--web"; its link is `addresses["web"]`.
     """
 
     data: Path
@@ -37,6 +38,7 @@ class RunningSystem:
             *("--data", str(self.data)),
             *("--search-port", "0", "--embedder-port", "0", "--redis-port", "0"),
             *self.options,
+            *(("--web-port", "0") if "--web" in self.options else ("--no-web",)),
         ]
         logs = self.data / "logs"
         logs.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from lookalike.wire.channel import ChannelOptions, sync_channel
 from lookalike_client.supervisor import redis_probe, redis_server
 from lookalike_client.supervisor.child import ChildSpec
+from lookalike_client.supervisor.page import page_link, page_port, page_spec, page_token
 from lookalike_client.supervisor.ports import ReservedPort
 from lookalike_client.supervisor.system import Addresses
 
@@ -41,14 +42,20 @@ class UpOptions:
     precision: str = "f32"
     workers: int = 1
     model_cache: Path | None = None
+    # The page's; None for none.
+    web_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Addresses and processes, in the order in which they start."""
+    """Addresses and processes, in the order in which they start.
+
+    `page` is the link that opens the page, with its token; "" without one.
+    """
 
     addresses: Addresses
     specs: tuple[ChildSpec, ...]
+    page: str = field(default="", repr=False)
 
 
 def plan(options: UpOptions, stack: ExitStack) -> System:
@@ -73,7 +80,15 @@ def plan(options: UpOptions, stack: ExitStack) -> System:
         _worker(options, number, search.address, embedder.address, redis_url)
         for number in range(1, options.workers + 1)
     )
-    return System(Addresses(search.address, embedder.address, redis_address), tuple(specs))
+    page = ""
+    if options.web_port is not None:
+        web = page_port(options.web_port)
+        stack.callback(web.release)
+        token = page_token(options.data)
+        specs.append(page_spec(web, search.address, token))
+        page = page_link(web.address, token)
+    addresses = Addresses(search.address, embedder.address, redis_address)
+    return System(addresses, tuple(specs), page)
 
 
 def _redis(options: UpOptions, port: ReservedPort) -> ChildSpec:

@@ -25,6 +25,7 @@ class Binding:
     fingerprint: str | None = None
     index: IndexSettings | None = None
     duplicates: DuplicateSettings | None = None
+    thumbnail_side_px: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Binding:
@@ -43,11 +44,15 @@ class Binding:
 
 def _settings(
     path: Path, text: bytes | None
-) -> tuple[IndexSettings | None, DuplicateSettings | None]:
+) -> tuple[IndexSettings | None, DuplicateSettings | None, int]:
     if text is None:
-        return None, None
+        return None, None, 0
     try:
         stored = json.loads(text)
-        return IndexSettings(**stored["index"]), DuplicateSettings(**stored["duplicates"])
+        return (
+            IndexSettings(**stored["index"]),
+            DuplicateSettings(**stored["duplicates"]),
+            int(stored.get("thumbnail_side_px", 0)),
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise unreadable(path, "the settings of its collection cannot be read") from error

@@ -68,6 +68,7 @@ class Plan:
     fingerprint: str | None
     index: IndexSettings | None
     duplicates: DuplicateSettings | None
+    thumbnail_side_px: int
     ids_file: Path | None
     folder: Path
 
@@ -136,6 +137,7 @@ def _plan(first: Source, choice: Choice) -> Plan:
         dimension=binding.dimension or _dimension(first, vector),
         fingerprint=binding.fingerprint,
         index=binding.index,
+        thumbnail_side_px=binding.thumbnail_side_px,
         duplicates=binding.duplicates,
         ids_file=None,
         folder=first.path.parent,

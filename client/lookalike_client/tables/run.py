@@ -131,6 +131,7 @@ class TableImport:
             model=self._model or plan.fingerprint or None,
             dimension=plan.dimension,
             index=self._index or plan.index,
+            thumbnail_side_px=plan.thumbnail_side_px,
         )
         self._fingerprint, self._duplicates = made.model_fingerprint, plan.duplicates
 

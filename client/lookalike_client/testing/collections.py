@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 
 from lookalike.v1 import collection_pb2, collection_pb2_grpc
-from lookalike.wire.errors import InvalidField, NotFound, Reason
+from lookalike.wire.errors import InvalidField, LimitExceeded, NotFound, Reason
 from lookalike_client.testing.answering import check_name, now, page_of, unary
 from lookalike_client.testing.models import FINGERPRINT, check_model
 from lookalike_client.testing.state import FakeCollection, State
@@ -44,6 +44,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             if not settings.index.preset:
                 settings.index.preset = collection_pb2.INDEX_PRESET_BALANCED
             settings.duplicates.CopyFrom(_duplicates(request.settings.duplicates))
+            settings.thumbnails.CopyFrom(_thumbnails(request.settings.thumbnails))
             self._state.collections[request.name] = FakeCollection(message)
             return collection_pb2.CreateCollectionResponse(collection=self._describe(request.name))
 
@@ -64,6 +65,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             settings = self._state.find(request.collection).message.settings
             if request.HasField("duplicates"):
                 settings.duplicates.CopyFrom(_duplicates(request.duplicates))
+            if request.HasField("thumbnails"):
+                settings.thumbnails.CopyFrom(_thumbnails(request.thumbnails))
             if request.HasField("expansion_search"):
                 settings.index.expansion_search = request.expansion_search
             return collection_pb2.UpdateCollectionResponse(
@@ -189,4 +192,18 @@ def _duplicates(asked: collection_pb2.DuplicateSettings) -> collection_pb2.Dupli
         return _OFF
     if not 0.0 < asked.threshold <= 1.0:
         raise InvalidField("duplicates.threshold", "must be above 0 and at most 1")
+    return asked
+
+
+def _thumbnails(asked: collection_pb2.ThumbnailSettings) -> collection_pb2.ThumbnailSettings:
+    """Return thumbnail settings in force.
+
+    Raises:
+        InvalidField: the side is outside its range.
+    """
+    told = f"must be 32 to 256, got {asked.side_px:,}"
+    if asked.side_px > 256:
+        raise LimitExceeded("thumbnails.side_px", told)
+    if 0 < asked.side_px < 32:
+        raise InvalidField("thumbnails.side_px", told)
     return asked

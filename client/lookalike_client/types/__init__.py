@@ -8,13 +8,23 @@ from lookalike_client.types.calibration import (
 )
 from lookalike_client.types.changes import DeleteProgress, UpdateProgress
 from lookalike_client.types.checking import CheckFinding, CheckReport, CheckVerdict
+from lookalike_client.types.clustering import (
+    Cluster,
+    ClusterCount,
+    ClusteringMethod,
+    ClusterMember,
+    ClusterReport,
+    MapPlace,
+)
 from lookalike_client.types.collections import (
     Alias,
     Collection,
     CollectionStats,
     DuplicateSettings,
     IndexSettings,
+    Partition,
     RecallMeasurement,
+    Replica,
 )
 from lookalike_client.types.drift import (
     Drift,
@@ -96,6 +106,11 @@ __all__ = [
     "CheckFinding",
     "CheckReport",
     "CheckVerdict",
+    "Cluster",
+    "ClusterCount",
+    "ClusterMember",
+    "ClusterReport",
+    "ClusteringMethod",
     "Collection",
     "CollectionStats",
     "DeleteProgress",
@@ -133,6 +148,7 @@ __all__ = [
     "KnownHash",
     "LabelSuggestion",
     "LabelSuggestions",
+    "MapPlace",
     "MatchEvidence",
     "MatchRemark",
     "MatchResult",
@@ -144,11 +160,13 @@ __all__ = [
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
+    "Partition",
     "PictureStack",
     "PlanKind",
     "QueryPlan",
     "RankingMethod",
     "RecallMeasurement",
+    "Replica",
     "RestoredCollection",
     "RetryResult",
     "SearchResult",

@@ -8,6 +8,9 @@ from datetime import datetime
 
 from lookalike_client.types.calibration import Calibration
 
+# What a thumbnail has room for where nobody names a size: the most that there may be.
+THUMBNAIL_SIDE_PX = 256
+
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
@@ -64,6 +67,38 @@ class Collection:
     stats: CollectionStats
     aliases: Sequence[str]
     calibration: Calibration | None = None
+    # Long side of the thumbnails that are made of submitted images; 0: none are.
+    thumbnail_side_px: int = 0
+    partitions: int = 1
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A copy of a partition; `state` is "away", "recovering", "serving" or "failed".
+
+    `position` is the last entry of the log that it has applied, `lag` how many it has still
+    to apply.
+    """
+
+    number: int
+    state: str
+    node: str
+    position: int
+    lag: int
+    items: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a collection on a cluster, with the positions of its log and snapshot."""
+
+    number: int
+    log_position: int
+    log_entries: int
+    snapshot_position: int
+    replicas: Sequence[Replica]
 
 
 @dataclass(frozen=True, slots=True)

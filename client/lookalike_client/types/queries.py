@@ -30,6 +30,7 @@ class PlanKind(StrEnum):
 class QueryPlan:
     """What was done for a query; times in seconds.
 
+    `rerank_s` is the part of `search_s` in which candidates were compared exactly and ranked.
     `filter_remarks` say, for people, why a filter may meet less than was meant.
     Where more than likeness ordered the hits, they were chosen from
     `ranked_candidates`; unless `ranking_complete`, more candidates may change them.
@@ -48,6 +49,7 @@ class QueryPlan:
     filter_remarks: Sequence[str] = ()
     ranked_candidates: int = 0
     ranking_complete: bool = False
+    rerank_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
+from lookalike.v1 import clustering_pb2 as lookalike_dot_v1_dot_clustering__pb2
 from lookalike.v1 import drift_pb2 as lookalike_dot_v1_dot_drift__pb2
 from lookalike.v1 import duplicates_pb2 as lookalike_dot_v1_dot_duplicates__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
 from lookalike.v1 import labelling_pb2 as lookalike_dot_v1_dot_labelling__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blookalike/v1/analysis.proto\x12\x0clookalike.v1\x1a\x1elookalike/v1/calibration.proto\x1a\x18lookalike/v1/check.proto\x1a\x18lookalike/v1/drift.proto\x1a\x1dlookalike/v1/duplicates.proto\x1a\x1dlookalike/v1/evaluation.proto\x1a\x1clookalike/v1/labelling.proto2\xce\x06\n\x0f\x41nalysisService\x12P\n\x08\x45valuate\x12\x1d.lookalike.v1.EvaluateRequest\x1a\x1e.lookalike.v1.EvaluateResponse\"\x03\x90\x02\x01\x30\x01\x12S\n\tCalibrate\x12\x1e.lookalike.v1.CalibrateRequest\x1a\x1f.lookalike.v1.CalibrateResponse\"\x03\x90\x02\x02\x30\x01\x12G\n\x05\x43heck\x12\x1a.lookalike.v1.CheckRequest\x1a\x1b.lookalike.v1.CheckResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\x08GetDrift\x12\x1d.lookalike.v1.GetDriftRequest\x1a\x1e.lookalike.v1.GetDriftResponse\"\x03\x90\x02\x01\x12T\n\nResetDrift\x12\x1f.lookalike.v1.ResetDriftRequest\x1a .lookalike.v1.ResetDriftResponse\"\x03\x90\x02\x02\x12\x62\n\x0e\x46indDuplicates\x12#.lookalike.v1.FindDuplicatesRequest\x1a$.lookalike.v1.FindDuplicatesResponse\"\x03\x90\x02\x01\x30\x01\x12\x66\n\x10\x44\x65\x63ideDuplicates\x12%.lookalike.v1.DecideDuplicatesRequest\x1a&.lookalike.v1.DecideDuplicatesResponse\"\x03\x90\x02\x02\x12x\n\x16ListDuplicateDecisions\x12+.lookalike.v1.ListDuplicateDecisionsRequest\x1a,.lookalike.v1.ListDuplicateDecisionsResponse\"\x03\x90\x02\x01\x12_\n\rSuggestLabels\x12\".lookalike.v1.SuggestLabelsRequest\x1a#.lookalike.v1.SuggestLabelsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blookalike/v1/analysis.proto\x12\x0clookalike.v1\x1a\x1elookalike/v1/calibration.proto\x1a\x18lookalike/v1/check.proto\x1a\x1dlookalike/v1/clustering.proto\x1a\x18lookalike/v1/drift.proto\x1a\x1dlookalike/v1/duplicates.proto\x1a\x1dlookalike/v1/evaluation.proto\x1a\x1clookalike/v1/labelling.proto2\x9d\x07\n\x0f\x41nalysisService\x12P\n\x08\x45valuate\x12\x1d.lookalike.v1.EvaluateRequest\x1a\x1e.lookalike.v1.EvaluateResponse\"\x03\x90\x02\x01\x30\x01\x12S\n\tCalibrate\x12\x1e.lookalike.v1.CalibrateRequest\x1a\x1f.lookalike.v1.CalibrateResponse\"\x03\x90\x02\x02\x30\x01\x12G\n\x05\x43heck\x12\x1a.lookalike.v1.CheckRequest\x1a\x1b.lookalike.v1.CheckResponse\"\x03\x90\x02\x01\x30\x01\x12N\n\x08GetDrift\x12\x1d.lookalike.v1.GetDriftRequest\x1a\x1e.lookalike.v1.GetDriftResponse\"\x03\x90\x02\x01\x12T\n\nResetDrift\x12\x1f.lookalike.v1.ResetDriftRequest\x1a .lookalike.v1.ResetDriftResponse\"\x03\x90\x02\x02\x12\x62\n\x0e\x46indDuplicates\x12#.lookalike.v1.FindDuplicatesRequest\x1a$.lookalike.v1.FindDuplicatesResponse\"\x03\x90\x02\x01\x30\x01\x12\x66\n\x10\x44\x65\x63ideDuplicates\x12%.lookalike.v1.DecideDuplicatesRequest\x1a&.lookalike.v1.DecideDuplicatesResponse\"\x03\x90\x02\x02\x12x\n\x16ListDuplicateDecisions\x12+.lookalike.v1.ListDuplicateDecisionsRequest\x1a,.lookalike.v1.ListDuplicateDecisionsResponse\"\x03\x90\x02\x01\x12_\n\rSuggestLabels\x12\".lookalike.v1.SuggestLabelsRequest\x1a#.lookalike.v1.SuggestLabelsResponse\"\x03\x90\x02\x01\x30\x01\x12M\n\x07\x43luster\x12\x1c.lookalike.v1.ClusterRequest\x1a\x1d.lookalike.v1.ClusterResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYSISSERVICE'].methods_by_name['ListDuplicateDecisions']._serialized_options = b'\220\002\001'
   _globals['_ANALYSISSERVICE'].methods_by_name['SuggestLabels']._loaded_options = None
   _globals['_ANALYSISSERVICE'].methods_by_name['SuggestLabels']._serialized_options = b'\220\002\001'
-  _globals['_ANALYSISSERVICE']._serialized_start=222
-  _globals['_ANALYSISSERVICE']._serialized_end=1068
+  _globals['_ANALYSISSERVICE'].methods_by_name['Cluster']._loaded_options = None
+  _globals['_ANALYSISSERVICE'].methods_by_name['Cluster']._serialized_options = b'\220\002\001'
+  _globals['_ANALYSISSERVICE']._serialized_start=253
+  _globals['_ANALYSISSERVICE']._serialized_end=1178
 # @@protoc_insertion_point(module_scope)

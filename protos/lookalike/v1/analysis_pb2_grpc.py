@@ -5,6 +5,7 @@ import warnings
 
 from lookalike.v1 import calibration_pb2 as lookalike_dot_v1_dot_calibration__pb2
 from lookalike.v1 import check_pb2 as lookalike_dot_v1_dot_check__pb2
+from lookalike.v1 import clustering_pb2 as lookalike_dot_v1_dot_clustering__pb2
 from lookalike.v1 import drift_pb2 as lookalike_dot_v1_dot_drift__pb2
 from lookalike.v1 import duplicates_pb2 as lookalike_dot_v1_dot_duplicates__pb2
 from lookalike.v1 import evaluation_pb2 as lookalike_dot_v1_dot_evaluation__pb2
@@ -87,6 +88,11 @@ class AnalysisServiceStub:
                 request_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
                 _registered_method=True)
+        self.Cluster = channel.unary_stream(
+                '/lookalike.v1.AnalysisService/Cluster',
+                request_serializer=lookalike_dot_v1_dot_clustering__pb2.ClusterRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_clustering__pb2.ClusterResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -158,6 +164,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Cluster(self, request, context):
+        """Finds groups of items that are near each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -205,6 +218,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.SuggestLabels,
                     request_deserializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.SerializeToString,
+            ),
+            'Cluster': grpc.unary_stream_rpc_method_handler(
+                    servicer.Cluster,
+                    request_deserializer=lookalike_dot_v1_dot_clustering__pb2.ClusterRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_clustering__pb2.ClusterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -453,6 +471,33 @@ class AnalysisService:
             '/lookalike.v1.AnalysisService/SuggestLabels',
             lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsRequest.SerializeToString,
             lookalike_dot_v1_dot_labelling__pb2.SuggestLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lookalike.v1.AnalysisService/Cluster',
+            lookalike_dot_v1_dot_clustering__pb2.ClusterRequest.SerializeToString,
+            lookalike_dot_v1_dot_clustering__pb2.ClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from lookalike.v1 import calibration_pb2 as _calibration_pb2
 from lookalike.v1 import check_pb2 as _check_pb2
+from lookalike.v1 import clustering_pb2 as _clustering_pb2
 from lookalike.v1 import drift_pb2 as _drift_pb2
 from lookalike.v1 import duplicates_pb2 as _duplicates_pb2
 from lookalike.v1 import evaluation_pb2 as _evaluation_pb2
@@ -59,6 +60,8 @@ class AnalysisServiceStub:
     """Lists the decisions on duplicates."""
     SuggestLabels: _grpc.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]
     """Suggests labels for items that have none, or names labels that may be wrong."""
+    Cluster: _grpc.UnaryStreamMultiCallable[_clustering_pb2.ClusterRequest, _clustering_pb2.ClusterResponse]
+    """Finds groups of items that are near each other."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -86,6 +89,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """Lists the decisions on duplicates."""
     SuggestLabels: _aio.UnaryStreamMultiCallable[_labelling_pb2.SuggestLabelsRequest, _labelling_pb2.SuggestLabelsResponse]  # type: ignore[assignment]
     """Suggests labels for items that have none, or names labels that may be wrong."""
+    Cluster: _aio.UnaryStreamMultiCallable[_clustering_pb2.ClusterRequest, _clustering_pb2.ClusterResponse]  # type: ignore[assignment]
+    """Finds groups of items that are near each other."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about whole collections. Each that streams its answer runs in a process
@@ -164,5 +169,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_labelling_pb2.SuggestLabelsResponse], _abc.AsyncIterator[_labelling_pb2.SuggestLabelsResponse]]:
         """Suggests labels for items that have none, or names labels that may be wrong."""
+
+    @_abc_1.abstractmethod
+    def Cluster(
+        self,
+        request: _clustering_pb2.ClusterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_clustering_pb2.ClusterResponse], _abc.AsyncIterator[_clustering_pb2.ClusterResponse]]:
+        """Finds groups of items that are near each other."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

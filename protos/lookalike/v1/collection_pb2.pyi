@@ -223,6 +223,32 @@ class DuplicateSettings(_message.Message):
 Global___DuplicateSettings: _TypeAlias = DuplicateSettings  # noqa: Y015
 
 @_typing.final
+class ThumbnailSettings(_message.Message):
+    """Small pictures of the items, made while they are embedded, so that people can look at
+    what is found without the originals.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIDE_PX_FIELD_NUMBER: _builtins.int
+    side_px: _builtins.int
+    """Longest side: 32 to 256 pixels; 0 for none. A smaller picture keeps its size. The
+    WebP file has at most 32 bytes for each pixel of it: 8,192 for 256.
+    """
+    def __init__(
+        self,
+        *,
+        side_px: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["side_px", b"side_px"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThumbnailSettings: _TypeAlias = ThumbnailSettings  # noqa: Y015
+
+@_typing.final
 class CollectionSettings(_message.Message):
     """What can be set about a collection."""
 
@@ -230,6 +256,17 @@ class CollectionSettings(_message.Message):
 
     INDEX_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
+    THUMBNAILS_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    partitions: _builtins.int
+    """Parts that a cluster divides the items into by their ids: 1 to 256; 0 for the
+    server's default. It cannot be changed later. On one machine 1.
+    """
+    replicas: _builtins.int
+    """Copies of each partition, on different nodes of the cluster: 1 to 8; 0 for the
+    server's default. On one machine 1.
+    """
     @_builtins.property
     def index(self) -> Global___IndexSettings:
         """The graph."""
@@ -238,15 +275,22 @@ class CollectionSettings(_message.Message):
     def duplicates(self) -> Global___DuplicateSettings:
         """The verdict at ingestion."""
 
+    @_builtins.property
+    def thumbnails(self) -> Global___ThumbnailSettings:
+        """Thumbnails of images that are submitted."""
+
     def __init__(
         self,
         *,
         index: Global___IndexSettings | None = ...,
         duplicates: Global___DuplicateSettings | None = ...,
+        thumbnails: Global___ThumbnailSettings | None = ...,
+        partitions: _builtins.int = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "thumbnails", b"thumbnails"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "partitions", b"partitions", "replicas", b"replicas", "thumbnails", b"thumbnails"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -505,6 +549,7 @@ class UpdateCollectionRequest(_message.Message):
     COLLECTION_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     EXPANSION_SEARCH_FIELD_NUMBER: _builtins.int
+    THUMBNAILS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias."""
     expansion_search: _builtins.int
@@ -513,16 +558,23 @@ class UpdateCollectionRequest(_message.Message):
     def duplicates(self) -> Global___DuplicateSettings:
         """Replaces the duplicate settings; unchanged where not set."""
 
+    @_builtins.property
+    def thumbnails(self) -> Global___ThumbnailSettings:
+        """Replaces the thumbnail settings; unchanged where not set. It counts for what is
+        submitted from then on.
+        """
+
     def __init__(
         self,
         *,
         collection: _builtins.str = ...,
         duplicates: Global___DuplicateSettings | None = ...,
         expansion_search: _builtins.int | None = ...,
+        thumbnails: Global___ThumbnailSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expansion_search", b"_expansion_search", "duplicates", b"duplicates", "expansion_search", b"expansion_search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expansion_search", b"_expansion_search", "duplicates", b"duplicates", "expansion_search", b"expansion_search", "thumbnails", b"thumbnails"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expansion_search", b"_expansion_search", "collection", b"collection", "duplicates", b"duplicates", "expansion_search", b"expansion_search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expansion_search", b"_expansion_search", "collection", b"collection", "duplicates", b"duplicates", "expansion_search", b"expansion_search", "thumbnails", b"thumbnails"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expansion_search: _TypeAlias = _typing.Literal["expansion_search"]  # noqa: Y015
     _WhichOneofArgType__expansion_search: _TypeAlias = _typing.Literal["_expansion_search", b"_expansion_search"]  # noqa: Y015

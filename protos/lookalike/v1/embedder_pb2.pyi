@@ -89,6 +89,7 @@ class EmbedImagesRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_SIDE_PX_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     """Chosen by the caller, returned with the answer. Unique among the images of
     the stream that are still unanswered.
@@ -103,6 +104,10 @@ class EmbedImagesRequest(_message.Message):
     """Gives up on this image when so many milliseconds have passed since the
     message arrived; 0 for no limit besides the call's deadline.
     """
+    thumbnail_side_px: _builtins.int
+    """Longest side of the thumbnail among the facts: at most 256 pixels; 0 for what the
+    embedder is set to.
+    """
     @_builtins.property
     def raw(self) -> Global___RawImage:
         """Decoded pixels."""
@@ -116,10 +121,11 @@ class EmbedImagesRequest(_message.Message):
         model: _builtins.str = ...,
         lane: Global___Lane.ValueType = ...,
         timeout_ms: _builtins.int = ...,
+        thumbnail_side_px: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "image", b"image", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "image", b"image", "lane", b"lane", "model", b"model", "raw", b"raw", "request_id", b"request_id", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "image", b"image", "lane", b"lane", "model", b"model", "raw", b"raw", "request_id", b"request_id", "thumbnail_side_px", b"thumbnail_side_px", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_image: _TypeAlias = _typing.Literal["encoded", "raw"]  # noqa: Y015
     _WhichOneofArgType_image: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015

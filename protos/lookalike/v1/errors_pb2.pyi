@@ -115,6 +115,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The API key does not allow this call, this collection, or this item
     (PERMISSION_DENIED).
     """
+    ERROR_REASON_UNSUPPORTED: _ErrorReason.ValueType  # 50
+    """The collection is divided over a cluster, where this is not offered:
+    docs/operation/cluster.md lists what is not. UNIMPLEMENTED.
+    """
+    ERROR_REASON_PARTITION_UNAVAILABLE: _ErrorReason.ValueType  # 51
+    """No replica of a partition answered in time, or too few have stored what was
+    written. UNAVAILABLE.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call or an item failed, in a form that programs can branch on.
@@ -215,6 +223,14 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 40
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 41
 """The API key does not allow this call, this collection, or this item
 (PERMISSION_DENIED).
+"""
+ERROR_REASON_UNSUPPORTED: ErrorReason.ValueType  # 50
+"""The collection is divided over a cluster, where this is not offered:
+docs/operation/cluster.md lists what is not. UNIMPLEMENTED.
+"""
+ERROR_REASON_PARTITION_UNAVAILABLE: ErrorReason.ValueType  # 51
+"""No replica of a partition answered in time, or too few have stored what was
+written. UNAVAILABLE.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

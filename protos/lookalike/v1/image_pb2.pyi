@@ -55,7 +55,9 @@ class ImageFacts(_message.Message):
     format: _builtins.str
     """The encoded format as the decoder named it, such as "JPEG"."""
     thumbnail_webp: _builtins.bytes
-    """A small WebP picture; empty unless the embedder is set to make one."""
+    """A small WebP picture in colour; empty unless the collection, or the embedder, is set
+    to have one.
+    """
     truncated: _builtins.bool
     """The file lacks its end: the picture is what came of it, and what little is
     missing was filled from what is next to it.

@@ -11,6 +11,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from lookalike.v1 import cluster_pb2 as _cluster_pb2
 from lookalike.v1 import collection_pb2 as _collection_pb2
 from lookalike.v1 import errors_pb2 as _errors_pb2
 from lookalike.v1 import filter_pb2 as _filter_pb2
@@ -410,6 +411,8 @@ class SearchRequest(_message.Message):
     PAGED_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    READ_POSITION_FIELD_NUMBER: _builtins.int
+    ALLOW_PARTIAL_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias of the collection."""
     limit: _builtins.int
@@ -432,6 +435,15 @@ class SearchRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before: continues after its last hit. All else
     must be as it was, but `limit`, `fields` and `explain`. Implies `paged`.
+    """
+    read_position: _builtins.int
+    """`position` of an acknowledgement of this collection: what was acknowledged up to it
+    is seen, whichever server and replica answers. 0 for none. On one machine every
+    acknowledged change is seen anyway.
+    """
+    allow_partial: _builtins.bool
+    """Takes an answer without the partitions that cannot answer now, as `partial` says;
+    otherwise the request fails with UNAVAILABLE.
     """
     @_builtins.property
     def queries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Query]:
@@ -474,10 +486,12 @@ class SearchRequest(_message.Message):
         paged: _builtins.bool = ...,
         page_token: _builtins.str = ...,
         ranking: Global___Ranking | None = ...,
+        read_position: _builtins.int = ...,
+        allow_partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "allow_partial", b"allow_partial", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking", "read_position", b"read_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -757,18 +771,24 @@ class SearchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryResult]:
         """As many as queries, in their order."""
+
+    @_builtins.property
+    def partial(self) -> _cluster_pb2.PartialAnswer:
+        """What the answer lacks; unset where it lacks nothing."""
 
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___QueryResult] | None = ...,
+        partial: _cluster_pb2.PartialAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partial", b"partial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partial", b"partial", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -989,6 +1009,7 @@ class QueryPlan(_message.Message):
     RANKED_CANDIDATES_FIELD_NUMBER: _builtins.int
     RANKING_COMPLETE_FIELD_NUMBER: _builtins.int
     FILTER_REMARKS_FIELD_NUMBER: _builtins.int
+    RERANK_TIME_FIELD_NUMBER: _builtins.int
     kind: Global___PlanKind.ValueType
     """The kind."""
     items: _builtins.int
@@ -1030,6 +1051,12 @@ class QueryPlan(_message.Message):
         such as "taken: 0 of 215 values are times; …". None where all is as expected.
         """
 
+    @_builtins.property
+    def rerank_time(self) -> _duration_pb2.Duration:
+        """Part of `search_time` in which the candidates of graphs and of the compact form were
+        compared exactly, and all that was found was ranked.
+        """
+
     def __init__(
         self,
         *,
@@ -1046,10 +1073,11 @@ class QueryPlan(_message.Message):
         ranked_candidates: _builtins.int = ...,
         ranking_complete: _builtins.bool = ...,
         filter_remarks: _abc.Iterable[_builtins.str] | None = ...,
+        rerank_time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embed_time", b"embed_time", "filter_time", b"filter_time", "rerank_time", b"rerank_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "embed_time", b"embed_time", "expansion_search", b"expansion_search", "filter_matches", b"filter_matches", "filter_remarks", b"filter_remarks", "filter_time", b"filter_time", "gathered_queries", b"gathered_queries", "items", b"items", "kind", b"kind", "ranked_candidates", b"ranked_candidates", "ranking_complete", b"ranking_complete", "rerank_time", b"rerank_time", "search_time", b"search_time", "wait_time", b"wait_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1224,6 +1252,11 @@ class UpsertVectorsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Where in the collection's log these changes stand: given as
+    `SearchRequest.read_position`, they are seen. 0 on one machine.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___MutationResult]:
         """One for each item of the request."""
@@ -1232,10 +1265,11 @@ class UpsertVectorsResponse(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___MutationResult] | None = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1384,6 +1418,11 @@ class UpdateMetadataResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Where in the collection's log these changes stand: given as
+    `SearchRequest.read_position`, they are seen. 0 on one machine.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___MutationResult]:
         """One for each update, in their order."""
@@ -1392,10 +1431,11 @@ class UpdateMetadataResponse(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___MutationResult] | None = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1462,6 +1502,11 @@ class DeleteItemsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Where in the collection's log these changes stand: given as
+    `SearchRequest.read_position`, they are seen. 0 on one machine.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___MutationResult]:
         """One for each item, in their order."""
@@ -1470,10 +1515,11 @@ class DeleteItemsResponse(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___MutationResult] | None = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,7 +19,9 @@ the caller as INTERNAL with a fixed text and the log with the request id.
     ├── AlreadyExists
     ├── Precondition          MODEL_MISMATCH, DUPLICATE_REJECTED
     ├── Exhausted             OVERLOADED, DISK_FULL (with a retry delay)
-    ├── Unavailable           EMBEDDER_, QUEUE_UNAVAILABLE, NOT_READY, STORE_FAILED, INGEST_LOST
+    ├── Unavailable           EMBEDDER_, QUEUE_, PARTITION_UNAVAILABLE, NOT_READY, STORE_FAILED,
+    │                         INGEST_LOST
+    ├── Unsupported           not offered on a cluster
     ├── StoreDamaged          no later attempt can succeed
     ├── Unauthenticated       no API key, or none that is known
     ├── PermissionDenied      the API key does not allow it
@@ -63,6 +65,8 @@ class Reason(IntEnum):
     STORE_DAMAGED = 27
     UNAUTHENTICATED = 40
     PERMISSION_DENIED = 41
+    UNSUPPORTED = 50
+    PARTITION_UNAVAILABLE = 51
 
 
 class LookalikeError(Exception):
@@ -87,10 +91,20 @@ class LookalikeError(Exception):
         self.field = field
         self.retry_delay_s = retry_delay_s
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.message, dict(self.__dict__))
+
     @property
     def retryable(self) -> bool:
         """Whether the same request can succeed later, unchanged."""
         return isinstance(self, Exhausted | Unavailable)
+
+
+def _again(kind: type[LookalikeError], message: str, state: dict[str, object]) -> LookalikeError:
+    """Make an error that came from another process."""
+    error = kind.__new__(kind, message)
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidField(LookalikeError):
@@ -224,6 +238,13 @@ class StoreDamaged(LookalikeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason=Reason.STORE_DAMAGED)
+
+
+class Unsupported(LookalikeError):
+    """A partitioned collection does not offer it."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message, reason=Reason.UNSUPPORTED, field=field)
 
 
 class Unauthenticated(LookalikeError):

@@ -54,6 +54,8 @@ _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.STORE_DAMAGED: grpc.StatusCode.DATA_LOSS,
     Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Reason.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.PARTITION_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
 # What grpc.aio puts in the place of the service's own status when that comes in
@@ -195,6 +197,8 @@ def _from_code(code: grpc.StatusCode, text: str) -> LookalikeError:
         return errors.Exhausted(text)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidField("", text)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return errors.Unsupported(text)
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return errors.Unauthenticated(text)
     if code is grpc.StatusCode.PERMISSION_DENIED:
@@ -222,6 +226,8 @@ def _build(reason: Reason, message: str, field: str, delay_s: float | None) -> L
             error = errors.DeadlineExceeded(message)
         case grpc.StatusCode.DATA_LOSS:
             error = errors.StoreDamaged(message)
+        case grpc.StatusCode.UNIMPLEMENTED:
+            error = errors.Unsupported(message)
         case grpc.StatusCode.UNAUTHENTICATED:
             error = errors.Unauthenticated(message)
         case grpc.StatusCode.PERMISSION_DENIED:

@@ -137,6 +137,7 @@ class Answerer:
             filter_s=filtered_s - begun_s,
             wait_s=0.0,
             search_s=searched_s - filtered_s,
+            rerank_s=min(found.rerank_s, searched_s - filtered_s),
         )
         outcomes = self._outcomes(gathered, hits, found, plan, begun_s)
         return _with_ranking(outcomes, requests, reranked) if reranked else outcomes

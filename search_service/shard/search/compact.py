@@ -15,43 +15,42 @@ from search_service.shard.search.ranking import Found
 from search_service.shard.search.task import Scope
 from search_service.shard.search.tuning import (
     LEAST_HEAD_ROWS,
+    LEAST_SHARED,
     MOST_HEAD_QUERIES,
+    MOST_RERANKED_MORE,
     RERANKED_AT_A_TIME,
+    reranked,
 )
 
 
-def scan_compact(
-    scope: Scope, segments: Sequence[Sealed], numbers: I64, reranked: int
-) -> list[Found]:
+def scan_compact(scope: Scope, segments: Sequence[Sealed], numbers: I64) -> list[Found]:
     """Compare the rows of segments that count with the queries `numbers`, int64 [n].
 
-    The best `reranked` of each segment are compared exactly.
+    The nearest of each segment are compared exactly, as many as it takes.
     """
-    matching: dict[Sealed, I64] = {}
-    for sealed in segments:
-        nodes = np.flatnonzero(sealed.any_of(scope.counts(sealed.ordinals)))
-        if len(nodes):
-            matching[sealed] = nodes
+    matching = {sealed: nodes for sealed in segments if len(nodes := scope.nodes(sealed))}
     found: list[Found] = []
     if not matching:
         return found
-    step = max(1, RERANKED_AT_A_TIME // reranked)
+    count = scope.bound.count
+    most = reranked(count, MOST_RERANKED_MORE)
+    shared = max(map(len, matching.values())) >= LEAST_SHARED
+    step = max(1, RERANKED_AT_A_TIME // most)
     for start in range(0, len(numbers), step):
         these = numbers[start : start + step]
         some = scope.queries[these]
 
-        def find(part: Part, some: F32 = some) -> I64:
+        def find(part: Part, some: F32 = some) -> tuple[I64, F32]:
             nodes = np.ascontiguousarray(matching[part.sealed][part.share :: part.shares])
-            count = min(reranked, len(nodes))
-            return part.sealed.segment.nearest_of(nodes, some[part.span], count)
+            return part.sealed.segment.nearest_exactly(nodes, some[part.span], count, most)
 
-        parts = search_parts(list(matching), some, find, scope.pool, share_nodes=True)
+        parts = search_parts(list(matching), some, find, scope.pool, share_nodes=shared)
         found += [scope.bound.choose_each(*part, these) for part in parts]
     return found
 
 
-def scan_head_compact(scope: Scope, reranked: int) -> tuple[list[Found], list[HeadView]]:
-    """Compare the rows of the head that count; also return those views that are left.
+def scan_head_compact(scope: Scope, rows: int) -> tuple[list[Found], list[HeadView]]:
+    """Compare what counts in the head, `rows` exactly; also return those views that are left.
 
     They have no compact form, or more rows at one score than were re-ranked.
     """
@@ -63,11 +62,12 @@ def scan_head_compact(scope: Scope, reranked: int) -> tuple[list[Found], list[He
 
     def compare(view: HeadView) -> tuple[I64, F32] | None:
         nodes = np.flatnonzero(scope.counts(view.ordinals))
-        if view.coded is None or len(nodes) < max(LEAST_HEAD_ROWS, 2 * reranked):
+        if view.coded is None or len(nodes) < max(LEAST_HEAD_ROWS, 2 * rows):
             return None
         codec, codes = view.coded.codec, view.coded.codes
-        best = codec.nearest_of(codes, nodes, encoded[codec], reranked)
-        scores = scores_each(view.rows, best, queries)
+        best = codec.nearest_of(codes, nodes, encoded[codec], rows)
+        with scope.reranks.timed():
+            scores = scores_each(view.rows, best, queries)
         return None if scope.bound.may_lack(scores) else (best, scores)
 
     # What one query compares takes about as long as to hand it over.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search_service.domain.arrays import I64, Flags
+from search_service.domain.arrays import F32, I64, Flags
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.search.exact import scores_each
 from search_service.shard.search.parts import Part, search_parts
 from search_service.shard.search.ranking import LEAST, Found
 from search_service.shard.search.task import Scope
@@ -17,8 +18,12 @@ from search_service.shard.search.tuning import SURE_SHARE
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Bounds of a walk for wanted nodes: see `SegmentApi.wanted_candidates`."""
+    """Bounds of a walk for wanted nodes, which are a `share` of all.
 
+    See `SegmentApi.wanted_candidates`.
+    """
+
+    share: float
     patience: int
     most: int
 
@@ -26,8 +31,11 @@ class Walk:
 def walk_all(scope: Scope, graphs: Sequence[Sealed], count: int, expansion: int) -> list[Found]:
     """Ask each graph for its best `count` nodes, dead ones among them."""
 
-    def find(part: Part) -> I64:
-        return part.sealed.segment.candidates(scope.queries[part.span], count, expansion)
+    def find(part: Part) -> tuple[I64, F32]:
+        queries = scope.queries[part.span]
+        nodes = part.sealed.segment.candidates(queries, count, expansion)
+        with scope.reranks.timed():
+            return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(graphs, scope.queries, find, scope.pool):
@@ -54,14 +62,15 @@ def walk_matches(
     allowed = scope.allowed
     assert allowed is not None, "a walk for all needs no flags"
 
-    def find(part: Part) -> I64:
-        way = walks[part.sealed]
-        wanted = part.sealed.wanted(scope.live.died_at, scope.live.epoch, allowed)
+    def find(part: Part) -> tuple[I64, F32]:
+        way, queries = walks[part.sealed], scope.queries[part.span]
+        wanted = part.sealed.wanted(scope.live.died_at, scope.live.epoch, allowed, way.share)
         nodes, ended = part.sealed.segment.wanted_candidates(
-            scope.queries[part.span], count, expansion, wanted, way.patience, way.most
+            queries, count, expansion, wanted, way.patience, way.most
         )
         given_up[part.sealed][part.span] = ~ended
-        return nodes
+        with scope.reranks.timed():
+            return nodes, scores_each(part.sealed.rows, nodes, queries)
 
     found: list[Found] = []
     for sealed, nodes, scores in search_parts(list(walks), scope.queries, find, scope.pool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 from search_service.shard.live.matches import Matches
@@ -38,10 +39,9 @@ def candidates_wanted(live: LiveView, task: Task) -> int | None:
     """
     if task.exact or not _nodes(live) or not live.items:
         return None
-    if task.matches is not None:
-        most = max(tuning.MAX_GATHERED, rows_reranked(task))
-        if len(task.matches.ordinals) <= most:
-            return None
+    exactly = tuning.gathered(task.count, len(task.queries))
+    if task.matches is not None and len(task.matches.ordinals) <= exactly:
+        return None
     wanted = int(tuning.walked(task.count) / _share_alive(live, task))
     return None if wanted > _most_candidates(live) else wanted
 
@@ -64,10 +64,19 @@ def _most_candidates(live: LiveView) -> float:
 
 
 def rows_reranked(task: Task) -> int:
-    """Return how many rows of each source a compact scan compares exactly."""
+    """Return how many rows of a head a compact scan compares exactly."""
     if task.matches is None:
         return tuning.reranked(task.count, tuning.NEAR_RERANKED_MORE)
     return tuning.reranked(task.count, tuning.MATCHES_RERANKED_MORE)
+
+
+def share_rows(task: Task, matches: Matches) -> bool:
+    """Say whether it costs less to compare all matches exactly than each query by itself.
+
+    Queries share the rows that are read for a product.
+    """
+    queries = len(task.queries)
+    return queries > tuning.FEW_QUERIES and queries * rows_reranked(task) >= len(matches.ordinals)
 
 
 def ways_to(live: LiveView, matches: Matches, expansion: int) -> dict[Sealed, Way]:
@@ -80,9 +89,10 @@ def ways_to(live: LiveView, matches: Matches, expansion: int) -> dict[Sealed, Wa
 
 
 def _cheaper(sealed: Sealed, matches: int, expansion: int) -> Way:
-    met = expansion * sealed.nodes / matches
+    share = min(1.0, matches / sealed.nodes)
+    met = expansion / math.sqrt(share)
     comparisons = tuning.WALK_COMPARISONS * met
     if tuning.WALK_COST * comparisons > matches:
         return None
     patience = int(tuning.PATIENCE * met) + tuning.MORE
-    return Walk(patience, int(tuning.MOST_WALK * comparisons) + tuning.MORE)
+    return Walk(share, patience, int(tuning.MOST_WALK * comparisons) + tuning.MORE)

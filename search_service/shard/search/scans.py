@@ -15,7 +15,6 @@ from search_service.shard.search.task import Scope
 from search_service.shard.search.tuning import (
     DENSE_SHARE,
     FEW_QUERIES,
-    LOCATED_SHARE,
     ROWS_PER_GATHER,
     ROWS_PER_PRODUCT,
 )
@@ -33,15 +32,10 @@ def scan_matches(scope: Scope, matches: I64) -> list[Found]:
     """Compare the rows of `matches`, int64 [m] ascending, the ordinals that are allowed."""
     found: list[Found] = []
     for sealed in scope.live.sealed:
-        if len(matches) < LOCATED_SHARE * len(sealed.ordinals):
-            _, nodes = sealed.locate(matches)
-            found += _scan_sparse(scope, sealed, np.unique(nodes))  # some share a node
-            continue
-        wanted = sealed.any_of(scope.counts(sealed.ordinals))
-        if np.count_nonzero(wanted) > DENSE_SHARE * sealed.nodes:
-            found += _scan_dense(scope, sealed, wanted)
+        if sealed.count_between(matches) > DENSE_SHARE * sealed.nodes:
+            found += scan_segment(scope, sealed)
         else:
-            found += _scan_sparse(scope, sealed, np.flatnonzero(wanted))
+            found += _scan_sparse(scope, sealed, sealed.nodes_of(matches))
     return found + scan_head(scope, scope.live.head)
 
 

@@ -17,7 +17,7 @@ from search_service.segments.api import LEAST_EXPANSION
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
-from search_service.shard.search import compact, graphs, plan, scans, tuning
+from search_service.shard.search import compact, graphs, plan, scans
 from search_service.shard.search.ranking import LEAST_FLOOR, MARGIN, Found, radius_of
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.task import Answer, Scope, Task
@@ -92,38 +92,35 @@ def _search_matches(
     expansion = max(task.expansion, wanted, LEAST_EXPANSION)
     ways = plan.ways_to(live, matches, expansion)
     walks = {sealed: way for sealed, way in ways.items() if way is not None}
-    rows = plan.rows_reranked(task)
-    # Many queries would re-rank more rows than match, one by one; those share the rows.
-    if not walks and len(task.queries) * rows >= len(matches.ordinals):
+    if not walks and plan.share_rows(task, matches):
         return _compare_all(live, task, pool)
     scope = Scope.of(live, task, pool)
     found, given_up = graphs.walk_matches(scope, walks, wanted, expansion)
     everyone = np.arange(len(task.queries))
     for sealed in ways.keys() - walks.keys():
-        found += compact.scan_compact(scope, [sealed], everyone, rows)
-    found += _scan_given_up(scope, given_up, task.count)
-    found += _scan_without_graph(scope, rows)
+        found += compact.scan_compact(scope, [sealed], everyone)
+    found += _scan_given_up(scope, given_up)
+    found += _scan_without_graph(scope, plan.rows_reranked(task))
     kind = PlanKind.GRAPH_FILTERED if walks else PlanKind.COMPACT_FILTERED
     fallen_back = np.logical_or.reduce([everyone < 0, *given_up.values()])
     kinds = tuple(PlanKind.COMPACT_FALLBACK if short else kind for short in fallen_back.tolist())
     return scope.answer(found, kinds, expansion if walks else 0)
 
 
-def _scan_given_up(scope: Scope, given_up: dict[Sealed, Flags], count: int) -> list[Found]:
+def _scan_given_up(scope: Scope, given_up: dict[Sealed, Flags]) -> list[Found]:
     """Scan graphs for the queries whose walk through them was given up."""
-    rows = tuning.reranked(count, tuning.FALLBACK_RERANKED_MORE)
     found: list[Found] = []
     for sealed, flags in given_up.items():
         if len(numbers := np.flatnonzero(flags)):
-            found += compact.scan_compact(scope, [sealed], numbers, rows)
+            found += compact.scan_compact(scope, [sealed], numbers)
     return found
 
 
 def _scan_without_graph(scope: Scope, rows: int) -> list[Found]:
-    """Compare the rows of segments without a graph, and the head's."""
+    """Compare the rows of segments without a graph, and the head's, `rows` of these exactly."""
     flat = [sealed for sealed in scope.live.sealed if not sealed.segment.has_graph]
     coded = [sealed for sealed in flat if sealed.segment.has_codes]
-    found = compact.scan_compact(scope, coded, np.arange(len(scope.queries)), rows)
+    found = compact.scan_compact(scope, coded, np.arange(len(scope.queries)))
     for sealed in flat:
         if not sealed.segment.has_codes:
             found += scans.scan_segment(scope, sealed)

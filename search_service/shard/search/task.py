@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from search_service.domain.arrays import F32, I64, Flags
 from search_service.domain.queries import PlanKind
 from search_service.shard.live.matches import Matches
 from search_service.shard.live.memory import LiveView
+from search_service.shard.live.sealed import Sealed
 from search_service.shard.search.ranking import Bound, Found, Ranked, rank
+from search_service.shard.search.reranks import RerankTimes
 from search_service.shard.search.scan_pool import ScanPool
 
 
@@ -38,20 +41,32 @@ class Task:
 class Scope:
     """What the steps of a search share: the moment, the queries, the bound, the threads.
 
-    `allowed`, bool by ordinal, says which ordinals meet the filter; None: all do.
+    `matches` are what meets the filter; None: all does.
     """
 
     live: LiveView
     queries: F32
-    allowed: Flags | None
+    matches: Matches | None
     bound: Bound
     pool: ScanPool
+    reranks: RerankTimes
 
     @staticmethod
     def of(live: LiveView, task: Task, pool: ScanPool) -> Scope:
         """Return the scope of a task that has not begun."""
-        allowed = None if task.matches is None else task.matches.allowed
-        return Scope(live, task.queries, allowed, Bound(task.floor, task.count), pool)
+        bound, reranks = Bound(task.floor, task.count), RerankTimes(pool.threads)
+        return Scope(live, task.queries, task.matches, bound, pool, reranks)
+
+    @property
+    def allowed(self) -> Flags | None:
+        """Which ordinals meet the filter, bool by ordinal; None: all do."""
+        return None if self.matches is None else self.matches.allowed
+
+    def nodes(self, sealed: Sealed) -> I64:
+        """Return the nodes of a segment that count, int64 [n]."""
+        if self.matches is not None:
+            return sealed.nodes_of(self.matches.ordinals)
+        return np.flatnonzero(sealed.any_of(self.counts(sealed.ordinals)))
 
     def counts(self, ordinals: I64) -> Flags:
         """Say which of `ordinals` are live and meet the filter."""
@@ -62,21 +77,25 @@ class Scope:
 
     def answer(self, found: list[Found], kinds: tuple[PlanKind, ...], expansion: int) -> Answer:
         """Rank what was found, by exact cosines."""
+        began_s = time.perf_counter()
         ranked = rank(found, self.queries, self.bound.count, self.live, self.allowed)
-        return Answer(ranked, kinds, sum(part.compared for part in found), expansion)
+        rerank_s = self.reranks.elapsed_s() + time.perf_counter() - began_s
+        return Answer(ranked, kinds, sum(part.compared for part in found), expansion, rerank_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Ranked rows of all queries, and how each was found.
 
-    `candidates` is how many rows a query were compared exactly, at most.
+    `candidates` is how many rows a query were compared exactly, at most; that and to rank
+    them took `rerank_s` seconds.
     """
 
     ranked: Ranked
     kinds: tuple[PlanKind, ...]
     candidates: int
     expansion: int
+    rerank_s: float = 0.0
 
     def with_others(self, numbers: I64, others: Answer) -> Answer:
         """Put other answers in the place of those of the queries `numbers`, int64 [n]."""
@@ -92,4 +111,5 @@ class Answer:
         for index, kind in zip(numbers.tolist(), others.kinds, strict=True):
             kinds[index] = PlanKind.EXACT_FALLBACK if kind is PlanKind.EXACT else kind
         candidates = max(self.candidates, others.candidates)
-        return Answer(ranked, tuple(kinds), candidates, self.expansion)
+        rerank_s = self.rerank_s + others.rerank_s
+        return Answer(ranked, tuple(kinds), candidates, self.expansion, rerank_s)

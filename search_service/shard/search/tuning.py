@@ -8,8 +8,13 @@ from __future__ import annotations
 
 # --- Exact scan or graph ---
 
-# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB.
+# Matches up to here are compared in float32, exactly: 4,096 x 512 is 8 MB, which many
+# queries read together.
 MAX_GATHERED = 4_096
+# For few queries at a time, what meets up to so many, or few times as many as are wanted.
+# 1,000 matches x 512 took 0.25 ms, and 0.08 in the compact form, with the same hits.
+MAX_GATHERED_ALONE = 512
+GATHERED_FOR_EACH = 4
 # Past this many candidates a query, or this share of the nodes, a scan is cheaper.
 MAX_FETCH = 4_096
 MAX_FETCH_SHARE = 0.05
@@ -26,10 +31,11 @@ OVERFETCH_MORE = 32
 SURE_SHARE = 0.5
 # A walk that keeps `expansion` nodes compares 20 (of 256) to 29 (of 64) times as many
 # (tests/bench/search/walk.py, 200,000 nodes with 32 links), and when a filter keeps a
-# share of them, the more: one over the share.
+# share of them, the more: one over the root of the share.
 WALK_COMPARISONS = 21
-# What a comparison costs a walk, in those of a scan, which goes through the memory.
-WALK_COST = 3
+# What a comparison costs a walk, in those of a scan, which goes through the memory:
+# about 70 ns and 38 ns (100,000 x 512, 256 bytes each).
+WALK_COST = 2
 # A walk that needs so many times what it should is given up for a scan: its filter
 # keeps what is far from the query, and sends it through all that is near. That shows
 # early: otherwise each match that it reaches is kept, until it has enough.
@@ -39,14 +45,16 @@ MORE = 1_000  # comparisons on the way there
 
 # --- Scans in the compact form: rows re-ranked for each that is wanted, and besides ---
 
+# In the head. Without a filter a scan finds what is near the query.
 RERANKED = 16
-# Without a filter a scan finds what is near the query.
 NEAR_RERANKED_MORE = 256
 # Past a filter a scan meets what is far from a query too, where many lie at about the
 # same distance and the compact form mistakes more of them: of 200,000, the farthest half
-# and tenth, recall@10 was .93 with 3k + 32. Those that a walk gave up are such for certain.
+# and tenth, recall@10 was .93 with 3k + 32.
 MATCHES_RERANKED_MORE = 1_024
-FALLBACK_RERANKED_MORE = 4_096
+# In a segment as many as it takes (`search_service/segments/codes.py`), but no more than
+# this: of the farthest half of 100,000, the query that took most compared 600.
+MOST_RERANKED_MORE = 4_096
 # Rows that a scan re-ranks at a time: their numbers and scores take 3 MiB.
 RERANKED_AT_A_TIME = 1 << 18
 # Of so many rows in the head, those re-ranked are a small part; more queries than that
@@ -63,14 +71,15 @@ ROWS_PER_GATHER = 1_024
 # Past this share of rows, to compare all costs less than to gather these: a
 # gathered row is copied at about a quarter of the speed of a product.
 DENSE_SHARE = 0.3
-# Below this share of a segment, matches are looked up; above it, flags of all its
-# rows cost less than to look up and to sort so many.
-LOCATED_SHARE = 0.05
 # Up to so many queries, gathered rows are compared where they are; for more, a copy of
 # them and a matrix product cost less.
 FEW_QUERIES = 4
 
 # --- Threads ---
+
+# A scan for one query in the compact form is shared from so many nodes on: they take about
+# a millisecond, and a hand-over to another thread a tenth of that, or more beside other work.
+LEAST_SHARED = 32_768
 
 # Walks differ in length: parts smaller than a thread's share leave less to wait for
 # at the end.
@@ -114,6 +123,13 @@ def walked(count: int) -> int:
 def rows_of_page(rank: int, limit: int) -> int:
     """Return how many rows to rank, at first, for a page of `limit` hits after `rank` others."""
     return rank + limit + PAGE_MORE_ROWS
+
+
+def gathered(count: int, queries: int) -> int:
+    """Return up to how many matches are compared exactly, rather than in a compact form."""
+    if queries <= FEW_QUERIES:
+        return max(MAX_GATHERED_ALONE, GATHERED_FOR_EACH * count)
+    return max(MAX_GATHERED, reranked(count, MATCHES_RERANKED_MORE))
 
 
 def reranked(count: int, more: int) -> int:

@@ -38,6 +38,8 @@ def main() -> None:
         _module("filter_eval", "--items", str(min(_FILTER_ITEMS, 5 * options.count)))
     if options.wants("6"):
         _module("snapshot", *_size_flags(options))
+    if options.wants("2.4", "2.5", "2.6"):
+        _anchors(options)
     if options.wants("2.8"):
         _module("lean", *_size_flags(options))
     if options.wants("2.9"):
@@ -76,13 +78,24 @@ def _rivals(run: Run, items: Filtered) -> None:
     rivals.compare(run)
 
 
+def _anchors(options: Options) -> None:
+    """Rows 2.4 and 2.5 are of one run; all queries of other rows are not needed here."""
+    figures = {"2.4", "2.6"} if not options.only else options.only & {"2.4", "2.5", "2.6"}
+    asked = {"2.4" if figure == "2.5" else figure for figure in figures}
+    only = ("--only", asked.pop()) if len(asked) == 1 else ()
+    _run_module("tests.bench.search.anchors", "--items", str(options.count), *only)
+
+
 def _size_flags(options: Options) -> tuple[str, ...]:
     return ("--count", str(options.count), "--dimension", str(options.dimension))
 
 
 def _module(name: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", f"tests.bench.query.{name}", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True)
+    _run_module(f"tests.bench.query.{name}", *arguments)
+
+
+def _run_module(name: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", name, *arguments], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,19 @@ class Options:
         return not self.only or not self.only.isdisjoint(figures)
 
 
-PEERS = ("usearch", "hnswlib", "faiss", "chroma", "lancedb", "milvus")
+PEERS = (
+    "usearch",
+    "hnswlib",
+    "faiss",
+    "chroma",
+    "lancedb",
+    "milvus",
+    "svs-lvq",
+    "svs-leanvec",
+    "scann",
+    "zvec",
+    "qdrant-edge",
+)
 
 
 def parse(arguments: Sequence[str], *, target: str, count: int) -> Options:

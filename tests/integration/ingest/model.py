@@ -136,7 +136,9 @@ class FakeEmbedder:
     async def wait_ready(self) -> None:
         await self._ready.wait()
 
-    async def embed(self, image: bytes, model: str) -> embedder_pb2.Embedding:
+    async def embed(
+        self, image: bytes, model: str, thumbnail_side_px: int = 0
+    ) -> embedder_pb2.Embedding:
         if not self.ready:
             raise PeerLost("embedder")
         assert model == FINGERPRINT

@@ -74,6 +74,29 @@ def test_tags_that_agree_with_the_values_are_followed() -> None:
     assert_shows(deep_png(deep(GREYS, 16) & 0xFFF0, chunk(b"sBIT", b"\x0c")), GREYS)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_png_that_tells_its_depth_is_not_brightened(bits: int) -> None:
+    told = chunk(b"sBIT", bytes([bits]))
+    all_told = chunk(b"sBIT", bytes([bits] * 3))
+    with_opacity = chunk(b"sBIT", bytes([bits] * 3 + [16]))
+    dark = GREYS // 8
+    colours = COLOURS // 8
+    assert_shows(deep_png(deep(dark, bits), told), dark)
+    assert_shows(deep_png(deep(colours, bits), all_told), colours)
+    opaque = np.full_like(GREYS, 65535, dtype=np.uint16)
+    assert_shows(deep_png(np.dstack([deep(colours, bits), opaque]), with_opacity), colours)
+    # Moved up, as the standard has it: what is darker than the depth's own range is so.
+    black = (deep(GREYS, bits) >> (18 - bits)) << (16 - bits)
+    assert black.max() < 1 << bits
+    assert_shows(deep_png(black, told), black >> 8)
+    assert_shows(deep_png(np.dstack([black] * 3), all_told), black >> 8)
+
+
+@pytest.mark.parametrize("said", [b"", b"\0", b"\x08", b"\xff", b"\x10" * 9])
+def test_a_depth_that_cannot_be_is_ignored(said: bytes) -> None:
+    assert_shows(deep_png(deep(GREYS, 12), chunk(b"sBIT", said)), GREYS)
+
+
 def test_dark_pictures_of_all_bits_stay_dark() -> None:
     dark = GREYS.astype(np.uint16) * 100
     assert_shows(tiff(dark), dark >> 8)

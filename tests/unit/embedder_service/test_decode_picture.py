@@ -164,3 +164,11 @@ def test_blur_lowers_sharpness() -> None:
 def test_a_thumbnail_is_a_small_webp() -> None:
     small = Image.open(io.BytesIO(thumbnail(photo(random.Random(1), 300, 200), 96)))
     assert (small.format, small.size) == ("WEBP", (96, 64))
+
+
+def test_the_worst_noise_has_a_thumbnail_that_fits() -> None:
+    pixels = random.Random(1).randbytes(400 * 300 * 3)
+    for side_px in (32, 256, 10_000):
+        webp = thumbnail(Image.frombytes("RGB", (400, 300), pixels), side_px)
+        assert 0 < len(webp) <= min(32 * side_px, 96 * 1024)
+        assert Image.open(io.BytesIO(webp)).width <= side_px

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import random
 import signal
@@ -59,8 +60,10 @@ class Decoded:
     facts: ImageFacts
 
 
-async def decode(pool: DecodePool, data: bytes, width: int = 0, height: int = 0) -> Decoded:
-    job = DecodeJob(Source(data, width, height), PREPROCESS)
+async def decode(
+    pool: DecodePool, data: bytes, width: int = 0, height: int = 0, thumbnail_side_px: int = 0
+) -> Decoded:
+    job = DecodeJob(Source(data, width, height), PREPROCESS, thumbnail_side_px)
     decoded = await pool.decode(job, Lane.QUERY, None)
     return Decoded(decoded.pixels, await decoded.facts)
 
@@ -82,6 +85,8 @@ async def test_decodes_files_and_raw_pixels(pools: list[DecodePool]) -> None:
     assert decoded.facts.format == "JPEG"
     assert decoded.facts.size_bytes == len(GOOD)
     assert decoded.facts.thumbnail_webp[8:12] == b"WEBP"
+    asked = await decode(pool, GOOD, thumbnail_side_px=60)
+    assert Image.open(io.BytesIO(asked.facts.thumbnail_webp)).size == (60, 45)
     raw = Image.new("RGB", (80, 70), (1, 2, 3))
     plain = await decode(pool, raw.tobytes(), 80, 70)
     assert plain.pixels.reshape(-1, 3).tolist() == [[1, 2, 3]] * (64 * 64)

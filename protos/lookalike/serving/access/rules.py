@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     **_of(_SEARCH, _WRITE, Reach.ITEMS, "DeleteByFilter", "UpdateByFilter"),
     **_of(_COLLECTION, _READ, Reach.ITEMS, "GetCollection", "ListCollections", "ListAliases"),
     **_of(_COLLECTION, _READ, Reach.COLLECTIONS, "MeasureRecall"),
+    **_of(f"{_V1}ClusterService", _READ, Reach.COLLECTIONS, "DescribeCluster"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "CreateCollection", "UpdateCollection"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "DeleteCollection", "SetAlias", "DeleteAlias"),
     # Outcomes and failures name items whose metadata is not at hand.
@@ -71,6 +72,7 @@ RULES: dict[str, Rule] = {
     **_of(_INGEST, None, Reach.COLLECTIONS, "GetIngestStatus"),
     **_of(_INGEST, _WRITE, Reach.ALL, "RetryFailures"),
     **_of(_ANALYSIS, _READ, Reach.ITEMS, "FindDuplicates", "SuggestLabels", "Evaluate"),
+    **_of(_ANALYSIS, _READ, Reach.ITEMS, "Cluster"),
     # What they say is of all items, or of all queries.
     **_of(_ANALYSIS, _READ, Reach.COLLECTIONS, "Check", "GetDrift", "ListDuplicateDecisions"),
     **_of(_ANALYSIS, _WRITE, Reach.COLLECTIONS, "DecideDuplicates", "ResetDrift"),

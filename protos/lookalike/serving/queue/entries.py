@@ -40,8 +40,8 @@ class QueuedMutation:
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
     the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
-    with `keep_metadata` leaves what is stored. The same version always stands for the
-    same content.
+    with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
+    `lookalike.v1.ThumbnailSettings`. The same version always stands for the same content.
     """
 
     collection_uid: str
@@ -55,6 +55,7 @@ class QueuedMutation:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    thumbnail_side_px: int = 0
 
     @property
     def counted_bytes(self) -> int:
@@ -85,6 +86,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"m", mutation.metadata),
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
+        (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
     )
     for name, value in optional:
         if value:
@@ -111,6 +113,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             metadata=fields.get(b"m", b""),
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
+            thumbnail_side_px=int(fields.get(b"w", 0)),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error

@@ -28,7 +28,7 @@ PARTS = ("SEARCH", "EMBEDDER", "WORKER")
 CLIENT_VARIABLES = frozenset(
     PREFIX + name
     for name in (
-        *("ADDRESS", "USE_PROXY", "SYNC_STATE", "TOKEN", "TOKEN_FILE"),
+        *("ADDRESS", "USE_PROXY", "SYNC_STATE", "TOKEN", "TOKEN_FILE", "WEB_TOKEN"),
         *("TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY"),
     )
 )

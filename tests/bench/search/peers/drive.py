@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.search.peers.anchors import Scann, SvsLeanVec, SvsLvq, Zvec
 from tests.bench.search.peers.databases import Chroma, Lancedb, Milvus
 from tests.bench.search.peers.libraries import Faiss, Hnswlib, Usearch
 from tests.bench.search.peers.lookalike import Lookalike
-from tests.bench.search.peers.protocol import Peer
+from tests.bench.search.peers.protocol import Narrowed, Peer
+from tests.bench.search.peers.qdrant import QdrantEdge, QdrantEdgeAcorn, QdrantEdgeLinked
 
 PEERS: dict[str, Callable[[], Peer]] = {
     "lookalike": Lookalike,
@@ -26,6 +28,13 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "chroma": Chroma,
     "lancedb": Lancedb,
     "milvus": Milvus,
+    "svs-lvq": SvsLvq,
+    "svs-leanvec": SvsLeanVec,
+    "scann": Scann,
+    "zvec": Zvec,
+    "qdrant-edge": QdrantEdge,
+    "qdrant-edge-linked": QdrantEdgeLinked,
+    "qdrant-edge-acorn": QdrantEdgeAcorn,
 }
 
 
@@ -56,6 +65,11 @@ def _answer(peer: Peer, request: dict[str, Any]) -> dict[str, Any]:
         started_s = time.perf_counter()
         peer.build(vectors, request["connectivity"], request["expansion_add"])
         return {"seconds": time.perf_counter() - started_s}
+    if request["do"] == "narrow":
+        if not isinstance(peer, Narrowed):
+            raise TypeError("it is not measured with filters")
+        peer.narrow(request["field"], request["value"])
+        return {}
     queries = np.load(request["queries"])
     count, expansion, batch = request["count"], request["expansion"], request["batch"]
     if request["do"] == "find":

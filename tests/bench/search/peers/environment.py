@@ -12,6 +12,7 @@ _ROOT = _HERE.parents[3]
 _REQUIREMENTS = {
     "peers": _HERE.parent / "peers.txt",
     "milvus": _HERE.parent / "peers_milvus.txt",
+    "anchors": _HERE.parent / "anchors.txt",
 }
 _INSTALL_TIMEOUT_S = 1_800.0
 

@@ -7,7 +7,7 @@ nothing of Lookalike.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,14 @@ class Peer(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+
+
+@runtime_checkable
+class Narrowed(Protocol):
+    """A peer that can find only what holds one value in a field."""
+
+    def narrow(self, field: str, value: int) -> None:
+        """Have the searches that follow do so."""
 
 
 def padded(rows: list[list[int]], count: int) -> I64:

@@ -30,6 +30,13 @@ _ENVIRONMENTS = {
     "chroma": "peers",
     "lancedb": "peers",
     "milvus": "milvus",
+    "svs-lvq": "anchors",
+    "svs-leanvec": "anchors",
+    "scann": "anchors",
+    "zvec": "anchors",
+    "qdrant-edge": "anchors",
+    "qdrant-edge-linked": "anchors",
+    "qdrant-edge-acorn": "anchors",
 }
 
 
@@ -94,6 +101,10 @@ class RemotePeer:
             expansion_add=expansion_add,
         )
         return float(answer["seconds"])
+
+    def narrow(self, field: str, value: int) -> None:
+        """Have what follows find only what holds `value` in `field`; of some peers."""
+        self._ask(do="narrow", field=field, value=value)
 
     def find(self, count: int, expansion: int, *, queries: Path | None = None) -> I64:
         """Return the keys found for all queries, int64 [Q, count]."""

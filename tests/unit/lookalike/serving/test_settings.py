@@ -178,6 +178,7 @@ def test_variables_of_others_are_left_alone() -> None:
         "LOOKALIKE_TLS_KEY": "k",
         "LOOKALIKE_USE_PROXY": "1",
         "LOOKALIKE_SYNC_STATE": "/var/lib/sync.sqlite",
+        "LOOKALIKE_WEB_TOKEN": "secret",
         "LOOKALIKES": "2",
         "PATH": "/bin",
     }

@@ -11,7 +11,7 @@ from lookalike_client.testing import FakeServer
 from tests.unit.lookalike_client.cli.running import Ran, ran
 
 JPEG = b"\xff\xd8\xff\xe0"
-HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
+PSD = b"8BPS\x00\x01"
 
 Index = Callable[..., Ran]
 
@@ -105,15 +105,15 @@ def test_rows_of_files_in_another_format_are_no_strangers(
     index: Index, folder: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("file,label\na.jpg,1\nx.heic,2\ny.heic,3\n")
-    for name in ("x.heic", "y.heic"):
-        (folder / name).write_bytes(HEIC)
+    table.write_text("file,label\na.jpg,1\nx.psd,2\ny.psd,3\n")
+    for name in ("x.psd", "y.psd"):
+        (folder / name).write_bytes(PSD)
 
     told = index(folder, "--metadata-csv", table, "--json")
 
     assert told.code == 0
-    assert told.json["table"]["rows_of_skipped_files"] == ["x.heic", "y.heic"]
-    assert told.json["skipped_formats"] == {"HEIC": 2}
+    assert told.json["table"]["rows_of_skipped_files"] == ["x.psd", "y.psd"]
+    assert told.json["skipped_formats"] == {"PSD": 2}
 
 
 def test_each_file_has_one_outcome_and_the_sum_is_right(index: Index, folder: Path) -> None:
@@ -146,7 +146,7 @@ def test_each_file_has_one_outcome_and_the_sum_is_right(index: Index, folder: Pa
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"a.heic": HEIC, "b.pdf": b"%PDF-1.7"}, "1 HEIC, 1 PDF"),
+        ({"a.psd": PSD, "b.pdf": b"%PDF-1.7"}, "1 PSD, 1 PDF"),
         ({"notes.txt": b"text"}, "among 1 other files"),
         ({}, "no files"),
         ({".hidden.jpg": JPEG}, "hidden"),

@@ -10,7 +10,7 @@ from lookalike.wire.errors import InvalidField
 from lookalike_client.indexing.scan import scan
 
 JPEG, PNG = b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"
-HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
+PSD = b"8BPS\x00\x01"
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -116,26 +116,26 @@ def test_a_path_that_is_too_long_for_an_id_is_refused_with_its_prefix(tmp_path: 
 
 
 def test_the_first_bytes_count_and_not_the_name(tmp_path: Path) -> None:
-    pictures = {"IMG_1.HEIC": JPEG, "scan.pic": PNG, "bare": JPEG, "photo.txt": PNG}
-    for name, head in (pictures | {"real.jpg": HEIC, "b.heic": b"text", "notes": b"BM"}).items():
+    pictures = {"IMG_1.psd": JPEG, "scan.pic": PNG, "bare": JPEG, "photo.txt": PNG}
+    for name, head in (pictures | {"real.jpg": PSD, "b.psd": b"text", "notes": b"BM"}).items():
         (tmp_path / name).write_bytes(head)
 
     found = scan([tmp_path], base=tmp_path)
 
     assert {file.id for file in found.files} == pictures.keys()
     skipped = {each.file: (each.format, each.reason) for each in found.skipped}
-    assert skipped.keys() == {"real.jpg", "b.heic", "notes"}
-    assert skipped["real.jpg"] == ("HEIC", "HEIC is not supported: convert it to JPEG or PNG")
+    assert skipped.keys() == {"real.jpg", "b.psd", "notes"}
+    assert skipped["real.jpg"] == ("PSD", "PSD is not supported: convert it to JPEG or PNG")
     assert skipped["notes"] == ("", "not an image")
 
 
 def test_a_named_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(HEIC)
+    (tmp_path / "a.jpg").write_bytes(PSD)
 
     found = scan([tmp_path / "a.jpg"], base=tmp_path)
 
     assert (found.files, [each.id for each in found.refused]) == ([], ["a.jpg"])
-    assert "HEIC is not supported" in found.refused[0].error.message
+    assert "PSD is not supported" in found.refused[0].error.message
 
 
 def test_what_nobody_means_is_passed_over_and_counted(tmp_path: Path) -> None:

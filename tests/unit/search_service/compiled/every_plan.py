@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from search_service.compiled.nearest import nearest_exactly
 from search_service.compiled.products import products_each, products_of_pairs
 from search_service.compiled.walk import compare_some, walk
 from search_service.compiled.warm import warm_up
@@ -19,7 +20,7 @@ from tests.unit.search_service.shard.kit import (
     seal,
 )
 
-LOOPS: tuple[Any, ...] = (compare_some, products_each, products_of_pairs, walk)
+LOOPS: tuple[Any, ...] = (compare_some, nearest_exactly, products_each, products_of_pairs, walk)
 
 
 def forms_after_every_plan(directory: Path) -> dict[str, int]:

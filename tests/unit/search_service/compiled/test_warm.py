@@ -68,5 +68,5 @@ def test_loops_are_kept_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
 def test_queries_have_nothing_compiled_that_is_not_warmed_up(tmp_path: Path) -> None:
     done = run(PLANS, str(tmp_path / "shard"))
     assert done.returncode == 0, done.stderr
-    loops = ("compare_some", "products_each", "products_of_pairs", "walk")
+    loops = ("compare_some", "nearest_exactly", "products_each", "products_of_pairs", "walk")
     assert done.stdout.strip() == str(dict.fromkeys(loops, 1))

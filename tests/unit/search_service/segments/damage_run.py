@@ -70,7 +70,7 @@ def is_noticed(path: Path) -> bool:
         if segment.has_graph:
             segment.candidates(QUERIES, 10, 64)
         else:
-            segment.nearest_of(np.arange(1_000), QUERIES, 10)
+            segment.nearest_exactly(np.arange(1_000), QUERIES, 10, 100)
         segment.check_rows()
         segment.close()
     except SegmentDamaged:

@@ -86,6 +86,25 @@ def test_only_wanted_nodes_are_found(segment: Segment) -> None:
     exact = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
     shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
     assert sum(shared) >= 0.97 * exact.size
+    knowing = wanted._replace(share=len(nodes) / segment.manifest.nodes)
+    fewer, ended = segment.wanted_candidates(QUERIES, 20, 300, knowing, 1 << 40, 1 << 40)
+    assert ended.all()
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), fewer.tolist(), strict=True)]
+    assert sum(shared) >= 0.97 * exact.size
+
+
+def test_a_walk_is_given_up_where_little_is_wanted_of_what_is_near(segment: Segment) -> None:
+    alive = np.full(COUNT + 1, 100, dtype=np.int64)
+    ended = []
+    for query in QUERIES[:10]:
+        far = np.argsort(VECTORS @ query)[: COUNT // 5]
+        allowed = np.zeros(COUNT + 1, dtype=np.bool_)
+        allowed[segment.ordinals[far]] = True
+        wanted = Wanted(False, segment.offsets, segment.ordinals, alive, 5, allowed, 0.2)
+        ended += segment.wanted_candidates(query[None], 20, 64, wanted, 1 << 40, 1 << 40)[
+            1
+        ].tolist()
+    assert not any(ended)
 
 
 def test_a_walk_that_uses_up_its_comparisons_says_so(segment: Segment) -> None:
@@ -104,13 +123,26 @@ def test_a_walk_that_uses_up_its_comparisons_says_so(segment: Segment) -> None:
 
 def test_the_nearest_of_some_nodes_are_those(segment: Segment) -> None:
     nodes = np.arange(0, COUNT, 7)
-    found = segment.nearest_of(nodes, QUERIES, 40)
-    assert np.isin(found, nodes).all()
-    exact = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
-    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
-    assert sum(shared) >= 0.99 * exact.size
-    few = segment.nearest_of(nodes[:3], QUERIES[:2], 5)
-    assert sorted(few[0].tolist()) == [-1, -1, 0, 7, 14]
+    found, scores = segment.nearest_exactly(nodes, QUERIES, 10, len(nodes))
+    there = found >= 0
+    assert np.isin(found[there], nodes).all()
+    assert (scores[~there] == -np.inf).all()
+    number, _ = np.nonzero(there)
+    exact = np.einsum("nd,nd->n", QUERIES[number], VECTORS[found[there]])
+    np.testing.assert_allclose(scores[there], exact, atol=1e-6)
+    assert there.sum() < 0.7 * there.size * len(nodes) / found.shape[1], "not all are compared"
+    best = nodes[np.argsort(-(QUERIES @ VECTORS[nodes].T), axis=1)[:, :10]]
+    shared = [len(set(a) & set(b)) for a, b in zip(best.tolist(), found.tolist(), strict=True)]
+    assert sum(shared) >= 0.995 * best.size
+
+
+def test_no_more_nodes_are_compared_exactly_than_may_be(segment: Segment) -> None:
+    nodes = np.arange(0, COUNT, 7)
+    found, _ = segment.nearest_exactly(nodes, QUERIES, 10, 40)
+    assert found.shape == (len(QUERIES), 40)
+    few, scores = segment.nearest_exactly(nodes[:3], QUERIES[:2], 5, 40)
+    assert [sorted(row) for row in few.tolist()] == [[0, 7, 14]] * 2
+    assert np.isfinite(scores).all()
 
 
 def test_searches_may_run_at_the_same_time(segment: Segment) -> None:

@@ -54,8 +54,9 @@ def agreement(shard: Shard, condition: Range | None = None) -> float:
     shared = []
     for row in range(0, len(VECTORS), 400):
         found, exact = both(shard, row, condition)
-        # Re-ranked are some of each block and of the segment.
-        assert found.plan.candidates < len(VECTORS) / 2 < exact.plan.candidates
+        # Re-ranked are some of each block and of the segment: many of the latter, since half
+        # of the components say little of vectors that point anywhere.
+        assert 2 * found.plan.candidates < exact.plan.candidates
         shared.append(len({hit.id for hit in found.hits} & {hit.id for hit in exact.hits}))
     return float(np.mean(shared)) / 10
 

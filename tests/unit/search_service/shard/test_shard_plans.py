@@ -85,7 +85,7 @@ def test_many_queries_get_the_answers_that_each_gets_alone(tmp_path: Path) -> No
     fill(shard, VECTORS)
     build(shard)
     kinds = set()
-    for kept in (5_000, 6_500, 13_500):
+    for kept in (4_200, 6_500, 13_500):
         condition = Range(("number",), less_than=float(kept))
         together = shard.query(QueryRequest(VECTORS[:40], 10, condition)).result(60)
         alone = [

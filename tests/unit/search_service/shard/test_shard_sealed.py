@@ -73,7 +73,7 @@ def test_what_is_deleted_or_replaced_is_not_found(sealed: Shard) -> None:
 
 
 def test_few_matches_are_compared_exactly(sealed: Shard) -> None:
-    assert agreement(sealed, PlanKind.EXACT_FILTERED, Range(("number",), less_than=900.0)) == 1.0
+    assert agreement(sealed, PlanKind.EXACT_FILTERED, Range(("number",), less_than=500.0)) == 1.0
 
 
 def test_beside_a_graph_both_are_searched(tmp_path: Path) -> None:

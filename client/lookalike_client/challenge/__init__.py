@@ -1,0 +1,1 @@
+"""How well a folder of labelled images is searched: one run, from the files to the figures."""

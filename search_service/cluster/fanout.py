@@ -1,0 +1,182 @@
+"""Asks the replicas of a partition: one, and another when it is slow or away."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Reason, Unavailable
+
+# How long a replica that failed is asked last, doubled up to the second value. A dead one
+# is known at once by its connection; this is for one that is slow or silent.
+_AVOIDED_S, _LONGEST_AVOIDED_S = 1.0, 8.0
+# Between two rounds over replicas that are all away.
+_NEXT_ROUND_S = 0.05
+
+# In the place of what a replica does not say.
+NO_ANSWER = object()
+
+T = TypeVar("T")
+Arguments = Callable[[], tuple[Any, ...]]
+
+
+class ReplicaHandle(Protocol):
+    """A replica, wherever it is."""
+
+    def call(self, method: str, *args: Any) -> Future[Any]:
+        """Call a method; never blocks.
+
+        Raises (as the future's exception):
+            ReplicaAway: it cannot be reached.
+            LookalikeError: what the replica says.
+        """
+
+
+class ReplicaAway(Exception):
+    """A replica cannot be reached: it is dead, being started, or its node is gone."""
+
+
+class LoopThread:
+    """An event loop on a thread of its own, for callers on any thread."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine; to cancel the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def close(self) -> None:
+        """Cancel what runs and end."""
+        self.run(self._cancel_all()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+class Partition:
+    """The replicas of one partition; used on one event loop."""
+
+    def __init__(self, number: int, replicas: Sequence[ReplicaHandle], retry_s: float) -> None:
+        """Ask another replica after `retry_s` without an answer."""
+        self.number = number
+        self.replicas = replicas
+        self._retry_s = retry_s
+        self._turn = itertools.count()
+        self._avoid_until_s = [0.0] * len(replicas)
+        self._failures = [0] * len(replicas)
+
+    async def ask(self, method: str, arguments: Arguments, until_s: float) -> Any:
+        """Return the first answer of any replica; `until_s` is on `time.monotonic()`.
+
+        `arguments` is asked anew for each try: what is left of the time changes.
+
+        Raises:
+            LookalikeError: what a replica says, where no other would say something else.
+            Unavailable: PARTITION_UNAVAILABLE, none answered in time.
+        """
+        under_way: dict[asyncio.Future[Any], int] = {}
+        order = self._order()
+        tried = 0
+        last: LookalikeError | None = None
+        try:
+            while (left_s := until_s - time.monotonic()) > 0:
+                if tried < len(order):
+                    under_way[self._start(order[tried], method, arguments())] = order[tried]
+                    tried += 1
+                    wait_s = self._retry_s if tried < len(order) else left_s
+                elif not under_way:
+                    await asyncio.sleep(min(_NEXT_ROUND_S, left_s))
+                    order, tried = self._order(), 0
+                    continue
+                else:
+                    wait_s = left_s
+                done, _ = await asyncio.wait(
+                    under_way, timeout=min(wait_s, left_s), return_when=asyncio.FIRST_COMPLETED
+                )
+                for future in done:
+                    replica = under_way.pop(future)
+                    failure = future.exception()
+                    if failure is None:
+                        self._note(replica, well=True)
+                        return future.result()
+                    if not _another_may(failure):
+                        raise failure
+                    self._note(replica, well=False)
+                    last = failure if isinstance(failure, LookalikeError) else last
+                if not done and tried < len(order):
+                    for replica in under_way.values():
+                        self._note(replica, well=False)
+        finally:
+            for future in under_way:
+                future.cancel()
+        if last is not None and last.reason is not Reason.NOT_READY:
+            raise last
+        raise unavailable(self.number)
+
+    async def ask_all(self, method: str, *args: Any, within_s: float) -> list[Any]:
+        """Ask all replicas; return their answers, `NO_ANSWER` for one that failed or is late."""
+        asked = [asyncio.wrap_future(replica.call(method, *args)) for replica in self.replicas]
+        await asyncio.wait(asked, timeout=within_s)
+        return [_answer_of(future) for future in asked]
+
+    def _start(self, replica: int, method: str, args: tuple[Any, ...]) -> asyncio.Future[Any]:
+        return asyncio.wrap_future(self.replicas[replica].call(method, *args))
+
+    def _order(self) -> list[int]:
+        """Return the replicas, in turns, those last that failed lately."""
+        count, first, now_s = len(self.replicas), next(self._turn), time.monotonic()
+        around = [(first + offset) % count for offset in range(count)]
+        return sorted(around, key=lambda replica: self._avoid_until_s[replica] > now_s)
+
+    def _note(self, replica: int, *, well: bool) -> None:
+        if well:
+            self._failures[replica] = 0
+            self._avoid_until_s[replica] = 0.0
+            return
+        avoided_s = min(_AVOIDED_S * 2.0 ** self._failures[replica], _LONGEST_AVOIDED_S)
+        self._failures[replica] = min(self._failures[replica] + 1, 10)
+        self._avoid_until_s[replica] = time.monotonic() + avoided_s
+
+
+def _answer_of(future: asyncio.Future[Any]) -> Any:
+    if not future.done():
+        future.cancel()
+        return NO_ANSWER
+    return NO_ANSWER if future.exception() is not None else future.result()
+
+
+def _another_may(failure: BaseException) -> bool:
+    """Say whether another replica may answer what one did not."""
+    if isinstance(failure, ReplicaAway | asyncio.CancelledError):
+        return True
+    if isinstance(failure, DeadlineExceeded):
+        return False
+    # A full queue or a damaged store is one replica's; a wrong request is wrong for all.
+    return isinstance(failure, LookalikeError) and (
+        failure.retryable or failure.reason is Reason.STORE_DAMAGED
+    )
+
+
+def unavailable(*partitions: int) -> Unavailable:
+    """Return what is said of partitions that do not answer."""
+    names = ", ".join(str(number) for number in partitions)
+    which = f"partition {names} does" if len(partitions) == 1 else f"partitions {names} do"
+    return Unavailable(
+        f"{which} not answer; try again, or take a partial answer (allow_partial)",
+        reason=Reason.PARTITION_UNAVAILABLE,
+        retry_delay_s=1.0,
+    )

@@ -1,0 +1,187 @@
+"""What a front has of each collection: its partitions, its place in the log, its status."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from lookalike.wire.errors import Exhausted
+from search_service.cluster.appending import Appender, WriteOptions
+from search_service.cluster.fanout import NO_ANSWER, LoopThread, Partition, ReplicaHandle
+from search_service.cluster.log import CollectionLog, LogState
+from search_service.cluster.partitioned import PartitionedShard
+from search_service.cluster.settings import ClusterSettings
+from search_service.cluster.status import PartitionStatus, ReplicaState, ReplicaStatus
+from search_service.cluster.storage import SnapshotStorage
+from search_service.domain.collection import CollectionSpec
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_APPEND_THREADS = 8
+# Of making or finding the replicas of one collection, which one front does at a time.
+_PLACING_LASTS_S = 60.0
+_STATUS_S = 1.0
+# A process that imports the service and compiles its loops: 5 s, more where many start on
+# few cores.
+_SERVING_WITHIN_S = 90.0
+_LOOK_AGAIN_S = 0.05
+
+
+class Placing(Protocol):
+    """What finds and makes replicas."""
+
+    def connect(self) -> None:
+        """Join the cluster."""
+
+    def close(self) -> None:
+        """Leave it."""
+
+    def place(self, spec: CollectionSpec, *, wait: bool) -> Sequence[Sequence[ReplicaHandle]]:
+        """Return the replicas of each partition."""
+
+    def remove(self, spec: CollectionSpec) -> None:
+        """End the replicas of a collection."""
+
+
+class Front:
+    """Opens, describes and removes collections of a cluster; methods block."""
+
+    def __init__(self, settings: ClusterSettings, client: Redis, placing: Placing) -> None:
+        self._settings = settings
+        self._client = client
+        self._placing = placing
+        self._loop = LoopThread("fan-out")
+        self._pool = ThreadPoolExecutor(_APPEND_THREADS, thread_name_prefix="append")
+        self._partitions: dict[str, list[Partition]] = {}
+        self._opened: dict[str, PartitionedShard] = {}
+
+    def connect(self) -> None:
+        """Join the cluster."""
+        self._placing.connect()
+
+    def open(
+        self, spec: CollectionSpec, save: Callable[[CollectionSpec], None], *, wait: bool
+    ) -> PartitionedShard:
+        """Return a collection, with its replicas made where there are none.
+
+        Raises:
+            Exhausted: the cluster has too few nodes with room, or another front is at it.
+            Unavailable: the log is away.
+        """
+        log, settings = self._log_of(spec), self._settings
+        replicas = self._place(spec, log, wait)
+        partitions = [
+            Partition(number, handles, settings.cluster_retry_ms / 1_000)
+            for number, handles in enumerate(replicas)
+        ]
+        self._partitions[spec.uid] = partitions
+        options = WriteOptions(
+            replicas=settings.cluster_write_replicas,
+            timeout_s=settings.cluster_write_timeout_s,
+            copies=settings.cluster_log_copies,
+        )
+        appender = Appender(log, partitions, options, self._pool)
+        self._opened[spec.uid] = shard = PartitionedShard(
+            *(spec, partitions, appender, self._loop),
+            give_up_s=settings.cluster_give_up_s,
+            save=save,
+        )
+        if wait:
+            self._wait_until_serving(spec)
+        return shard
+
+    def adopt(self, spec: CollectionSpec) -> None:
+        """Take up settings that another front has changed."""
+        self._opened[spec.uid].adopt(spec)
+
+    def remove(self, spec: CollectionSpec) -> None:
+        """End a collection's replicas, and delete its logs and snapshots."""
+        self._partitions.pop(spec.uid, None)
+        self._opened.pop(spec.uid, None)
+        self._placing.remove(spec)
+        self._log_of(spec).remove()
+        SnapshotStorage(self._settings.cluster_snapshots, spec.uid).remove()
+
+    def describe(self, spec: CollectionSpec) -> list[PartitionStatus]:
+        """Say how partitions and replicas are.
+
+        Raises:
+            Unavailable: the log or the shared storage is away.
+        """
+        log = self._log_of(spec)
+        storage = SnapshotStorage(self._settings.cluster_snapshots, spec.uid)
+        found = self._loop.run(self._ask(self._partitions[spec.uid])).result()
+        partitions: list[PartitionStatus] = []
+        for number, replicas in enumerate(found):
+            state, newest = log.state(number), storage.newest(number)
+            partitions.append(
+                PartitionStatus(
+                    number,
+                    state.last,
+                    state.entries,
+                    0 if newest is None else newest.position,
+                    [_with_lag(log, number, state, replica) for replica in replicas],
+                )
+            )
+        return partitions
+
+    def close(self) -> None:
+        """Leave the cluster; replicas live on."""
+        self._loop.close()
+        self._pool.shutdown(cancel_futures=True)
+        self._placing.close()
+
+    def _place(
+        self, spec: CollectionSpec, log: CollectionLog, wait: bool
+    ) -> Sequence[Sequence[ReplicaHandle]]:
+        deadline_s = time.monotonic() + _PLACING_LASTS_S
+        while time.monotonic() < deadline_s:
+            with log.turn("place", _PLACING_LASTS_S) as mine:
+                if mine:
+                    return self._placing.place(spec, wait=wait)
+            time.sleep(0.1)
+        raise Exhausted("another server places the collection's replicas: try again")
+
+    async def _ask(self, partitions: Sequence[Partition]) -> list[list[ReplicaStatus]]:
+        asked = await asyncio.gather(
+            *(partition.ask_all("status", within_s=_STATUS_S) for partition in partitions)
+        )
+        return [
+            [
+                ReplicaStatus(number) if answer is NO_ANSWER else answer
+                for number, answer in enumerate(answers)
+            ]
+            for answers in asked
+        ]
+
+    def _wait_until_serving(self, spec: CollectionSpec) -> None:
+        """Have a new collection answer before it has its name: all replicas, or one of each
+        partition after a while."""
+        deadline_s = time.monotonic() + _SERVING_WITHIN_S
+        while True:
+            asked = self._loop.run(self._ask(self._partitions[spec.uid])).result()
+            serving = [
+                sum(each.state is ReplicaState.SERVING for each in replicas) for replicas in asked
+            ]
+            if min(serving) == spec.replicas or (min(serving) and time.monotonic() > deadline_s):
+                return
+            if time.monotonic() > deadline_s:
+                raise Exhausted("the replicas of the collection do not start: see their logs")
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _log_of(self, spec: CollectionSpec) -> CollectionLog:
+        prefix = self._settings.cluster_key_prefix
+        return CollectionLog(self._client, prefix, spec.uid, spec.partitions)
+
+
+def _with_lag(
+    log: CollectionLog, partition: int, state: LogState, replica: ReplicaStatus
+) -> ReplicaStatus:
+    if replica.position >= state.last:
+        return replica
+    return replace(replica, lag_entries=log.count_after(partition, replica.position))

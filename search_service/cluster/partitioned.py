@@ -1,0 +1,273 @@
+"""A partitioned collection as one shard: what a front's servicers work with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unsupported
+from search_service.cluster import merging
+from search_service.cluster.appending import Appender
+from search_service.cluster.fanout import LoopThread, Partition, unavailable
+from search_service.cluster.layout import divide
+from search_service.cluster.offered import check_duplicates, check_offered
+from search_service.domain.arrays import I64
+from search_service.domain.collection import (
+    CollectionSpec,
+    RecallMeasurement,
+    SettingsChange,
+    ShardStats,
+)
+from search_service.domain.conditions import AllOf, FieldPath, Filter, In
+from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
+from search_service.domain.mutations import Mutation, MutationOutcome
+from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.selections import Selection, SelectionOutcome
+
+# Different values of a field in one partition, up to which facets are counted: all of them
+# travel, since one that is rare in a partition may be frequent in all.
+_MOST_VALUES = 100_000
+_RECALL_S = 600.0
+_NO_ORDINALS = "items of a partitioned collection have no common numbers"
+
+
+class PartitionedShard:
+    """`ShardApi` over the partitions of a collection."""
+
+    def __init__(
+        self,
+        spec: CollectionSpec,
+        partitions: Sequence[Partition],
+        appender: Appender,
+        loop: LoopThread,
+        *,
+        give_up_s: float,
+        save: Callable[[CollectionSpec], None],
+    ) -> None:
+        """`save` keeps a changed spec for whoever opens the collection later."""
+        self._spec = spec
+        self._partitions = partitions
+        self._appender = appender
+        self._loop = loop
+        self._give_up_s = give_up_s
+        self._save = save
+
+    @property
+    def spec(self) -> CollectionSpec:
+        """See `ShardApi`."""
+        return self._spec
+
+    def reserve_versions(self, count: int) -> range:
+        """See `ShardApi`."""
+        return self._loop.run(self._appender.reserve(count)).result()
+
+    def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
+        """See `ShardApi`."""
+        return self._loop.run(self._appender.submit(mutations))
+
+    def change_selection(self, selection: Selection) -> Future[SelectionOutcome]:
+        """See `ShardApi`; not offered."""
+        refused: Future[SelectionOutcome] = Future()
+        refused.set_exception(
+            Unsupported(
+                "a partitioned collection is not changed by filter: list the ids that meet it "
+                "(ListItems), and change those"
+            )
+        )
+        return refused
+
+    def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
+        """See `ShardApi`; partitions are asked at the same time, and their answers merged."""
+        return self._loop.run(self._query(request))
+
+    def query_here(self, request: QueryRequest) -> None:
+        """See `ShardApi`; nothing is here."""
+        return
+
+    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        """See `ShardApi`."""
+        divided = divide(ids, lambda id: id, len(self._partitions))
+        parts = self._read(
+            "get", {number: ([id for _, id in pairs], fields) for number, pairs in divided.items()}
+        )
+        found: list[StoredItem | None] = [None] * len(ids)
+        for pairs, items in zip(divided.values(), parts, strict=True):
+            for (place, _), item in zip(pairs, items, strict=True):
+                found[place] = item
+        return found
+
+    def list_items(
+        self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
+    ) -> list[StoredItem]:
+        """See `ShardApi`."""
+        pages = self._read_all("list_items", filter, after_id, page_size, fields)
+        return merging.merge_pages(pages, page_size)
+
+    def list_ordered(
+        self,
+        *,
+        filter: Filter | None,
+        order: Order,
+        after: Place | None,
+        page_size: int,
+        fields: Fields,
+    ) -> list[OrderedItem]:
+        """See `ShardApi`."""
+        pages = self._read_all("list_ordered", filter, order, after, page_size, fields)
+        return merging.merge_ordered(pages, order, page_size)
+
+    def facets(self, field: FieldPath, filter: Filter | None, limit: int) -> Facets:
+        """See `ShardApi`."""
+        parts: list[Facets] = self._read_all("facets", field, filter, _MOST_VALUES)
+        if any(part.values > len(part.counts) for part in parts):
+            raise Unsupported(
+                f"a partition holds more than {_MOST_VALUES:,} values of the field, which are too "
+                "many to be counted on a cluster: narrow the filter",
+                field="field",
+            )
+        merged = merging.merge_facets(parts, limit)
+        if len(merged.counts) == merged.values:
+            return merged
+        listed = In(field, tuple(value for value, _ in merged.counts))
+        holding = self.count(listed if filter is None else AllOf((filter, listed)))
+        return replace(merged, other=merged.items - merged.missing - holding)
+
+    def count(self, filter: Filter | None) -> int:
+        """See `ShardApi`."""
+        return sum(self._read_all("count", filter))
+
+    def matching(self, filter: Filter | None) -> I64:
+        """See `ShardApi`; not offered."""
+        raise Unsupported(_NO_ORDINALS)
+
+    def ids_of(self, ordinals: I64) -> list[str | None]:
+        """See `ShardApi`; not offered."""
+        raise Unsupported(_NO_ORDINALS)
+
+    def facts_after(self, ordinal: int, count: int) -> list[tuple[int, bytes]]:
+        """See `ShardApi`; not offered."""
+        raise Unsupported(_NO_ORDINALS)
+
+    def remarks(self, filter: Filter) -> list[str]:
+        """See `ShardApi`; what every partition remarks."""
+        first, *others = self._read_all("remarks", filter)
+        return [remark for remark in first if all(remark in other for other in others)]
+
+    def stats(self) -> ShardStats:
+        """See `ShardApi`; of one replica of each partition."""
+        return merging.merge_stats(self._read_all("stats"))
+
+    def update_settings(self, change: SettingsChange) -> CollectionSpec:
+        """See `ShardApi`; replicas that are away take it up when they are started."""
+        check_duplicates(change.applied_to(self._spec))
+        spec = change.applied_to(self._spec)
+        self._save(spec)
+        self._spec = spec
+        self._loop.run(self._tell_all("update_settings", change)).result()
+        return spec
+
+    def adopt(self, spec: CollectionSpec) -> None:
+        """Take up settings that another front has changed."""
+        self._spec = spec
+
+    def measure_recall(
+        self, *, sample_size: int, limit: int, expansions: Sequence[int], seed: int
+    ) -> list[RecallMeasurement]:
+        """See `ShardApi`; each partition's queries are searched in their own partition."""
+        each = max(1, sample_size // len(self._partitions))
+        args = (each, limit, list(expansions), seed)
+        asked = {partition.number: args for partition in self._partitions}
+        return merging.merge_recall(self._read("measure_recall", asked, within_s=_RECALL_S))
+
+    def prune_tombstones(self, below_version: int) -> int:
+        """See `ShardApi`; the most that one replica of each partition forgot."""
+        return self._loop.run(self._tell_all("prune_tombstones", below_version)).result()
+
+    def note_damage(self, error: BaseException) -> None:
+        """See `ShardApi`; a replica finds its damage itself."""
+
+    def close(self) -> None:
+        """See `ShardApi`; replicas live on without the front."""
+
+    async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
+        request, asked = check_offered(request), _asked(request)
+        until_s = time.monotonic() + self._give_up_s
+        if request.deadline_s is not None:
+            until_s = request.deadline_s
+        answers = await asyncio.gather(
+            *(self._query_one(each, asked, until_s) for each in self._partitions),
+            return_exceptions=True,
+        )
+        parts: list[list[QueryOutcome]] = []
+        missing: list[int] = []
+        for number, answer in enumerate(answers):
+            if not isinstance(answer, BaseException):
+                parts.append(answer)
+            elif isinstance(answer, LookalikeError) and _is_missing(answer):
+                missing.append(number)
+            else:
+                raise answer
+        if not parts or (missing and not request.allow_partial):
+            raise unavailable(*missing)
+        return merging.merge_outcomes(parts, request, missing_partitions=tuple(missing))
+
+    async def _query_one(
+        self, partition: Partition, asked: QueryRequest, until_s: float
+    ) -> list[QueryOutcome]:
+        position = max(asked.read_position, self._appender.acknowledged[partition.number])
+        timed = asked.deadline_s is not None
+
+        def arguments() -> tuple[Any, ...]:
+            left_s = max(0.0, until_s - time.monotonic()) if timed else None
+            return replace(asked, deadline_s=None), left_s, position
+
+        outcomes: list[QueryOutcome] = await partition.ask("query", arguments, until_s)
+        return outcomes
+
+    def _read_all(self, method: str, *args: Any) -> list[Any]:
+        return self._read(method, {each.number: args for each in self._partitions})
+
+    def _read(
+        self, method: str, asked: dict[int, tuple[Any, ...]], within_s: float | None = None
+    ) -> list[Any]:
+        """Ask some partitions for what they hold; answers in the order of `asked`."""
+        until_s = time.monotonic() + (within_s or self._give_up_s)
+
+        async def ask(number: int, args: tuple[Any, ...]) -> Any:
+            position = self._appender.acknowledged[number]
+            return await self._partitions[number].ask(
+                "read", lambda: (method, args, position), until_s
+            )
+
+        async def ask_all() -> list[Any]:
+            return await asyncio.gather(*(ask(*each) for each in asked.items()))
+
+        return self._loop.run(ask_all()).result()
+
+    async def _tell_all(self, method: str, *args: Any) -> int:
+        """Tell every replica something; return the sum over partitions of their greatest
+        answers that are numbers."""
+        total = 0
+        for partition in self._partitions:
+            answers = await partition.ask_all(method, *args, within_s=self._give_up_s)
+            total += max((each for each in answers if isinstance(each, int)), default=0)
+        return total
+
+
+def _asked(request: QueryRequest) -> QueryRequest:
+    """Return what each partition is asked: all candidates, where they are ranked here."""
+    if request.ranking is None:
+        return request
+    count = request.candidates
+    ranking = replace(request.ranking, candidates=count)
+    return replace(request, limit=count, ranking=ranking)
+
+
+def _is_missing(error: LookalikeError) -> bool:
+    if isinstance(error, Exhausted):
+        return False
+    return error.reason is Reason.PARTITION_UNAVAILABLE or error.retryable

@@ -1,0 +1,1 @@
+"""Figures of the page's server: `make bench-web`."""

@@ -1,0 +1,1 @@
+"""A search service on a Ray cluster of three nodes: `make test-cluster`."""
