@@ -32,7 +32,7 @@ class Settings(ServerSettings):
     models: tuple[str, ...] = setting(
         "models to serve, the default one first: NAME[@OPTION]...[=WEIGHTS] with NAME "
         "efficientnet-lite2, efficientnet-lite0, torchvision:NAME, timm:NAME, openclip:NAME, "
-        "onnx:FILE or python:FILE",
+        "onnx:FILE, python:FILE, style:palette, style:texture or faces:FILE",
         ("efficientnet-lite2",),
         unit="model",
     )

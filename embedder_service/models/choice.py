@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from embedder_service.models import lite
+from pathlib import Path
+
+from embedder_service.models import faces, lite, style
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.models.onnx_models import define_onnx_model
 from embedder_service.models.projected import projected
@@ -24,6 +26,10 @@ def define(spec: ModelSpec, precision: str) -> ModelDefinition:
 def _define(spec: ModelSpec, precision: str) -> ModelDefinition:
     if not spec.library:
         return lite.define(spec.architecture, spec.options, precision)
+    if spec.library == "style":
+        return style.define(spec.architecture, spec.options, precision)
+    if spec.library == "faces":
+        return faces.define(Path(spec.architecture), spec.options, precision)
     if spec.library == "onnx":
         return define_onnx_model(spec, precision)
     if spec.library == "openclip":

@@ -73,7 +73,7 @@ class EfficientNetLite(nn.Module):
             repeats = stage.repeats if fixed else math.ceil(stage.repeats * variant.depth)
             for repeat in range(repeats):
                 stride = stage.stride if repeat == 0 else 1
-                blocks.append(_MBConv(channels, out, stage, stride, size))
+                blocks.append(MBConv(channels, out, stage, stride, size))
                 size = math.ceil(size / stride)
                 channels = out
         self._blocks = nn.ModuleList(blocks)
@@ -85,14 +85,23 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last feature map."""
-        x = self._act(self._bn0(self._conv_stem(x)))
+        x = self.stem(x)
         for block in self._blocks:
             x = block(x)
         features: Tensor = self._act(self._bn1(self._conv_head(x)))
         return features
 
+    def first_blocks(self, count: int) -> list[MBConv]:
+        """Return the first `count` blocks, which see small parts of a picture."""
+        return [block for block in self._blocks[:count] if isinstance(block, MBConv)]
 
-class _MBConv(nn.Module):
+    def stem(self, x: Tensor) -> Tensor:
+        """Return what the first block gets."""
+        y: Tensor = self._act(self._bn0(self._conv_stem(x)))
+        return y
+
+
+class MBConv(nn.Module):
     """Expand, depthwise, project; with a residual where shapes allow."""
 
     def __init__(self, inp: int, out: int, stage: _Stage, stride: int, size: int) -> None:
@@ -112,13 +121,26 @@ class _MBConv(nn.Module):
         self._residual = stride == 1 and inp == out
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the output."""
+        return self.responses(x)[2]
+
+    def responses(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the depthwise convolution gives, what the projection gives, the output."""
         y = x
         if self._expands:
             y = self._act(self._bn0(self._expand_conv(y)))
-        y = self._act(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        depthwise = self._depthwise_conv(y)
+        projected = self._project_conv(self._act(self._bn1(depthwise)))
+        y = self._bn2(projected)
         out: Tensor = y + x if self._residual else y
-        return out
+        return depthwise, projected, out
+
+    def usual_deviations(self) -> tuple[Tensor, Tensor]:
+        """Return the deviations [C] that both responses had over the training pictures."""
+        depthwise, projected = (norm.running_var for norm in (self._bn1, self._bn2))
+        assert depthwise is not None
+        assert projected is not None
+        return (depthwise + BN_EPS).sqrt(), (projected + BN_EPS).sqrt()
 
 
 class _SameConv(nn.Conv2d):

@@ -25,7 +25,7 @@ from embedder_service.preprocess import FILTERS
 POOLINGS = ("avg", "max", "gem")
 SHAPES = ("crop", "pad", "squash")
 # Libraries whose models give one vector and no map, with what stands behind their name.
-_OWN_VECTORS = {"onnx": "FILE", "python": "FILE", "openclip": "NAME"}
+_OWN_VECTORS = {"faces": "FILE", "onnx": "FILE", "python": "FILE", "openclip": "NAME"}
 
 Triple = tuple[float, float, float]
 
@@ -98,8 +98,12 @@ def read_options(words: Sequence[str], library: str) -> ModelOptions:
 
 def _read(word: str, library: str) -> tuple[str, Any]:
     """Return the field that `word` is about, and its value."""
+    if word == "pad" and library == "style":
+        raise OptionError("@pad is not for style:…, to which the ground it adds is a look too")
     if word in SHAPES:
         return "shape", word
+    if word in POOLINGS and library == "style":
+        raise OptionError(f"@{word} is not for style:…, whose vector is made of all of a picture")
     if word in POOLINGS and library in _OWN_VECTORS:
         raise OptionError(
             f"@{word} is not for {library}:{_OWN_VECTORS[library]}, which gives its vector itself"
@@ -118,12 +122,13 @@ def _read(word: str, library: str) -> tuple[str, Any]:
         if library != "onnx":
             raise OptionError(f"@{key}:… is for onnx:FILE; other models say that themselves")
         return key, _READERS[key](value)
-    known = [*SHAPES, "projection:FILE"]
+    known = [*(shape for shape in SHAPES if (shape, library) != ("pad", "style"))]
+    known.append("projection:FILE")
     if library == "onnx":
         known += [f"{each}:…" for each in _READERS]
     elif library == "openclip":
         known.append("tag:NAME")
-    elif library != "python":
+    elif library not in ("python", "style", "faces"):
         known += POOLINGS
     raise OptionError(f"there is no option @{word}; write @{', @'.join(known)}")
 

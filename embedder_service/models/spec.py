@@ -3,9 +3,10 @@
     NAME[@OPTION]...[=WEIGHTS]
 
 NAME is efficientnet-lite2, efficientnet-lite0, torchvision:ARCHITECTURE,
-timm:ARCHITECTURE, openclip:CONFIGURATION, onnx:FILE or python:FILE. WEIGHTS is a local file,
-without which the library downloads its own; open_clip only those of a tag.
-What an OPTION can be is in `embedder_service.models.options`.
+timm:ARCHITECTURE, openclip:CONFIGURATION, onnx:FILE, python:FILE, style:palette,
+style:texture or faces:FILE. WEIGHTS is a local file, without which the library downloads its
+own; open_clip only those of a tag. What an OPTION can be is in
+`embedder_service.models.options`.
 """
 
 from __future__ import annotations
@@ -14,25 +15,28 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedder_service.models import lite
+from embedder_service.models import lite, style
 from embedder_service.models.definition import ModelError
 from embedder_service.models.options import ModelOptions, OptionError, read_options
 
-LIBRARIES = ("torchvision", "timm", "openclip", "onnx", "python")
+LIBRARIES = ("torchvision", "timm", "openclip", "onnx", "python", "style", "faces")
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 # What stands behind the file may hold slashes and dots too.
 _FILES = {
     "onnx": re.compile(r"(.+?\.onnx)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
+    "faces": re.compile(r"(.+?\.safetensors)((?:@.*)?)()", re.IGNORECASE | re.DOTALL),
     "python": re.compile(r"(.+?\.py)((?:@[^=]*)?)(?:=(.*))?", re.DOTALL),
 }
 _FILE_FORMS = {
     "onnx": "onnx:FILE, with a file that ends in .onnx",
+    "faces": "faces:FILE, with a file that ends in .safetensors",
     "python": "python:FILE, with a file that ends in .py",
 }
 
 _FORMS = (
-    f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, openclip:NAME, onnx:FILE or python:FILE"
+    f"{', '.join(lite.NAMES)}, torchvision:NAME, timm:NAME, openclip:NAME, onnx:FILE, "
+    "python:FILE, style:palette, style:texture or faces:FILE"
 )
 
 
@@ -41,7 +45,7 @@ class ModelSpec:
     """A model as it was asked for.
 
     `library` is empty for the built-in ones; `architecture` is the path of the file
-    for "onnx" and "python", and may be one for "openclip".
+    for "onnx", "python" and "faces", and may be one for "openclip".
     """
 
     library: str
@@ -90,7 +94,9 @@ def parse(text: str) -> ModelSpec:
         raise ModelError(f"model {text!r}: write {_FORMS}")
     if not library and architecture not in lite.NAMES:
         raise ModelError(f"model {text!r}: the name is one of {_FORMS}")
-    if not library and weights:
+    if library == "style" and architecture not in style.NAMES:
+        raise ModelError(f"model {text!r}: write style:{' or style:'.join(style.NAMES)}")
+    if library in ("", "style") and weights:
         raise ModelError(
             f"model {text!r}: {architecture} comes with its own weights; leave ={weights} away"
         )

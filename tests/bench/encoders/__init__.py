@@ -1,1 +1,1 @@
-"""Figures of encoders: exactness, whole pictures, projections."""
+"""Figures of encoders: exactness, whole pictures, projections, looks."""

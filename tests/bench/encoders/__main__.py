@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench.encoders import exact, projections, whole
+from tests.bench.encoders import exact, faces, projections, styles, whole
 from tests.bench.encoders.embedding import Missing
 from tests.bench.report import Report
 
@@ -13,6 +13,8 @@ _GROUPS = {
     "1": (exact.measure, exact.EXPECTED),
     "2": (whole.measure, whole.EXPECTED),
     "3": (projections.measure, projections.EXPECTED),
+    "4": (styles.measure, styles.EXPECTED),
+    "5": (faces.measure, faces.EXPECTED),
 }
 
 
