@@ -1,6 +1,7 @@
 """Runs analyses in child processes, few at a time.
 
     DATA/analysis/ID    the directory of one that runs; removed when it ends
+    DATA/resumable      what some that did not end have found: see `checkpoint.py`
 
 A child runs below the server: it has what processor time the searches leave.
 """
@@ -53,6 +54,7 @@ class Analyses:
     def __init__(self, root: Path, catalog: Catalog, *, threads: int) -> None:
         """Work below data directory `root`, each analysis on `threads` threads."""
         self._directory = root / "analysis"
+        self._kept = root / "resumable"
         self._catalog = catalog
         self._threads = threads
         self._running: set[asyncio.subprocess.Process] = set()
@@ -132,6 +134,7 @@ class Analyses:
             fingerprint=spec.model_fingerprint,
             threads=self._threads,
             chosen=None if chosen is None else work / "chosen.i64",
+            kept_path=self._kept,
             options=options,
         )
 

@@ -26,6 +26,7 @@ class AnalysisJob:
 
     `work_path` is an empty directory of its own; what is there afterwards is removed.
     `chosen` is None, or the file of the ordinals that count (int64, ascending).
+    `kept_path` is where long ones keep what they have found, for the next to go on from.
     `options` are those of the kind, as its module documents them.
     """
 
@@ -38,6 +39,7 @@ class AnalysisJob:
     fingerprint: str
     threads: int
     chosen: Path | None
+    kept_path: Path
     options: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class AnalysisJob:
             "segments_path": str(self.segments_path),
             "work_path": str(self.work_path),
             "chosen": None if self.chosen is None else str(self.chosen),
+            "kept_path": str(self.kept_path),
         }
 
     @classmethod
@@ -59,6 +62,7 @@ class AnalysisJob:
             "segments_path": Path(fields["segments_path"]),
             "work_path": Path(fields["work_path"]),
             "chosen": None if chosen is None else Path(chosen),
+            "kept_path": Path(fields["kept_path"]),
         }
         return cls(**{**fields, **typed})
 

@@ -7,6 +7,7 @@ exactly, as is everything of a gallery that is small.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ _OPEN_ATTEMPTS = 5
 # Scores held at a time: 32 MiB.
 _SCORES_PER_BLOCK = 8 << 20
 _QUERIES_PER_WALK = 256
+# Vectors beside the graphs that are held, or read, together: of 512 components 64 MiB.
+_REST_PER_BLOCK = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +44,23 @@ class Nearest:
 def open_segments(job: AnalysisJob) -> list[Segment]:
     """Open the collection's graphs; one that is damaged is left out, with a warning."""
     identity = Identity(job.uid, job.dimension, job.fingerprint)
+    whole: list[Segment] = []
+    damaged: list[SegmentDamaged] = []
     for _ in range(_OPEN_ATTEMPTS):
+        whole, damaged = [], []
         try:
-            names = read_current(job.segments_path)
-            if not all((job.segments_path / name).is_dir() for name in names):
-                continue
-            opened = []
-            for name in names:
-                segment = Segment.open(job.segments_path / name, identity)
-                if segment.has_graph:
-                    opened.append(segment)
-            return opened
+            for name in read_current(job.segments_path):
+                try:
+                    whole.append(Segment.open(job.segments_path / name, identity))
+                except SegmentDamaged as error:  # or a build has replaced it
+                    damaged.append(error)
         except SegmentDamaged as error:
-            _log.warning("a graph is passed over: %s", error)
-    return []
+            damaged.append(error)
+        if not damaged:
+            break
+    for each in damaged:
+        _log.warning("a graph is passed over: %s", each)
+    return [segment for segment in whole if segment.has_graph]
 
 
 class Exact:
@@ -80,18 +86,45 @@ class Exact:
         return Nearest(rows, scores)
 
 
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """What is walked through, and `rest`, int64 [m]: the rows that no graph covers.
+
+    `rest_vectors` is float32 [m, D], or None where they are too many to be held.
+    """
+
+    segments: tuple[Segment, ...]
+    rest: I64
+    rest_vectors: F32 | None
+
+
 class Graphs:
-    """Walks through a collection's graphs, and compares exactly what they do not cover."""
+    """Walks through a collection's graphs, and compares exactly what they do not cover.
+
+    A graph whose damage a walk meets is left out from then on. May be used by several
+    threads.
+    """
 
     def __init__(self, gallery: Gallery, segments: list[Segment]) -> None:
         self._gallery = gallery
-        self._segments = segments
-        covered = np.zeros(len(gallery), dtype=np.bool_)
+        self._lock = threading.Lock()
+        self._cover = self._covering(tuple(segments))
+        self.covered = len(gallery) - len(self._cover.rest)
+
+    def _covering(self, segments: tuple[Segment, ...]) -> _Cover:
+        covered = np.zeros(len(self._gallery), dtype=np.bool_)
         for segment in segments:
-            rows = gallery.rows_of(np.asarray(segment.ordinals))
+            rows = self._gallery.rows_of(np.asarray(segment.ordinals))
             covered[rows[rows >= 0]] = True
-        self._rest = np.flatnonzero(~covered)
-        self.covered = int(covered.sum())
+        rest = np.flatnonzero(~covered)
+        held = len(rest) <= _REST_PER_BLOCK
+        return _Cover(segments, rest, self._gallery.vectors[rest] if held else None)
+
+    def _leave_out(self, damaged: Segment) -> None:
+        with self._lock:
+            kept = tuple(each for each in self._cover.segments if each is not damaged)
+            if len(kept) < len(self._cover.segments):  # no other thread was quicker
+                self._cover = self._covering(kept)
 
     def nearest(self, queries: F32, count: int, expansion: int) -> Nearest:
         """Return about the `count` best, scored exactly; `expansion` is that of the walks."""
@@ -110,18 +143,42 @@ class Graphs:
         What a search would give that does not rank again by exact scores. Meant for a
         collection of one graph; of several, the best of each stand one after another.
         """
-        parts = [
-            self._rows_of_segment(segment, queries, count, expansion)[:, :count]
-            for segment in self._segments
-        ]
-        return _left_packed(np.concatenate(parts, axis=1), count)
+        parts = self._walked(self._cover, queries, count, expansion)
+        while parts is None:
+            parts = self._walked(self._cover, queries, count, expansion)
+        none = np.empty((len(queries), 0), dtype=np.int64)
+        return _left_packed(np.concatenate([none, *(part[:, :count] for part in parts)], 1), count)
 
     def _found(self, queries: F32, count: int, expansion: int) -> I64:
-        parts = [self._rows_of_segment(each, queries, count, expansion) for each in self._segments]
-        if len(self._rest):
-            best, _ = _best(queries @ self._gallery.vectors[self._rest].T, count)
-            parts.append(self._rest[best])
+        while True:
+            cover = self._cover
+            parts = self._walked(cover, queries, count, expansion)
+            if parts is not None:
+                return np.concatenate([*parts, self._best_of_rest(cover, queries, count)], axis=1)
+
+    def _best_of_rest(self, cover: _Cover, queries: F32, count: int) -> I64:
+        """Return some rows that no graph covers, int64 [B, m]: the best among them."""
+        if cover.rest_vectors is not None:
+            best, _ = _best(queries @ cover.rest_vectors.T, count)
+            return cover.rest[best]
+        parts = []
+        for start in range(0, len(cover.rest), _REST_PER_BLOCK):
+            rows = cover.rest[start : start + _REST_PER_BLOCK]
+            best, _ = _best(queries @ self._gallery.vectors[rows].T, count)
+            parts.append(rows[best])
         return np.concatenate(parts, axis=1)
+
+    def _walked(self, cover: _Cover, queries: F32, count: int, expansion: int) -> list[I64] | None:
+        """Return what each graph has; None where one is damaged, which is left out now."""
+        parts = []
+        for segment in cover.segments:
+            try:
+                parts.append(self._rows_of_segment(segment, queries, count, expansion))
+            except SegmentDamaged as error:
+                _log.warning("a graph is left out from here on: %s", error)
+                self._leave_out(segment)
+                return None
+        return parts
 
     def _rows_of_segment(self, segment: Segment, queries: F32, count: int, expansion: int) -> I64:
         nodes = segment.candidates(queries, count, max(expansion, count))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lookalike.wire import vectors
 
+F16: TypeAlias = npt.NDArray[np.float16]
 F32: TypeAlias = vectors.F32
 F64: TypeAlias = npt.NDArray[np.float64]
 I8: TypeAlias = npt.NDArray[np.int8]

@@ -28,6 +28,7 @@ from search_service.segments.errors import SegmentDamaged
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry
 from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
 from search_service.store import schema
+from search_service.store.side_files import SIDE_FILES
 
 _log = logging.getLogger(__name__)
 
@@ -41,20 +42,26 @@ def capture(collection: Path, target: Path, pace: Pace, step: Callable[[str], No
     Raises:
         OSError: a file cannot be read or written.
         apsw.Error: the store cannot be.
-        Unavailable: the service is stopping.
+        Unavailable: the service is stopping, or a file beside the store is damaged.
     """
     store = collection / STORE
     claim_room(target, store.stat().st_size + _size_of(store.with_name(f"{STORE}-wal")))
     names = _link_segments(collection / SEGMENTS, target / SEGMENTS)
     step("linked")
     _copy_store(store, target / STORE, pace, step)
+    for name, file in SIDE_FILES.items():
+        if file.is_in(collection):
+            claim_room(target, _size_of(collection / name))
+            file.copy(collection, target / name, pace.spend)
+            sync_file(target / name)
     step("copied")
     return names
 
 
 def list_files(directory: Path, pace: Pace) -> tuple[FileEntry, ...]:
-    """Read every file of a snapshot's directory; the store comes first."""
+    """Read every file of a snapshot's directory; the store comes first, then those beside it."""
     paths = [directory / STORE]
+    paths += [directory / name for name in SIDE_FILES if (directory / name).exists()]
     paths += sorted(path for path in (directory / SEGMENTS).rglob("*") if path.is_file())
     return tuple(_entry(directory, path, pace) for path in paths)
 

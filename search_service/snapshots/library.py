@@ -23,7 +23,7 @@ from search_service.snapshots.manifest import STORE
 from search_service.snapshots.pace import Pace, disk_errors
 from search_service.snapshots.restore import fill_collection
 from search_service.snapshots.shelf import Shelf, Snapshot
-from search_service.snapshots.store_check import check_store
+from search_service.snapshots.store_check import check_side_files, check_store
 from search_service.snapshots.taking import take
 from search_service.store.damage import damaged
 
@@ -132,6 +132,7 @@ class Snapshots:
                 unpacker.close()
             self._step("unpacked")
             check_store(directory / STORE, manifest)
+            check_side_files(directory, manifest)
             self._step("checked")
             known = self._shelf.equal(manifest)
             if known is not None and self._is_whole(known):

@@ -2,6 +2,8 @@
 
     manifest.json        this
     store.db             a consistent copy of the collection's store, one file
+    reviews.db           a copy of the decisions on duplicates, where there are some
+    hashes.db            a copy of the list of known hashes, where there is one
     segments/NAME/FILE   its sealed segments, hard links of the collection's own
 
 A snapshot's identity is that of its manifest, and the name of its directory: so a copy that
@@ -17,8 +19,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lookalike.wire.errors import SnapshotInvalid
+from search_service.store.side_files import SIDE_FILES
 
-FORMAT_VERSION = 1
+# 2 has files beside the store. A snapshot without them is written as 1, which older releases
+# read too.
+PLAIN_FORMAT, SIDE_FILES_FORMAT = 1, 2
 MANIFEST = "manifest.json"
 STORE = "store.db"
 SEGMENTS = "segments"
@@ -54,7 +59,7 @@ class Manifest:
 
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, with a checksum of its own."""
-    return _encode({**asdict(manifest), "format": FORMAT_VERSION})
+    return _encode({**asdict(manifest), "format": _format_of(manifest)})
 
 
 def identity(manifest: Manifest) -> str:
@@ -73,10 +78,10 @@ def decode(data: bytes) -> Manifest:
         body = json.loads(data)["manifest"]
         # The format first: another one may well be written in another form.
         found = body["format"]
-        if found != FORMAT_VERSION:
+        if found not in (PLAIN_FORMAT, SIDE_FILES_FORMAT):
             raise SnapshotInvalid(
-                f"the snapshot has format {found!r:.20}; this release reads {FORMAT_VERSION}: "
-                "use the release that made it"
+                f"the snapshot has format {found!r:.20}; this release reads {PLAIN_FORMAT} and "
+                f"{SIDE_FILES_FORMAT}: use the release that made it"
             )
         if _encode(body) != data:
             raise SnapshotInvalid("the snapshot's manifest is damaged: take the archive again")
@@ -84,7 +89,18 @@ def decode(data: bytes) -> Manifest:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SnapshotInvalid("this is no snapshot: its manifest cannot be read") from error
     _check_names(manifest)
+    if found != _format_of(manifest):
+        raise SnapshotInvalid("this is no snapshot: its format is not that of its files")
     return manifest
+
+
+def side_names(manifest: Manifest) -> list[str]:
+    """Return the names of the files beside the store that a snapshot holds."""
+    return [entry.name for entry in manifest.files if entry.name in SIDE_FILES]
+
+
+def _format_of(manifest: Manifest) -> int:
+    return SIDE_FILES_FORMAT if side_names(manifest) else PLAIN_FORMAT
 
 
 def _encode(body: dict[str, Any]) -> bytes:
@@ -106,6 +122,8 @@ def _check_names(manifest: Manifest) -> None:
     if names[:1] != [STORE] or len(set(names)) != len(names):
         raise SnapshotInvalid("this is no snapshot: it names its files otherwise")
     for name in names[1:]:
+        if name in SIDE_FILES:
+            continue
         found = _SEGMENT_FILE.fullmatch(name)
         if found is None or found[1] not in manifest.segments:
             raise SnapshotInvalid("this is no snapshot: it names a file that none has")

@@ -2,7 +2,8 @@
 
 The new collection has a UID of its own, so that nothing that was meant for the
 old one (a queued image, a client that holds the old UID) reaches it. The store
-is copied and told its new UID and name; ordinals and versions go on. The files
+is copied and told its new UID and name; ordinals and versions go on. Decisions on
+duplicates and lists of known hashes, which name no UID, are copied too. The files
 of the segments hold ordinals, vectors and graphs, and no UID but in their
 manifests: they are shared by hard link, and their manifests written anew. So a
 restored collection is searched by its graph at once, without a build.
@@ -28,6 +29,7 @@ from search_service.snapshots.capture import link_files
 from search_service.snapshots.manifest import SEGMENTS, STORE, FileEntry, Manifest
 from search_service.snapshots.pace import PIECE_BYTES, Pace, claim_room
 from search_service.store import schema
+from search_service.store.side_files import SIDE_FILES
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +47,15 @@ def fill_collection(
     """Fill the empty directory `target` of collection `name`, durably.
 
     Raises:
-        SnapshotInvalid: the snapshot's store is not what was written.
+        SnapshotInvalid: the snapshot's store, or a file beside it, is not what was written.
         OSError: a file cannot be read or written.
         apsw.Error: the store cannot be.
         Unavailable: the service is stopping.
     """
-    entry = manifest.files[0]
-    claim_room(target, entry.size)
-    _copy_checked(snapshot / STORE, target / STORE, entry, pace)
+    copied = [each for each in manifest.files if each.name in (STORE, *SIDE_FILES)]
+    claim_room(target, sum(each.size for each in copied))
+    for entry in copied:
+        _copy_checked(snapshot / entry.name, target / entry.name, entry, pace)
     step("copied")
     _rename_store(target / STORE, uid, name)
     identity = Identity(manifest.collection_uid, manifest.dimension, manifest.model_fingerprint)

@@ -1,4 +1,6 @@
-"""Whether a file that came from elsewhere is the store that its manifest describes."""
+"""Whether files that came from elsewhere are the store that their manifest describes, and
+what lies beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,12 @@ from typing import Any
 import apsw
 
 from lookalike.wire.errors import SnapshotInvalid
-from search_service.snapshots.manifest import Manifest
+from search_service.snapshots.manifest import Manifest, side_names
 from search_service.snapshots.pace import Pace
 from search_service.store import schema
 from search_service.store.check import read_through
 from search_service.store.damage import damaged
+from search_service.store.side_files import SIDE_FILES
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
@@ -30,6 +33,23 @@ def check_store(path: Path, manifest: Manifest) -> None:
             _check_content(db, manifest)
     except (apsw.Error, ValueError, KeyError, TypeError) as error:
         raise SnapshotInvalid("the snapshot's store cannot be read: it is damaged") from error
+
+
+def check_side_files(directory: Path, manifest: Manifest) -> None:
+    """Read the files beside a store through, as ones that may have been made to do harm.
+
+    Raises:
+        SnapshotInvalid: one is not what its name says.
+    """
+    for name in side_names(manifest):
+        try:
+            ours = SIDE_FILES[name].is_ours(directory / name)
+        except (apsw.Error, ValueError) as error:
+            raise SnapshotInvalid(f"the snapshot's {name} cannot be read: it is damaged") from error
+        if not ours:
+            raise SnapshotInvalid(
+                f"the snapshot's {name} is damaged, or of a form that this release does not read"
+            )
 
 
 def check_copy(path: Path, dimension: int, pace: Pace) -> None:

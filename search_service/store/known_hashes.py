@@ -12,7 +12,7 @@ from search_service.store.side_file import SideFile
 # Read together: 0.6 MB of rows without their texts.
 _ROWS_PER_READ = 10_000
 
-_FILE = SideFile(
+FILE = SideFile(
     name="hashes.db",
     application_id=0x4C4B4853,  # "LKHS"
     format_version=1,
@@ -24,6 +24,11 @@ CREATE TABLE hashes (
 """,
     holds="known hashes",
     remedy="restore it, or remove it and import the hashes again",
+    misfits="""
+SELECT count(*) FROM hashes WHERE typeof(hash) != 'blob' OR length(hash) != 32
+    OR typeof(name) != 'text' OR typeof(label) != 'text' OR typeof(time_us) != 'integer'
+    OR NOT (quality IS NULL OR (typeof(quality) = 'integer' AND quality BETWEEN 0 AND 100))
+""",
 )
 
 
@@ -56,7 +61,7 @@ class KnownHashes:
 
     def remove(self, hashes: Sequence[bytes] | None) -> int:
         """Forget hashes, or all with None; return how many were there."""
-        if not _FILE.is_in(self._directory):
+        if not FILE.is_in(self._directory):
             return 0
         if hashes is None:
             return -self._change("DELETE FROM hashes", [()])
@@ -65,7 +70,7 @@ class KnownHashes:
     def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Make a change, durably; return how many more hashes there are."""
         counts: list[int] = []
-        with _FILE.opened(self._directory, create=True) as db, db:
+        with FILE.opened(self._directory, create=True) as db, db:
             counts.append(db.execute("SELECT count(*) FROM hashes").get)
             db.executemany(statement, rows)
             counts.append(db.execute("SELECT count(*) FROM hashes").get)
@@ -73,19 +78,19 @@ class KnownHashes:
 
     def find(self, hashes: Sequence[bytes]) -> list[KnownHash]:
         """Return those of `hashes` that are there."""
-        if not _FILE.is_in(self._directory):
+        if not FILE.is_in(self._directory):
             return []
         found: list[Any] = []
-        with _FILE.opened(self._directory) as db:
+        with FILE.opened(self._directory) as db:
             for each in hashes:
                 found += db.execute("SELECT * FROM hashes WHERE hash = ?", (each,)).fetchall()
         return [KnownHash(*row) for row in found]
 
     def page(self, after: bytes, size: int) -> list[KnownHash]:
         """Return up to `size` by hash, after this one."""
-        if not _FILE.is_in(self._directory):
+        if not FILE.is_in(self._directory):
             return []
-        with _FILE.opened(self._directory) as db:
+        with FILE.opened(self._directory) as db:
             rows: list[Any] = db.execute(
                 "SELECT * FROM hashes WHERE hash > ? ORDER BY hash LIMIT ?", (after, size)
             ).fetchall()
@@ -93,9 +98,9 @@ class KnownHashes:
 
     def all(self) -> Iterator[list[tuple[bytes, int | None]]]:
         """Yield all hashes with their quality, some at a time, in one moment of the list."""
-        if not _FILE.is_in(self._directory):
+        if not FILE.is_in(self._directory):
             return
-        with _FILE.opened(self._directory) as db:
+        with FILE.opened(self._directory) as db:
             rows: Any = db.execute("SELECT hash, quality FROM hashes ORDER BY hash")
             block: list[tuple[bytes, int | None]] = []
             for row in rows:

@@ -12,7 +12,7 @@ from typing import Any
 
 from search_service.store.side_file import SideFile
 
-_FILE = SideFile(
+FILE = SideFile(
     name="reviews.db",
     application_id=0x4C4B5256,  # "LKRV"
     format_version=1,
@@ -24,6 +24,13 @@ CREATE TABLE decisions (
 """,
     holds="decisions on duplicates",
     remedy="restore it, or remove it to decide anew",
+    misfits="""
+SELECT count(*) FROM decisions WHERE typeof(id) != 'text' OR typeof(other_id) != 'text'
+    OR id = '' OR typeof(time_us) != 'integer' OR (
+        (other_id = '' OR verdict NOT IN ('duplicate', 'different') OR other_id <= id)
+        AND (other_id != '' OR verdict NOT IN ('keep', 'ignore'))
+    )
+""",
 )
 
 
@@ -50,7 +57,7 @@ class Reviews:
 
     def decide(self, decisions: Sequence[Decision], cleared: Sequence[tuple[str, str]]) -> None:
         """Note decisions and take back others, durably; what was decided before is replaced."""
-        with _FILE.opened(self._directory, create=True) as db, db:
+        with FILE.opened(self._directory, create=True) as db, db:
             db.executemany("DELETE FROM decisions WHERE id = ? AND other_id = ?", cleared)
             db.executemany(
                 "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?)",
@@ -59,9 +66,9 @@ class Reviews:
 
     def page(self, after: tuple[str, str], size: int) -> list[Decision]:
         """Return up to `size` decisions by id, after the one of these ids."""
-        if not _FILE.is_in(self._directory):
+        if not FILE.is_in(self._directory):
             return []
-        with _FILE.opened(self._directory) as db:
+        with FILE.opened(self._directory) as db:
             rows: list[Any] = db.execute(
                 "SELECT * FROM decisions WHERE (id, other_id) > (?, ?)"
                 " ORDER BY id, other_id LIMIT ?",

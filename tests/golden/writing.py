@@ -1,9 +1,9 @@
 """Writes the golden file of this release: a small data directory and a snapshot, as text.
 
-    .venv/bin/python -m tests.golden.writing
+    .venv/bin/python -m tests.golden.writing [_2]
 
-Do so when a format has a new version, under the release's name. The files of earlier ones
-stay: this release must read them.
+Do so when a format has a new version, under the release's name, with a number where that
+has one before. The files of earlier ones stay: this release must read them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from search_service.ingest import ledger
 from search_service.segments import current
 from search_service.segments import manifest as segment_manifest
 from search_service.snapshots import manifest as snapshot_manifest
-from search_service.store import reviews, schema
+from search_service.store import known_hashes, reviews, schema
 from tests.unit.search_service.shard.kit import build, random_units
 from tests.unit.search_service.snapshots.rig import NAME, UID, opened
 
 HERE = Path(__file__).parent
 DIMENSION = 8
 VECTORS = random_units(40, DIMENSION, seed=4)
+DECISION = reviews.Decision("item-1", "item-2", "different", 5)
+HASH = known_hashes.KnownHash(b"h" * 32, 90, "known", "", 6)
 # Everything that is kept on the disk of the search service, and its version now.
 FORMATS = {
     "store": schema.FORMAT_VERSION,
@@ -42,9 +44,10 @@ FORMATS = {
     "segment": segment_manifest.FORMAT_VERSION,
     "segments in use": current._FORMAT_VERSION,
     "metadata index": index_file.FORMAT_VERSION,
-    "snapshot": snapshot_manifest.FORMAT_VERSION,
+    "snapshot": snapshot_manifest.SIDE_FILES_FORMAT,
     "drift": drift_files.FORMAT,
-    "decisions": reviews._FILE.format_version,
+    "decisions": reviews.FILE.format_version,
+    "hashes": known_hashes.FILE.format_version,
     "ledger": ledger.FORMAT,
 }
 
@@ -59,6 +62,7 @@ def upserts(first: int, count: int) -> list[Upsert]:
 
 def write(root: Path) -> bytes:
     """Fill a data directory with one of everything; return a snapshot's archive."""
+    collection = root / "collections" / UID
     with opened(root) as rig:
         shard = rig.shard()
         assert all(each.error is None for each in shard.submit(upserts(300, 40)).result(60))
@@ -68,12 +72,12 @@ def write(root: Path) -> bytes:
         assert all(each.error is None for each in shard.submit(gone).result(60))
         assert all(each.error is None for each in shard.submit(upserts(400, 1)).result(60))
         rig.catalog.set_alias("live", NAME)
+        reviews.Reviews(collection).decide([DECISION], [])
+        known_hashes.KnownHashes(collection).put([HASH])
         archive = b"".join(rig.snapshots.download(rig.snapshots.create(NAME).id))
         (one,) = rig.snapshots.list()
         rig.snapshots.delete(one.id)
-    collection = root / "collections" / UID
     drift_files.save(collection / drift_files.FILE, Monitor("model-1", DIMENSION, 1e6))
-    reviews.Reviews(collection).decide([reviews.Decision("item-1", "item-2", "copies", 5)], [])
     book = ledger.Ledger(str(root / "ingest.sqlite"))
     book.begin([QueuedMutation(UID, "item-500", Kind.UPLOAD, 9, 1)])
     book.confirm([(UID, 9, "1-0")])
@@ -111,7 +115,7 @@ def main() -> int:
             "data": text(packed(root)),
             "snapshot": text(archive),
         }
-    place = HERE / f"{metadata.version('lookalike')}.json"
+    place = HERE / f"{metadata.version('lookalike')}{''.join(sys.argv[1:])}.json"
     place.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"{place.name}: {place.stat().st_size:,} bytes")
     return 0

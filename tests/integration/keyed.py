@@ -10,6 +10,7 @@ from typing import Any
 from lookalike.v1 import (
     analysis_pb2_grpc,
     bank_pb2_grpc,
+    cluster_pb2_grpc,
     collection_pb2_grpc,
     embedder_pb2_grpc,
     ingest_pb2_grpc,
@@ -29,6 +30,7 @@ _STUBS = {
     "IngestService": ingest_pb2_grpc.IngestServiceStub,
     "AnalysisService": analysis_pb2_grpc.AnalysisServiceStub,
     "MatchService": bank_pb2_grpc.MatchServiceStub,
+    "ClusterService": cluster_pb2_grpc.ClusterServiceStub,
     "SnapshotService": snapshot_pb2_grpc.SnapshotServiceStub,
     "EmbedderService": embedder_pb2_grpc.EmbedderServiceStub,
 }

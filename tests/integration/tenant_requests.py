@@ -10,6 +10,7 @@ from lookalike import v1
 from lookalike.v1 import bank_pb2 as bank
 from lookalike.v1 import calibration_pb2 as calibration
 from lookalike.v1 import check_pb2 as check
+from lookalike.v1 import cluster_pb2 as cluster
 from lookalike.v1 import clustering_pb2 as clustering
 from lookalike.v1 import collection_pb2 as collections
 from lookalike.v1 import drift_pb2 as drift
@@ -129,6 +130,7 @@ def asked(id: str) -> dict[str, list[Any]]:
         "MatchService/ImportHashes": [bank.ImportHashesRequest(
             collection="c", hashes=[bank.KnownHash(pdq_hash=bytes(32))])],
         "MatchService/DeleteHashes": [bank.DeleteHashesRequest(collection="c", all=True)],
+        "ClusterService/DescribeCluster": [cluster.DescribeClusterRequest()],
         "AnalysisService/Check": [check.CheckRequest(collection="c")],
         "AnalysisService/GetDrift": [drift.GetDriftRequest(collection="c")],
         "AnalysisService/ResetDrift": [drift.ResetDriftRequest(collection="c")],

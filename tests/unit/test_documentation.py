@@ -143,5 +143,5 @@ def test_the_architecture_shows_the_layers_that_the_linter_holds() -> None:
     contracts = read["tool"]["importlinter"]["contracts"]
     layers = ["\n".join(one["layers"]) for one in contracts if one["type"] == "layers"]
 
-    assert len(layers) == 4
+    assert len(layers) == 5
     assert [one for one in layers if one not in map(str.strip, _FENCED.findall(ARCHITECTURE))] == []

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image
 
+from search_service.analysis.checkpoint import Arrays, Checkpoint
+from search_service.analysis.duplicates.greys import decoded
 from search_service.analysis.duplicates.verification import PAIRS_AT_ONCE, compared
 from search_service.analysis.facts import PictureFacts
 from search_service.analysis.jobs import Progress
 from search_service.domain.arrays import F32, F64, I64, U8, Flags
 
-# What an item of a pair has no facts for is decided by cosine alone.
-_SIDE_PX = 64
 # 4 KiB each: 128 MiB at most.
 _GREYS_KEPT = 32_768
 
@@ -38,8 +36,9 @@ class Kind(IntEnum):
 class PairKinds:
     """Tells the kinds of pairs of items."""
 
-    def __init__(self, facts: PictureFacts, threads: int) -> None:
+    def __init__(self, facts: PictureFacts, threads: int, kept: Checkpoint) -> None:
         self._facts = facts
+        self._kept = kept
         self._threads = threads
         self._grey = lru_cache(_GREYS_KEPT)(self._decoded)
         self._has_grey = np.array([bool(each) for each in facts.greys], dtype=np.bool_)
@@ -76,13 +75,19 @@ class PairKinds:
         ]
         done = 0
         with ThreadPoolExecutor(self._threads, thread_name_prefix="compare") as pool:
-            found = pool.map(lambda part: self._compared(first[part], second[part]), parts)
+            found = pool.map(lambda part: self._told(first[part], second[part]), parts)
             for part, (copies, shares) in zip(parts, found, strict=True):
                 kinds[part[copies]] = Kind.COPY
                 agreement[part] = shares
                 done += len(part)
                 report(Progress("comparing pictures", done, len(compare)))
         return kinds, agreement
+
+    def _told(self, first: I64, second: I64) -> Arrays:
+        """As `_compared`, from what is kept where it is; a few pairs are not worth it."""
+        if len(first) < PAIRS_AT_ONCE:
+            return self._compared(first, second)
+        return self._kept.done((first, second), lambda: self._compared(first, second))
 
     def _compared(self, first: I64, second: I64) -> tuple[Flags, F64]:
         facts = self._facts
@@ -95,11 +100,4 @@ class PairKinds:
         return found.copies, found.agreement
 
     def _decoded(self, row: int) -> U8:
-        """Return a grey picture; one that cannot be read shows nothing."""
-        try:
-            with Image.open(io.BytesIO(self._facts.greys[row]), formats=("WEBP",)) as picture:
-                if picture.size == (_SIDE_PX, _SIDE_PX):
-                    return np.asarray(picture.convert("L"), dtype=np.uint8)
-        except (OSError, ValueError, RuntimeError, SyntaxError):
-            pass  # a caller may have sent anything as facts
-        return np.zeros((_SIDE_PX, _SIDE_PX), dtype=np.uint8)
+        return decoded(self._facts.greys[row])

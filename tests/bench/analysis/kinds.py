@@ -15,6 +15,7 @@ from embedder_service.decode import facts as embedder_facts
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.picture import decode_file
 from lookalike.v1.image_pb2 import ImageFacts
+from search_service.analysis.checkpoint import Checkpoint
 from search_service.analysis.duplicates.kinds import Kind, PairKinds
 from search_service.analysis.facts import picture_facts
 from tests.bench.analysis.copies import (
@@ -56,7 +57,9 @@ def measure(report: Report) -> None:
 
 def _told(pairs: Iterator[Pair]) -> Counter[Kind]:
     files = [file for pair in islice(pairs, PAIRS) for file in pair]
-    kinds = PairKinds(picture_facts([_facts(file) for file in files]), threads=2)
+    kinds = PairKinds(
+        picture_facts([_facts(file) for file in files]), threads=2, kept=Checkpoint(None, "")
+    )
     first = np.arange(0, len(files), 2)
     near = np.ones(len(first), dtype=np.float32)
     told, _ = kinds.of_pairs(first, first + 1, near, 0.5, lambda progress: None)

@@ -160,8 +160,8 @@ def test_a_foreign_archive_is_refused(rig: Rig) -> None:
 
 
 def test_another_format_is_named(rig: Rig) -> None:
-    data = encode(rig.snapshots.create(NAME).manifest).replace(b'"format":1', b'"format":2')
-    with pytest.raises(SnapshotInvalid, match="format 2"):
+    data = encode(rig.snapshots.create(NAME).manifest).replace(b'"format":1', b'"format":3')
+    with pytest.raises(SnapshotInvalid, match="format 3"):
         decode(data)
 
 
