@@ -48,7 +48,7 @@ def keys(session: Session) -> None:
     "--collection",
     "collections",
     multiple=True,
-    help="Name or alias; * stands for any characters. May be repeated.  [default: *]",
+    help='Name or alias; "*" stands for any characters. May be repeated.  [default: "*"]',
 )
 @click.option(
     "--tenant",
