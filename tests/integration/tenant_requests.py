@@ -154,7 +154,7 @@ def asked(id: str) -> dict[str, list[Any]]:
             "Cluster", "Evaluate", "FindDuplicates", "SuggestLabels")},
         # The embedder holds nothing of anybody.
         **{f"EmbedderService/{name}": [] for name in (
-            "EmbedImages", "EmbedImage", "GetModel", "ListModels")},
+            "EmbedImages", "EmbedImage", "EmbedText", "GetModel", "ListModels")},
     }  # fmt: skip
 
 

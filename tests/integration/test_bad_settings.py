@@ -48,7 +48,7 @@ def refused(package: str, arguments: Sequence[str], tmp_path: Path, **variables:
     [
         (["--metrics-port", "-1"], "--metrics-port: must be a whole number from 0 to 65,535"),
         (["--log-level", "loud"], "--log-level: must be one of debug, info, warning, error"),
-        (["--tls-key-file", "k"], "--tls-key-file: there is no such option; the nearest is --tls"),
+        (["--tls-kee", "k"], "--tls-kee: there is no such option; the nearest is --tls-key"),
         (["--tls-ca", "/nowhere"], "--tls-ca: must be a file that can be read"),
         (["--grace-s"], "--grace-s: expected one argument"),
     ],
