@@ -78,6 +78,7 @@ _SWITCH_INTERVAL_S = 0.001
 # Long enough for callers to be told, well within the second that is promised.
 _FATAL_DELAY_S = 0.2
 _LEDGER = "ingest.sqlite"
+_REFUSED = (SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing, OSError, LookalikeError)
 # Without a queue nothing older than a deletion can come but what is under way.
 _FORGET_DELETIONS_S = 60.0
 
@@ -99,10 +100,7 @@ def main() -> int:
     try:
         with traced("search", settings):
             asyncio.run(_serve(settings))
-    except (
-        *(SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing),
-        *(OSError, LookalikeError),
-    ) as error:
+    except _REFUSED as error:
         return refuse(PROCESS, error)
     return 0
 

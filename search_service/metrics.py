@@ -15,7 +15,6 @@ from search_service.domain.queries import PlanKind, QueryOutcome
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _GATHERED = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_STAGES = ("embed", "filter", "wait", "search", "rerank")
 # The published recall is the mean over so many of the newest samples.
 _RECALL_WINDOW = 200
 

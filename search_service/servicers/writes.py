@@ -9,13 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from lookalike.v1 import search_pb2
-from lookalike.wire.errors import (
-    InvalidField,
-    LookalikeError,
-    Precondition,
-    Reason,
-    Unavailable,
-)
+from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason, Unavailable
 from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.access.gate import Gate

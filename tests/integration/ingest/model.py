@@ -59,7 +59,8 @@ class FakeShard:
     @property
     def spec(self) -> Any:
         duplicates = DuplicateSettings(self.policy, 0.9)
-        return type("Spec", (), {"model_fingerprint": FINGERPRINT, "duplicates": duplicates})
+        fields = {"model_fingerprint": FINGERPRINT, "duplicates": duplicates}
+        return type("Spec", (), {**fields, "thumbnail_side_px": 0})
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         return [
