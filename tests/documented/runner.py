@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 from lookalike_client import Client
+from lookalike_client.cli.main import cli
 from tests.documented.blocks import ROOT, Block, Kind
 
 # What the pages say; the system of the tests listens elsewhere.
@@ -155,11 +158,19 @@ def _check_targets(block: Block, words: list[str]) -> None:
             raise SnippetFailed(block, f"make has no target {word}")
 
 
+def _command_path(words: list[str]) -> list[str]:
+    """Return the command of a line, with the group that it is in."""
+    group = cli.commands[words[1]]
+    if isinstance(group, click.Group) and words[2:] and words[2] in group.commands:
+        return words[1:3]
+    return words[1:2]
+
+
 def _check_options(block: Block, words: list[str]) -> None:
     known = (ROOT / "deploy" / "SETTINGS.md").read_text(encoding="utf-8")
     if words[0].endswith("lookalike"):
         asked = subprocess.run(
-            [sys.executable, "-m", "lookalike_client", words[1], "--help"],
+            [sys.executable, "-m", "lookalike_client", *_command_path(words), "--help"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True,
             text=True,
