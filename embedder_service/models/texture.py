@@ -11,8 +11,8 @@ from embedder_service.models.efficientnet_lite import EfficientNetLite
 _LUMA = (0.299, 0.587, 0.114)
 
 # The blocks whose depthwise convolutions are listened to, and the last one's projection.
-# Together .747 P@10 on products with other surfaces (tests.bench.encoders.style_sets);
-# alone .59 to .75, later ones find the product, and means or Gram matrices find less.
+# Chosen on products with other surfaces (tests.bench.encoders.style_sets, row encoders.4b):
+# later blocks find the product, and means or Gram matrices found less.
 _BLOCKS = (3, 4, 7)
 
 # Deviations below this share of the usual one count as none.

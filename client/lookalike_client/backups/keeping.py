@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lookalike.wire.errors import LookalikeError
 from lookalike_client._sync.client import Client
 from lookalike_client.backups.place import Backup, BackupError, Place
 from lookalike_client.types import RestoredCollection
@@ -84,7 +85,7 @@ def restore(client: Client, place: Place, backup: Backup, name: str) -> Restored
 
     try:
         snapshot = client.snapshots.upload_chunks(chunks())
-    except Exception as error:
+    except LookalikeError as error:
         if failures:
             raise failures[0] from error
         raise
