@@ -107,7 +107,7 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> None:
     stop = signals.stop_event()
-    async with _service(settings) as (server, drain, port):
+    async with service(settings) as (server, drain, port):
         # The supervisor and tests read this line.
         print(json.dumps({"event": "serving", "port": port}), flush=True)  # noqa: T201
         await stop.wait()
@@ -117,7 +117,7 @@ async def _serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[], None], int]]:
+async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[], None], int]]:
     """Yield the serving server, what ends its endless streams, and its port; everything
     is ended on the way out."""
     registry = CollectorRegistry()

@@ -37,9 +37,9 @@ def test_only_live_vectors_wait_for_a_graph_in_the_head_or_sealed(tmp_path: Path
     shard.close()
 
 
-def test_the_contract_the_metrics_and_the_settings_page_say_alike_what_is_counted() -> None:
+def test_the_contract_and_the_page_of_metrics_say_alike_what_is_counted() -> None:
     contract = (ROOT / "protos/lookalike/v1/collection.proto").read_text(encoding="utf-8")
-    page = (ROOT / "deploy/SETTINGS.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/operation/metrics.md").read_text(encoding="utf-8")
     families = {family.name: family for family in ShardCollector(list, list).collect()}
     for name in ("head_vectors", "unindexed_vectors"):
         assert name in collection_pb2.CollectionStats.DESCRIPTOR.fields_by_name
