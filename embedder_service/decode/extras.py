@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from embedder_service.decode.brands import brands_of
 from lookalike.wire.errors import ImageUnreadable
+from lookalike.wire.foreign_formats import brands_of
 
 # ISO/IEC 23008-12: pictures coded with HEVC, and the brands of any coding.
 _HEIF_BRANDS = frozenset(

@@ -6,6 +6,21 @@ import struct
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from lookalike.wire.foreign_formats import (
+    CR3,
+    DEVELOP,
+    DICOM,
+    JPEG_2000,
+    NETPBM,
+    SVG,
+    VIDEO,
+    Foreign,
+    brands_of,
+    by_beginning,
+    is_dicom,
+    is_netpbm,
+)
+
 # Enough for the first directory of a TIFF, which tells a camera's raw file from a picture.
 HEAD_BYTES = 4096
 
@@ -24,10 +39,6 @@ _RAW_EXTENSIONS = frozenset(
 # Sizes of the header that follows a BMP's own: "BM" alone begins many a text.
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _DNG_VERSION_TAG = 50706
-
-_TO_JPEG = "convert it to JPEG or PNG"
-_DEVELOP = "export it as JPEG or TIFF from a raw converter"
-_RENDER = "render it to PNG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +59,13 @@ class Format:
         return f"{self.name} is not supported: {self.advice}"
 
 
-_VIDEO = Format("video", "index a frame of it as JPEG or PNG")
-
-
-def _raw(kind: str) -> Format:
-    return Format(f"RAW ({kind})", _DEVELOP)
-
-
-_BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
-    (b"\xff\xd8\xff", Format("JPEG")),
-    (b"\x89PNG\r\n\x1a\n", Format("PNG")),
-    (b"GIF87a", Format("GIF")),
-    (b"GIF89a", Format("GIF")),
-    (b"\xff\x0a", Format("JPEG XL")),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", Format("JPEG XL")),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Format("JPEG 2000", _TO_JPEG)),
-    (b"\xff\x4f\xff\x51", Format("JPEG 2000", _TO_JPEG)),
-    (b"II\xbc", Format("JPEG XR", _TO_JPEG)),
-    (b"8BPS", Format("PSD", _TO_JPEG)),
-    (b"gimp xcf", Format("XCF", _TO_JPEG)),
-    (b"qoif", Format("QOI", _TO_JPEG)),
-    (b"BPG\xfb", Format("BPG", _TO_JPEG)),
-    (b"v/1\x01", Format("OpenEXR", _TO_JPEG)),
-    (b"#?RADIANCE", Format("Radiance HDR", _TO_JPEG)),
-    (b"DDS ", Format("DDS", _TO_JPEG)),
-    (b"icns", Format("ICNS", _TO_JPEG)),
-    (b"\x00\x00\x01\x00", Format("ICO", _TO_JPEG)),
-    (b"SIMPLE  =", Format("FITS", _TO_JPEG)),
-    (b"%PDF", Format("PDF", "render its pages to PNG")),
-    (b"%!PS", Format("PostScript", _RENDER)),
-    (b"\xc5\xd0\xd3\xc6", Format("PostScript", _RENDER)),
-    (b"\xd7\xcd\xc6\x9a", Format("Windows metafile", _RENDER)),
-    (b"II\x1a\x00\x00\x00HEAPCCDR", _raw("CRW")),
-    (b"FUJIFILMCCD-RAW", _raw("RAF")),
-    (b"FOVb", _raw("X3F")),
-    (b"\x00MRM", _raw("MRW")),
-    (b"IIRO", _raw("ORF")),
-    (b"IIRS", _raw("ORF")),
-    (b"MMOR", _raw("ORF")),
-    (b"IIU\x00", _raw("RW2")),
-    (b"\x1aE\xdf\xa3", _VIDEO),  # Matroska, WebM
-    (b"FLV\x01", _VIDEO),
-    (b"\x00\x00\x01\xba", _VIDEO),  # MPEG
-    (b"\x00\x00\x01\xb3", _VIDEO),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),  # WMV
+_BEGINNINGS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
 )
 _TIFF_BEGINNINGS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _HEIF_BRANDS = frozenset(
@@ -105,52 +79,57 @@ def format_of(head: bytes, name: str) -> Format | None:
     `name` is looked at only where the bytes leave a choice: many raw files of
     cameras are TIFF files by their bytes.
     """
-    for beginning, found in _BEGINNINGS:
+    for beginning, known in _BEGINNINGS:
         if head.startswith(beginning):
-            return found
+            return Format(known)
+    if (foreign := by_beginning(head)) is not None:
+        return _unsupported(foreign)
     if head.startswith(_TIFF_BEGINNINGS):
         return _tiff(head, PurePath(name).suffix.lower())
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return _VIDEO
+        return _unsupported(VIDEO)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format("WebP")
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return Format("BMP")
     if head[4:8] == b"ftyp":
         return _iso_media(head)
-    if head[128:132] == b"DICM":
-        return Format("DICOM", _TO_JPEG)
-    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3] in (b" ", b"\n", b"\r", b"\t"):
-        return Format("Netpbm", _TO_JPEG)
+    if is_dicom(head):
+        return _unsupported(DICOM)
+    if is_netpbm(head):
+        return _unsupported(NETPBM)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!")) and b"<svg" in text):
-        return Format("SVG", _RENDER)
+        return _unsupported(SVG)
     return None
 
 
+def _unsupported(foreign: Foreign) -> Format:
+    return Format(foreign.name, foreign.advice)
+
+
 def _iso_media(head: bytes) -> Format | None:
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
+    brands = brands_of(head)
     if brands & {b"avif", b"avis"}:
         return Format("AVIF")
     if head[8:12] == b"crx ":
-        return _raw("CR3")
+        return _unsupported(CR3)
     if brands & _HEIF_BRANDS:
         return Format("HEIC")
     if head[8:12] == b"jp2 ":
-        return Format("JPEG 2000", _TO_JPEG)
+        return _unsupported(JPEG_2000)
     if head[8:12] == b"jxl ":
         return Format("JPEG XL")
-    return None if head[8:11] in (b"M4A", b"M4B", b"M4P") else _VIDEO  # those are sound
+    sound = head[8:11] in (b"M4A", b"M4B", b"M4P")
+    return None if sound else _unsupported(VIDEO)
 
 
 def _tiff(head: bytes, extension: str) -> Format:
-    """Tell a raw file by Canon's mark, by DNG's tag, or by its extension."""
-    if head[8:10] == b"CR":
-        return _raw("CR2")
+    """Tell a raw file by DNG's tag, or by its extension."""
+    raw = extension[1:].upper() if extension in _RAW_EXTENSIONS else ""
     if _DNG_VERSION_TAG in _first_tags(head):
-        return _raw("DNG")
-    return _raw(extension[1:].upper()) if extension in _RAW_EXTENSIONS else Format("TIFF")
+        raw = "DNG"
+    return Format(f"RAW ({raw})", DEVELOP) if raw else Format("TIFF")
 
 
 def _first_tags(head: bytes) -> list[int]:
