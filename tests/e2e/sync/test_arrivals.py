@@ -19,16 +19,16 @@ def test_a_file_that_is_still_being_written_is_waited_for(
     cli: RunCli, client: Client, folder: Path, photos: Path
 ) -> None:
     data = (photos / "motorcycle_left.png").read_bytes()
+    part = -(-len(data) // 6)
+    for number in range(6):
+        piece = data[number * part : (number + 1) * part]
+        (folder.parent / f"part.{number + 1}").write_bytes(piece)
     writer = subprocess.Popen(
         [
             *("sh", "-c", 'for i in 1 2 3 4 5 6; do cat "$1.$i" >> "$2"; sleep 0.7; done', "sh"),
             *(str(folder.parent / "part"), str(folder / "slow.png")),
         ]
     )
-    part = -(-len(data) // 6)
-    for number in range(6):
-        piece = data[number * part : (number + 1) * part]
-        (folder.parent / f"part.{number + 1}").write_bytes(piece)
     try:
         wait_until((folder / "slow.png").exists)
         ran = cli("sync", folder, "-c", "slow", "--still", "0.4", "--json")
