@@ -42,6 +42,8 @@ class StoredItem:
     vector: F32 | None = None
     near_duplicate_of: str = ""
     vector_version: int = 0
+    # Its vectors besides `vector`, in their order; there where that is.
+    further: tuple[F32, ...] = ()
 
     @property
     def metadata(self) -> Metadata | None:

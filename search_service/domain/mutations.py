@@ -19,9 +19,11 @@ class Upsert:
 
     `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
     `facts` is opaque to the shard. `version` 0 takes the next one.
-    `duplicate_policy` None is the collection's. With `keep_metadata` the id's stored
-    metadata stays, and `metadata` does not count. With `guard` an item that is there must
-    be of its caller's, so must a near-duplicate, and new metadata says whose it is.
+    `further` are more vectors of the item, as of other photographs of it, each as `vector`;
+    the one that is nearest to a query counts. `duplicate_policy` None is the collection's.
+    With `keep_metadata` the id's stored metadata stays, and `metadata` does not count. With
+    `guard` an item that is there must be of its caller's, so must a near-duplicate, and new
+    metadata says whose it is.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Upsert:
     duplicate_policy: DuplicatePolicy | None = None
     keep_metadata: bool = False
     guard: Confinement | None = None
+    further: tuple[F32, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

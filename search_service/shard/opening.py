@@ -17,6 +17,7 @@ from search_service.shard.live.memory import Memory
 from search_service.shard.upkeep import SegmentUpkeep, unindexed_ordinals
 from search_service.store import schema
 from search_service.store.damage import RowDamaged, StoreHealth, damaged
+from search_service.store.further import further_ordinals
 from search_service.store.log_check import log_is_damaged
 from search_service.store.vectors import iter_live_vectors, live_ids
 
@@ -48,14 +49,16 @@ def open_store(path: Path, vfs: str) -> tuple[apsw.Connection, CollectionSpec, S
 def load(
     db: apsw.Connection, path: Path, memory: Memory, upkeep: SegmentUpkeep, health: StoreHealth
 ) -> I64:
-    """Bring the memory up; return the live ordinals, int64 [n], ascending."""
+    """Bring the memory up; return the ordinals of items, int64 [n], ascending."""
     with ThreadPoolExecutor(1, thread_name_prefix="open-segments") as pool:
         opened = pool.submit(upkeep.open_segments)
         next_ordinal = int(schema.read_meta(db, "next_ordinal"))
         ordinals, ids = live_ids(db, next_ordinal, health.reader_of("ids"))
-        memory.load(ordinals, ids, next_ordinal)
+        further = further_ordinals(db, ordinals, health.reader_of("further vectors"))
+        memory.load(ordinals, ids, next_ordinal, further)
         opened.result()
-    missing = unindexed_ordinals(ordinals, memory.sealed)
+    vectors_live = np.sort(np.concatenate([ordinals, further[0]]))
+    missing = unindexed_ordinals(vectors_live, memory.sealed)
     if len(missing):
         for some, vectors in iter_live_vectors(
             path,

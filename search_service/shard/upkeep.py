@@ -146,8 +146,8 @@ class SegmentUpkeep:
             self._build_all()
 
     def _is_left_by_most(self) -> bool:
-        """Whether so few items are left that a fresh collection of them had no segment."""
-        few = self._memory.items <= min(LEAST_GRAPH_VECTORS, self._options.head_limit) // 2
+        """Whether so few vectors are left that a fresh collection of them had no segment."""
+        few = self._memory.vectors <= min(LEAST_GRAPH_VECTORS, self._options.head_limit) // 2
         if not few or self._health.damage:
             return False
         return dead_share(self._memory) > max(0.5, self._options.max_dead_share)

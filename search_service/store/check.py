@@ -16,7 +16,9 @@ from typing import Any
 
 import apsw
 
+from search_service.limits import MAX_ITEM_VECTORS
 from search_service.store.damage import RowDamaged, is_damage
+from search_service.store.further import has_several, live_between
 from search_service.store.rows_read import checked_rows
 from search_service.store.schema import one_moment
 
@@ -31,7 +33,8 @@ _TAIL_BYTES = 32
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A table or index. `values` yields what is read of a row, `wrong` says of a row that
-    it is not what was written. `each_live`: there is a row for each ordinal in use."""
+    it is not what was written. `each_live`: there is a row for each ordinal in use, of
+    further vectors too with `further`."""
 
     what: str
     keys: tuple[str, ...]
@@ -41,6 +44,19 @@ class _Part:
     wrong: str = "0"
     where: str = "1"
     each_live: bool = False
+    further: bool = False
+
+
+_FURTHER = _Part(
+    "further vectors",
+    ("ordinal",),
+    "further_vectors",
+    "item",
+    2_000,
+    wrong=f"NOT (item < ordinal AND ordinal < item + {MAX_ITEM_VECTORS}"  # noqa: S608 - built from constants
+    " AND EXISTS (SELECT 1 FROM items INDEXED BY items_by_ordinal"
+    " WHERE items.ordinal = further_vectors.item))",
+)
 
 
 def read_through(
@@ -56,7 +72,7 @@ def read_through(
     Raises:
         apsw.Error: reading fails otherwise than by damage.
     """
-    for part in _parts(dimension):
+    for part in _parts(dimension, several=has_several(db)):
         try:
             if not _read_part(db, part, spend):
                 return
@@ -66,8 +82,9 @@ def read_through(
             note(error, part.what)
 
 
-def _parts(dimension: int) -> tuple[_Part, ...]:
+def _parts(dimension: int, *, several: bool) -> tuple[_Part, ...]:
     return (
+        *(_FURTHER for _ in range(several)),
         _Part("settings", ("key",), "meta", "length(value)", 100),
         _Part("ids", ("id",), "items NOT INDEXED", "length(id)", 2_000),
         _Part(
@@ -85,6 +102,7 @@ def _parts(dimension: int) -> tuple[_Part, ...]:
             "vector",
             max(1, (1 << 20) // (4 * dimension)),
             each_live=True,
+            further=True,
         ),
         _Part(
             "metadata",
@@ -174,12 +192,9 @@ def _check_each_live(
     RowDamaged: an ordinal in use has no row, or a row is of none in use.
     """
     upto = rows[-1][2] if len(rows) == part.rows else 2**62
-    found: list[Any] = db.execute(
-        "SELECT ordinal FROM items INDEXED BY items_by_ordinal"
-        " WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal",
-        (after[0] if after else -1, upto),
-    ).fetchall()
-    if [row[0] for row in found] != [row[2] for row in rows]:
+    further = part.further and has_several(db)
+    found = live_between(db, after[0] if after else -1, upto, -1, further=further)
+    if found != [row[2] for row in rows]:
         raise RowDamaged(f"{part.what} are not there for just the items that are")
 
 

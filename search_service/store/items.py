@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,17 @@ import orjson
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
-from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.store.answer_size import AnswerSize, nbytes
 from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
-from search_service.store.picking import pick
-from search_service.store.rows_read import are_unit, checked_rows, intact_rows
+from search_service.store.item_rows import items_of, select_items
+from search_service.store.rows_read import checked_rows, intact_rows
 from search_service.store.salvage import live_items, rows_between
-from search_service.store.schema import open_reader
+from search_service.store.schema import one_moment, open_reader
 
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
 IDS_PER_QUERY = 2_000
 _MOST_ORDINAL = 2**32
-
-_COLUMNS = (
-    "i.id, max(i.vector_version, i.metadata_version), i.update_time_us,"
-    " CASE WHEN i.near_flagged THEN i.near_id ELSE '' END, i.vector_version"
-)
-
 
 _VECTORS_BETWEEN = (
     "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
@@ -79,19 +72,21 @@ class ItemReader:
         """
         size = AnswerSize()
         found = Read()
-        query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
-        with self._connection() as db:
+        query = f"{select_items(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
+        with self._connection() as db, _moment(db, fields):
             for start in range(0, len(ids), IDS_PER_QUERY):
                 self._read_some(db, query, ids[start : start + IDS_PER_QUERY], fields, size, found)
         return found
 
     def page(self, after_id: str, page_size: int, fields: Fields) -> list[StoredItem]:
         """Read up to `page_size` items after `after_id`, sorted by id."""
-        query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id > ? ORDER BY i.id LIMIT ?"
-        with self._connection() as db:
+        query = (
+            f"{select_items(fields)} WHERE i.ordinal IS NOT NULL AND i.id > ? ORDER BY i.id LIMIT ?"
+        )
+        with self._connection() as db, _moment(db, fields):
             try:
                 rows: list[Any] = db.execute(query, (after_id, page_size)).fetchall()
-                return [_item(row, fields) for row in rows]
+                return items_of(db, rows, fields)
             except (apsw.Error, RowDamaged) as error:
                 self._note(error)
         page: list[StoredItem] = []
@@ -175,7 +170,9 @@ class ItemReader:
             for row in db.execute(query, (orjson.dumps(list(ids)).decode(),)):
                 size.add(row)
                 rows.append(row)
-            found.items.update({row[0]: _item(row, fields) for row in rows})
+            items = items_of(db, rows, fields)
+            size.add_bytes(sum(one.nbytes for item in items for one in item.further))
+            found.items.update({item.id: item for item in items})
         except (apsw.Error, RowDamaged) as error:
             self._note(error)
             if len(ids) == 1:
@@ -240,55 +237,6 @@ class ItemReader:
             db.close()
 
 
-def _select(fields: Fields) -> str:
-    columns, joins = _COLUMNS, ""
-    columns += ", d.metadata" if fields.metadata else ", NULL"
-    columns += ", d.facts" if fields.facts else ", NULL"
-    columns += ", t.thumbnail" if fields.thumbnail else ", NULL"
-    columns += ", v.vector" if fields.vector else ", NULL"
-    if fields.metadata or fields.facts:
-        joins += " LEFT JOIN details d ON d.ordinal = i.ordinal"
-    if fields.thumbnail:
-        joins += " LEFT JOIN thumbnails t ON t.ordinal = i.ordinal"
-    if fields.vector:
-        joins += " LEFT JOIN vectors v ON v.ordinal = i.ordinal"
-    return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
-
-
-def _read_metadata(metadata: bytes, fields: Fields) -> bytes:
-    read = decode_metadata(metadata)  # what is no JSON is damaged
-    if not fields.metadata_paths:
-        return metadata
-    return encode_metadata(pick(read, fields.metadata_paths))
-
-
-def _vector(data: bytes) -> F32:
-    vector: F32 = np.frombuffer(data, dtype="<f4")
-    return vector
-
-
-def _item(
-    row: tuple[str, int, int, str, int, bytes, bytes, bytes, bytes], fields: Fields
-) -> StoredItem:
-    """Make an item of a row.
-
-    Raises:
-        RowDamaged: the row is not what was written.
-    """
-    id, version, time_us, near_id, vector_version, metadata, facts, thumbnail, vector = row
-    if fields.vector and (vector is None or not are_unit(_vector(vector)[np.newaxis])):
-        raise RowDamaged("an item's vector is not what was written")
-    try:
-        return StoredItem(
-            id=id,
-            version=version,
-            update_time_us=time_us,
-            metadata_json=_read_metadata(metadata, fields) if fields.metadata else None,
-            facts=facts or b"",
-            thumbnail=thumbnail or b"",
-            vector=_vector(vector) if fields.vector else None,
-            near_duplicate_of=near_id or "",
-            vector_version=vector_version,
-        )
-    except (ValueError, TypeError) as error:  # no row of details, no JSON
-        raise RowDamaged("an item's metadata is not what was written") from error
+def _moment(db: apsw.Connection, fields: Fields) -> AbstractContextManager[None]:
+    """Have an item and its further vectors be of one state of the store."""
+    return one_moment(db) if fields.vector else nullcontext()

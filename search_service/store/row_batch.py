@@ -16,7 +16,8 @@ import apsw
 
 from lookalike.wire.vectors import encode
 from search_service.domain.arrays import F32
-from search_service.domain.mutations import NearDuplicate
+from search_service.domain.mutations import NearDuplicate, Upsert
+from search_service.store.further import erase_further, has_several, take_several
 from search_service.store.rules import Registers
 
 NO_REGISTERS = Registers()
@@ -38,6 +39,7 @@ _WRITE_ITEMS = (
     " update_time_us, near_id, near_score, near_flagged) VALUES "
 )
 _WRITE_VECTORS = "INSERT INTO vectors (ordinal, vector) VALUES "
+_WRITE_FURTHER = "INSERT INTO further_vectors (ordinal, item) VALUES "
 _WRITE_DETAILS = "INSERT INTO details (ordinal, metadata, facts) VALUES "
 _WRITE_THUMBNAILS = "INSERT INTO thumbnails (ordinal, thumbnail) VALUES "
 
@@ -60,6 +62,7 @@ class _Fresh(NamedTuple):
     metadata: bytes
     facts: bytes
     thumbnail: bytes
+    further: tuple[F32, ...]
 
 
 class RowBatch:
@@ -71,6 +74,7 @@ class RowBatch:
     def __init__(self, db: apsw.Connection, ids: Sequence[str]) -> None:
         """Read what there is of `ids`."""
         self._db = db
+        self._several = has_several(db)
         self._rows: dict[str, ItemRow] = {}
         self._metadata: dict[str, bytes] = {}
         self._waiting: set[str] = set()  # ids with a row in `pending_metadata`
@@ -105,19 +109,25 @@ class RowBatch:
         """Take an id's row as it is now."""
         self._rows[row.id] = self._changed[row.id] = row
 
-    def add_vector(
-        self, ordinal: int, id: str, vector: F32, metadata: bytes, facts: bytes, thumbnail: bytes
-    ) -> None:
-        """Take what hangs on a new ordinal of an id, whose row follows."""
-        self._fresh[ordinal] = _Fresh(vector, metadata, facts, thumbnail)
-        self._metadata[id] = metadata
+    def add_vectors(self, ordinal: int, upsert: Upsert, metadata: bytes) -> None:
+        """Take what hangs on a new ordinal of an id, and on the next if it has further vectors.
 
-    def erase_vector(self, ordinal: int) -> None:
-        """Remove what hangs on an ordinal."""
-        if self._fresh.pop(ordinal, None) is None:
-            self._db.execute("DELETE FROM vectors WHERE ordinal = ?", (ordinal,))
-            self._db.execute("DELETE FROM details WHERE ordinal = ?", (ordinal,))
-            self._db.execute("DELETE FROM thumbnails WHERE ordinal = ?", (ordinal,))
+        The row of the id follows.
+        """
+        self._fresh[ordinal] = _Fresh(
+            upsert.vector, metadata, upsert.facts, upsert.thumbnail, upsert.further
+        )
+        self._metadata[upsert.id] = metadata
+
+    def erase_vectors(self, ordinal: int) -> int:
+        """Remove what hangs on an item's ordinal; return how many further vectors it had."""
+        fresh = self._fresh.pop(ordinal, None)
+        if fresh is not None:
+            return len(fresh.further)
+        self._db.execute("DELETE FROM vectors WHERE ordinal = ?", (ordinal,))
+        self._db.execute("DELETE FROM details WHERE ordinal = ?", (ordinal,))
+        self._db.execute("DELETE FROM thumbnails WHERE ordinal = ?", (ordinal,))
+        return erase_further(self._db, ordinal) if self._several else 0
 
     def set_metadata(self, row: ItemRow, metadata: bytes) -> None:
         """Write an item's metadata, or have it wait where there is no vector."""
@@ -145,7 +155,18 @@ class RowBatch:
     def flush(self, now_us: int) -> None:
         """Write what was put and added."""
         fresh = self._fresh.items()
-        self._insert(_WRITE_VECTORS, [(key, encode(one.vector)) for key, one in fresh])
+        vectors = [
+            (ordinal, encode(vector))
+            for key, one in fresh
+            for ordinal, vector in enumerate((one.vector, *one.further), key)
+        ]
+        self._insert(_WRITE_VECTORS, vectors)
+        further = [
+            (key + place, key) for key, one in fresh for place in range(1, len(one.further) + 1)
+        ]
+        if further:
+            take_several(self._db)
+            self._insert(_WRITE_FURTHER, further)
         self._insert(_WRITE_DETAILS, [(key, one.metadata, one.facts) for key, one in fresh])
         thumbnails = [(key, one.thumbnail) for key, one in fresh if one.thumbnail]
         self._insert(_WRITE_THUMBNAILS, thumbnails)

@@ -35,8 +35,15 @@ PLAIN_FORMAT = 1
 # such form says so, and does not take the settings for damaged: without checksums, with.
 NIBBLES_PLAIN_FORMAT = 3
 NIBBLES_FORMAT = 4
-SUMMED_FORMATS = (FORMAT_VERSION, NIBBLES_FORMAT)
-READABLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION, NIBBLES_PLAIN_FORMAT, NIBBLES_FORMAT)
+# One of those plus this has items with several vectors, which a release that knows no
+# such items would count and delete wrongly (`further.py`).
+SEVERAL_MORE = 4
+_SINGLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION, NIBBLES_PLAIN_FORMAT, NIBBLES_FORMAT)
+SEVERAL_FORMATS = tuple(single + SEVERAL_MORE for single in _SINGLE_FORMATS)
+SUMMED_FORMATS = tuple(
+    summed + more for summed in (FORMAT_VERSION, NIBBLES_FORMAT) for more in (0, SEVERAL_MORE)
+)
+READABLE_FORMATS = _SINGLE_FORMATS + SEVERAL_FORMATS
 # A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
 PAGE_BYTES = 16_384
 # How long a connection waits for another that holds the lock it needs.
@@ -71,6 +78,9 @@ CREATE TABLE rejections (
     id TEXT, version INTEGER, near_id TEXT NOT NULL, near_score REAL NOT NULL,
     PRIMARY KEY (id, version)
 ) WITHOUT ROWID;
+"""
+FURTHER_TABLE = """
+CREATE TABLE further_vectors (ordinal INTEGER PRIMARY KEY, item INTEGER NOT NULL);
 """
 
 

@@ -18,6 +18,7 @@ import orjson
 
 from search_service.domain.arrays import F32, I64
 from search_service.store.damage import RowDamaged, is_damage
+from search_service.store.further import has_several, live_between
 from search_service.store.rows_read import checked_rows, intact_rows
 from search_service.store.salvage import OnDamage, live_items, rows_between
 from search_service.store.schema import open_reader
@@ -68,25 +69,20 @@ def iter_live_vectors(
 
 
 def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
-    """Return the live ordinals up to `upto_ordinal`, int64 [n], ascending."""
+    """Return the ordinals of live vectors up to `upto_ordinal`, int64 [n], ascending."""
     blocks: list[I64] = [np.empty(0, dtype=np.int64)]
     with closing(open_reader(store_path, "")) as db:
         after = 0
         while True:
-            rows = db.execute(
-                "SELECT ordinal FROM items WHERE ordinal > ? AND ordinal <= ?"
-                " ORDER BY ordinal LIMIT ?",
-                (after, upto_ordinal, ORDINALS_PER_READ),
-            ).fetchall()
-            if not rows:
+            some = live_between(db, after, upto_ordinal, ORDINALS_PER_READ, further=has_several(db))
+            if not some:
                 return np.concatenate(blocks)
-            block = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-            blocks.append(block)
-            after = int(block[-1])
+            blocks.append(np.array(some, dtype=np.int64))
+            after = some[-1]
 
 
 def live_ids(db: apsw.Connection, upto_ordinal: int, on_damage: OnDamage) -> tuple[I64, list[str]]:
-    """Return the live ordinals, int64 [n] ascending, and the id of each; damaged ones are
+    """Return the ordinals of items, int64 [n] ascending, and the id of each; damaged ones are
     left out."""
     try:
         ordinals, ids = _live_ids(db)

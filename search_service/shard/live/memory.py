@@ -18,20 +18,29 @@ import numpy as np
 
 from search_service.domain.arrays import F32, I64, Flags
 from search_service.domain.effects import Added, Effect, Killed
+from search_service.limits import MAX_ITEM_VECTORS
 from search_service.shard.live.head import Coded, Head, HeadView
+from search_service.shard.live.matches import Matches
 from search_service.shard.live.sealed import Sealed, newest_codec
 
 ALIVE = np.iinfo(np.int64).max
+_NONE = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """A moment. `died_at` is int64 [>= upto], `ids` is indexed by ordinal."""
+    """A moment. `died_at` is int64 [>= upto], `ids` is indexed by ordinal.
+
+    Each live ordinal is a vector's; `item_of`, int64 [>= upto], has the ordinal of its item,
+    which is that of the item's first. None while each item has one.
+    """
 
     epoch: int
     upto: int
     items: int
+    vectors: int
     died_at: I64
+    item_of: I64 | None
     ids: Sequence[str | None]
     head: tuple[HeadView, ...]
     sealed: tuple[Sealed, ...]
@@ -40,6 +49,30 @@ class LiveView:
         """Say which of `ordinals`, all below `upto`, are live."""
         flags: Flags = self.died_at[ordinals] > self.epoch
         return flags
+
+    def with_further(self, items: Matches) -> Matches:
+        """Return the vectors of matching items, which are known by their first one's ordinals."""
+        if self.item_of is None:
+            return items
+        allowed = items.allowed[self.item_of[: self.upto]]
+        allowed &= self.died_at[: self.upto] > self.epoch
+        return Matches(np.flatnonzero(allowed), allowed)
+
+    def vectors_of(self, items: I64) -> tuple[I64, I64]:
+        """Return the ordinals of all vectors of `items`, int64 [n] ascending, and where those
+        of each begin among them: int64 [m] ascending and int64 [n]."""
+        counts = np.ones(len(items), dtype=np.int64)
+        if self.item_of is not None:
+            for place in range(1, MAX_ITEM_VECTORS):
+                next_ones = np.minimum(items + place, self.upto - 1)
+                more = self.item_of[next_ones] == items
+                more &= next_ones == items + place
+                if not more.any():
+                    break
+                counts += more
+        starts = np.cumsum(counts) - counts
+        ordinals = np.repeat(items - starts, counts) + np.arange(counts.sum())
+        return ordinals, starts
 
 
 class Memory:
@@ -50,8 +83,10 @@ class Memory:
         self.head = Head(dimension)
         self._epoch = 1
         self._items = 0
+        self._vectors = 0
         self._upto = 1
         self._died_at: I64 = np.zeros(1_024, dtype=np.int64)
+        self._item_of: I64 | None = None
         self._ids: list[str | None] = [None]
         self._sealed: tuple[Sealed, ...] = ()
         self._readers: dict[int, int] = {}
@@ -64,6 +99,11 @@ class Memory:
     def items(self) -> int:
         """How many items there are."""
         return self._items
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors they have."""
+        return self._vectors
 
     @property
     def sealed(self) -> tuple[Sealed, ...]:
@@ -81,30 +121,47 @@ class Memory:
         """The greatest ordinal that was ever given out."""
         return self._upto - 1
 
-    def load(self, ordinals: I64, ids: Sequence[str], next_ordinal: int) -> None:
-        """Take over what the store holds, int64 [n] ascending, before any reader."""
+    def load(
+        self,
+        ordinals: I64,
+        ids: Sequence[str],
+        next_ordinal: int,
+        further: tuple[I64, I64] = _NONE,
+    ) -> None:
+        """Take over what the store holds, before any reader.
+
+        `ordinals` are those of items, int64 [n] ascending; `further` has those of further
+        vectors and of the items that these are of, int64 [m] both.
+        """
         self._reserve(next_ordinal)
         self._died_at[ordinals] = ALIVE
         by_ordinal = np.full(next_ordinal, None, dtype=np.object_)
         by_ordinal[ordinals] = ids
+        if len(further[0]):
+            self._died_at[further[0]] = ALIVE
+            self._note_items(*further)
+            by_ordinal[further[0]] = by_ordinal[further[1]]
         self._ids = by_ordinal.tolist()
         self._items = len(ordinals)
+        self._vectors = len(ordinals) + len(further[0])
         self._upto = next_ordinal
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Make a committed group visible."""
         added = [effect for effect in effects if isinstance(effect, Added)]
-        killed = [effect.ordinal for effect in effects if isinstance(effect, Killed)]
+        killed = [effect for effect in effects if isinstance(effect, Killed)]
+        dead = [each.ordinal + place for each in killed for place in range(1 + each.further)]
         if added:  # queries need not wait for that
-            vectors = np.stack([effect.vector for effect in added])
+            vectors = np.stack([one for each in added for one in (each.vector, *each.further)])
             coded = self.head.encode(vectors)
         with self.lock:
             epoch = self._epoch + 1
             if added:
                 self._add(added, vectors, coded)
-            self._died_at[killed] = epoch
-            self._graves.extend((epoch, ordinal) for ordinal in killed)
+            self._died_at[dead] = epoch
+            self._graves.extend((epoch, ordinal) for ordinal in dead)
             self._items -= len(killed)
+            self._vectors -= len(dead)
             self._epoch = epoch
             self._sweep()
 
@@ -180,7 +237,9 @@ class Memory:
                 self._epoch,
                 self._upto,
                 self._items,
+                self._vectors,
                 self._died_at,
+                self._item_of,
                 self._ids,
                 self.head.views(),
                 self._sealed,
@@ -205,15 +264,20 @@ class Memory:
 
     def _add(self, added: Sequence[Added], vectors: F32, coded: Coded | None) -> None:
         """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
-        ordinals = np.array([effect.ordinal for effect in added], dtype=np.int64)
+        counts = [1 + len(effect.further) for effect in added]
+        items = np.repeat(np.array([effect.ordinal for effect in added], dtype=np.int64), counts)
+        ordinals = items + [place for count in counts for place in range(count)]
         upto = int(ordinals[-1]) + 1
         self._reserve(upto)
         self._ids.extend([None] * (upto - len(self._ids)))
-        for effect in added:
-            self._ids[effect.ordinal] = effect.id
+        for effect, count in zip(added, counts, strict=True):
+            self._ids[effect.ordinal : effect.ordinal + count] = [effect.id] * count
+        if len(ordinals) > len(added):
+            self._note_items(ordinals, items)
         self._died_at[ordinals] = ALIVE
         self._upto = upto
         self._items += len(added)
+        self._vectors += len(ordinals)
         self.head.extend(ordinals, vectors, coded)
 
     def _reserve(self, size: int) -> None:
@@ -222,6 +286,15 @@ class Memory:
             grown: I64 = np.zeros(max(size, 2 * len(self._died_at)), dtype=np.int64)
             grown[: len(self._died_at)] = self._died_at
             self._died_at = grown
+            if self._item_of is not None:
+                own = np.arange(len(grown))
+                own[: len(self._item_of)] = self._item_of
+                self._item_of = own
+
+    def _note_items(self, ordinals: I64, items: I64) -> None:
+        if self._item_of is None:
+            self._item_of = np.arange(len(self._died_at))
+        self._item_of[ordinals] = items
 
     def _sweep(self) -> None:
         # An id may be forgotten once every reader began after its ordinal's death.

@@ -108,7 +108,8 @@ class MutationBatch:
         if isinstance(mutation, Upsert) or not mutation.merge:
             self._admit(mutation.metadata)
         if isinstance(mutation, Upsert):
-            check_vector(mutation.vector, self._dimension)
+            for vector in (mutation.vector, *mutation.further):
+                check_vector(vector, self._dimension)
         return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
@@ -143,22 +144,25 @@ class MutationBatch:
     ) -> None:
         """Store a vector; `own_metadata` is None where what is there is kept."""
         if row.ordinal is not None:
-            self._batch.erase_vector(row.ordinal)
-            self.effects.append(Killed(row.ordinal, orjson.loads(self._batch.metadata(row.id))))
+            self._erase(row.ordinal, self._batch.metadata(row.id))
         metadata = self._batch.metadata(row.id) if own_metadata is None else own_metadata
         self._batch.forget(row.id)
         ordinal = self.next_ordinal
-        self.next_ordinal += 1
-        self._batch.add_vector(
-            ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
-        )
+        self.next_ordinal += 1 + len(upsert.further)
+        self._batch.add_vectors(ordinal, upsert, metadata)
         held = row.registers
         policy = upsert.duplicate_policy or self._policy
         told = held.metadata if own_metadata is None else version
         flagged = near is not None and policy is DuplicatePolicy.FLAG
         registers = Registers(version, told, held.delete)
         self._batch.put(ItemRow(row.id, registers, ordinal, near, flagged))
-        self.effects.append(Added(ordinal, row.id, upsert.vector, orjson.loads(metadata)))
+        shown = orjson.loads(metadata)
+        self.effects.append(Added(ordinal, row.id, upsert.vector, shown, upsert.further))
+
+    def _erase(self, ordinal: int, metadata: bytes) -> None:
+        """Remove all vectors of an item, whose metadata this was."""
+        further = self._batch.erase_vectors(ordinal)
+        self.effects.append(Killed(ordinal, orjson.loads(metadata), further))
 
     def _update_metadata(
         self, update: UpdateMetadata, metadata: bytes, version: int
@@ -210,8 +214,7 @@ class MutationBatch:
             gone = replace(row, ordinal=None, near=None, registers=registers)
             held = self._batch.metadata(row.id)
             if row.ordinal is not None:
-                self._batch.erase_vector(row.ordinal)
-                self.effects.append(Killed(row.ordinal, orjson.loads(held)))
+                self._erase(row.ordinal, held)
             if registers.metadata_counts:
                 self._batch.set_metadata(gone, held)
             else:

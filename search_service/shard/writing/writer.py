@@ -239,7 +239,7 @@ class Writer:
             with self._memory.lock:
                 self._memory.apply(group.effects)
                 self._filters.apply(group.effects)
-            erased = sum(isinstance(effect, Killed) for effect in group.effects)
+            erased = sum(1 + each.further for each in group.effects if isinstance(each, Killed))
         self._tidying.note(newest=max(versions, default=0), erased=erased, left=self._memory.items)
         return outcomes
 
