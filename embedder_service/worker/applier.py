@@ -86,7 +86,11 @@ class Applier:
 
     async def _upload(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
         async with self._places.place(owner):
-            embedding = await self._embedded(mutation)
+            embedding = await self._embedded(mutation, mutation.image)
+            further = [
+                await self._further(mutation, number)
+                for number in range(len(mutation.further_images))
+            ]
         item = search_pb2.VectorUpsert(
             id=mutation.id,
             vector_f32_le=embedding.vector_f32_le,
@@ -95,18 +99,28 @@ class Applier:
             version=mutation.version,
             duplicate_policy=collection_pb2.DuplicatePolicy.ValueType(mutation.duplicate_policy),
             keep_metadata=mutation.keep_metadata,
+            vectors=[search_pb2.ItemVector(vector_f32_le=each.vector_f32_le) for each in further],
         )
         item.metadata.MergeFromString(mutation.metadata)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
-    async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
+    async def _further(self, mutation: QueuedMutation, number: int) -> embedder_pb2.Embedding:
+        """Embed a further image; an error says which it is of how many."""
+        images = mutation.further_images
+        try:
+            return await self._embedded(mutation, images[number])
+        except LookalikeError as error:
+            error.message = f"picture {number + 2} of {len(images) + 1}: {error.message}"
+            raise
+
+    async def _embedded(self, mutation: QueuedMutation, image: bytes) -> embedder_pb2.Embedding:
         delay_s = 0.05
         while True:
             await self._embedder.wait_ready()
             start_s = time.monotonic()
             try:
                 embedding = await self._embedder.embed(
-                    mutation.image, mutation.model_fingerprint, mutation.thumbnail_side_px
+                    image, mutation.model_fingerprint, mutation.thumbnail_side_px
                 )
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "embedder")

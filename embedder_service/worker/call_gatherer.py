@@ -7,13 +7,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from google.protobuf.message import Message
+
 from embedder_service.worker import traced
 from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.traces import spans
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Message)
+# Half of the largest message. Only items with dozens of vectors come near it.
+_MAX_CALL_BYTES = 32 * 1024 * 1024
 
 
 class _Waiting(NamedTuple, Generic[Item]):
@@ -82,13 +86,24 @@ class CallGatherer(Generic[Item]):
         while self._free_calls and self._waiting and not self._closed:
             uid = next(iter(self._waiting))
             queue = self._waiting.pop(uid)
-            batch = [queue.popleft() for _ in range(min(len(queue), self._max_items))]
+            batch = self._taken(queue)
             if queue:
                 self._waiting[uid] = queue  # at the end: every collection has its turn
             self._free_calls -= 1
             task = asyncio.create_task(self._call(uid, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _taken(self, queue: deque[_Waiting[Item]]) -> list[_Waiting[Item]]:
+        """Take off the queue what goes into one call, one item at least."""
+        batch = [queue.popleft()]
+        nbytes = batch[0].item.ByteSize()
+        while queue and len(batch) < self._max_items:
+            nbytes += queue[0].item.ByteSize()
+            if nbytes > _MAX_CALL_BYTES:
+                break
+            batch.append(queue.popleft())
+        return batch
 
     async def _call(self, uid: str, batch: Sequence[_Waiting[Item]]) -> None:
         futures = [waiting.future for waiting in batch]

@@ -19,6 +19,7 @@ from lookalike.wire.errors import (
 from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.domain.collection import DuplicatePolicy
+from search_service.ingest.submission import Picture
 
 if TYPE_CHECKING:
     from search_service.domain.collection import CollectionSpec
@@ -74,14 +75,14 @@ class Intake:
         shard = collection.shard
         field = f"{submission.kind.value}.id"
         limits.check_id(submission.id, field)
-        image = b""
+        image, *further = [b""]
         fingerprint = ""
         thumbnail_side_px = 0
         if submission.kind is Kind.UPLOAD:
             fingerprint = shard.spec.model_fingerprint
             thumbnail_side_px = shard.spec.thumbnail_side_px
             _check_policy(submission.duplicate_policy, shard.spec)
-            image = await self._image(submission, bound=bool(fingerprint))
+            image, *further = await self._images(submission, bound=bool(fingerprint))
         mutation = QueuedMutation(
             collection_uid=collection.uid,
             id=submission.id,
@@ -95,33 +96,42 @@ class Intake:
             duplicate_policy=submission.duplicate_policy,
             keep_metadata=submission.keep_metadata,
             thumbnail_side_px=thumbnail_side_px,
+            further_images=tuple(further),
         )
         with spans.stage("append to the queue", spans.Kind.PRODUCER):
             if (span := spans.current()) is not None:
                 mutation = replace(mutation, traceparent=span.traceparent)
             return await self._appender.append(shard, mutation)
 
-    async def _image(self, submission: Submission, *, bound: bool) -> bytes:
+    async def _images(self, submission: Submission, *, bound: bool) -> list[bytes]:
         if not bound:
             raise Precondition(
                 "the collection takes vectors that the caller makes; use UpsertVectors",
                 reason=Reason.MODEL_MISMATCH,
                 field="collection",
             )
-        image = submission.image
-        if submission.image_uri:
-            image = await self._references.read(submission.image_uri, field="upload.image_uri")
+        limits.check_count(
+            "upload.further_images", len(submission.further), limits.MAX_ITEM_VECTORS - 1, least=0
+        )
+        first = Picture(submission.image, submission.image_uri, "upload")
+        return [await self._image(picture) for picture in (first, *submission.further)]
+
+    async def _image(self, picture: Picture) -> bytes:
+        image, field = picture.image, f"{picture.field}.image"
+        if picture.image_uri:
+            field = f"{picture.field}.image_uri"
+            image = await self._references.read(picture.image_uri, field=field)
             if not image:
-                raise ImageUnreadable("the file is empty", field="upload.image_uri")
+                raise ImageUnreadable("the file is empty", field=field)
             return image
         if not image:
-            raise InvalidField("upload.image", "send an encoded image, or a reference to one")
+            raise InvalidField(field, "send an encoded image, or a reference to one")
         if len(image) > self._max_image_bytes:
             raise ImageTooLarge(
                 f"the image has {len(image):,} bytes; the limit is {self._max_image_bytes:,} (the "
                 "search service's setting max_image_bytes): send a smaller copy, or a reference "
                 "(image_uri)",
-                field="upload.image",
+                field=field,
             )
         return image
 

@@ -9,12 +9,21 @@ from lookalike.wire.errors import LookalikeError
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded image, or the reference of one; `field` is its path in the request."""
+
+    image: bytes
+    image_uri: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A mutation as it came: an upload has an image or the reference of one.
 
     `metadata` is a serialised `google.protobuf.Struct` that was checked already,
     `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
-    With `keep_metadata` what is stored stays.
+    With `keep_metadata` what is stored stays. `further` are more pictures of an upload's item.
     """
 
     collection: str
@@ -26,6 +35,7 @@ class Submission:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    further: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

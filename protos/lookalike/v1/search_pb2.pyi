@@ -237,6 +237,7 @@ class Item(_message.Message):
     NEAR_DUPLICATE_OF_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     METADATA_JSON_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the caller: 1 to 512 bytes of UTF-8 without control characters."""
     vector_f32_le: _builtins.bytes
@@ -263,6 +264,10 @@ class Item(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the last change was made durable."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemVector]:
+        """Its vectors besides `vector_f32_le`, in their order; empty unless asked for."""
+
     def __init__(
         self,
         *,
@@ -274,14 +279,39 @@ class Item(_message.Message):
         near_duplicate_of: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         metadata_json: _builtins.bytes = ...,
+        vectors: _abc.Iterable[Global___ItemVector] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class ItemVector(_message.Message):
+    """A vector of an item besides its first, as of another photograph of the same thing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTOR_F32_LE_FIELD_NUMBER: _builtins.int
+    vector_f32_le: _builtins.bytes
+    """Little-endian float32, as many as the collection's dimension. What is stored is
+    normalised on arrival; all zeros, NaN and infinity are refused.
+    """
+    def __init__(
+        self,
+        *,
+        vector_f32_le: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemVector: _TypeAlias = ItemVector  # noqa: Y015
 
 @_typing.final
 class Query(_message.Message):
@@ -908,12 +938,17 @@ class Hit(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     RANK_SCORE_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    MATCHED_VECTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The item's id."""
     score: _builtins.float
     """Cosine of the float32 vectors: -1 to 1."""
     rank_score: _builtins.float
     """With `ranking` or BEST_SCORE: what orders the hits, diversity aside."""
+    matched_vector: _builtins.int
+    """Which of the item's vectors has the score: 0 for `vector_f32_le`, then those in
+    `Item.vectors`. An item is one hit, however many of its vectors are near.
+    """
     @_builtins.property
     def item(self) -> Global___Item:
         """The item's fields, as asked for; its `id` is left empty."""
@@ -930,10 +965,11 @@ class Hit(_message.Message):
         item: Global___Item | None = ...,
         rank_score: _builtins.float | None = ...,
         ranking: Global___HitRanking | None = ...,
+        matched_vector: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "id", b"id", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "id", b"id", "item", b"item", "matched_vector", b"matched_vector", "rank_score", b"rank_score", "ranking", b"ranking", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rank_score: _TypeAlias = _typing.Literal["rank_score"]  # noqa: Y015
     _WhichOneofArgType__rank_score: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score"]  # noqa: Y015
@@ -1217,6 +1253,7 @@ class VectorUpsert(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     KEEP_METADATA_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     vector_f32_le: _builtins.bytes
@@ -1247,6 +1284,13 @@ class VectorUpsert(_message.Message):
     def facts(self) -> _image_pb2.ImageFacts:
         """What the embedder saw."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemVector]:
+        """More vectors of the item, as of other photographs of the same thing, all of the same
+        model: at most 63. In a search that one counts which is nearest to the query. All
+        are stored together, and replaced and deleted together.
+        """
+
     def __init__(
         self,
         *,
@@ -1258,10 +1302,11 @@ class VectorUpsert(_message.Message):
         version: _builtins.int = ...,
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
         keep_metadata: _builtins.bool = ...,
+        vectors: _abc.Iterable[Global___ItemVector] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

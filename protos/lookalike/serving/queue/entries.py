@@ -38,7 +38,8 @@ class QueuedMutation:
     """One accepted mutation.
 
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
-    the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
+    the encoded file, `further_images` those of more pictures of the item;
+    `model_fingerprint` the collection's model. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
     with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
     `lookalike.v1.ThumbnailSettings`. `traceparent` is the trace that it belongs to, if any.
@@ -58,12 +59,14 @@ class QueuedMutation:
     keep_metadata: bool = False
     thumbnail_side_px: int = 0
     traceparent: str = ""
+    further_images: tuple[bytes, ...] = ()
 
     @property
     def counted_bytes(self) -> int:
         """What the entry is taken to cost in Redis."""
         return (
             len(self.image)
+            + sum(map(len, self.further_images))
             + len(self.metadata)
             + len(self.id.encode())
             + len(self.job_id)
@@ -90,6 +93,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"s", b"1" if mutation.keep_metadata else b""),
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
         (b"x", mutation.traceparent.encode()),
+        *((b"b%d" % number, image) for number, image in enumerate(mutation.further_images, 1)),
     )
     for name, value in optional:
         if value:
@@ -118,9 +122,17 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             keep_metadata=fields.get(b"s") == b"1",
             thumbnail_side_px=int(fields.get(b"w", 0)),
             traceparent=fields.get(b"x", b"").decode(),
+            further_images=_further_images(fields),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error
+
+
+def _further_images(fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    images: list[bytes] = []
+    while (image := fields.get(b"b%d" % (len(images) + 1))) is not None:
+        images.append(image)
+    return tuple(images)
 
 
 def counted_bytes(fields: Mapping[bytes, bytes]) -> int:
