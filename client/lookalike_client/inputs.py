@@ -117,6 +117,8 @@ class VectorItem:
 
     `metadata` replaces what is stored under the id; None leaves it as it is.
     `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
+    `further_vectors`, at most 63, are of the same thing too: that one counts which is
+    nearest to a query.
     """
 
     id: str
@@ -125,6 +127,7 @@ class VectorItem:
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
     duplicate_policy: str = ""
+    further_vectors: Iterable[VectorLike] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ class ImageItem:
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
     `metadata` replaces what is stored under the id; None leaves it as it is.
     `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
+    `further_images`, at most 63, show the same thing too, each as `image`, or a reference
+    where it begins with "file:", "s3:" or "gs:": that one counts which is nearest to a query.
     """
 
     id: str
@@ -142,6 +147,7 @@ class ImageItem:
     metadata: MetadataLike | None = None
     image_uri: str = ""
     duplicate_policy: str = ""
+    further_images: Iterable[ImageLike] = ()
 
 
 @dataclass(frozen=True, slots=True)

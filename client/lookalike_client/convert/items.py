@@ -22,6 +22,9 @@ def item(message: search_pb2.Item, *, id: str = "") -> types.Item:
         facts=_facts(message.facts) if message.HasField("facts") else None,
         vector=vectors.decode(data, field="vector_f32_le") if data else None,
         near_duplicate_of=message.near_duplicate_of,
+        further_vectors=[
+            vectors.decode(each.vector_f32_le, field="vectors") for each in message.vectors
+        ],
     )
 
 

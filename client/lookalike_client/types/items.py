@@ -67,6 +67,8 @@ class Item(LazyParts):
     facts: ImageFacts | None = None
     vector: F32 | None = None
     near_duplicate_of: str = ""
+    # Its vectors besides `vector`, float32 [D] each; there where that is.
+    further_vectors: Sequence[F32] = ()
 
 
 @dataclass(frozen=True, slots=True)
