@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike_client import Client
+from lookalike_client import Client, Query
 from lookalike_client.testing import FakeServer
 from tests.unit.lookalike_client.cli.running import Ran, ran
 
@@ -166,3 +166,20 @@ def test_nothing_indexed_is_a_failure_with_its_reason(
     assert "error: nothing was indexed" in text.err
     assert says in text.err
     assert says in told.json["error"]["message"]
+
+
+def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
+    server: FakeServer, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "products.csv"
+    table.write_text("file,product,price\na.jpg,cup,3\nsub/b.jpg,cup,\né.jpg,,1\n")
+    ran_once = index(folder, "--metadata-csv", table, "--item-column", "product", "--json")
+
+    assert ran_once.code == 0
+    assert stored(server) == {"cup": {"product": "cup", "price": 3}, "é.jpg": {"price": 1}}
+    with Client(server.address) as client:
+        (found,) = client.search("images", Query.by_image(JPEG + b"sub/b.jpg"), limit=1).hits
+    assert (found.id, found.matched_vector) == ("cup", 1)
+    without = index(folder, "--item-column", "product")
+    assert without.code == 2
+    assert "--item-column is one of a table" in without.err
