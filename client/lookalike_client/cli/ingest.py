@@ -95,7 +95,8 @@ def index(
     found = scan(paths, prefix=prefix, base=Path.cwd())
     matches = None
     if table is not None:
-        matches = _match(table, paths, found, allow_unmatched=allow_unmatched)
+        rows = metadata_csv.read(table, text_column=item_column)
+        matches = _match(table, rows, paths, found, allow_unmatched=allow_unmatched)
     said = matches.said if matches is not None else {}
     if item_column is not None:
         if matches is None:
@@ -149,14 +150,20 @@ def _state(session: Session) -> Iterator[State | None]:
         yield state
 
 
-def _match(table: Path, paths: tuple[Path, ...], found: Scan, *, allow_unmatched: bool) -> Matches:
+def _match(
+    table: Path,
+    rows: list[metadata_csv.Row],
+    paths: tuple[Path, ...],
+    found: Scan,
+    *,
+    allow_unmatched: bool,
+) -> Matches:
     """Find the files of a table's rows; say which have none.
 
     Raises:
         InvalidField: most have none, which `allow_unmatched` allows.
     """
     folders = (Path.cwd(), table.parent, *(path for path in paths if path.is_dir()))
-    rows = metadata_csv.read(table)
     matches = matching.match(rows, found.files, others=found.others, folders=folders)
     if matches.mostly_strangers and not allow_unmatched:
         raise InvalidField(

@@ -8,7 +8,7 @@ from itertools import chain
 
 from lookalike.wire.errors import InvalidField, LimitExceeded
 from lookalike_client.indexing.scan import FileEntry
-from lookalike_client.types import JsonValue, Metadata
+from lookalike_client.types import Metadata
 
 FIELD = "item-column"
 # Of one item, as the contract has it.
@@ -20,10 +20,10 @@ def gather(
 ) -> tuple[list[FileEntry], dict[str, Metadata]]:
     """Return items of one or more files, and the metadata of each.
 
-    Files whose rows have the same value in `column` are one item, whose id that value is,
-    after `prefix`; they keep the order of `metadata`, by file id, which is the table's. Of
-    its metadata the first row that says something about a key counts. Files without a
-    value there stay items of their own.
+    Files whose rows have the same text in `column` are one item, whose id that is, after
+    `prefix`; they keep the order of `metadata`, by file id, which is the table's. Of
+    its metadata the first row that says something about a key counts. Files without one
+    there stay items of their own.
 
     Raises:
         InvalidField: no row has the column, or a file's id is that of an item.
@@ -36,7 +36,7 @@ def gather(
     alone: set[str] = set()
     for file_id in chain(metadata, (file.id for file in files if file.id not in metadata)):
         value = metadata.get(file_id, {}).get(column)
-        item_id = file_id if value is None else f"{prefix}{_text(value)}"
+        item_id = file_id if value is None else f"{prefix}{value}"
         gathered.setdefault(item_id, []).append(file_id)
         if value is None:
             alone.add(item_id)
@@ -56,8 +56,3 @@ def gather(
         if rows:
             said[item_id] = {key: value for row in reversed(rows) for key, value in row.items()}
     return items, said
-
-
-def _text(value: JsonValue) -> str:
-    """Return a cell as it stood in the table, near enough: whole numbers have no point."""
-    return value if isinstance(value, str) else str(value).lower()

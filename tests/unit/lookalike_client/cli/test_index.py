@@ -172,14 +172,14 @@ def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
     server: FakeServer, index: Index, folder: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "products.csv"
-    table.write_text("file,product,price\na.jpg,cup,3\nsub/b.jpg,cup,\né.jpg,,1\n")
+    table.write_text("file,product,price\na.jpg,7.50,3\nsub/b.jpg,7.50,\né.jpg,,1\n")
     ran_once = index(folder, "--metadata-csv", table, "--item-column", "product", "--json")
 
     assert ran_once.code == 0
-    assert stored(server) == {"cup": {"product": "cup", "price": 3}, "é.jpg": {"price": 1}}
+    assert stored(server) == {"7.50": {"product": "7.50", "price": 3}, "é.jpg": {"price": 1}}
     with Client(server.address) as client:
         (found,) = client.search("images", Query.by_image(JPEG + b"sub/b.jpg"), limit=1).hits
-    assert (found.id, found.matched_vector) == ("cup", 1)
+    assert (found.id, found.matched_vector) == ("7.50", 1)
     without = index(folder, "--item-column", "product")
     assert without.code == 2
     assert "--item-column is one of a table" in without.err

@@ -21,7 +21,7 @@ def files(*names: str) -> list[FileEntry]:
 def test_files_with_one_value_are_pictures_of_one_item_in_the_tables_order() -> None:
     table: dict[str, Metadata] = {
         "b.jpg": {"product": "cup", "price": 3},
-        "c.jpg": {"product": 7.0, "price": 5},
+        "c.jpg": {"product": "7.50", "price": 5},
         "a.jpg": {"product": "cup", "price": 4, "colour": "red"},
         "e.jpg": {"price": 9},
     }
@@ -29,13 +29,13 @@ def test_files_with_one_value_are_pictures_of_one_item_in_the_tables_order() -> 
 
     assert [(each.id, each.path.name, [path.name for path in each.further]) for each in items] == [
         ("x/cup", "b.jpg", ["a.jpg"]),
-        ("x/7.0", "c.jpg", []),
+        ("x/7.50", "c.jpg", []),
         ("e.jpg", "e.jpg", []),
         ("d.jpg", "d.jpg", []),
     ]
     assert said == {
         "x/cup": {"product": "cup", "price": 3, "colour": "red"},
-        "x/7.0": {"product": 7.0, "price": 5},
+        "x/7.50": {"product": "7.50", "price": 5},
         "e.jpg": {"price": 9},
     }
 
