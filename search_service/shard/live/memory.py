@@ -266,7 +266,7 @@ class Memory:
         """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
         counts = [1 + len(effect.further) for effect in added]
         items = np.repeat(np.array([effect.ordinal for effect in added], dtype=np.int64), counts)
-        ordinals = items + [place for count in counts for place in range(count)]
+        ordinals = items + np.concatenate([np.arange(count) for count in counts])
         upto = int(ordinals[-1]) + 1
         self._reserve(upto)
         self._ids.extend([None] * (upto - len(self._ids)))

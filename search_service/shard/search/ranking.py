@@ -63,7 +63,8 @@ class Ranked:
         """Return the number among its item's vectors of the one that each row is of."""
         if self.matched is None:
             return [0] * len(self.ordinal[rows])
-        return (self.matched[rows] - self.ordinal[rows]).tolist()
+        places: list[int] = (self.matched[rows] - self.ordinal[rows]).tolist()
+        return places
 
 
 class Bound:

@@ -267,7 +267,7 @@ def test_items_whose_vectors_fill_the_top_leave_room_for_others(tmp_path: Path) 
 
     def check(shard: Shard) -> None:
         for options in ({}, {"exact": True}, {"min_score": -0.5}):
-            request = QueryRequest(vectors[:1], limit=12, **options)  # type: ignore[arg-type]  # passed on
+            request = QueryRequest(vectors[:1], limit=12, **options)
             hits = shard.query(request).result(60)[0].hits
             want = np.sort(-(vectors.astype(np.float64) @ vectors[0]))[1:9]
             assert [hit.id for hit in hits[:4]] == ["0000", "crowd-0", "crowd-1", "crowd-2"]
