@@ -156,9 +156,12 @@ def parts_text(hit: Hit) -> str:
 
 def document_of(hit: Hit) -> dict[str, object]:
     """Return what a hit's JSON says besides likeness; nothing where that is all."""
+    said: dict[str, object] = {}
+    if hit.matched_vector:
+        said["matched_vector"] = hit.matched_vector
     if hit.rank_score is None:
-        return {}
-    said: dict[str, object] = {"rank_score": hit.rank_score}
+        return said
+    said["rank_score"] = hit.rank_score
     if hit.ranking is not None:
         said["ranking"] = hit.ranking
     return said

@@ -1,16 +1,15 @@
 """encoders.6: what do several photographs of a product, and two encoders of it, bring?
 
-Groceries, 81 classes. Photographs of a class are dealt to its items in turn, a fifth of
-them are kept as queries. With one photograph an item there are as many items as with
-several, each known by its first.
+Groceries, 60 products with 3 to 6 photographs in shops. Each photograph is a query; an item
+is a product, known by 1 to 4 of its other photographs.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.wire.vectors import F32
 from tests.bench.encoders.embedding import embed, labelled
@@ -18,74 +17,76 @@ from tests.bench.report import Report
 
 _SUBJECT = "efficientnet-lite2"
 _STYLE = "style:palette"
-_PHOTOGRAPHS = (1, 3, 5)
+_PHOTOGRAPHS = (1, 2, 3, 4)
 # Of the palette in the sum; the rest is the subject's.
 _WEIGHTS = (0.1, 0.2, 0.3, 0.5)
-_WHAT = "groceries, 81 classes, P@10 of items"
-EXPECTED = ("encoders.6", _WHAT, "", "stated")
+_SET = "groceries, 60 products"
+EXPECTED = ("encoders.6", _SET, "", "stated")
+
+I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Deal:
-    """Places of photographs: `items` has those of each item, [n][k]; `queries` is int64 [m]."""
+class _Products:
+    """Product of each photograph, int64 [n]; coarse class of each product, int64 [p]."""
 
-    items: list[list[int]]
-    queries: np.ndarray
+    of_photograph: I64
+    coarse: I64
 
 
 def measure(report: Report) -> None:
-    """Add a row for each number of photographs, by subject and by style, and for sums."""
-    files, labels = labelled("grocery", 1)
-    classes = np.unique(labels, return_inverse=True)[1]
-    subject, style = embed(_SUBJECT, files), embed(_STYLE, files)
-    deal = _deal(classes, max(_PHOTOGRAPHS))
-    for letter, name, vectors in (("a", _SUBJECT, subject), ("b", _STYLE, style)):
+    """Add rows for each number of photographs and encoder, and for sums of two."""
+    files, names = labelled("grocery", 1)
+    _, classes = labelled("grocery", 2)
+    _, first, of_photograph = np.unique(names, return_index=True, return_inverse=True)
+    products = _Products(of_photograph, np.unique(classes, return_inverse=True)[1][first])
+    found = {model: embed(model, files) for model in (_SUBJECT, _STYLE)}
+    for letter, model in zip("ab", found, strict=True):
         for count in _PHOTOGRAPHS:
-            scores = _best(vectors, deal, count)
-            what = f"{_WHAT}, {count} of {max(_PHOTOGRAPHS)} photographs each, {name}"
-            report.stated(f"encoders.6{letter}{count}", what, _p10(scores, deal, classes), "")
+            scores = _best(found[model], products, count)
+            _state(report, f"encoders.6{letter}{count}", model, scores, products, count)
     for count in (_PHOTOGRAPHS[0], _PHOTOGRAPHS[-1]):
-        near, alike = (_best(vectors, deal, count) for vectors in (subject, style))
+        subject, style = (_best(vectors, products, count) for vectors in found.values())
         for weight in _WEIGHTS:
-            what = f"{_WHAT}, {count} photographs each, {1 - weight:.1f} {_SUBJECT} + {weight}"
-            found = _p10((1 - weight) * near + weight * alike, deal, classes)
-            report.stated(f"encoders.6c{count}w{weight}", f"{what} {_STYLE}", found, "")
+            what = f"{1 - weight:.1f} {_SUBJECT} + {weight} {_STYLE}"
+            scores = (1 - weight) * subject + weight * style
+            _state(report, f"encoders.6c{count}w{weight}", what, scores, products, count)
 
 
-def _deal(classes: np.ndarray, each: int) -> _Deal:
-    """Deal the photographs of each class out: whole items of `each`, and queries."""
-    of_class: dict[int, list[int]] = defaultdict(list)
-    for place, label in enumerate(classes.tolist()):
-        of_class[label].append(place)
-    items: list[list[int]] = []
-    queries: list[int] = []
-    for places in of_class.values():
-        shuffled = np.random.default_rng(7).permutation(places).tolist()
-        held = max(1, len(shuffled) // 5)
-        queries += shuffled[:held]
-        rest = shuffled[held:]
-        items += [rest[start : start + each] for start in range(0, len(rest) - each + 1, each)]
-    return _Deal(items, np.array(queries))
+def _state(
+    report: Report, row: str, what: str, scores: F32, products: _Products, count: int
+) -> None:
+    own, coarse = _precisions(scores, products)
+    told = f"{_SET}, {count} photographs an item, {what}"
+    report.stated(f"{row}-1", f"{told}: P@1 of the product", own, "")
+    report.stated(f"{row}-10", f"{told}: P@10 of its coarse class", coarse, "")
 
 
-def _best(vectors: F32, deal: _Deal, count: int) -> F32:
-    """Return float32 [queries, items]: the best cosine to an item's first photographs."""
-    queries = vectors[deal.queries]
-    each = [queries @ vectors[[item[place] for item in deal.items]].T for place in range(count)]
-    best: F32 = np.max(each, axis=0)
+def _best(vectors: F32, products: _Products, count: int) -> F32:
+    """Return float32 [photographs, products]: the best cosine of each to `count` photographs.
+
+    A photograph is not compared with itself; a product with fewer others is known by these.
+    """
+    order = np.random.default_rng(7).permutation(len(vectors))
+    members = [order[products.of_photograph[order] == p] for p in range(len(products.coarse))]
+    cosines = vectors @ vectors.T
+    best = np.empty((len(vectors), len(members)), dtype=np.float32)
+    for query in range(len(vectors)):
+        for product, photographs in enumerate(members):
+            others = photographs[photographs != query][:count]
+            best[query, product] = cosines[query, others].max()
     return best
 
 
-def _p10(scores: F32, deal: _Deal, classes: np.ndarray) -> float:
-    """Return the mean share of the ten best items that are of the query's class.
+def _precisions(scores: F32, products: _Products) -> tuple[float, float]:
+    """Return P@1 of the product and P@10 of its coarse class.
 
-    A class with fewer items is measured by as many as it has.
+    A class with fewer products is measured by as many as it has.
     """
-    of_item = classes[[item[0] for item in deal.items]]
     order = np.argsort(-scores, axis=1, kind="stable")
+    own = float((order[:, 0] == products.of_photograph).mean())
     shares = []
-    for query, ranked in zip(classes[deal.queries].tolist(), order, strict=True):
-        wanted = min(10, int((of_item == query).sum()))
-        if wanted:
-            shares.append(float((of_item[ranked[:wanted]] == query).mean()))
-    return round(float(np.mean(shares)), 3)
+    for product, ranked in zip(products.of_photograph.tolist(), order, strict=True):
+        alike = products.coarse == products.coarse[product]
+        shares.append(float(alike[ranked[: min(10, int(alike.sum()))]].mean()))
+    return round(own, 3), round(float(np.mean(shares)), 3)

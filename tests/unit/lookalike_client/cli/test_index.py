@@ -169,7 +169,11 @@ def test_nothing_indexed_is_a_failure_with_its_reason(
 
 
 def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
-    server: FakeServer, index: Index, folder: Path, tmp_path: Path
+    server: FakeServer,
+    index: Index,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     table = tmp_path / "products.csv"
     table.write_text("file,product,price\na.jpg,7.50,3\nsub/b.jpg,7.50,\né.jpg,,1\n")
@@ -180,6 +184,9 @@ def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
     with Client(server.address) as client:
         (found,) = client.search("images", Query.by_image(JPEG + b"sub/b.jpg"), limit=1).hits
     assert (found.id, found.matched_vector) == ("7.50", 1)
+    (tmp_path / "b.jpg").write_bytes(JPEG + b"sub/b.jpg")
+    told = ran(capsys, "--address", server.address, "search", str(tmp_path / "b.jpg"), "--json")
+    assert told.json["hits"][0]["matched_vector"] == 1
     without = index(folder, "--item-column", "product")
     assert without.code == 2
     assert "--item-column is one of a table" in without.err
