@@ -24,7 +24,8 @@ from search_service.domain.queries import (
 )
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView, Memory
+from search_service.shard.live.memory import Memory
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.by_item import search_items
 from search_service.shard.search.carried import CarriedItems

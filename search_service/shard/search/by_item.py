@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.ranking import Ranked
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search

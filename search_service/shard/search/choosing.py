@@ -17,7 +17,7 @@ import numpy as np
 from search_service.domain.arrays import F32, F64, I64
 from search_service.domain.queries import Hit, QueryRequest
 from search_service.domain.ranking import BestScore, BoostPart, HitRanking, Ranking, best_of
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.exact import scores_each
 from search_service.shard.search.ranking import LEAST, LEAST_FLOOR, Ranked
 

@@ -20,7 +20,7 @@ from search_service.domain.conditions import FieldPath, Scalar
 from search_service.domain.queries import HitGroup, PlanKind, QueryRequest
 from search_service.filters.spread import Spread
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search import plan, tuning
 from search_service.shard.search.by_item import best_of_items, search_items

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from search_service.domain.queries import Hit, HitPlace, QueryRequest
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.by_item import search_items
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool

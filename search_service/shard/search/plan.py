@@ -6,8 +6,8 @@ import math
 from typing import TypeAlias
 
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search import tuning
 from search_service.shard.search.graphs import Walk
 from search_service.shard.search.task import Task

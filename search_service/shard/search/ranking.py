@@ -14,8 +14,8 @@ import numpy as np
 
 from search_service.domain.arrays import F32, I64, Flags
 from search_service.shard.live.head import HeadView
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.exact import scores_of_pairs
 
 Source: TypeAlias = HeadView | Sealed

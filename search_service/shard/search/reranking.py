@@ -13,7 +13,7 @@ from lookalike.wire.times import parse_time
 from search_service.domain.arrays import I64
 from search_service.domain.queries import PlanKind, QueryRequest
 from search_service.domain.ranking import BestScore, Boost, Ranking
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.by_item import search_items
 from search_service.shard.search.choosing import Candidates, Choosing, Reranked

@@ -15,8 +15,8 @@ from search_service.domain.arrays import I64, Flags
 from search_service.domain.queries import PlanKind
 from search_service.segments.api import LEAST_EXPANSION
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search import compact, graphs, plan, scans
 from search_service.shard.search.ranking import LEAST_FLOOR, MARGIN, Found, radius_of
 from search_service.shard.search.scan_pool import ScanPool

@@ -14,7 +14,7 @@ from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed
 from search_service.domain.mutations import Mutation, NearDuplicate, Upsert
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search.by_item import search_items
 from search_service.shard.search.ranking import MARGIN
