@@ -7,15 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from google.protobuf.message import Message
-
 from embedder_service.worker import traced
 from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.traces import spans
 
-Item = TypeVar("Item", bound=Message)
+Item = TypeVar("Item")
 # Half of the largest message. Only items with dozens of vectors come near it.
 _MAX_CALL_BYTES = 32 * 1024 * 1024
 
@@ -30,7 +28,8 @@ class CallGatherer(Generic[Item]):
     """Sends what waits as soon as a call is free: batches grow with the load.
 
     `send(collection_uid, items)` returns as many results, in the same order.
-    What waits is bounded by the callers. The first that waits is given `gather_s`
+    A call has at most `max_items`, and of bytes, as `size_of` tells them, half of what a
+    message holds. What waits is bounded by the callers. The first that waits is given `gather_s`
     for others to join it: results of one model batch come one after the other.
     """
 
@@ -41,9 +40,11 @@ class CallGatherer(Generic[Item]):
         max_items: int,
         max_calls: int,
         gather_s: float = 0.0,
+        size_of: Callable[[Item], int] = lambda _: 0,
     ) -> None:
         self._send = send
         self._gather_s = gather_s
+        self._size_of = size_of
         self._gathering: asyncio.TimerHandle | None = None
         self._max_items = max_items
         self._free_calls = max_calls
@@ -97,9 +98,9 @@ class CallGatherer(Generic[Item]):
     def _taken(self, queue: deque[_Waiting[Item]]) -> list[_Waiting[Item]]:
         """Take off the queue what goes into one call, one item at least."""
         batch = [queue.popleft()]
-        nbytes = batch[0].item.ByteSize()
+        nbytes = self._size_of(batch[0].item)
         while queue and len(batch) < self._max_items:
-            nbytes += queue[0].item.ByteSize()
+            nbytes += self._size_of(queue[0].item)
             if nbytes > _MAX_CALL_BYTES:
                 break
             batch.append(queue.popleft())
