@@ -48,6 +48,7 @@ from lookalike_client.inputs import (
     ImageLike,
     MatchItem,
     MetadataItem,
+    NamedVectors,
     Query,
     QueuedMutation,
     VectorItem,
@@ -145,6 +146,7 @@ from lookalike_client.types import (
     Snapshot,
     StackKind,
     UpdateProgress,
+    VectorName,
     WorkerStatus,
 )
 
@@ -248,6 +250,7 @@ __all__ = [
     "MetadataValue",
     "MutationResult",
     "MutationStatus",
+    "NamedVectors",
     "NearDuplicate",
     "NotFound",
     "PageTokenInvalid",
@@ -281,6 +284,7 @@ __all__ = [
     "UpdateProgress",
     "VectorItem",
     "VectorLike",
+    "VectorName",
     "VectorNotFinite",
     "WorkerStatus",
 ]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookalike.wire.errors import LookalikeError, Reason
+from lookalike.wire.errors import LookalikeError, Precondition, Reason
 from lookalike_client import archive_files, types
 from lookalike_client.tables.binding import (
     DIMENSION,
@@ -59,6 +59,13 @@ def export_collection(client: Client, collection: str, path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     described = client.collections.get(collection)
+    if described.vectors:
+        raise Precondition(
+            f'collection "{described.name}" has vectors by name, which a Parquet file does not '
+            "hold: take a snapshot, which holds all",
+            reason=Reason.UNSUPPORTED,
+            field="collection",
+        )
     settings = {
         "index": asdict(described.index),
         "duplicates": asdict(described.duplicates),

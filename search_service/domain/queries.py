@@ -56,6 +56,7 @@ class QueryRequest:
     the place of its vector, or None. With `after`, hits are those that stand after it, and
     the outcome says where the page ended. On a cluster, changes up to `read_position` of
     the log are seen, and with `allow_partial` partitions that do not answer are left out.
+    `space` is the number of the name whose vectors are searched, 0 for the items' own.
     """
 
     vectors: F32
@@ -73,6 +74,7 @@ class QueryRequest:
     best_scores: tuple[BestScore | None, ...] = ()
     read_position: int = 0
     allow_partial: bool = False
+    space: int = 0
 
     @property
     def reranked(self) -> bool:

@@ -76,11 +76,14 @@ class Intake:
         field = f"{submission.kind.value}.id"
         limits.check_id(submission.id, field)
         image, *further = [b""]
+        models: tuple[tuple[str, str], ...] = ()
         fingerprint = ""
         thumbnail_side_px = 0
         if submission.kind is Kind.UPLOAD:
             fingerprint = shard.spec.model_fingerprint
             thumbnail_side_px = shard.spec.thumbnail_side_px
+            bound = (each for each in shard.spec.vectors if each.model_fingerprint)
+            models = tuple((each.name, each.model_fingerprint) for each in bound)
             _check_policy(submission.duplicate_policy, shard.spec)
             image, *further = await self._images(submission, bound=bool(fingerprint))
         mutation = QueuedMutation(
@@ -97,6 +100,7 @@ class Intake:
             keep_metadata=submission.keep_metadata,
             thumbnail_side_px=thumbnail_side_px,
             further_images=tuple(further),
+            named_models=models,
         )
         with spans.stage("append to the queue", spans.Kind.PRODUCER):
             if (span := spans.current()) is not None:

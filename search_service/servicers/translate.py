@@ -90,6 +90,9 @@ def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool, as_js
         item.vector_f32_le = vectors.encode(stored.vector)
         for vector in stored.further:
             item.vectors.add(vector_f32_le=vectors.encode(vector))
+        for name, named in stored.named.items():
+            for vector in named:
+                item.vectors.add(vector_f32_le=vectors.encode(vector), name=name)
 
 
 def fill_result(

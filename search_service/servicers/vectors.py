@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.v1 import search_pb2
 from lookalike.wire.vectors import LEAST_NORM, decode, normalise
 from search_service.domain.arrays import F32
-from search_service.limits import MAX_ITEM_VECTORS, check_count
 
 # As in `lookalike.wire.vectors.normalise`: what is this near to 1 is a unit norm.
 _UNIT = 1e-6
@@ -62,19 +60,3 @@ def unit_vector(data: bytes, dimension: int, field: str) -> F32:
         InvalidField: see `lookalike.wire.vectors.decode` and `normalise`.
     """
     return normalise(decode(data, field=field, dimension=dimension), field=field)
-
-
-def further_vectors(item: search_pb2.VectorUpsert, dimension: int, field: str) -> tuple[F32, ...]:
-    """Return the vectors of an item besides its first, each as `unit_vector`.
-
-    Raises:
-        InvalidField: one is no vector.
-        LimitExceeded: there are too many.
-    """
-    if not item.vectors:
-        return ()
-    check_count(f"{field}.vectors", len(item.vectors), MAX_ITEM_VECTORS - 1)
-    return tuple(
-        unit_vector(each.vector_f32_le, dimension, f"{field}.vectors[{number}].vector_f32_le")
-        for number, each in enumerate(item.vectors)
-    )

@@ -10,7 +10,7 @@ free list) are not looked at: what they hold counts for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import apsw
 from search_service.limits import MAX_ITEM_VECTORS
 from search_service.store.damage import RowDamaged, is_damage
 from search_service.store.further import has_several, live_between
+from search_service.store.named import count_names, vectors_table
 from search_service.store.rows_read import checked_rows
 from search_service.store.schema import one_moment
 
@@ -28,6 +29,8 @@ _ROW_BYTES = 64
 # less than what SQLite keeps beside the key of any table).
 _LONG_BYTES = 1_600
 _TAIL_BYTES = 32
+# Of the greatest dimension, 1 MiB.
+_NAMED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class _Part:
     where: str = "1"
     each_live: bool = False
     further: bool = False
+    vectors: bool = False
 
 
 _FURTHER = _Part(
@@ -72,7 +76,7 @@ def read_through(
     Raises:
         apsw.Error: reading fails otherwise than by damage.
     """
-    for part in _parts(dimension, several=has_several(db)):
+    for part in (*_parts(dimension, several=has_several(db)), *_named_parts(count_names(db))):
         try:
             if not _read_part(db, part, spend):
                 return
@@ -103,6 +107,7 @@ def _parts(dimension: int, *, several: bool) -> tuple[_Part, ...]:
             max(1, (1 << 20) // (4 * dimension)),
             each_live=True,
             further=True,
+            vectors=True,
         ),
         _Part(
             "metadata",
@@ -131,6 +136,29 @@ def _parts(dimension: int, *, several: bool) -> tuple[_Part, ...]:
         ),
         _Part("rejections", ("id", "version"), "rejections", "length(id)", 2_000),
     )
+
+
+def _named_parts(count: int) -> Iterator[_Part]:
+    for number in range(1, count + 1):
+        table = vectors_table(number)
+        in_items = f"{table}.item IN (SELECT ordinal FROM items WHERE ordinal IS NOT NULL)"  # noqa: S608 - a number
+        span = f"item <= ordinal AND ordinal < item + {MAX_ITEM_VECTORS}"
+        yield _Part(
+            f"named vectors {number}",
+            ("ordinal",),
+            table,
+            "vector",
+            _NAMED_ROWS,
+            wrong=f"NOT ({span} AND {in_items})",
+            vectors=True,
+        )
+        yield _Part(
+            f"the index of named vectors {number}",
+            ("item", "ordinal"),
+            f"{table} INDEXED BY {table}_by_item",
+            "item",
+            2_000,
+        )
 
 
 def _tail(column: str) -> str:
@@ -181,7 +209,7 @@ def _check(part: _Part, rows: list[Any], after: tuple[Any, ...]) -> None:
         if last and ([type(value) for value in key] != kinds or not key > last):
             raise RowDamaged(f"rows of {part.what} are out of order")
         last = key
-    if part.source == "vectors":
+    if part.vectors:
         checked_rows([(row[2], row[0]) for row in rows])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -13,6 +14,7 @@ from search_service.domain.items import Fields, StoredItem
 from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.store.damage import RowDamaged
 from search_service.store.further import vectors_of
+from search_service.store.named import named_vectors_of
 from search_service.store.picking import pick
 from search_service.store.rows_read import are_unit
 
@@ -40,14 +42,25 @@ def select_items(fields: Fields) -> str:
     return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
 
 
-def items_of(db: apsw.Connection, rows: Sequence[Any], fields: Fields) -> list[StoredItem]:
-    """Make items of rows of `select_items`; their further vectors are read with `db`.
+def items_of(
+    db: apsw.Connection, rows: Sequence[Any], fields: Fields, names: Sequence[str]
+) -> list[StoredItem]:
+    """Make items of rows of `select_items`; their other vectors, by `names` too, are read
+    with `db`.
 
     Raises:
         RowDamaged: a row is not what was written.
     """
-    further = vectors_of(db, [row[_ORDINAL] for row in rows]) if fields.vector else {}
-    return [_item(row, fields, further.get(row[_ORDINAL], ())) for row in rows]
+    ordinals = [row[_ORDINAL] for row in rows]
+    further = vectors_of(db, ordinals) if fields.vector else {}
+    items = [_item(row, fields, further.get(row[_ORDINAL], ())) for row in rows]
+    if not fields.vector or not names:
+        return items
+    named = [(name, named_vectors_of(db, number, ordinals)) for number, name in enumerate(names, 1)]
+    return [
+        replace(item, named={name: found[at] for name, found in named if at in found})
+        for at, item in zip(ordinals, items, strict=True)
+    ]
 
 
 def _read_metadata(metadata: bytes, fields: Fields) -> bytes:

@@ -20,6 +20,7 @@ from search_service.domain.items import Fields, StoredItem
 from search_service.store.answer_size import AnswerSize, nbytes
 from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
 from search_service.store.item_rows import items_of, select_items
+from search_service.store.named import vectors_table
 from search_service.store.rows_read import checked_rows, intact_rows
 from search_service.store.salvage import live_items, rows_between
 from search_service.store.schema import one_moment, open_reader
@@ -30,7 +31,7 @@ IDS_PER_QUERY = 2_000
 _MOST_ORDINAL = 2**32
 
 _VECTORS_BETWEEN = (
-    "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
+    "SELECT ordinal, vector FROM {table} WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
 )
 
 
@@ -48,8 +49,12 @@ class ItemReader:
     What is damaged is left out, and `health` is told.
     """
 
-    def __init__(self, store_path: Path, vfs: str, health: StoreHealth) -> None:
+    def __init__(
+        self, store_path: Path, vfs: str, health: StoreHealth, names: Sequence[str] = ()
+    ) -> None:
+        """`names` are those of the vectors that items have besides their own."""
         self._store_path = store_path
+        self._names = tuple(names)
         self._vfs = vfs
         self._health = health
         self._salvaged: list[tuple[str, int]] | None = None
@@ -78,6 +83,19 @@ class ItemReader:
                 self._read_some(db, query, ids[start : start + IDS_PER_QUERY], fields, size, found)
         return found
 
+    def in_order(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        """Read items in the order of `ids`; None where there is none.
+
+        Raises:
+            StoreDamaged: one is damaged.
+            LimitExceeded: they are larger together than an answer can be.
+        """
+        found = self.read(ids, fields)
+        if found.damaged_ids:
+            shown = ", ".join(f'"{id}"' for id in found.damaged_ids[:3])
+            raise damaged(f"{len(found.damaged_ids)} of the items asked for ({shown})")
+        return [found.items.get(id) for id in ids]
+
     def page(self, after_id: str, page_size: int, fields: Fields) -> list[StoredItem]:
         """Read up to `page_size` items after `after_id`, sorted by id."""
         query = (
@@ -86,7 +104,7 @@ class ItemReader:
         with self._connection() as db, _moment(db, fields):
             try:
                 rows: list[Any] = db.execute(query, (after_id, page_size)).fetchall()
-                return items_of(db, rows, fields)
+                return items_of(db, rows, fields, self._names)
             except (apsw.Error, RowDamaged) as error:
                 self._note(error)
         page: list[StoredItem] = []
@@ -126,12 +144,15 @@ class ItemReader:
             ).fetchall()
         return rows
 
-    def vectors(self, ordinals: I64) -> tuple[I64, F32]:
-        """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D]."""
+    def vectors(self, ordinals: I64, space: int = 0) -> tuple[I64, F32]:
+        """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D].
+
+        Those of the name with the number `space`.
+        """
         parts: list[tuple[I64, F32]] = []
         with self._connection() as db:
             parts += [
-                self._some_vectors(db, ordinals[start : start + IDS_PER_QUERY])
+                self._some_vectors(db, ordinals[start : start + IDS_PER_QUERY], space)
                 for start in range(0, len(ordinals), IDS_PER_QUERY)
             ]
         parts = [part for part in parts if len(part[0])] or [checked_rows([])]
@@ -139,11 +160,11 @@ class ItemReader:
             [part[1] for part in parts]
         )
 
-    def _some_vectors(self, db: apsw.Connection, ordinals: I64) -> tuple[I64, F32]:
-        chosen = ordinals.tolist()
+    def _some_vectors(self, db: apsw.Connection, ordinals: I64, space: int) -> tuple[I64, F32]:
+        chosen, table = ordinals.tolist(), vectors_table(space)
         try:
             rows: list[Any] = db.execute(
-                "SELECT ordinal, vector FROM vectors"
+                f"SELECT ordinal, vector FROM {table}"  # noqa: S608 - a number
                 " WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal",
                 (orjson.dumps(chosen).decode(),),
             ).fetchall()
@@ -151,8 +172,9 @@ class ItemReader:
         except (apsw.Error, RowDamaged) as error:
             self._note(error)
         rows = []
+        between = _VECTORS_BETWEEN.format(table=table)
         for ordinal in sorted(chosen):
-            rows += rows_between(db, _VECTORS_BETWEEN, ordinal - 1, ordinal, self._note)
+            rows += rows_between(db, between, ordinal - 1, ordinal, self._note)
         return intact_rows(rows, -1, _MOST_ORDINAL)
 
     def _read_some(
@@ -170,8 +192,8 @@ class ItemReader:
             for row in db.execute(query, (orjson.dumps(list(ids)).decode(),)):
                 size.add(row)
                 rows.append(row)
-            items = items_of(db, rows, fields)
-            size.add_bytes(sum(one.nbytes for item in items for one in item.further))
+            items = items_of(db, rows, fields, self._names)
+            size.add_bytes(sum(item.more_vector_bytes for item in items))
             found.items.update({item.id: item for item in items})
         except (apsw.Error, RowDamaged) as error:
             self._note(error)

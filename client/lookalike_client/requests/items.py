@@ -33,6 +33,15 @@ def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
             vectors=[
                 search_pb2.ItemVector(vector_f32_le=vector_bytes(each))
                 for each in listed("further_vectors", item.further_vectors)
+            ]
+            + [
+                search_pb2.ItemVector(
+                    vector_f32_le=vector_bytes(each),
+                    name=name,
+                    model_fingerprint=named.model_fingerprint,
+                )
+                for name, named in item.named_vectors.items()
+                for each in listed("named_vectors", named.vectors)
             ],
             metadata=None if item.metadata is None else structs.from_dict(item.metadata),
             model_fingerprint=item.model_fingerprint,

@@ -33,6 +33,8 @@ def answer(
         LookalikeError: a query or an option is wrong.
     """
     check_count("queries", len(request.queries), _MOST_QUERIES)
+    if any(each.name for each in request.vectors):
+        raise InvalidField("vectors[0].name", "the fake service has no vectors by name")
     if request.limit > _LARGEST_LIMIT:
         raise LimitExceeded("limit", f"must be 1 to {_LARGEST_LIMIT:,}, got {request.limit:,}")
     rankings.check(request)

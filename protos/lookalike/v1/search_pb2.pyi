@@ -296,18 +296,28 @@ class ItemVector(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VECTOR_F32_LE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
     vector_f32_le: _builtins.bytes
-    """Little-endian float32, as many as the collection's dimension. What is stored is
-    normalised on arrival; all zeros, NaN and infinity are refused.
+    """Little-endian float32, as many as the collection's dimension, or that of the name.
+    What is stored is normalised on arrival; all zeros, NaN and infinity are refused.
+    """
+    name: _builtins.str
+    """One of `CollectionSettings.vectors`; empty for one more of the item's own."""
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model; required with a name that is bound to one, and empty
+    without a name.
     """
     def __init__(
         self,
         *,
         vector_f32_le: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+        model_fingerprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_fingerprint", b"model_fingerprint", "name", b"name", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -463,6 +473,7 @@ class SearchRequest(_message.Message):
     PAGED_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     READ_POSITION_FIELD_NUMBER: _builtins.int
     ALLOW_PARTIAL_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
@@ -521,6 +532,15 @@ class SearchRequest(_message.Message):
     def ranking(self) -> Global___Ranking:
         """Orders the hits by more than likeness. Not with `group_by`."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___VectorWeight]:
+        """By which vectors to search: names of `CollectionSettings.vectors`, or the empty one
+        for the items' own; none for these alone. With several, each query, which is then no
+        vector, is one by each, and an item's score is the weighted mean of its cosines; 0
+        counts where it has no vector of a name. Not then with `group_by`, `ranking`, BEST_SCORE
+        and pages; candidates are up to 10,000 nearest by each name.
+        """
+
     def __init__(
         self,
         *,
@@ -538,18 +558,47 @@ class SearchRequest(_message.Message):
         paged: _builtins.bool = ...,
         page_token: _builtins.str = ...,
         ranking: Global___Ranking | None = ...,
+        vectors: _abc.Iterable[Global___VectorWeight] | None = ...,
         read_position: _builtins.int = ...,
         allow_partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "allow_partial", b"allow_partial", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking", "read_position", b"read_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "allow_partial", b"allow_partial", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking", "read_position", b"read_position", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class VectorWeight(_message.Message):
+    """How much vectors of a name count in a search."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name; empty for the items' own vectors."""
+    weight: _builtins.float
+    """Above 0, at most 1,000; 1 where it is not set."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "name", b"name", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___VectorWeight: _TypeAlias = VectorWeight  # noqa: Y015
 
 @_typing.final
 class Ranking(_message.Message):
@@ -1287,7 +1336,7 @@ class VectorUpsert(_message.Message):
     @_builtins.property
     def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemVector]:
         """More vectors of the item, as of other photographs of the same thing, all of the same
-        model: at most 63. In a search that one counts which is nearest to the query. All
+        model: at most 63, and 64 of each name. In a search that one counts which is nearest to the query. All
         are stored together, and replaced and deleted together.
         """
 

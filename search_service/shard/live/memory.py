@@ -28,15 +28,16 @@ _NONE = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 class Memory:
     """Changed by one thread at a time, under `lock`; read through views."""
 
-    def __init__(self, dimension: int) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, dimension: int, beside: Memory | None = None) -> None:
+        """`beside`: of the same items, which need not all be here; both change together."""
+        self.lock = threading.RLock() if beside is None else beside.lock
         self.head = Head(dimension)
         self._epoch = 1
         self._items = 0
         self._vectors = 0
         self._upto = 1
         self._died_at: I64 = np.zeros(1_024, dtype=np.int64)
-        self._item_of: I64 | None = None
+        self._item_of: I64 | None = None if beside is None else np.arange(len(self._died_at))
         self._ids: list[str | None] = [None]
         self._sealed: tuple[Sealed, ...] = ()
         self._readers: dict[int, int] = {}

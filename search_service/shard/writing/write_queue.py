@@ -174,7 +174,7 @@ def mutation_bytes(mutations: Sequence[Mutation]) -> int:
     total = MUTATION_OVERHEAD_BYTES * len(mutations)
     for mutation in mutations:
         if isinstance(mutation, Upsert):
-            total += mutation.vector.nbytes * (1 + len(mutation.further))
+            total += sum(vector.nbytes for vector in mutation.all_vectors)
             total += len(mutation.facts) + len(mutation.thumbnail)
     return total
 

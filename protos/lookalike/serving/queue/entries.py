@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class QueuedMutation:
 
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
     the encoded file, `further_images` those of more pictures of the item;
-    `model_fingerprint` the collection's model. `duplicate_policy`
+    `model_fingerprint` the collection's model, `named_models` those by which it has vectors
+    besides: name and fingerprint. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
     with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
     `lookalike.v1.ThumbnailSettings`. `traceparent` is the trace that it belongs to, if any.
@@ -60,6 +62,7 @@ class QueuedMutation:
     thumbnail_side_px: int = 0
     traceparent: str = ""
     further_images: tuple[bytes, ...] = ()
+    named_models: tuple[tuple[str, str], ...] = ()
 
     @property
     def counted_bytes(self) -> int:
@@ -93,6 +96,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"s", b"1" if mutation.keep_metadata else b""),
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
         (b"x", mutation.traceparent.encode()),
+        (b"y", json.dumps(mutation.named_models).encode() if mutation.named_models else b""),
         *((b"b%d" % number, image) for number, image in enumerate(mutation.further_images, 1)),
     )
     for name, value in optional:
@@ -123,6 +127,9 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             thumbnail_side_px=int(fields.get(b"w", 0)),
             traceparent=fields.get(b"x", b"").decode(),
             further_images=_further_images(fields),
+            named_models=tuple(
+                (str(name), str(model)) for name, model in json.loads(fields.get(b"y", b"[]"))
+            ),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error
