@@ -151,7 +151,7 @@ async def sum_parts(
 def _check_sum(request: search_pb2.SearchRequest) -> None:
     """Refuse what a sum cannot be made with."""
     for name in ("group_by", "ranking"):
-        if request.HasField(name):  # type: ignore[arg-type]  # names of fields
+        if request.HasField(name):
             raise InvalidField(name, "goes with one name of vectors, not with several")
     if request.paged or request.page_token:
         raise InvalidField("paged", "goes with one name of vectors, not with several")

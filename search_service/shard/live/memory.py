@@ -30,7 +30,7 @@ class Memory:
 
     def __init__(self, dimension: int, beside: Memory | None = None) -> None:
         """`beside`: of the same items, which need not all be here; both change together."""
-        self.lock = threading.RLock() if beside is None else beside.lock
+        self.lock: threading.RLock = threading.RLock() if beside is None else beside.lock
         self.head = Head(dimension)
         self._epoch = 1
         self._items = 0
