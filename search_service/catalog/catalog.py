@@ -55,6 +55,7 @@ class Catalog:
         self._names = Names()
         self._by_uid: dict[str, Collection] = {}
         self._ready = False
+        self.before_ready: Callable[[], None] = lambda: None  # all is open, nobody was let in
 
     def open(self) -> None:
         """Take the directory, finish what a crash left, open every shard.
@@ -72,6 +73,7 @@ class Catalog:
         with ThreadPoolExecutor(_OPEN_THREADS, thread_name_prefix="open") as pool:
             for collection in pool.map(lambda pair: self._open_one(*pair), pairs):
                 self._by_uid[collection.uid] = collection
+        self.before_ready()
         self._ready = True
 
     def find(self, name: str, field: str = "collection") -> Collection:
@@ -86,8 +88,7 @@ class Catalog:
             raise Unavailable(
                 "the search service is starting", reason=Reason.NOT_READY, retry_delay_s=1.0
             )
-        uid = self._names.uid_of(name)
-        collection = self._by_uid.get(name if uid is None else uid)
+        collection = self._by_uid.get(self._names.uid_of(name) or name)
         if collection is not None:
             return collection
         if not name:
