@@ -202,8 +202,7 @@ class AsyncClient(AsyncChanges):
     ) -> AsyncIterator[types.Item]:
         """Yield all items that meet `filter`, reading page by page.
 
-        Sorted by id, or by the metadata field `order_by`: items without a value
-        come last, equal values by id.
+        Sorted by id, or by the field `order_by`: those without a value last, equal ones by id.
         """
         request = requests.list_page(
             collection,
