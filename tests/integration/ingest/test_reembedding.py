@@ -12,12 +12,12 @@ from typing import Any, TypeAlias
 import grpc
 import pytest
 
-from lookalike.v1 import collection_pb2, errors_pb2, reembedding_pb2, search_pb2
+from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, reembedding_pb2, search_pb2
 from lookalike.v1.reembedding_pb2_grpc import ReembeddingServiceStub
 from lookalike_client.cli import main
 from tests.integration.ingest.caller import Caller, caller
 from tests.integration.ingest.embedder_stub import MODELS, vector_of
-from tests.integration.ingest.system import System
+from tests.integration.ingest.system import Program, System
 from tests.integration.ingest.writing import Writer, item_id, persistently
 
 OLD, NEW, ALIAS = "old", "old.next", "photos"
@@ -214,3 +214,39 @@ async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System
         again = await stub.OfferImages(offer)
         assert not again.outcomes[0].queued
         assert not again.outcomes[0].HasField("error")
+
+
+async def test_an_embedder_of_another_model_mixes_nothing_and_says_what_is_missing(
+    system: System, tmp_path: Path
+) -> None:
+    """The images that wait are listed as failures, and stored once their model is back."""
+    async with caller(system.search_address) as one:
+        await one.create("kept")
+        writer = Writer(one, 1, "kept", tmp_path)
+        await asyncio.to_thread(system.worker.terminate)
+        for number in range(5):
+            await writer.upload(item_id(number), f"waiting-{number}")
+        await asyncio.to_thread(system.embedder.terminate)
+        port = system.embedder_address.rsplit(":", 1)[1]
+        stub = ["tests.integration.ingest.embedder_stub", "--models", "second", "--port", port]
+        other = Program(tmp_path, "embedder", stub)
+        try:
+            await asyncio.to_thread(other.start)
+            await asyncio.to_thread(system.worker.start)
+            await one.drained(30)
+        finally:
+            await asyncio.to_thread(other.terminate)
+            await asyncio.to_thread(system.embedder.start)
+        assert await one.items("kept") == {}
+        listed = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest(collection="kept"))
+        assert {each.id for each in listed.failures} == set(writer.state)
+        assert {each.error.reason for each in listed.failures} == {
+            errors_pb2.ERROR_REASON_MODEL_NOT_FOUND
+        }
+        ids = [each.failure_id for each in listed.failures]
+        await one.ingest.RetryFailures(ingest_pb2.RetryFailuresRequest(failure_ids=ids))
+        await one.drained(30)
+        found = await one.items("kept")
+        assert {id: vector for id, (vector, _) in found.items()} == {
+            id: vector_of(picture) for id, (picture, _) in writer.state.items()
+        }
