@@ -145,6 +145,12 @@ class Gate:
         principal = self._caller()
         return before if principal is None or principal.record.allows(before) else ""
 
+    def rename(self, name: str, new_name: str) -> None:
+        """See `Catalog.rename`; the key must be for both names."""
+        self.check_name(new_name, "new_name")
+        self.find(name, "name")
+        self._catalog.rename(name, new_name)
+
     def delete_alias(self, alias: str) -> None:
         """See `Catalog.delete_alias`."""
         self.check_name(alias, "alias")

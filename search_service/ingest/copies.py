@@ -45,12 +45,15 @@ class Copies:
         """Say whether a mutation of that version is queued already; may read the disk."""
         return self._ledger.holds(uid, version)
 
-    async def images_of(self, uid: str) -> AsyncIterator[QueuedMutation]:
-        """Yield the images that are queued for a collection; what ends meanwhile is left out.
+    async def images_of(self, uid: str, shard: ShardApi) -> AsyncIterator[QueuedMutation]:
+        """Yield the images that are queued for a collection, or about to be now.
+
+        What ends meanwhile is left out.
 
         Raises:
             Unavailable: the queue cannot be reached.
         """
+        await self._appender.version_bound(shard)  # what has a version is queued then
         for row in await asyncio.to_thread(self._ledger.rows):
             if row.uid != uid or row.kind != Kind.UPLOAD.value:
                 continue

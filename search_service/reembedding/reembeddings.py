@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
 from search_service.domain.collection import DuplicatePolicy
 from search_service.ingest.twins import copy_for_twin
-from search_service.reembedding.comparing import Difference, pages
+from search_service.reembedding.comparing import NOTHING, Difference, pages
 from search_service.reembedding.offering import Offer, OfferOutcome, Offers, stored_hashes
 from search_service.reembedding.pairs import Pair, Pairs, twinned
 
@@ -172,13 +172,19 @@ class Reembeddings:
 
     async def _copy_queued(self, source: Collection, target: Collection) -> None:
         """Queue for the target what was queued for the source before there was a pair."""
-        async for mutation in self._copies.images_of(source.uid):
+        async for mutation in self._copies.images_of(source.uid, source.shard):
             copy = copy_for_twin(mutation, self._pairs.twin_of)
             if copy is None:
                 return
-            taken = await asyncio.to_thread(self._copies.is_taken, target.uid, copy.version)
-            if not taken:
+            if await asyncio.to_thread(self._lacks, target, copy.id, copy.version):
                 await self._copies.put(target.shard, replace(copy, traceparent=""))
+
+    def _lacks(self, target: Collection, id: str, version: int) -> bool:
+        """Say whether the target neither has a picture of that version nor is about to."""
+        held = twinned(target).registers.of([id]).get(id, NOTHING)
+        return version > max(held.vector, held.delete) and not self._copies.is_taken(
+            target.uid, version
+        )
 
     def _compare(self, pair: Pair) -> Progress:
         source, target = self._catalog.find(pair.source), self._catalog.find(pair.target)

@@ -37,20 +37,25 @@ class Settling:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        failing = False
+        failing: set[Pair] = set()
         while True:
-            try:
-                for pair in self._pairs.all():
-                    await asyncio.to_thread(self.step, pair)
-                failing = False
-            except LookalikeError as error:
-                if not failing:
-                    _log.warning("cannot keep a pair of collections equal now: %s", error)
-                failing = True
-            except Exception:  # noqa: BLE001 - one failed look must not end the loop
-                _log.exception("keeping a pair of collections equal failed")
-                failing = True
+            pairs = self._pairs.all()
+            failed = {pair for pair in pairs if not await self._try(pair, known=pair in failing)}
+            failing = failed
             await asyncio.sleep(_AGAIN_AFTER_S if failing else _EVERY_S)
+
+    async def _try(self, pair: Pair, *, known: bool) -> bool:
+        """Make a step and say whether it went well; `known`: the last one did not either."""
+        try:
+            await asyncio.to_thread(self.step, pair)
+        except LookalikeError as error:
+            if not known:
+                _log.warning("cannot keep a pair of collections equal now: %s", error)
+            return False
+        except Exception:  # noqa: BLE001 - one failed look must not end the loop
+            _log.exception("keeping a pair of collections equal failed")
+            return False
+        return True
 
     def step(self, pair: Pair) -> None:
         """Look at what was committed since the last step.

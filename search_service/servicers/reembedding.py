@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -40,6 +41,13 @@ class ReembeddingServicer(reembedding_pb2_grpc.ReembeddingServiceServicer):
         target = self._gate.find(request.target, "target")
         progress = await self._reembeddings.start(source.uid, target.uid)
         return pb.StartReembeddingResponse(reembedding=_message(progress))
+
+    async def RenameCollection(
+        self, request: pb.RenameCollectionRequest, context: Context
+    ) -> pb.RenameCollectionResponse:
+        """Give a collection another name, with the old one as an alias."""
+        await asyncio.to_thread(self._gate.rename, request.name, request.new_name)
+        return pb.RenameCollectionResponse()
 
     async def GetReembedding(
         self, request: pb.GetReembeddingRequest, context: Context

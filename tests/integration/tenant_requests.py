@@ -149,6 +149,8 @@ def asked(id: str) -> dict[str, list[Any]]:
             snapshot.RestoreSnapshotRequest(snapshot_id="s", collection="e")],
         "ReembeddingService/StartReembedding": [
             reembedding.StartReembeddingRequest(source="c", target="d")],
+        "ReembeddingService/RenameCollection": [
+            reembedding.RenameCollectionRequest(name="c", new_name="e")],
         "ReembeddingService/GetReembedding": [reembedding.GetReembeddingRequest(collection="c")],
         "ReembeddingService/ListMissingItems": [
             reembedding.ListMissingItemsRequest(collection="c")],

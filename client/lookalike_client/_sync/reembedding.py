@@ -13,6 +13,9 @@ from lookalike_client._sync.paging import pages
 from lookalike_client.inputs import ImageLike, image_bytes
 from lookalike_client.types import EndedReembedding, MissingItem, OfferOutcome, Reembedding
 
+# What is queued is read and queued again, image by image.
+LONG_TIMEOUT_S = 3_600.0
+
 
 class Reembeddings:
     """Pairs two collections of different models, fills the second, and ends the pair.
@@ -26,11 +29,20 @@ class Reembeddings:
         self._stub = reembedding_pb2_grpc.ReembeddingServiceStub(channel)
         self._timeout_s = timeout_s
 
-    def start(self, source: str, target: str) -> Reembedding:
-        """Pair a collection with an empty one of another model."""
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a collection another name, and make the old one an alias of it."""
+        request = reembedding_pb2.RenameCollectionRequest(name=name, new_name=new_name)
+        with calls.translated(self._explain):
+            self._stub.RenameCollection(request, timeout=self._timeout_s)
+
+    def start(self, source: str, target: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Reembedding:
+        """Pair a collection with an empty one of another model.
+
+        What is queued for it is queued for the other one, too, which takes its time.
+        """
         request = reembedding_pb2.StartReembeddingRequest(source=source, target=target)
         with calls.translated(self._explain):
-            response = self._stub.StartReembedding(request, timeout=self._timeout_s)
+            response = self._stub.StartReembedding(request, timeout=timeout_s)
         return convert.reembedding(response.reembedding)
 
     def get(self, collection: str) -> Reembedding:

@@ -34,8 +34,9 @@ def reembed() -> None:
     """Move a collection to another model while it is searched and written.
 
     ALIAS is the name that its users give: it leads to the old collection, and after
-    `switch` to the new one. The order is start, compare, switch, finish; each step says
-    what comes next, and can be made again when it was broken off.
+    `switch` to the new one. A collection's own name becomes an alias of it. The order is
+    start, compare, switch, finish; each step says what comes next, and can be made again
+    when it was broken off.
     """
 
 
@@ -50,7 +51,9 @@ def reembed() -> None:
     help="Folder of the originals; may be given more than once.",
 )
 @click.option("--prefix", default="", help="What was put before their ids.")
-@click.option("--name", help="Of the new collection.  [default: that of the old one with .next]")
+@click.option(
+    "--name", help="Of the new collection.  [default: that of the old one, with the next number]"
+)
 @click.option(
     "--accept-changed", is_flag=True, help="Take the file of an id although it was another one."
 )
@@ -197,7 +200,7 @@ def _pair(client: Client, alias: str, model: str, name: str | None) -> Reembeddi
     """Return the pair of a collection; make it, and the new collection, where it is not there.
 
     Raises:
-        InvalidField: the alias is none, or the new collection does not suit.
+        InvalidField: the new collection does not suit.
     """
     source = client.collections.get(alias)
     try:
@@ -207,19 +210,24 @@ def _pair(client: Client, alias: str, model: str, name: str | None) -> Reembeddi
     else:
         if name not in (None, pair.target):
             raise InvalidField("name", f"{alias} is moving to {pair.target} already")
-        return pair
-    if alias not in source.aliases:
-        raise InvalidField(
-            "alias",
-            f"{alias} is the collection's own name, which cannot be moved: have its users give an "
-            f"alias (`lookalike collections alias ALIAS {source.name}`), and start with that",
-        )
-    target = _target(client, source, model, name or f"{source.name}.next")
+        return client.reembeddings.start(pair.source, pair.target)
+    if alias == source.name:
+        renamed = f"{alias}.1"
+        client.reembeddings.rename(alias, renamed)
+        complain(f"{alias} is an alias now, of the collection {renamed}")
+        source = client.collections.get(renamed)
+    target = _target(client, source, model, name or _next_name(source.name))
     if target.model_fingerprint == source.model_fingerprint:
         if not target.stats.items:
             client.collections.delete(target.name)
         raise InvalidField("model", f"{source.name} is of that very model")
     return client.reembeddings.start(source.name, target.name)
+
+
+def _next_name(name: str) -> str:
+    """Return the name after "photos.1", which is "photos.2", or after one without a number."""
+    base, separator, number = name.rpartition(".")
+    return f"{base}.{int(number) + 1}" if separator and number.isdecimal() else f"{name}.2"
 
 
 def _target(client: Client, source: Collection, model: str, name: str) -> Collection:

@@ -77,6 +77,10 @@ def tell_comparison(output: Output, alias: str, pair: Reembedding, found: Compar
         "same hits": f"{found.overlap:.3f}",
         "same hits, worst tenth": f"{found.worst_overlap:.3f}",
         "same first hit": f"{found.same_first:.3f}",
+        "recall of the graph, old": f"{found.source_recall:.3f}",
+        "recall of the graph, new": f"{found.target_recall:.3f}",
+        "median search, old": f"{found.source_median_s * 1000:.2f} ms",
+        "median search, new": f"{found.target_median_s * 1000:.2f} ms",
     }
     if found.source_precision is not None and found.target_precision is not None:
         facts["same label, old"] = f"{found.source_precision:.3f}"

@@ -14,6 +14,8 @@ from lookalike_client.types import Fields, Hit, Item, Metadata
 
 # Queries of one call; each is a lookup by id and a search.
 _QUERIES_A_CALL = 32
+# As many as the service takes.
+_MOST_MEASURED = 10_000
 _NO_FIELDS = Fields(metadata=False)
 # The tenth of the queries whose answers differ most is told beside the mean.
 _WORST_SHARE = 0.1
@@ -24,7 +26,8 @@ class Comparison:
     """Means over `queries` items as queries, of which both collections gave `limit` hits.
 
     `overlap` is the share of the source's hits that the target has, too. The precisions
-    are shares of hits with the query's own label; None without labels.
+    are shares of hits with the query's own label; None without labels. Recall is that of
+    each collection's own graph against its own exact scan, with the median time of a search.
     """
 
     queries: int
@@ -32,6 +35,10 @@ class Comparison:
     overlap: float
     worst_overlap: float
     same_first: float
+    source_recall: float
+    target_recall: float
+    source_median_s: float
+    target_median_s: float
     source_precision: float | None
     target_precision: float | None
     labelled: int
@@ -69,6 +76,12 @@ def compare(
                 theirs.append(fmean(value_of(hit.metadata, label) == wanted for hit in right))
     if not overlaps:
         return None
+    left_graph, right_graph = (
+        client.collections.measure_recall(
+            each, sample_size=min(sample, _MOST_MEASURED), limit=limit, seed=seed
+        )[0]
+        for each in (source, target)
+    )
     worst = sorted(overlaps)[: max(1, int(len(overlaps) * _WORST_SHARE))]
     return Comparison(
         queries=len(overlaps),
@@ -76,6 +89,10 @@ def compare(
         overlap=fmean(overlaps),
         worst_overlap=fmean(worst),
         same_first=fmean(firsts),
+        source_recall=left_graph.recall,
+        target_recall=right_graph.recall,
+        source_median_s=left_graph.median_s,
+        target_median_s=right_graph.median_s,
         source_precision=fmean(ours) if ours else None,
         target_precision=fmean(theirs) if theirs else None,
         labelled=len(ours),

@@ -70,6 +70,49 @@ class StartReembeddingResponse(_message.Message):
 Global___StartReembeddingResponse: _TypeAlias = StartReembeddingResponse  # noqa: Y015
 
 @_typing.final
+class RenameCollectionRequest(_message.Message):
+    """Asks for another name of a collection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NEW_NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the collection; an alias is refused."""
+    new_name: _builtins.str
+    """The new name, which nothing has."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        new_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "new_name", b"new_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameCollectionRequest: _TypeAlias = RenameCollectionRequest  # noqa: Y015
+
+@_typing.final
+class RenameCollectionResponse(_message.Message):
+    """The collection has the new name, and the old one is an alias of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenameCollectionResponse: _TypeAlias = RenameCollectionResponse  # noqa: Y015
+
+@_typing.final
 class GetReembeddingRequest(_message.Message):
     """Asks how far a pair is."""
 

@@ -42,6 +42,11 @@ class ReembeddingServiceStub:
                 request_serializer=lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingRequest.SerializeToString,
                 response_deserializer=lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingResponse.FromString,
                 _registered_method=True)
+        self.RenameCollection = channel.unary_unary(
+                '/lookalike.v1.ReembeddingService/RenameCollection',
+                request_serializer=lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionRequest.SerializeToString,
+                response_deserializer=lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionResponse.FromString,
+                _registered_method=True)
         self.GetReembedding = channel.unary_unary(
                 '/lookalike.v1.ReembeddingService/GetReembedding',
                 request_serializer=lookalike_dot_v1_dot_reembedding__pb2.GetReembeddingRequest.SerializeToString,
@@ -75,6 +80,14 @@ class ReembeddingServiceServicer:
         goes to the other, too, in one order of versions. Asked again for the same two, it
         changes nothing. Images that are stored already are not known to the service: they
         come by OfferImages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameCollection(self, request, context):
+        """Gives a collection another name, and makes its old name an alias of it, at once: so
+        that a name that is in use can be pointed at another collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +130,11 @@ def add_ReembeddingServiceServicer_to_server(servicer, server):
                     servicer.StartReembedding,
                     request_deserializer=lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingRequest.FromString,
                     response_serializer=lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingResponse.SerializeToString,
+            ),
+            'RenameCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameCollection,
+                    request_deserializer=lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionRequest.FromString,
+                    response_serializer=lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionResponse.SerializeToString,
             ),
             'GetReembedding': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReembedding,
@@ -169,6 +187,33 @@ class ReembeddingService:
             '/lookalike.v1.ReembeddingService/StartReembedding',
             lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingRequest.SerializeToString,
             lookalike_dot_v1_dot_reembedding__pb2.StartReembeddingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lookalike.v1.ReembeddingService/RenameCollection',
+            lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionRequest.SerializeToString,
+            lookalike_dot_v1_dot_reembedding__pb2.RenameCollectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class ReembeddingServiceStub:
     changes nothing. Images that are stored already are not known to the service: they
     come by OfferImages.
     """
+    RenameCollection: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.RenameCollectionRequest, _reembedding_pb2.RenameCollectionResponse]
+    """Gives a collection another name, and makes its old name an alias of it, at once: so
+    that a name that is in use can be pointed at another collection.
+    """
     GetReembedding: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.GetReembeddingRequest, _reembedding_pb2.GetReembeddingResponse]
     """Compares the two collections of a pair and says how far it is."""
     ListMissingItems: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.ListMissingItemsRequest, _reembedding_pb2.ListMissingItemsResponse]
@@ -68,6 +72,10 @@ class ReembeddingServiceAsyncStub(ReembeddingServiceStub):
     goes to the other, too, in one order of versions. Asked again for the same two, it
     changes nothing. Images that are stored already are not known to the service: they
     come by OfferImages.
+    """
+    RenameCollection: _aio.UnaryUnaryMultiCallable[_reembedding_pb2.RenameCollectionRequest, _reembedding_pb2.RenameCollectionResponse]  # type: ignore[assignment]
+    """Gives a collection another name, and makes its old name an alias of it, at once: so
+    that a name that is in use can be pointed at another collection.
     """
     GetReembedding: _aio.UnaryUnaryMultiCallable[_reembedding_pb2.GetReembeddingRequest, _reembedding_pb2.GetReembeddingResponse]  # type: ignore[assignment]
     """Compares the two collections of a pair and says how far it is."""
@@ -98,6 +106,16 @@ class ReembeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         goes to the other, too, in one order of versions. Asked again for the same two, it
         changes nothing. Images that are stored already are not known to the service: they
         come by OfferImages.
+        """
+
+    @_abc_1.abstractmethod
+    def RenameCollection(
+        self,
+        request: _reembedding_pb2.RenameCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reembedding_pb2.RenameCollectionResponse, _abc.Awaitable[_reembedding_pb2.RenameCollectionResponse]]:
+        """Gives a collection another name, and makes its old name an alias of it, at once: so
+        that a name that is in use can be pointed at another collection.
         """
 
     @_abc_1.abstractmethod

@@ -88,6 +88,7 @@ RULES: dict[str, Rule] = {
     **_of(_REEMBEDDING, _READ, Reach.COLLECTIONS, "GetReembedding"),
     **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "StartReembedding", "EndReembedding"),
     **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "ListMissingItems", "OfferImages"),
+    **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "RenameCollection"),
     **_of(
         _EMBEDDER,
         None,
