@@ -50,6 +50,7 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.lifetime import each, end, spare_collector
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
+from search_service.reembedding.pairs import FILE as PAIRS_FILE
 from search_service.reembedding.pairs import Pairs
 from search_service.reembedding.reembeddings import Reembeddings
 from search_service.reembedding.settling import Settling
@@ -125,7 +126,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
     search_metrics = SearchMetrics(registry)
     catalog = _catalog(settings)
     async with AsyncExitStack() as stack:
-        pairs = Pairs(settings.data / "reembedding.json", catalog)
+        pairs = Pairs(settings.data / PAIRS_FILE, catalog)
         catalog.before_ready = pairs.open
         asks_keys = settings.keys_file is not None
         gate = Gate(catalog, asks_keys=asks_keys, check_removal=pairs.check_alone)

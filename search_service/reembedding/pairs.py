@@ -22,7 +22,8 @@ from search_service.shard.writing.twinned import Twinned
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1
+FILE = "reembedding.json"
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +142,14 @@ class Pairs:
         self._by_uid = {**self._by_uid, pair.source: pair, pair.target: pair}
 
     def _save(self, pairs: list[Pair]) -> None:
-        write_durably(self._path, [orjson.dumps({"format": _FORMAT, "pairs": pairs})])
+        write_durably(self._path, [orjson.dumps({"format": FORMAT, "pairs": pairs})])
 
     def _load(self) -> list[Pair]:
         if not self._path.exists():
             return []
         try:
             content = orjson.loads(self._path.read_bytes())
-            if content["format"] == _FORMAT:
+            if content["format"] == FORMAT:
                 return [Pair(str(each["source"]), str(each["target"])) for each in content["pairs"]]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise _unreadable("is damaged") from error
