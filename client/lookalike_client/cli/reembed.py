@@ -21,6 +21,8 @@ _LOOK_EVERY_S = 0.5
 _TOLD_EVERY_S = 5.0
 # Of what is on its way, a thousandth of the items is what writers send at any time.
 _LITTLE, _LITTLE_SHARE = 64, 0.001
+# With writers there is always some; without them this is enough for the last few.
+_LITTLE_WAIT_S = 5.0
 
 _alias = click.argument("alias")
 _allow_missing = click.option(
@@ -247,7 +249,12 @@ def _target(client: Client, source: Collection, model: str, name: str) -> Collec
 def _arrived(client: Client, pair: Reembedding) -> Reembedding:
     """Wait until what is queued for the new collection is there, but what writers send."""
     told_s = time.monotonic()
-    while _much(pair.target_queued, pair.source_items):
+    little_s: float | None = None
+    while pair.target_queued:
+        if not _much(pair.target_queued, pair.source_items):
+            little_s = little_s or time.monotonic()
+            if time.monotonic() >= little_s + _LITTLE_WAIT_S:
+                break
         time.sleep(_LOOK_EVERY_S)
         pair = client.reembeddings.get(pair.target)
         if time.monotonic() >= told_s + _TOLD_EVERY_S:
