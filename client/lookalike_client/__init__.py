@@ -10,11 +10,13 @@ from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
+from lookalike_client._async.reembedding import AsyncReembeddings
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
+from lookalike_client._sync.reembedding import Reembeddings
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
@@ -98,6 +100,7 @@ from lookalike_client.types import (
     DuplicateSettings,
     DuplicatesReport,
     DuplicateVerdict,
+    EndedReembedding,
     EvaluationClass,
     EvaluationMetric,
     EvaluationReport,
@@ -129,15 +132,18 @@ from lookalike_client.types import (
     Metadata,
     MetadataLike,
     MetadataValue,
+    MissingItem,
     MutationResult,
     MutationStatus,
     NearDuplicate,
+    OfferOutcome,
     Partition,
     PictureStack,
     PlanKind,
     QueryPlan,
     RankingMethod,
     RecallMeasurement,
+    Reembedding,
     Replica,
     RestoredCollection,
     RetryResult,
@@ -161,6 +167,7 @@ __all__ = [
     "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
+    "AsyncReembeddings",
     "AsyncSnapshots",
     "Bank",
     "Banks",
@@ -199,6 +206,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -248,11 +256,13 @@ __all__ = [
     "MetadataItem",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NamedVectors",
     "NearDuplicate",
     "NotFound",
+    "OfferOutcome",
     "PageTokenInvalid",
     "Partition",
     "PermissionDenied",
@@ -265,6 +275,8 @@ __all__ = [
     "RankingMethod",
     "Reason",
     "RecallMeasurement",
+    "Reembedding",
+    "Reembeddings",
     "ReferenceInvalid",
     "Replica",
     "RestoredCollection",

@@ -144,9 +144,14 @@ class CollectionSpec:
     replicas: int = 1
     vectors: tuple[NamedVectors, ...] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of vectors that items have besides their own."""
+        return [each.name for each in self.vectors]
+
     def number_of(self, name: str) -> int | None:
         """Return the number of a name of vectors: 0 for "", the items' own, then from 1."""
-        names = ["", *(each.name for each in self.vectors)]
+        names = ["", *self.names]
         return names.index(name) if name in names else None
 
     def of(self, number: int) -> CollectionSpec:
@@ -170,6 +175,7 @@ class SettingsChange:
     expansion_search: int | None = None
     calibration: Calibration | None = None
     thumbnail_side_px: int | None = None
+    name: str | None = None
 
     def applied_to(self, spec: CollectionSpec) -> CollectionSpec:
         """Return `spec` with the change."""
@@ -179,6 +185,7 @@ class SettingsChange:
         side_px = self.thumbnail_side_px
         return replace(
             spec,
+            name=spec.name if self.name is None else self.name,
             index=index,
             duplicates=self.duplicates or spec.duplicates,
             calibration=self.calibration or spec.calibration,

@@ -22,6 +22,7 @@ from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
+from search_service.shard.live.changed_ids import ChangedIds
 from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
@@ -41,6 +42,7 @@ from search_service.shard.upkeep import SegmentUpkeep
 from search_service.shard.writing.log_position import LogPosition
 from search_service.shard.writing.selecting import change_selection
 from search_service.shard.writing.settings_held import SettingsHeld
+from search_service.shard.writing.twinned import Twinned
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
 from search_service.store import schema, upkeep
@@ -55,11 +57,7 @@ BALLAST = "ballast"
 
 
 class Shard:
-    """`ShardApi` over a directory of its own.
-
-    Opening reads ids and the vectors that no segment holds; metadata follows in
-    the background.
-    """
+    """`ShardApi` over a directory; opening reads ids and the vectors that no segment holds."""
 
     def __init__(
         self,
@@ -79,10 +77,10 @@ class Shard:
         spec = self._settings.spec
         self._health = health or StoreHealth(directory.name)
         self._memory = Memory(spec.dimension)
-        names = [each.name for each in spec.vectors]
-        self._reader = ItemReader(path, options.vfs, self._health, names)
+        self._reader = ItemReader(path, options.vfs, self._health, spec.names)
         self._pool = ScanPool(options.threads)
         cache = ItemCache(options.item_cache_bytes)
+        changed = ChangedIds(cache.forget)
         log = FilterLog(db)
         self._filters = FilterIndex(directory, STORE, spec.uid, log, options, self._health)
         carried = CarriedItems(self._reader, cache)
@@ -112,7 +110,7 @@ class Shard:
             memory=self._memory,
             named=self._spaces.memories,
             filters=self._filters,
-            items=cache,
+            changed=changed.note,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes, path.stat().st_size),
             options=options,
@@ -122,6 +120,7 @@ class Shard:
             on_fatal=on_fatal,
         )
         self.log_position = LogPosition(db, self._writer.run)
+        self.twinned = Twinned(path, options.vfs, changed, self._writer.versions, self._writer.run)
         answerer = Answerer(
             *(self._memory, self._filters, carried),
             expansion=lambda: self.spec.index.expansion_search,

@@ -91,6 +91,12 @@ from lookalike_client.types.queries import (
     QueryPlan,
     SearchResult,
 )
+from lookalike_client.types.reembedding import (
+    EndedReembedding,
+    MissingItem,
+    OfferOutcome,
+    Reembedding,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -127,6 +133,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -158,15 +165,18 @@ __all__ = [
     "Metadata",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
+    "OfferOutcome",
     "Partition",
     "PictureStack",
     "PlanKind",
     "QueryPlan",
     "RankingMethod",
     "RecallMeasurement",
+    "Reembedding",
     "Replica",
     "RestoredCollection",
     "RetryResult",

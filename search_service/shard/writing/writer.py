@@ -23,7 +23,6 @@ from lookalike.wire.errors import Exhausted, LookalikeError, Reason
 from search_service.domain.collection import CollectionSpec, DuplicatePolicy
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
-from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.options import ShardOptions
@@ -66,7 +65,7 @@ class Writer:
         memory: Memory,
         named: Sequence[Memory],
         filters: FilterIndex,
-        items: ItemCache,
+        changed: Callable[[Sequence[str]], None],
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
@@ -75,13 +74,14 @@ class Writer:
         health: StoreHealth,
         on_fatal: Callable[[], None],
     ) -> None:
-        """`heal` takes damaged segments out of memory; `named` are those of vectors by name."""
+        """`heal` takes damaged segments out of memory; `named` are those of vectors by name;
+        `changed` is told ids once committed."""
         self._db = db
         self._spec = spec
         self._memory, self._named = memory, named
         self._filters = filters
-        self._items = items
-        self._versions = Versions(db, sequencer)
+        self._changed = changed
+        self.versions = Versions(db, sequencer)
         self._ballast = ballast
         self._options = options
         self._pool = pool
@@ -131,7 +131,7 @@ class Writer:
         """
         if self._health.damage:
             raise unwritable()
-        return self._versions.reserve(count, self.run)
+        return self.versions.reserve(count, self.run)
 
     def stop(self) -> None:
         """Write what waits, then end."""
@@ -219,11 +219,11 @@ class Writer:
     def _commit(
         self, mutations: list[Mutation], refusal: Exhausted | None
     ) -> list[MutationOutcome]:
-        versions = self._versions.assign(mutations)
+        versions = self.versions.assign(mutations)
         with ExitStack() as held:
             self._db.execute("BEGIN IMMEDIATE")
             ids = [mutation.id for mutation in mutations]
-            batch = RowBatch(self._db, ids, [each.name for each in self._spec().vectors])
+            batch = RowBatch(self._db, ids, self._spec().names)
             group = self._new_group(batch, mutations, refusal, held)
             outcomes = [
                 group.apply(index, mutation, version)
@@ -236,7 +236,7 @@ class Writer:
             held.enter_context(self._filters.commit_lock)
             self.clock.time(lambda: self._db.execute("COMMIT"))
             self._next_ordinal = group.next_ordinal
-            self._items.forget(ids)
+            self._changed(ids)
             group.show(self._memory, self._named, self._filters)
         newest = max(versions, default=0)
         self._tidying.note(newest=newest, erased=group.erased, left=self._memory.items)
