@@ -1,8 +1,6 @@
 """Python SDK of Lookalike: clients, what they take, what they return, and errors.
 
-All that a caller needs to name stands here; `lookalike_client.errors` and
-`lookalike_client.types` hold the errors and results alone, `lookalike_client.testing` a
-service for tests.
+`lookalike_client.errors` and `.types` hold these alone, `.testing` a service for tests.
 """
 
 from lookalike.wire.channel import TlsFiles
