@@ -26,9 +26,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 DIMENSION = 64
 ITEMS = 3_000
-KILLS = int(os.environ.get("CLUSTER_TEST_KILLS", "3"))
-# Asked for by users is a second; a machine that is shared with other work gets more.
-WORST_S = float(os.environ.get("CLUSTER_TEST_WORST_S", "3"))
+KILLS = int(os.environ.get("CLUSTER_TEST_KILLS", "10"))
+HEAD_RESTARTS = int(os.environ.get("CLUSTER_TEST_HEAD_RESTARTS", "1"))
+# What users are promised; the worst of ten kills took 0.54 s on two cores that twenty other
+# processes wanted too.
+WORST_S = float(os.environ.get("CLUSTER_TEST_WORST_S", "1"))
 
 
 def _rows(count: int, seed: int) -> F32:
@@ -221,9 +223,11 @@ def test_the_log_is_restarted(front: SearchServer, system: System) -> None:
     wait_until_whole(front, "c")
 
 
-def test_the_head_is_restarted(front: SearchServer, system: System) -> None:
+@pytest.mark.parametrize("restart", range(HEAD_RESTARTS))
+def test_the_head_is_restarted(front: SearchServer, system: System, restart: int) -> None:
     """The front has joined through the head's machine and goes with it; replicas elsewhere stay."""
-    before = front.upsert("c", _items(0, _rows(50, 11), prefix="before-the-head"))
+    front = front if not restart else system.fronts[-1]
+    before = front.upsert("c", _items(0, _rows(50, 11 + restart), prefix=f"before-{restart}"))
     ids = [result.id for result in before if not result.HasField("error")]
     front.kill()
     system.nodes[0].kill()
