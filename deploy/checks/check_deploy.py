@@ -51,6 +51,23 @@ REFUSED = (
     Refused(("embedder.enabled=false",), "workers need an embedder"),
     Refused(("backup.enabled=true",), "backup.url"),
     Refused(("backup.enabled=true", "backup.url=ftp://x"), "/backup/url"),
+    Refused(("cluster.enabled=true",), "cluster.snapshots"),
+    Refused(("cluster.enabled=true", "cluster.snapshots=file:///x"), "/cluster/snapshots"),
+    Refused(("cluster.fronts=-1",), "/cluster/fronts"),
+    Refused(("search.settings.cluster_log=redis",), "cluster_log"),
+    Refused(
+        (
+            "cluster.enabled=true",
+            "cluster.snapshots=s3://x",
+            "redis.enabled=false",
+            "worker.enabled=false",
+        ),
+        "a cluster needs a Redis",
+    ),
+    Refused(
+        ("cluster.enabled=true", "cluster.snapshots=s3://x", "cluster.nodes.maxReplicas=1"),
+        "cluster.nodes.maxReplicas",
+    ),
     Refused(("tls.mutual=true",), "tls.mutual needs tls.secret"),
     Refused(("auth.keysSecret.name=keys",), "auth.tokenSecret.name"),
     Refused(
