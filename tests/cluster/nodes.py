@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = "127.0.0.11"
 PORT = 6391
 _START_S = 300.0
+_ENDS_WITHIN_S = 15.0
 # A node that is gone is known after 3 s; Ray's own default is 15.
 _HEALTH = {
     "RAY_health_check_period_ms": "1000",
@@ -25,6 +26,10 @@ _HEALTH = {
     "RAY_health_check_failure_threshold": "3",
     "RAY_health_check_initial_delay_ms": "1000",
 }
+# How long a node looks for its head until it ends: Ray's own default is a minute, in which a
+# busy machine may not start one. Without Ray's state in Redis it would look in vain.
+_RECONNECT = "RAY_gcs_rpc_server_reconnect_timeout_s"
+_RECONNECT_S, _RECONNECT_IN_VAIN_S = 300, 5
 _ENVIRONMENT = {
     "RAY_raylet_start_wait_time_s": "280",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,7 +42,7 @@ class Node:
     """One node: `ray start --block` and what it has started."""
 
     def __init__(self, number: int, root: Path, redis: str = "") -> None:
-        """Node 1 is the head; with `redis` it keeps the cluster's state there."""
+        """Node 1 is the head; `redis` is the server that it keeps the cluster's state in."""
         self.address = f"127.0.0.1{number}"
         self._number = number
         self._root = root
@@ -50,6 +55,11 @@ class Node:
         """Whether it is the head."""
         return self._number == 1
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it is part of the cluster."""
         # A folder of its own for each start: a head that finds its former address in
@@ -61,7 +71,8 @@ class Node:
         if self.is_head:
             where = ["--head", "--port", str(PORT), "--include-dashboard", "false"]
         self._log = folder.with_suffix(".log").open("wb")
-        environment = {**os.environ, **_ENVIRONMENT}
+        reconnect_s = _RECONNECT_S if self._redis else _RECONNECT_IN_VAIN_S
+        environment = {**os.environ, **_ENVIRONMENT, _RECONNECT: str(reconnect_s)}
         if self._redis and self.is_head:
             environment["RAY_REDIS_ADDRESS"] = self._redis
         self._process = subprocess.Popen(
@@ -79,35 +90,25 @@ class Node:
         self._wait(folder.with_suffix(".log"))
 
     def kill(self) -> None:
-        """SIGKILL to all of its processes at once, as when a machine goes."""
-        self._end(signal.SIGKILL)
+        """SIGKILL to all of its processes at once, as when a machine goes; nothing if it is gone.
 
-    def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(15)
-            self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
+        Returns once none is left: what the raylet started meanwhile would be found by the
+        next start, which takes it for a cluster that is already running.
+        """
         if self._process is None:
             return
-        for pid in self._family():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        self._process.wait(15)
+        family = {self._process.pid}
+        deadline_s = time.monotonic() + _ENDS_WITHIN_S
+        while left := _descendants(family):
+            assert time.monotonic() < deadline_s, f"node {self.address}: {left} do not end"
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            family |= left
+            self._process.wait(_ENDS_WITHIN_S)
+            time.sleep(0.05)
         self._process = None
         self._log.close()
-
-    def _family(self) -> set[int]:
-        """Return the process, and all that it has started, some in sessions of their own."""
-        assert self._process is not None
-        found = {self._process.pid}
-        parents = _parents()
-        while more := {pid for pid, ancestors in parents.items() if ancestors & found} - found:
-            found |= more
-        return found
 
     def _wait(self, log: Path) -> None:
         deadline_s = time.monotonic() + _START_S
@@ -121,14 +122,25 @@ class Node:
                 time.sleep(0.1)
 
 
-def _parents() -> dict[int, set[int]]:
-    """Return the parent and the session of each process."""
+def _descendants(family: set[int]) -> set[int]:
+    """Return those of `family` that run, and all that they have started, some in sessions of
+    their own."""
+    ancestors = _ancestors()
+    found = set(family)
+    while more := {pid for pid, above in ancestors.items() if above & found} - found:
+        found |= more
+    return found & ancestors.keys()
+
+
+def _ancestors() -> dict[int, set[int]]:
+    """Return the parent and the session of each process that has not ended."""
     found: dict[int, set[int]] = {}
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             with contextlib.suppress(OSError):
                 fields = (path / "stat").read_text().rpartition(")")[2].split()
-                found[int(path.name)] = {int(fields[1]), int(fields[3])}
+                if fields[0] not in ("Z", "X"):
+                    found[int(path.name)] = {int(fields[1]), int(fields[3])}
     return found
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from lookalike.v1 import search_pb2 as spb
 from lookalike.wire import vectors
 from lookalike.wire.status import from_rpc_error
 from search_service.domain.arrays import F32
-from tests.cluster.system import System, describe, running_system, wait_until_whole
+from tests.cluster.system import System, describe, new_system, wait_until_whole
 from tests.integration.search_server import SearchServer, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -64,17 +62,8 @@ def _search(
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    # Ray's sockets lie below; their paths are bounded to 107 bytes.
-    ray_root = Path(tempfile.mkdtemp(prefix="lr"))
-    try:
-        root = tmp_path_factory.mktemp("cluster")
-        with pytest.MonkeyPatch.context() as patch:
-            # A token that some other Ray of the user has made is not this cluster's.
-            patch.setenv("RAY_AUTH_MODE", "disabled")
-            with running_system(root, ray_root, durable_head=True) as one:
-                yield one
-    finally:
-        shutil.rmtree(ray_root, ignore_errors=True)
+    with new_system(tmp_path_factory.mktemp("cluster"), durable_head=True) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

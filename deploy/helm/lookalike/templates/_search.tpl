@@ -73,6 +73,8 @@ volumes:
 {{/* How a process joins Ray, and who may: the operator makes the secret with the token. */}}
 {{- define "lookalike.rayEnv" -}}
 - { name: RAY_USAGE_STATS_ENABLED, value: "0" }
+# How long a node looks for its head; Ray's minute may be too short to start one.
+- { name: RAY_gcs_rpc_server_reconnect_timeout_s, value: "600" }
 - { name: RAY_AUTH_MODE, value: token }
 - name: RAY_AUTH_TOKEN
   valueFrom:
