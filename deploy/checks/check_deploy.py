@@ -25,6 +25,7 @@ from deploy.checks import helm, manifests
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "lookalike"
 IMAGES = ROOT / "deploy" / "images"
+KUBERAY = ROOT / "deploy" / "kuberay"
 TOOLS = Path(sys.executable).parent
 # The oldest that Chart.yaml allows, and the newest that there are schemas of.
 KUBERNETES = ("1.27.0", "1.37.0")
@@ -125,11 +126,12 @@ def check_refusals(chart: helm.Chart) -> list[str]:
 
 
 def check_kinds(rendered: Path) -> list[str]:
-    """Hold what was rendered to the schemas of its kinds, and its variables to the settings."""
+    """Hold what was rendered, and the plain manifests, to the schemas of their kinds, and their
+    variables to the settings."""
     settings = manifests.declared_settings(ROOT / "deploy" / "SETTINGS.md")
     wrong: list[str] = []
     kinds: set[str] = set()
-    for file in sorted(rendered.glob("*.yaml")):
+    for file in sorted([*rendered.glob("*.yaml"), *KUBERAY.glob("*.yaml")]):
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
             if document is None:
                 continue

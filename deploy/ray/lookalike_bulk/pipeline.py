@@ -18,6 +18,7 @@ from lookalike_bulk.embedding import EmbedBlock, model_of
 from lookalike_bulk.listing import Listing, Refused, Row, list_source
 from lookalike_bulk.options import Options, OptionsInvalid
 from lookalike_bulk.publishing import check_free, publish_on_cluster, publish_on_server
+from lookalike_client.settings import ClientSettings
 from search_service.domain.collection import CollectionSpec, DuplicateSettings, Preset
 from search_service.durable_files import write_durably
 from search_service.presets import index_settings
@@ -43,7 +44,7 @@ class Report:
     failures_file: Path
 
 
-def run(options: Options, say: Say) -> Report:
+def run(options: Options, server: ClientSettings, say: Say) -> Report:
     """List, embed, build and publish; go on where an earlier run stopped.
 
     Raises:
@@ -51,8 +52,8 @@ def run(options: Options, say: Say) -> Report:
         LookalikeError: what the parts say.
     """
     (options.work / "blocks").mkdir(parents=True, exist_ok=True)
-    check_free(options)
-    job = _job(options)
+    check_free(options, server)
+    identity = _job(options)
     listing = _listing(options, say)
     _start_ray(options)
     blocks = BlockFolder(options.work / "blocks")
@@ -61,12 +62,13 @@ def run(options: Options, say: Say) -> Report:
     if not items:
         raise OptionsInvalid(f"no image could be indexed: {report} says why")
     started_s = time.monotonic()
-    spec = _spec(options, job["uid"])
+    spec = _spec(options, identity["uid"])
     stored = _build(options, spec, len(listing.blocks), items)
     if options.cluster_log:
         publish_on_cluster(options, spec, items)
     else:
-        publish_on_server(options, _jobs(options, spec, len(listing.blocks), items)[0].archive)
+        (job,) = _jobs(options, spec, len(listing.blocks), items)
+        publish_on_server(options, server, job.archive)
     build_s = time.monotonic() - started_s
     failures = sum(1 for _ in report.open())
     return Report(sum(stored), failures, embed_s, embedded, build_s, report)
