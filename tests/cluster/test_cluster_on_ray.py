@@ -16,6 +16,7 @@ from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire import vectors
 from lookalike.wire.status import from_rpc_error
+from lookalike_client import Client, LookalikeError, PartialAnswer, Query
 from search_service.domain.arrays import F32
 from tests.cluster.system import System, describe, new_system, wait_until_whole
 from tests.integration.search_server import SearchServer, running
@@ -176,6 +177,35 @@ def test_a_node_that_is_killed_under_load(front: SearchServer, system: System, k
     assert _all_there(front, load.acknowledged)
     for partition in describe(front, "c").partitions:
         assert len({replica.items for replica in partition.replicas}) == 1
+
+
+def test_what_one_replica_alone_has_is_left_out_while_it_is_away(
+    front: SearchServer, system: System
+) -> None:
+    settings = cpb.CollectionSettings(partitions=4, replicas=1)
+    front.create("thin", DIMENSION, settings=settings)
+    front.upsert("thin", _items(0, ROWS[:400]))
+    wait_until_whole(front, "thin")
+    nodes = [partition.replicas[0].node for partition in describe(front, "thin").partitions]
+    # Not the head, through which the front has joined.
+    node = next(each for each in system.nodes[1:] if each.address in nodes)
+    lacking = [number for number, name in enumerate(nodes) if name == node.address]
+    query = Query.by_vector(ROWS[0])
+    with Client(f"127.0.0.1:{front.port}", timeout_s=20) as client:
+        assert client.search("thin", query, allow_partial=True).partial is None
+        node.kill()
+        found = client.search("thin", query, allow_partial=True, limit=400)
+        assert found.partial == PartialAnswer(partitions=4, missing_partitions=lacking)
+        assert 0 < len(found.hits) < 400
+        with pytest.raises(LookalikeError) as refused:
+            client.search("thin", query)
+        assert refused.value.retryable
+        node.start()
+        wait_until_whole(front, "thin")
+        whole = client.search("thin", query, limit=400)
+        assert (whole.partial, len(whole.hits)) == (None, 400)
+        client.collections.delete("thin")
+    wait_until_whole(front, "c")
 
 
 def test_a_front_that_is_killed(front: SearchServer, system: System) -> None:

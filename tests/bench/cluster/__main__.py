@@ -20,6 +20,7 @@ from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire import vectors
 from search_service.domain.arrays import F32
+from search_service.shard.options import ShardOptions
 from tests.bench.cluster import bulk
 from tests.bench.ingest import load
 from tests.bench.report import Report, percentile
@@ -29,6 +30,9 @@ from tests.integration.search_server import SearchServer, running
 NAME = "c"
 _BATCH = 500
 _WARM_UP = 20
+_BUILT_WITHIN_S = 300.0
+# Of each partition, which an idle shard would build a graph of, and so many partitions.
+_FEW_VECTORS = 3 * ShardOptions().idle_build_vectors
 
 
 def main() -> None:
@@ -60,6 +64,8 @@ def main() -> None:
                 for first in range(0, given.count, _BATCH):
                     server.upsert(NAME, _items(rows[first : first + _BATCH], first))
             wait_until_whole(front, NAME)
+            for server in (one, front):
+                _wait_until_built(server)
             _queries(report, one, front, queries)
             _writes(report, one, front, queries)
             _death(report, system, front, queries)
@@ -82,6 +88,18 @@ def _items(rows: F32, first: int, prefix: str = "item") -> list[spb.VectorUpsert
         spb.VectorUpsert(id=f"{prefix}-{first + n}", vector_f32_le=vectors.encode(row))
         for n, row in enumerate(rows)
     ]
+
+
+def _wait_until_built(server: SearchServer) -> None:
+    """Have no build beside the queries; a few vectors are in no graph, since none pays for them."""
+    deadline_s = time.monotonic() + _BUILT_WITHIN_S
+    request = cpb.GetCollectionRequest(collection=NAME)
+    while (
+        server.collections.GetCollection(request).collection.stats.unindexed_vectors >= _FEW_VECTORS
+    ):
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"the graphs are not built within {_BUILT_WITHIN_S:g} s")
+        time.sleep(1)
 
 
 def _queries(report: Report, one: SearchServer, front: SearchServer, queries: F32) -> None:
