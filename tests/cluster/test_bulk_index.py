@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from lookalike_client import Client, ImageItem
+from lookalike_client.types import MetadataValue
 from tests.cluster.comparing import difference
 from tests.integration.ingest.system import ROOT, System
 
@@ -95,6 +96,7 @@ def test_parquet_gives_metadata_too(
     system: System, images: dict[str, bytes], tmp_path: Path
 ) -> None:
     whole = {id: data for id, data in images.items() if "broken" not in id}
+    metadata: dict[str, dict[str, MetadataValue]]
     metadata = {id: {"n": n, "tags": ["a", "é"]} for n, id in enumerate(whole)}
     columns = {
         "id": list(whole),

@@ -59,7 +59,8 @@ def _applied(item_id: str) -> search_pb2.MutationResult:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(2))
-    search_pb2_grpc.add_SearchServiceServicer_to_server(_Front(), server)
+    front = _Front()  # type: ignore[abstract] # it has the methods that are called here
+    search_pb2_grpc.add_SearchServiceServicer_to_server(front, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"127.0.0.1:{port}"
