@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = "127.0.0.11"
 PORT = 6391
 _START_S = 300.0
+_TRIES = 5
 _ENDS_WITHIN_S = 15.0
 # A node that is gone is known after 3 s; Ray's own default is 15.
 _HEALTH = {
@@ -61,7 +62,20 @@ class Node:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it and wait until it is part of the cluster."""
+        """Start it and wait until it is part of the cluster.
+
+        As a supervisor would, start it again where it gave up: a raylet waits 15 s for its
+        agent, which a busy machine may not have started by then.
+        """
+        for _ in range(_TRIES):
+            log = self._launch()
+            if self._joins(log):
+                return
+            self.kill()
+        raise AssertionError(f"node {self.address}: {log.read_text()[-2000:]}")
+
+    def _launch(self) -> Path:
+        """Start its process; return what it prints."""
         # A folder of its own for each start: a head that finds its former address in
         # `ray_current_cluster`, and a raylet on this host that belongs to it, refuses to start.
         self._starts += 1
@@ -87,7 +101,7 @@ class Node:
             env=environment,
             start_new_session=True,
         )
-        self._wait(folder.with_suffix(".log"))
+        return folder.with_suffix(".log")
 
     def kill(self) -> None:
         """SIGKILL to all of its processes at once, as when a machine goes; nothing if it is gone.
@@ -110,16 +124,23 @@ class Node:
         self._process = None
         self._log.close()
 
-    def _wait(self, log: Path) -> None:
+    def _joins(self, log: Path) -> bool:
+        """Wait until it is part of the cluster; False where it will not be."""
+        assert self._process is not None
+        raylet = log.with_suffix("") / "session_latest/logs/raylet.err"
         deadline_s = time.monotonic() + _START_S
         while b"block" not in log.read_bytes():
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise AssertionError(f"node {self.address}: {log.read_text()[-2000:]}")
+            ended = self._process.poll() is not None
+            if ended or _gave_up(raylet) or time.monotonic() > deadline_s:
+                return False
             time.sleep(0.2)
-        if self.is_head:
-            while not _answers():
-                time.sleep(0.1)
+        while self.is_head and not _answers():
+            time.sleep(0.1)
+        return True
+
+
+def _gave_up(log: Path) -> bool:
+    return log.exists() and b"Timed out waiting for file" in log.read_bytes()
 
 
 def _descendants(family: set[int]) -> set[int]:
