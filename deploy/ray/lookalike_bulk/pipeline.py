@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
@@ -111,13 +112,14 @@ def _start_ray(options: Options) -> None:
     import ray
 
     if options.ray_address:
-        ray.init(address=options.ray_address, log_to_driver=False)
+        ray.init(address=options.ray_address, log_to_driver=False, logging_level=logging.ERROR)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
+        logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
         num_cpus=max(2, len(os.sched_getaffinity(0))),
     )
@@ -143,8 +145,11 @@ def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) ->
         for number in todo
     ]
     ray.data.DataContext.get_current().enable_progress_bars = False
+    # It tells of its plans otherwise; `say` tells how far the job is.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    actors = options.embedders or gpus or len(ray.nodes())
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    actors = min(options.embedders or gpus or nodes, len(todo))
     made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         EmbedBlock,
         fn_constructor_args=(options,),
