@@ -182,16 +182,18 @@ def test_a_node_that_is_killed_under_load(front: SearchServer, system: System, k
 def test_what_one_replica_alone_has_is_left_out_while_it_is_away(
     front: SearchServer, system: System
 ) -> None:
+    # A node of 8 processors takes two of them at most, so that none has all.
+    other = system.front("--cluster-replica-cpus", "3")
     settings = cpb.CollectionSettings(partitions=4, replicas=1)
-    front.create("thin", DIMENSION, settings=settings)
-    front.upsert("thin", _items(0, ROWS[:400]))
-    wait_until_whole(front, "thin")
-    nodes = [partition.replicas[0].node for partition in describe(front, "thin").partitions]
+    other.create("thin", DIMENSION, settings=settings)
+    other.upsert("thin", _items(0, ROWS[:400]))
+    wait_until_whole(other, "thin")
+    nodes = [partition.replicas[0].node for partition in describe(other, "thin").partitions]
     # Not the head, through which the front has joined.
     node = next(each for each in system.nodes[1:] if each.address in nodes)
     lacking = [number for number, name in enumerate(nodes) if name == node.address]
     query = Query.by_vector(ROWS[0])
-    with Client(f"127.0.0.1:{front.port}", timeout_s=20) as client:
+    with Client(f"127.0.0.1:{other.port}", timeout_s=20) as client:
         assert client.search("thin", query, allow_partial=True).partial is None
         node.kill()
         # Ray knows of it after 3 s, and starts the replicas on the other nodes then.
@@ -202,10 +204,11 @@ def test_what_one_replica_alone_has_is_left_out_while_it_is_away(
         assert found.partial == PartialAnswer(partitions=4, missing_partitions=lacking)
         assert 0 < len(found.hits) < 400
         node.start()
-        wait_until_whole(front, "thin")
+        wait_until_whole(other, "thin")
         whole = client.search("thin", query, limit=400)
         assert (whole.partial, len(whole.hits)) == (None, 400)
         client.collections.delete("thin")
+    other.stop()
     wait_until_whole(front, "c")
 
 

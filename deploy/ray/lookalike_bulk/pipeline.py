@@ -116,6 +116,7 @@ def _start_ray(options: Options) -> None:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
+        address="local",  # not a cluster that this machine happens to be a node of
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
