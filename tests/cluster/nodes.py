@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = "127.0.0.11"
 PORT = 6391
 _START_S = 300.0
-_TRIES = 5
 _ENDS_WITHIN_S = 15.0
 # A node that is gone is known after 3 s; Ray's own default is 15.
 _HEALTH = {
@@ -67,12 +66,14 @@ class Node:
         As a supervisor would, start it again where it gave up: a raylet waits 15 s for its
         agent, which a busy machine may not have started by then.
         """
-        for _ in range(_TRIES):
+        deadline_s = time.monotonic() + _START_S
+        while True:
             log = self._launch()
-            if self._joins(log):
+            if self._joins(log, deadline_s):
                 return
             self.kill()
-        raise AssertionError(f"node {self.address}: {log.read_text()[-2000:]}")
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"node {self.address}: {log.read_text()[-2000:]}")
 
     def _launch(self) -> Path:
         """Start its process; return what it prints."""
@@ -124,11 +125,10 @@ class Node:
         self._process = None
         self._log.close()
 
-    def _joins(self, log: Path) -> bool:
+    def _joins(self, log: Path, deadline_s: float) -> bool:
         """Wait until it is part of the cluster; False where it will not be."""
         assert self._process is not None
         raylet = log.with_suffix("") / "session_latest/logs/raylet.err"
-        deadline_s = time.monotonic() + _START_S
         while b"block" not in log.read_bytes():
             ended = self._process.poll() is not None
             if ended or _gave_up(raylet) or time.monotonic() > deadline_s:
