@@ -10,11 +10,13 @@ from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
+from lookalike_client._async.reembedding import AsyncReembeddings
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
+from lookalike_client._sync.reembedding import Reembeddings
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
@@ -97,6 +99,7 @@ from lookalike_client.types import (
     DuplicateSettings,
     DuplicatesReport,
     DuplicateVerdict,
+    EndedReembedding,
     EvaluationClass,
     EvaluationMetric,
     EvaluationReport,
@@ -128,9 +131,11 @@ from lookalike_client.types import (
     Metadata,
     MetadataLike,
     MetadataValue,
+    MissingItem,
     MutationResult,
     MutationStatus,
     NearDuplicate,
+    OfferOutcome,
     PartialAnswer,
     Partition,
     PictureStack,
@@ -138,6 +143,7 @@ from lookalike_client.types import (
     QueryPlan,
     RankingMethod,
     RecallMeasurement,
+    Reembedding,
     Replica,
     RestoredCollection,
     RetryResult,
@@ -160,6 +166,7 @@ __all__ = [
     "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
+    "AsyncReembeddings",
     "AsyncSnapshots",
     "Bank",
     "Banks",
@@ -198,6 +205,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -247,10 +255,12 @@ __all__ = [
     "MetadataItem",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
     "NotFound",
+    "OfferOutcome",
     "PageTokenInvalid",
     "PartialAnswer",
     "Partition",
@@ -264,6 +274,8 @@ __all__ = [
     "RankingMethod",
     "Reason",
     "RecallMeasurement",
+    "Reembedding",
+    "Reembeddings",
     "ReferenceInvalid",
     "Replica",
     "RestoredCollection",

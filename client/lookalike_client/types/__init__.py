@@ -91,6 +91,12 @@ from lookalike_client.types.queries import (
     QueryPlan,
     SearchResult,
 )
+from lookalike_client.types.reembedding import (
+    EndedReembedding,
+    MissingItem,
+    OfferOutcome,
+    Reembedding,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -127,6 +133,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -158,9 +165,11 @@ __all__ = [
     "Metadata",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
+    "OfferOutcome",
     "PartialAnswer",
     "Partition",
     "PictureStack",
@@ -168,6 +177,7 @@ __all__ = [
     "QueryPlan",
     "RankingMethod",
     "RecallMeasurement",
+    "Reembedding",
     "Replica",
     "RestoredCollection",
     "RetryResult",
