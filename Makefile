@@ -23,12 +23,12 @@ HASH := \#
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py docs/extensions
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py client/service_config.py docs/extensions
 STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test test-web test-cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-examples test-cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -67,6 +67,17 @@ test-web: setup ## Run the tests of the page in Chromium (installs it by apt whe
 	  || echo 'make test-web: there is no Chromium and it cannot be installed here: apt-get install chromium'
 	$(BIN)/python -m pytest -m web tests/web
 
+# Java's libraries by apt where that may install; what is not there is skipped with its reason.
+JAVA_PACKAGES := protobuf-compiler libprotobuf-dev protobuf-compiler-grpc-java-plugin libgrpc-java \
+  libprotobuf-java libnetty-java libnetty-tcnative-java libnetty-tcnative-jni libperfmark-java \
+  libgoogle-common-protos-java libgoogle-gson-java libgeronimo-annotation-1.3-spec-java
+test-examples: setup ## Build the clients of client/examples in each language and run them
+	@dpkg --status $(JAVA_PACKAGES) >/dev/null 2>&1 || { command -v javac >/dev/null && test "$$(id -u)" = 0 \
+	  && { apt-get install --yes --quiet --no-install-recommends $(JAVA_PACKAGES) \
+	    || { apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends $(JAVA_PACKAGES); }; } >/dev/null; } \
+	  || echo 'make test-examples: the example in Java needs javac and apt-get install $(JAVA_PACKAGES)'
+	$(BIN)/python -m pytest -m examples tests/examples
+
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
@@ -96,8 +107,9 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/buf format -w protos
 
-proto: setup ## Generate the Python code of the contract
+proto: setup ## Generate the Python code of the contract, and what clients may repeat
 	$(call generate,protos)
+	PYTHONPATH=protos:client $(BIN)/python client/service_config.py
 
 proto-check: setup ## Check the contract: style, compatibility, generated code up to date
 	$(BIN)/buf lint protos
