@@ -18,6 +18,8 @@ IMAGES ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 IMAGE := protos/released/lookalike-v$(VERSION).json
 HASH := \#
+# What `make setup` installs.
+EXTRAS := client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,redis-server,demo,docs,dev
 # What `make proto-check` compares the contract with: the last release by its tag, or, in a source
 # archive or a clone without tags, by the image of its contract.
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
@@ -39,14 +41,18 @@ help: ## List the targets
 setup: $(STAMP) ## Make .venv with pinned dependencies (TORCH_INDEX=… for a CPU-only torch)
 	@$(BIN)/python -m compileall -q protos embedder_service search_service client
 
-$(STAMP): pyproject.toml deploy/constraints.txt
+# By hash but for torch, whose index may be another, and CUDA, which follows it. The last adds
+# ourselves, and whatever a newer Python needs beyond the lock.
+$(STAMP): pyproject.toml deploy/constraints.txt deploy/locked.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
 	  || { rm -rf $(VENV); echo 'Python cannot make a virtual environment: install the package python3-venv (or virtualenv)' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --no-deps --requirement deploy/locked.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,redis-server,demo,docs,dev]'
+	  --editable '.[$(EXTRAS)]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -163,8 +169,10 @@ audit: setup ## Ask for known weaknesses of what is pinned; fails where that can
 release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
 	$(BIN)/python deploy/release_check.py
 
-update-deps: setup ## Renew deploy/constraints.txt: the newest versions that pyproject.toml allows
-	$(BIN)/python deploy/update_constraints.py
+update-deps: setup ## Renew the pins and their hashes: the newest versions that pyproject.toml allows (KEEP=--keep: hashes alone)
+	@test -x build/uv/bin/uv || { $(BIN)/python -m venv build/uv \
+	  && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	$(BIN)/python deploy/update_constraints.py build/uv/bin/uv $(KEEP)
 
 release-image: setup ## Keep the contract of the version that is about to be released, for proto-check
 	@! git rev-parse --quiet --verify 'refs/tags/v$(VERSION)' >/dev/null 2>&1 \

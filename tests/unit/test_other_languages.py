@@ -3,8 +3,8 @@
 import re
 import textwrap
 
-from client.service_config import PATH, text
 from lookalike_client.calls import idempotent_calls
+from service_config import PATH, text
 from tests.documented.blocks import page_blocks
 from tests.sources import ROOT
 
