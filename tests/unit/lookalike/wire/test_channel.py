@@ -48,7 +48,7 @@ class _AwayOnce(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.calls = 0
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         return grpc.unary_unary_rpc_method_handler(self._answer)
 
     def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -64,7 +64,8 @@ def test_a_request_of_the_size_of_a_picture_is_sent_again() -> None:
     server.start()
     options = ChannelOptions(service_config=service_config([("test.Test", "Ask")], timeout_s=30.0))
     with sync_channel(f"127.0.0.1:{port}", options) as channel:
-        answer = channel.unary_unary("/test.Test/Ask")(b"x" * 2_000_000)
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Test/Ask")
+        answer = ask(b"x" * 2_000_000)
     server.stop(None).wait()
 
     assert answer == b"2000000"
