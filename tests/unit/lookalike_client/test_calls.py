@@ -63,9 +63,9 @@ def test_exactly_the_calls_that_may_run_twice_are_retried() -> None:
     retried = {(each["service"], each["method"]) for each in config["methodConfig"][0]["name"]}
     # Run twice, each of these makes two things, or ends in an error or another answer.
     assert {method for _, method in unary - retried} == {
-        *("CreateCollection", "DeleteCollection", "DeleteAlias"),
+        *("CreateCollection", "DeleteCollection", "RenameCollection", "DeleteAlias"),
         *("CreateSnapshot", "DeleteSnapshot", "RestoreSnapshot"),
-        "RetryFailures",
+        *("RetryFailures", "EndReembedding"),
     }
     assert retried < unary
     assert ("lookalike.v1.SearchService", "CountFacets") in retried
