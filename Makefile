@@ -18,17 +18,19 @@ IMAGES ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 IMAGE := protos/released/lookalike-v$(VERSION).json
 HASH := \#
+# What `make setup` installs.
+EXTRAS := client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,redis-server,demo,docs,dev
 # What `make proto-check` compares the contract with: the last release by its tag, or, in a source
 # archive or a clone without tags, by the image of its contract.
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \
   && echo ".git$(HASH)tag=$$tag,subdir=protos" || ls -v protos/released/lookalike-v*.json | tail -n 1)
 
-SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py docs/extensions
+SOURCES := protos/lookalike/wire protos/lookalike/serving embedder_service search_service client/lookalike_client deploy/ray/lookalike_bulk client/unasync.py client/service_config.py docs/extensions
 STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test test-web test-cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-examples test-cluster cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -39,14 +41,18 @@ help: ## List the targets
 setup: $(STAMP) ## Make .venv with pinned dependencies (TORCH_INDEX=… for a CPU-only torch)
 	@$(BIN)/python -m compileall -q protos embedder_service search_service client
 
-$(STAMP): pyproject.toml deploy/constraints.txt
+# By hash but for torch, whose index may be another, and CUDA, which follows it. The last adds
+# ourselves, and whatever a newer Python needs beyond the lock.
+$(STAMP): pyproject.toml deploy/constraints.txt deploy/locked.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one with make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) \
 	  || { rm -rf $(VENV); echo 'Python cannot make a virtual environment: install the package python3-venv (or virtualenv)' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --no-deps --requirement deploy/locked.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
 	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt \
-	  --editable '.[client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,redis-server,demo,docs,dev]'
+	  --editable '.[$(EXTRAS)]'
 	$(BIN)/python -c 'from search_service.compiled.warm import warm_up; warm_up()'
 	@touch $@
 
@@ -67,6 +73,17 @@ test-web: setup ## Run the tests of the page in Chromium (installs it by apt whe
 	  || echo 'make test-web: there is no Chromium and it cannot be installed here: apt-get install chromium'
 	$(BIN)/python -m pytest -m web tests/web
 
+# Java's libraries by apt where that may install; what is not there is skipped with its reason.
+JAVA_PACKAGES := protobuf-compiler libprotobuf-dev protobuf-compiler-grpc-java-plugin libgrpc-java \
+  libprotobuf-java libnetty-java libnetty-tcnative-java libnetty-tcnative-jni libperfmark-java \
+  libgoogle-common-protos-java libgoogle-gson-java libgeronimo-annotation-1.3-spec-java
+test-examples: setup ## Build the clients of client/examples in each language and run them
+	@dpkg --status $(JAVA_PACKAGES) >/dev/null 2>&1 || { command -v javac >/dev/null && test "$$(id -u)" = 0 \
+	  && { apt-get install --yes --quiet --no-install-recommends $(JAVA_PACKAGES) \
+	    || { apt-get update --quiet && apt-get install --yes --quiet --no-install-recommends $(JAVA_PACKAGES); }; } >/dev/null; } \
+	  || echo 'make test-examples: the example in Java needs javac and apt-get install $(JAVA_PACKAGES)'
+	$(BIN)/python -m pytest -m examples tests/examples
+
 chaos: setup ## Run the long fault-injection tests
 	$(BIN)/python -m pytest -m chaos --timeout=7200
 
@@ -79,6 +96,10 @@ soak: setup ## Load a whole system for SOAK_MINUTES (30) and see that it does no
 test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+cluster: setup ## Run a cluster of three nodes on this machine to try things on, with a front at 127.0.0.1:50051
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(BIN)/python -m tests.cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 
@@ -96,8 +117,9 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/buf format -w protos
 
-proto: setup ## Generate the Python code of the contract
+proto: setup ## Generate the Python code of the contract, and what clients may repeat
 	$(call generate,protos)
+	PYTHONPATH=protos:client $(BIN)/python client/service_config.py
 
 proto-check: setup ## Check the contract: style, compatibility, generated code up to date
 	$(BIN)/buf lint protos
@@ -151,8 +173,10 @@ audit: setup ## Ask for known weaknesses of what is pinned; fails where that can
 release-check: setup ## Check that this version can be released: changelog, wheel, each extra by itself
 	$(BIN)/python deploy/release_check.py
 
-update-deps: setup ## Renew deploy/constraints.txt: the newest versions that pyproject.toml allows
-	$(BIN)/python deploy/update_constraints.py
+update-deps: setup ## Renew the pins and their hashes: the newest versions that pyproject.toml allows (KEEP=--keep: hashes alone)
+	@test -x build/uv/bin/uv || { $(BIN)/python -m venv build/uv \
+	  && build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	$(BIN)/python deploy/update_constraints.py build/uv/bin/uv $(KEEP)
 
 release-image: setup ## Keep the contract of the version that is about to be released, for proto-check
 	@! git rev-parse --quiet --verify 'refs/tags/v$(VERSION)' >/dev/null 2>&1 \

@@ -1,7 +1,4 @@
-"""Python SDK of Lookalike: clients, what they take, what they return, and errors.
-
-`lookalike_client.errors` and `.types` hold these alone, `.testing` a service for tests.
-"""
+"""Python SDK of Lookalike: clients, what they take, what they return, and errors."""
 
 from lookalike.wire.channel import TlsFiles
 from lookalike_client._async.analysis import AsyncAnalysis
@@ -135,6 +132,7 @@ from lookalike_client.types import (
     MutationStatus,
     NearDuplicate,
     OfferOutcome,
+    PartialAnswer,
     Partition,
     PictureStack,
     PlanKind,
@@ -262,6 +260,7 @@ __all__ = [
     "NotFound",
     "OfferOutcome",
     "PageTokenInvalid",
+    "PartialAnswer",
     "Partition",
     "PermissionDenied",
     "PictureStack",

@@ -29,6 +29,11 @@ class SearchOptions(TypedDict, total=False):
     prefers hits that differ from each other (maximal marginal relevance); both choose
     from the `candidates` nearest items (default 4 times `limit`, 100 at least). `vectors` is
     the name of the vectors to search by, or names with their weights, "" for the items' own.
+
+    On a cluster, `read_position` has the answer see what was acknowledged up to the
+    `position` of a `MutationResult`, whichever front stored it. `allow_partial` takes an
+    answer without the partitions that cannot answer now: `SearchResult.partial` names
+    them. Otherwise the search fails.
     """
 
     limit: int
@@ -45,6 +50,8 @@ class SearchOptions(TypedDict, total=False):
     diversity: float
     candidates: int
     vectors: str | Mapping[str, float]
+    read_position: int
+    allow_partial: bool
 
 
 def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.MakeVectorsRequest:
@@ -76,6 +83,8 @@ def search(
         group_by=_group_by(options),
         ranking=_ranking(options),
         vectors=_weights(options.get("vectors", {})),
+        read_position=not_negative(options.get("read_position", 0), "read_position", bits=64),
+        allow_partial=options.get("allow_partial", False),
     )
 
 

@@ -156,6 +156,8 @@ def channel_arguments(target: str, options: ChannelOptions) -> list[tuple[str, i
     if options.service_config is not None:
         arguments.append(("grpc.enable_retries", 1))
         arguments.append(("grpc.service_config", options.service_config))
+        # A request that passes it is sent once. The library's 256 KiB left most pictures out.
+        arguments.append(("grpc.per_rpc_retry_buffer_size", options.max_message_bytes))
     return arguments
 
 

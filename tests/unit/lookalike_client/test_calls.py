@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from lookalike.v1 import bank_pb2, collection_pb2, ingest_pb2, search_pb2, snapshot_pb2
+from lookalike.v1 import (
+    bank_pb2,
+    collection_pb2,
+    ingest_pb2,
+    reembedding_pb2,
+    search_pb2,
+    snapshot_pb2,
+)
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from lookalike_client import calls
 
@@ -41,7 +48,14 @@ def test_exactly_the_calls_that_may_run_twice_are_retried() -> None:
 
     unary = {
         (service.full_name, method.name)
-        for file in (bank_pb2, collection_pb2, ingest_pb2, search_pb2, snapshot_pb2)
+        for file in (
+            bank_pb2,
+            collection_pb2,
+            ingest_pb2,
+            reembedding_pb2,
+            search_pb2,
+            snapshot_pb2,
+        )
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
@@ -49,9 +63,9 @@ def test_exactly_the_calls_that_may_run_twice_are_retried() -> None:
     retried = {(each["service"], each["method"]) for each in config["methodConfig"][0]["name"]}
     # Run twice, each of these makes two things, or ends in an error or another answer.
     assert {method for _, method in unary - retried} == {
-        *("CreateCollection", "DeleteCollection", "DeleteAlias"),
+        *("CreateCollection", "DeleteCollection", "RenameCollection", "DeleteAlias"),
         *("CreateSnapshot", "DeleteSnapshot", "RestoreSnapshot"),
-        "RetryFailures",
+        *("RetryFailures", "EndReembedding"),
     }
     assert retried < unary
     assert ("lookalike.v1.SearchService", "CountFacets") in retried

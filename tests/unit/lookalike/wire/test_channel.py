@@ -1,4 +1,4 @@
-"""Where channels connect to."""
+"""Where channels connect to, and what they send again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from lookalike.wire.channel import ChannelOptions, aio_channel, sync_channel
+from lookalike.wire.channel import ChannelOptions, aio_channel, service_config, sync_channel
 
 
 @pytest.fixture
@@ -40,3 +40,32 @@ def test_loopback_is_reached_without_the_proxy(port: int, target: str) -> None:
 async def test_loopback_is_reached_without_the_proxy_from_asyncio(port: int) -> None:
     async with aio_channel(f"127.0.0.1:{port}", ChannelOptions()) as channel:
         await channel.channel_ready()
+
+
+class _AwayOnce(grpc.GenericRpcHandler):
+    """Answers each call but the first with the length of its request."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _answer(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        self.calls += 1
+        if self.calls == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        return str(len(request)).encode()
+
+
+def test_a_request_of_the_size_of_a_picture_is_sent_again() -> None:
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[_AwayOnce()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    options = ChannelOptions(service_config=service_config([("test.Test", "Ask")], timeout_s=30.0))
+    with sync_channel(f"127.0.0.1:{port}", options) as channel:
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/test.Test/Ask")
+        answer = ask(b"x" * 2_000_000)
+    server.stop(None).wait()
+
+    assert answer == b"2000000"

@@ -1,0 +1,1 @@
+"""The clients in other languages under client/examples, against real services."""
