@@ -124,9 +124,9 @@ def test_turned_copies_are_found_when_asked_for(
             picture = opened.convert("RGB")
         for way in range(WAYS if name == "coffee.png" else 1):
             turn = turn_of(way)
-            file = as_jpeg(lying(picture, turn), 90 if way == 0 else 60)
+            data = as_jpeg(lying(picture, turn), 90 if way == 0 else 60)
             id = f"{name}/{turn.mirrored:d}/{turn.degrees}"
-            items.append(VectorItem(id, rng.normal(size=16), facts=facts_of(file)))
+            items.append(VectorItem(id, rng.normal(size=16), facts=facts_of(data)))
     assert all(result.error is None for result in client.upsert_vectors("turned", items))
     assert client.analysis.find_duplicates("turned", threshold=0.95).groups == []
 
@@ -141,9 +141,9 @@ def test_turned_copies_are_found_when_asked_for(
         rows = {row["id"]: row for row in csv.DictReader(file)}
     for member in group.members:
         row = rows[member.id]
-        turn = (member.mirrored, member.turned_degrees)
-        assert turn == _turned_from(group.representative_id, member.id)
-        assert (row["mirrored"], row["turned_degrees"]) == (str(turn[0]), str(turn[1]))
+        told = (member.mirrored, member.turned_degrees)
+        assert told == _turned_from(group.representative_id, member.id)
+        assert (row["mirrored"], row["turned_degrees"]) == (str(told[0]), str(told[1]))
     client.collections.delete("turned")
 
 

@@ -35,7 +35,7 @@ class Relation:
 
     def reversed(self) -> Relation:
         """Return what the other is to it."""
-        return replace(self, way=int(back(np.int64(self.way)))) if self.way else self
+        return replace(self, way=int(back(np.array([self.way]))[0])) if self.way else self
 
 
 class Links:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from skimage import data
 
 from embedder_service.decode.facts import grey_thumbnail, working_luminance
 from lookalike.v1.image_pb2 import ImageFacts
@@ -30,6 +30,7 @@ from tests.bench.analysis.copies import COPIES, page_of_text
 from tests.bench.analysis.turning import lying
 from tests.hostile.files import photo
 
+data: Any = pytest.importorskip("skimage.data")
 PHOTOGRAPHS = [
     Image.fromarray(each()).convert("RGB")
     for each in (data.chelsea, data.coffee, data.astronaut, data.rocket, data.camera)
