@@ -178,5 +178,5 @@ def test_a_cancelled_run_leaves_nothing_behind(tmp_path: Path) -> None:
             eventually(lambda: list((tmp_path / "analysis").iterdir()) == [])
         with closing(Checkpoint(tmp_path / "resumable", "another")) as other:
             other.end()  # nobody holds the directory
-        with started(server, requests(False)) as stream:
-            assert len(answer(stream)[0]) >= MOTIFS
+        with started(server, requests(False)) as again:
+            assert len(answer(again)[0]) >= MOTIFS
