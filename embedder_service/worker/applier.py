@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from google.protobuf import struct_pb2
+
 from embedder_service.worker import traced
 from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
@@ -79,9 +81,11 @@ class Applier:
         uid = mutation.collection_uid
         if mutation.kind is Kind.DELETE:
             item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
+            _guard(item.guard, mutation)
             return await self._stored(lambda: self._index.delete(uid, item))
         update = search_pb2.MetadataUpdate(id=mutation.id, version=mutation.version)
         update.metadata.MergeFromString(mutation.metadata)
+        _guard(update.guard, mutation)
         return await self._stored(lambda: self._index.update_metadata(uid, update))
 
     async def _upload(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
@@ -97,6 +101,7 @@ class Applier:
             keep_metadata=mutation.keep_metadata,
         )
         item.metadata.MergeFromString(mutation.metadata)
+        _guard(item.guard, mutation)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
     async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
@@ -145,3 +150,9 @@ class Applier:
     def _time(self, stage: str, seconds: float) -> None:
         self._stats.add_time(stage, seconds)
         self._metrics.stage_seconds.labels(stage).observe(seconds)
+
+
+def _guard(guard: struct_pb2.Struct, mutation: QueuedMutation) -> None:
+    """Fill in what holds a tenant's mutation to the tenant's items; nothing for others."""
+    if mutation.guard:
+        guard.MergeFromString(mutation.guard)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from lookalike.serving import tasks
-from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue import entries, jobs, scripts
 from lookalike.serving.queue.connection import full, queue_errors, to_error
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
@@ -188,7 +188,7 @@ class Appender:
         return live
 
     def _arguments(self, mutation: QueuedMutation, lane: int) -> list[str | bytes | int]:
-        keys, job = self._keys, mutation.job_id
+        keys, job = self._keys, mutation.job_id if jobs.followed(mutation.job_id) else ""
         return [
             keys.lane(lane),
             keys.stream_bytes,
