@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lookalike.serving.queue import entries, jobs
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import collection_pb2
+from lookalike.wire import request_ids
 from lookalike.wire.errors import (
     Exhausted,
     ImageTooLarge,
@@ -108,6 +109,7 @@ class Intake:
             keep_metadata=submission.keep_metadata,
             thumbnail_side_px=thumbnail_side_px,
             guard=tenant.guard if tenant else b"",
+            request_id=request_ids.current(),
         )
         with spans.stage("append to the queue", spans.Kind.PRODUCER):
             if (span := spans.current()) is not None:
