@@ -17,7 +17,7 @@ from lookalike.serving.access.interceptor import audit
 from lookalike.serving.access.principal import Principal, current
 from lookalike.serving.access.rules import RULES
 from lookalike.serving.metrics import CallMetrics, observe
-from lookalike.wire import request_ids, status
+from lookalike.wire import keys, request_ids, status
 from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason
 
 _log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class _Call:
     async def __aenter__(self) -> None:
         # The call has this task to itself.
         request_ids.enter(request_ids.of_call(self._context.invocation_metadata()))
-        self._context.set_trailing_metadata(request_ids.carried())
+        self._context.set_trailing_metadata((*request_ids.carried(), *_expiry(self._principal)))
         try:
             if self._principal is not None:
                 self._principal.enter()
@@ -235,6 +235,13 @@ class _Call:
         _log.error("call failed", exc_info=error, extra=about)
         hidden = LookalikeError(status.INTERNAL_MESSAGE, reason=Reason.INTERNAL)
         await status.abort(self._context, hidden)
+
+
+def _expiry(principal: Principal | None) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which a caller hears until when its key is good."""
+    if principal is None or principal.record.expire_time is None:
+        return ()
+    return ((keys.EXPIRE_TIME_KEY, principal.record.expire_time.isoformat()),)
 
 
 def _code_of(error: BaseException | None, context: Context) -> str:

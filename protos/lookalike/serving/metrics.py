@@ -31,6 +31,7 @@ class CallMetrics:
     """Calls by method and code, their times, and how many are under way."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self.calls = Counter(
             "lookalike_rpc_calls",
             "Finished gRPC calls",
