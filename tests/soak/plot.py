@@ -34,9 +34,10 @@ def drawn(
         ],
     }
     size = f'width="{_WIDTH}" height="{2 * _HEIGHT + 40}"'
+    times = _chart("search, ms", worst, _HEIGHT + 20)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
-        f"{_chart('resident memory, MB', lines, 0)}{_chart('search, ms', worst, _HEIGHT + 20)}</svg>\n"
+        f"{_chart('resident memory, MB', lines, 0)}{times}</svg>\n"
     )
 
 
