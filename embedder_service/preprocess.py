@@ -32,7 +32,6 @@ PREPROCESS_VERSION = 1
 
 # What shows through transparent pixels.
 CONTRAST, WHITE = "contrast", "white"
-GROUNDS = (CONTRAST, WHITE)
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,

@@ -62,7 +62,7 @@ class Guarded(Protocol):
     def guard(self) -> struct_pb2.Struct:
         """Values that an item must hold."""
 
-    def HasField(self, field_name: Literal["guard"]) -> bool:  # noqa: N802 - protobuf's name
+    def HasField(self, _name: Literal["guard"], /) -> bool:  # noqa: N802 - protobuf's name
         """Say whether it has one."""
 
 
