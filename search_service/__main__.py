@@ -25,6 +25,7 @@ from lookalike.v1 import (
     cluster_pb2_grpc,
     collection_pb2_grpc,
     ingest_pb2_grpc,
+    reembedding_pb2_grpc,
     search_pb2_grpc,
     snapshot_pb2_grpc,
 )
@@ -49,6 +50,10 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.lifetime import each, end, spare_collector
 from search_service.metrics import SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
+from search_service.reembedding.pairs import FILE as PAIRS_FILE
+from search_service.reembedding.pairs import Pairs
+from search_service.reembedding.reembeddings import Reembeddings
+from search_service.reembedding.settling import Settling
 from search_service.sampler import RecallSampler
 from search_service.servicers import (
     analysis,
@@ -56,6 +61,7 @@ from search_service.servicers import (
     collections,
     ingest,
     matching,
+    reembedding,
     search,
     snapshots,
 )
@@ -66,7 +72,6 @@ from search_service.servicers.reads import Reads
 from search_service.servicers.unsupported import refusals
 from search_service.servicers.writes import Writes
 from search_service.settings import PROCESS, Settings, load
-from search_service.shard.options import ShardOptions
 from search_service.snapshots.library import Snapshots
 
 _log = logging.getLogger("search_service")
@@ -77,10 +82,7 @@ _EXIT_STORE_FAILED = 3
 _SWITCH_INTERVAL_S = 0.001
 # Long enough for callers to be told, well within the second that is promised.
 _FATAL_DELAY_S = 0.2
-_LEDGER = "ingest.sqlite"
 _REFUSED = (SettingsInvalid, DataDirectoryInUse, NamesDamaged, RayMissing, OSError, LookalikeError)
-# Without a queue nothing older than a deletion can come but what is under way.
-_FORGET_DELETIONS_S = 60.0
 
 
 def main() -> int:
@@ -124,7 +126,10 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
     search_metrics = SearchMetrics(registry)
     catalog = _catalog(settings)
     async with AsyncExitStack() as stack:
-        gate = Gate(catalog, asks_keys=settings.keys_file is not None)
+        pairs = Pairs(settings.data / PAIRS_FILE, catalog)
+        catalog.before_ready = pairs.open
+        asks_keys = settings.keys_file is not None
+        gate = Gate(catalog, asks_keys=asks_keys, check_removal=pairs.check_alone)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
@@ -138,8 +143,14 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         slow = Offload("slow", threads=4, max_waiting=64)
         stack.push_async_callback(asyncio.to_thread, slow.close)
         stack.push_async_callback(asyncio.to_thread, reads.close)
-        door = _front_door(settings, catalog, registry)
+        door = _front_door(settings, catalog, registry, pairs)
         server = _server(settings, registry, gate, door)
+        if door is not None and settings.ingest is not None:
+            bound = settings.ingest.max_image_bytes
+            reembeddings = Reembeddings(catalog, pairs, door.copies, max_image_bytes=bound)
+            reembedding_pb2_grpc.add_ReembeddingServiceServicer_to_server(
+                reembedding.ReembeddingServicer(gate, reembeddings), server.grpc
+            )
         writes = Writes(gate, search_metrics)
         by_filter = ByFilter(gate, reads, search_metrics)
         handover = Handover(asyncio.get_running_loop())
@@ -194,6 +205,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
+            settling = asyncio.create_task(Settling(catalog, pairs).run(), name="settling")
+            stack.push_async_callback(end, settling)
         stack.push_async_callback(end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         stack.push_async_callback(asyncio.to_thread, watcher.close)
         stack.push_async_callback(end, asyncio.create_task(watcher.run(), name="drift-watcher"))
@@ -210,7 +223,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
 
 
 def _catalog(settings: Settings) -> Catalog:
-    options = _shard_options(settings)
+    options = settings.shard_options()
     if settings.cluster is None:
         return Catalog(settings.data, Shards(options, _on_fatal))
     placing = Placement(settings.cluster, options)
@@ -242,7 +255,8 @@ def _server(
     ]
     if door is None:
         return Server(options, names, CallMetrics(registry))
-    server = Server(options, [*names, ingest.SERVICE_NAME], CallMetrics(registry))
+    names += [ingest.SERVICE_NAME, reembedding.SERVICE_NAME]
+    server = Server(options, names, CallMetrics(registry))
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(
         ingest.IngestServicer(gate, door), server.grpc
     )
@@ -250,30 +264,12 @@ def _server(
 
 
 def _front_door(
-    settings: Settings, catalog: Catalog, registry: CollectorRegistry
+    settings: Settings, catalog: Catalog, registry: CollectorRegistry, pairs: Pairs
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    ledger = Ledger(str(settings.data / _LEDGER))
-    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger)
-
-
-def _shard_options(settings: Settings) -> ShardOptions:
-    return ShardOptions(
-        threads=settings.threads,
-        build_threads=settings.build_threads,
-        head_limit=settings.head_limit,
-        unindexed_limit=settings.unindexed_limit,
-        item_cache_bytes=settings.item_cache_mib << 20,
-        erase_after_s=settings.erase_after_s,
-        forget_deletions_s=0.0 if _has_queue(settings) else _FORGET_DELETIONS_S,
-        check_bytes_per_s=settings.store_check_rate * (1 << 20),
-    )
-
-
-def _has_queue(settings: Settings) -> bool:
-    """Whether older mutations may still come from a queue, perhaps after another start."""
-    return settings.ingest is not None or (settings.data / _LEDGER).exists()
+    ledger = Ledger(str(settings.ledger))
+    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger, pairs)
 
 
 def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:

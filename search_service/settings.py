@@ -13,6 +13,7 @@ from lookalike.serving.settings.shared import MOST_PORT, MOST_S, CallerSettings,
 from lookalike.wire.channel import ChannelOptions, TlsFiles
 from search_service.cluster.settings import ClusterSettings
 from search_service.ingest.settings import IngestSettings
+from search_service.shard.options import ShardOptions
 
 PROCESS = Process("SEARCH", "search_service", "The search service of Lookalike.")
 
@@ -22,6 +23,8 @@ _MOST_VECTORS = 100_000_000
 _MOST_MIB = 1 << 20
 # No disk gives more.
 _MOST_CHECKED_MIB_PER_S = 100_000
+# Without a queue nothing older than a deletion can come but what is under way.
+_FORGET_DELETIONS_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,26 @@ class Settings(ServerSettings, CallerSettings):
             ca = self.embedder_tls_ca
             tls = TlsFiles(ca=ca, certificate=self.tls_certificate, key=self.tls_key)
         return ChannelOptions(tls=tls, token=self.token())
+
+    @property
+    def ledger(self) -> Path:
+        """The file in which the front door notes what it accepted."""
+        return self.data / "ingest.sqlite"
+
+    def shard_options(self) -> ShardOptions:
+        """Return how each shard works."""
+        # Older mutations may still come from a queue, perhaps after another start.
+        has_queue = self.ingest is not None or self.ledger.exists()
+        return ShardOptions(
+            threads=self.threads,
+            build_threads=self.build_threads,
+            head_limit=self.head_limit,
+            unindexed_limit=self.unindexed_limit,
+            item_cache_bytes=self.item_cache_mib << 20,
+            erase_after_s=self.erase_after_s,
+            forget_deletions_s=0.0 if has_queue else _FORGET_DELETIONS_S,
+            check_bytes_per_s=self.store_check_rate * (1 << 20),
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,11 +10,13 @@ from lookalike_client._async.analysis import AsyncAnalysis
 from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.client import AsyncClient
 from lookalike_client._async.collections import AsyncCollections
+from lookalike_client._async.reembedding import AsyncReembeddings
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client._sync.analysis import Analysis
 from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.client import Client
 from lookalike_client._sync.collections import Collections
+from lookalike_client._sync.reembedding import Reembeddings
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.boosts import Boost
 from lookalike_client.errors import (
@@ -97,6 +99,7 @@ from lookalike_client.types import (
     DuplicateSettings,
     DuplicatesReport,
     DuplicateVerdict,
+    EndedReembedding,
     EvaluationClass,
     EvaluationMetric,
     EvaluationReport,
@@ -128,15 +131,18 @@ from lookalike_client.types import (
     Metadata,
     MetadataLike,
     MetadataValue,
+    MissingItem,
     MutationResult,
     MutationStatus,
     NearDuplicate,
+    OfferOutcome,
     Partition,
     PictureStack,
     PlanKind,
     QueryPlan,
     RankingMethod,
     RecallMeasurement,
+    Reembedding,
     Replica,
     RestoredCollection,
     RetryResult,
@@ -159,6 +165,7 @@ __all__ = [
     "AsyncBanks",
     "AsyncClient",
     "AsyncCollections",
+    "AsyncReembeddings",
     "AsyncSnapshots",
     "Bank",
     "Banks",
@@ -197,6 +204,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -246,10 +254,12 @@ __all__ = [
     "MetadataItem",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
     "NotFound",
+    "OfferOutcome",
     "PageTokenInvalid",
     "Partition",
     "PermissionDenied",
@@ -262,6 +272,8 @@ __all__ = [
     "RankingMethod",
     "Reason",
     "RecallMeasurement",
+    "Reembedding",
+    "Reembeddings",
     "ReferenceInvalid",
     "Replica",
     "RestoredCollection",

@@ -12,7 +12,14 @@ from typing import TypeAlias, TypeVar
 import grpc
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from lookalike.v1 import bank_pb2, collection_pb2, ingest_pb2, search_pb2, snapshot_pb2
+from lookalike.v1 import (
+    bank_pb2,
+    collection_pb2,
+    ingest_pb2,
+    reembedding_pb2,
+    search_pb2,
+    snapshot_pb2,
+)
 from lookalike.wire import proxies
 from lookalike.wire.channel import ChannelOptions, TlsFiles, service_config
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
@@ -35,7 +42,7 @@ PATIENCE_S = 300.0
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 5.0
 
-_CONTRACT = (bank_pb2, collection_pb2, ingest_pb2, search_pb2, snapshot_pb2)
+_CONTRACT = (bank_pb2, collection_pb2, ingest_pb2, reembedding_pb2, search_pb2, snapshot_pb2)
 _BROKEN = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,

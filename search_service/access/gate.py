@@ -7,6 +7,7 @@ and a tenant's key sees of the others what is its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from lookalike.serving.access.principal import Principal, current
@@ -21,8 +22,16 @@ from search_service.domain.confinement import Confinement
 class Gate:
     """`Catalog`, for callers. With `asks_keys` there is no call without a caller."""
 
-    def __init__(self, catalog: Catalog, *, asks_keys: bool) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        asks_keys: bool,
+        check_removal: Callable[[str], None] = lambda uid: None,
+    ) -> None:
+        """`check_removal` raises where a collection (UID) is still needed."""
         self._catalog = catalog
+        self._check_removal = check_removal
         self._asks_keys = asks_keys
 
     def find(self, name: str, field: str = "collection") -> Collection:
@@ -132,7 +141,7 @@ class Gate:
     def delete(self, name: str) -> int:
         """See `Catalog.delete`."""
         if name:
-            self.find(name, "name")
+            self._check_removal(self.find(name, "name").uid)
         return self._catalog.delete(name)
 
     def set_alias(self, alias: str, name: str) -> str:
@@ -142,6 +151,12 @@ class Gate:
         before = self._catalog.set_alias(alias, name)
         principal = self._caller()
         return before if principal is None or principal.record.allows(before) else ""
+
+    def rename(self, name: str, new_name: str) -> None:
+        """See `Catalog.rename`; the key must be for both names."""
+        self.check_name(new_name, "new_name")
+        self.find(name, "name")
+        self._catalog.rename(name, new_name)
 
     def delete_alias(self, alias: str) -> None:
         """See `Catalog.delete_alias`."""

@@ -15,7 +15,7 @@ import errno
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,8 +32,9 @@ from lookalike.wire.errors import (
 from search_service import limits
 from search_service.catalog.collection import Collection, ShardFactory
 from search_service.catalog.data_lock import DataLock
-from search_service.catalog.names import NameFile, Names, NamesDamaged
-from search_service.domain.collection import CollectionSpec
+from search_service.catalog.names import NameFile, Names
+from search_service.catalog.starting import load_names, remove_leftovers
+from search_service.domain.collection import CollectionSpec, SettingsChange
 from search_service.durable_files import sync_directory
 from search_service.shard.api import ShardApi
 
@@ -55,6 +56,7 @@ class Catalog:
         self._names = Names()
         self._by_uid: dict[str, Collection] = {}
         self._ready = False
+        self.before_ready: Callable[[], None] = lambda: None  # all is open, nobody was let in
 
     def open(self) -> None:
         """Take the directory, finish what a crash left, open every shard.
@@ -66,12 +68,13 @@ class Catalog:
         """
         (self._root / "collections").mkdir(parents=True, exist_ok=True)
         self._lock_file.acquire()
-        self._names = self._load_names()
-        self._remove_leftovers()
+        self._names = load_names(self._root, self._names_file)
+        remove_leftovers(self._root, self._names)
         pairs = list(self._names.collections.items())
         with ThreadPoolExecutor(_OPEN_THREADS, thread_name_prefix="open") as pool:
             for collection in pool.map(lambda pair: self._open_one(*pair), pairs):
                 self._by_uid[collection.uid] = collection
+        self.before_ready()
         self._ready = True
 
     def find(self, name: str, field: str = "collection") -> Collection:
@@ -86,8 +89,7 @@ class Catalog:
             raise Unavailable(
                 "the search service is starting", reason=Reason.NOT_READY, retry_delay_s=1.0
             )
-        uid = self._names.uid_of(name)
-        collection = self._by_uid.get(name if uid is None else uid)
+        collection = self._by_uid.get(self._names.uid_of(name) or name)
         if collection is not None:
             return collection
         if not name:
@@ -217,6 +219,24 @@ class Catalog:
             self._save(self._names.with_alias(alias, target.uid))
             return (self._names.name_of(before) or "") if before else ""
 
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a collection another name; the old one becomes an alias of it at once.
+
+        Raises:
+            AlreadyExists: the new name is taken.
+            InvalidField: `name` is an alias, or the new name has another form.
+            NotFound: there is no such collection.
+        """
+        limits.check_name(new_name, "new_name")
+        with self._change:
+            collection = self.find(name, "name")
+            if name not in self._names.collections:
+                raise InvalidField("name", f'"{name}" is no collection\'s own name')
+            self.check_free(new_name, "new_name")
+            collection.shard.update_settings(SettingsChange(name=new_name))
+            self._save(self._names.renamed(name, new_name))
+            collection.name = new_name
+
     def delete_alias(self, alias: str) -> None:
         """Remove an alias.
 
@@ -268,23 +288,6 @@ class Catalog:
         self._names_file.save(names)
         self._names = names
 
-    def _load_names(self) -> Names:
-        if self._names_file.exists():
-            return self._names_file.load()
-        if any((self._root / "collections").iterdir()):
-            raise NamesDamaged(
-                f"{self._root} has collections but no catalog.json: put it back before starting"
-            )
-        self._names_file.save(Names())
-        return Names()
-
-    def _remove_leftovers(self) -> None:
-        known = set(self._names.collections.values())
-        for directory in _uid_directories(self._root / "collections"):
-            if directory.name not in known:
-                _log.warning("removing an unfinished collection", extra={"uid": directory.name})
-                shutil.rmtree(directory)
-
     def _open_one(self, name: str, uid: str) -> Collection:
         try:
             shard = self._factory.open(self.directory(uid))
@@ -293,7 +296,3 @@ class Catalog:
             damage = error.message if isinstance(error, StoreDamaged) else ""
             return Collection(uid, name, None, damage)
         return Collection(uid, name, shard)
-
-
-def _uid_directories(parent: Path) -> Sequence[Path]:
-    return [path for path in parent.iterdir() if path.is_dir() and limits.is_uid(path.name)]

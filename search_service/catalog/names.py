@@ -48,6 +48,12 @@ class Names:
             {alias: its for alias, its in self.aliases.items() if its != uid},
         )
 
+    def renamed(self, name: str, new_name: str) -> Names:
+        """Return names in which a collection has another name, and the old one as an alias."""
+        uid = self.collections[name]
+        others = {its: other for its, other in self.collections.items() if its != name}
+        return Names({**others, new_name: uid}, {**self.aliases, name: uid})
+
     def with_alias(self, alias: str, uid: str) -> Names:
         """Return names in which `alias` points to a collection."""
         return Names(self.collections, {**self.aliases, alias: uid})

@@ -113,6 +113,14 @@ class ClusterCatalog(Catalog):
         self._refresh()
         return super().set_alias(alias, name)
 
+    def rename(self, name: str, new_name: str) -> None:
+        """See `Catalog.rename`.
+
+        Raises:
+            Unsupported: always.
+        """
+        raise Unsupported("a collection of a cluster keeps its name")
+
     def delete_alias(self, alias: str) -> None:
         """See `Catalog`."""
         self._refresh()

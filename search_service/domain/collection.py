@@ -143,6 +143,7 @@ class SettingsChange:
     expansion_search: int | None = None
     calibration: Calibration | None = None
     thumbnail_side_px: int | None = None
+    name: str | None = None
 
     def applied_to(self, spec: CollectionSpec) -> CollectionSpec:
         """Return `spec` with the change."""
@@ -152,6 +153,7 @@ class SettingsChange:
         side_px = self.thumbnail_side_px
         return replace(
             spec,
+            name=spec.name if self.name is None else self.name,
             index=index,
             duplicates=self.duplicates or spec.duplicates,
             calibration=self.calibration or spec.calibration,

@@ -17,6 +17,7 @@ from lookalike.serving.queue import entries, jobs, scripts
 from lookalike.serving.queue.connection import full, queue_errors, to_error
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from search_service.ingest.twins import copy_for_twin
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.ledger import Ledger
     from search_service.ingest.settings import IngestSettings
+    from search_service.ingest.twins import Twins
     from search_service.shard.api import ShardApi
 
 _log = logging.getLogger(__name__)
@@ -35,9 +37,17 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Waiting:
+    """`copy` goes to the collection's twin; both are queued, or neither."""
+
     shard: ShardApi
     mutation: QueuedMutation
     future: asyncio.Future[int]
+    copy: QueuedMutation | None = None
+
+    @property
+    def both(self) -> list[QueuedMutation]:
+        """What is queued."""
+        return [self.mutation] if self.copy is None else [self.mutation, self.copy]
 
 
 class Appender:
@@ -50,12 +60,18 @@ class Appender:
     """
 
     def __init__(
-        self, client: Redis, keys: QueueKeys, settings: IngestSettings, ledger: Ledger
+        self,
+        client: Redis,
+        keys: QueueKeys,
+        settings: IngestSettings,
+        ledger: Ledger,
+        twins: Twins,
     ) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
         self._ledger = ledger
+        self._twins = twins
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(settings.window_items * 16)
         self._task: asyncio.Task[None] | None = None
         self._order = asyncio.Lock()
@@ -73,7 +89,9 @@ class Appender:
         self._refuse_if_closed()
 
     async def append(self, shard: ShardApi, mutation: QueuedMutation) -> int:
-        """Queue a mutation, whose `version` is ignored; return the version it got.
+        """Queue a mutation; return its version: the next one where it has none.
+
+        What gets its version here is queued for the collection's twin, too.
 
         Raises:
             Exhausted: the queue is full, too old, or its server out of memory.
@@ -132,10 +150,15 @@ class Appender:
         if not ready:
             return
         # Noted before: a worker may be done with one before its answer is here.
-        lanes = await asyncio.to_thread(self._ledger.begin, [item.mutation for item in ready])
+        noted = [mutation for item in ready for mutation in item.both]
+        lanes = iter(await asyncio.to_thread(self._ledger.begin, noted))
         pipeline = self._client.pipeline(transaction=False)
-        for item, lane in zip(ready, lanes, strict=True):
-            pipeline.eval(scripts.APPEND, 4, *self._arguments(item.mutation, lane))
+        for item in ready:
+            if item.copy is None:
+                pipeline.eval(scripts.APPEND, 4, *self._arguments(item.mutation, next(lanes)))
+            else:
+                given = self._arguments_of_both(item.mutation, item.copy, next(lanes), next(lanes))
+                pipeline.eval(scripts.APPEND_BOTH, 6, *given)
         answers: Sequence[object] = ()
         try:
             with queue_errors():
@@ -161,11 +184,12 @@ class Appender:
         queued: list[tuple[str, int, str]] = []
         refused: list[tuple[str, int]] = []
         for item, answer in itertools.zip_longest(ready, answers):
-            mutation = item.mutation
-            if isinstance(answer, bytes) and answer != b"FULL":
-                queued.append((mutation.collection_uid, mutation.version, answer.decode()))
-            else:
-                refused.append((mutation.collection_uid, mutation.version))
+            entries_of = answer if isinstance(answer, list) else [answer]
+            for mutation, entry in itertools.zip_longest(item.both, entries_of):
+                if isinstance(entry, bytes) and entry != b"FULL":
+                    queued.append((mutation.collection_uid, mutation.version, entry.decode()))
+                else:
+                    refused.append((mutation.collection_uid, mutation.version))
         self._ledger.confirm(queued)
         self._ledger.end(refused)
 
@@ -175,6 +199,9 @@ class Appender:
         live = [item for item in batch if not item.future.done()]
         by_uid: dict[str, list[_Waiting]] = {}
         for item in live:
+            if item.mutation.version:
+                item.mutation = replace(item.mutation, submit_time_ms=now_ms)
+                continue
             by_uid.setdefault(item.mutation.collection_uid, []).append(item)
         for items in by_uid.values():
             try:
@@ -185,6 +212,7 @@ class Appender:
                 continue
             for item, version in zip(items, versions, strict=True):
                 item.mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
+                item.copy = copy_for_twin(item.mutation, self._twins.twin_of)
         return live
 
     def _arguments(self, mutation: QueuedMutation, lane: int) -> list[str | bytes | int]:
@@ -199,6 +227,26 @@ class Appender:
             mutation.version,
             int(self._settings.job_retention_s * 1000) if job else 0,
             *entries.encode(mutation),
+        ]
+
+    def _arguments_of_both(
+        self, mutation: QueuedMutation, copy: QueuedMutation, lane: int, copy_lane: int
+    ) -> list[str | bytes | int]:
+        keys, job, values = self._keys, mutation.job_id, entries.encode(mutation)
+        return [
+            keys.stream_bytes,
+            keys.job(job) if job else keys.stream,
+            keys.lane(lane),
+            keys.versions(mutation.collection_uid),
+            keys.lane(copy_lane),
+            keys.versions(copy.collection_uid),
+            self._settings.max_queue_bytes,
+            mutation.counted_bytes + copy.counted_bytes,
+            mutation.version,
+            int(self._settings.job_retention_s * 1000) if job else 0,
+            len(values),
+            *values,
+            *entries.encode(copy),
         ]
 
 

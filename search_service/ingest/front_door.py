@@ -15,6 +15,7 @@ from lookalike.serving.queue.keys import QueueKeys
 from search_service import limits
 from search_service.ingest.accounts import Accounts
 from search_service.ingest.appender import Appender
+from search_service.ingest.copies import Copies
 from search_service.ingest.failures import Failure, Failures
 from search_service.ingest.intake import Intake
 from search_service.ingest.jobs import JobEvent, Jobs
@@ -23,12 +24,14 @@ from search_service.ingest.references import References
 from search_service.ingest.status import QueueState, WorkerState, read_queue, read_workers
 from search_service.ingest.submission import Answer, Request, Submission
 from search_service.ingest.submit_stream import SubmitStream, Window
+from search_service.ingest.twins import NoTwins
 
 if TYPE_CHECKING:
     from search_service.ingest.collections import Collections
     from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
+    from search_service.ingest.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,17 @@ class FrontDoor:
         collections: Collections,
         metrics: IngestMetrics,
         ledger: Ledger,
+        twins: Twins | None = None,
     ) -> None:
+        """`twins` None: each collection stands alone."""
+        twins = twins or NoTwins()
         self._settings = settings
         self._collections = collections
         self._keys = QueueKeys(settings.key_prefix)
         self._client = connect(settings, "lookalike-search")
         self._ledger = ledger
-        self._appender = Appender(self._client, self._keys, settings, ledger)
+        self._appender = Appender(self._client, self._keys, settings, ledger, twins)
+        self.copies = Copies(self._client, self._keys, self._appender, ledger)
         self._failures = Failures(self._client, self._keys, settings, collections, ledger)
         accounts = Accounts(self._client, self._keys, settings, ledger, metrics)
         self._jobs = Jobs(self._client, self._keys, settings, accounts)
@@ -80,6 +87,7 @@ class FrontDoor:
             metrics,
             accounts,
             ledger,
+            twins,
         )
         self._intake = Intake(
             collections,

@@ -6,6 +6,7 @@ older snapshot. What it forgot can only be known by somebody else.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -160,6 +161,23 @@ class Ledger:
         with self._lock:
             query = f"SELECT {_COLUMNS} FROM accepted WHERE entry <> ''"  # noqa: S608 - our names
             return [Accepted(*row) for row in self._db.execute(query)]
+
+    def queued(self, uid: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return the newest version under which images of `ids` are queued, or about to be."""
+        query = (
+            "SELECT id, max(version) FROM accepted INDEXED BY accepted_by_id WHERE uid = ?"
+            " AND kind = 'upload' AND id IN (SELECT value FROM json_each(?)) GROUP BY id"
+        )
+        with self._lock:
+            rows: list[Any] = self._db.execute(query, (uid, json.dumps(list(ids)))).fetchall()
+            return dict(rows)
+
+    def holds(self, uid: str, version: int) -> bool:
+        """Say whether a mutation of that version is queued, or about to be."""
+        query = "SELECT count(*) FROM accepted WHERE uid = ? AND version = ?"
+        with self._lock:
+            rows: list[Any] = self._db.execute(query, (uid, version)).fetchall()
+            return bool(rows[0][0])
 
     def open_of(self, job: str) -> int:
         """Return how many of a job were accepted and have not ended."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
+    from search_service.ingest.twins import Twins
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class QueueWatch:
         metrics: IngestMetrics,
         accounts: Accounts,
         ledger: Ledger,
+        twins: Twins,
     ) -> None:
         self._client = client
         self._keys = keys
@@ -57,7 +59,7 @@ class QueueWatch:
         self._ledger = ledger
         self._failure_retention_s = settings.failure_retention_s
         self._inspect_at = 0.0
-        self._tombstones = Tombstones(client, keys, appender, settings.tombstone_grace_s)
+        self._tombstones = Tombstones(client, keys, appender, settings.tombstone_grace_s, twins)
         self.suits = False
         self.unsuitable: str | None = None
         self.warnings: tuple[str, ...] = ()

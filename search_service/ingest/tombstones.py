@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.appender import Appender
     from search_service.ingest.collections import CollectionRef, Collections
+    from search_service.ingest.twins import Twins
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +27,18 @@ class Tombstones:
     A version may still come as long as it is in the queue or in the
     dead-letter list. A worker that was taken for dead may also deliver one that
     another worker has finished meanwhile: so a bound is acted on only after a
-    grace, far longer than any delivery takes.
+    grace, far longer than any delivery takes. Of a collection with a twin nothing is
+    forgotten: the twin may come to know of it only after a long time away.
     """
 
-    def __init__(self, client: Redis, keys: QueueKeys, appender: Appender, grace_s: float) -> None:
+    def __init__(
+        self, client: Redis, keys: QueueKeys, appender: Appender, grace_s: float, twins: Twins
+    ) -> None:
         self._client = client
         self._keys = keys
         self._appender = appender
         self._grace_s = grace_s
+        self._twins = twins
         self._marks: dict[str, deque[tuple[float, int]]] = {}
 
     async def step(self, collections: Collections) -> None:
@@ -43,7 +48,10 @@ class Tombstones:
             Unavailable: the queue cannot be reached.
         """
         now = time.monotonic()
-        current = {ref.uid: ref for ref in collections.collections() if ref.is_open}
+        kept = set(self._twins.uids())
+        current = {
+            ref.uid: ref for ref in collections.collections() if ref.is_open and ref.uid not in kept
+        }
         self._marks = {uid: marks for uid, marks in self._marks.items() if uid in current}
         for uid, ref in current.items():
             marks = self._marks.setdefault(uid, deque())

@@ -23,6 +23,7 @@ from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
+from search_service.shard.live.changed_ids import ChangedIds
 from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
@@ -40,6 +41,7 @@ from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep
 from search_service.shard.writing.log_position import LogPosition
 from search_service.shard.writing.selecting import change_selection
+from search_service.shard.writing.twinned import Twinned
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
 from search_service.store import schema, upkeep
@@ -81,6 +83,7 @@ class Shard:
         self._reader = ItemReader(path, options.vfs, self._health)
         self._pool = ScanPool(options.threads)
         cache = ItemCache(options.item_cache_bytes)
+        changed = ChangedIds(cache.forget)
         log = FilterLog(db)
         self._filters = FilterIndex(directory, STORE, self._spec.uid, log, options, self._health)
         self._items = Listing(self._memory, self._filters, self._reader)
@@ -99,7 +102,7 @@ class Shard:
             spec=lambda: self._spec,
             memory=self._memory,
             filters=self._filters,
-            items=cache,
+            changed=changed.note,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
             ballast=Ballast(directory / BALLAST, options.ballast_bytes, path.stat().st_size),
             options=options,
@@ -109,6 +112,7 @@ class Shard:
             on_fatal=on_fatal,
         )
         self.log_position = LogPosition(db, self._writer.run)
+        self.twinned = Twinned(path, options.vfs, changed, self._writer.versions, self._writer.run)
         answerer = Answerer(
             *(self._memory, self._filters, CarriedItems(self._reader, cache)),
             expansion=lambda: self._spec.index.expansion_search,

@@ -21,6 +21,12 @@ class Sequencer:
         self._next = upto
         self._upto = upto
 
+    @property
+    def upto(self) -> int:
+        """The bound: what was handed out is below."""
+        with self._lock:
+            return self._upto
+
     def take(self, count: int) -> range | None:
         """Hand out `count` versions; None where the bound must be raised first."""
         with self._lock:

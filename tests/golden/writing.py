@@ -15,6 +15,7 @@ import lzma
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from search_service.drift import files as drift_files
 from search_service.drift.monitor import Monitor
 from search_service.filters import index_file
 from search_service.ingest import ledger
+from search_service.reembedding import pairs
 from search_service.segments import current
 from search_service.segments import manifest as segment_manifest
 from search_service.snapshots import manifest as snapshot_manifest
@@ -37,6 +39,7 @@ DIMENSION = 8
 VECTORS = random_units(40, DIMENSION, seed=4)
 DECISION = reviews.Decision("item-1", "item-2", "different", 5)
 HASH = known_hashes.KnownHash(b"h" * 32, 90, "known", "", 6)
+PAIRED_UID = "f" * 32
 # Everything that is kept on the disk of the search service, and its version now.
 FORMATS = {
     "store": schema.FORMAT_VERSION,
@@ -49,6 +52,7 @@ FORMATS = {
     "decisions": reviews.FILE.format_version,
     "hashes": known_hashes.FILE.format_version,
     "ledger": ledger.FORMAT,
+    "pairs": pairs.FORMAT,
 }
 
 
@@ -77,6 +81,9 @@ def write(root: Path) -> bytes:
         archive = b"".join(rig.snapshots.download(rig.snapshots.create(NAME).id))
         (one,) = rig.snapshots.list()
         rig.snapshots.delete(one.id)
+        moved_to = replace(rig.shard().spec, uid=PAIRED_UID, name="next")
+        target = rig.catalog.create(moved_to)
+        pairs.Pairs(root / pairs.FILE, rig.catalog).begin(rig.catalog.find(NAME), target)
     drift_files.save(collection / drift_files.FILE, Monitor("model-1", DIMENSION, 1e6))
     book = ledger.Ledger(str(root / "ingest.sqlite"))
     book.begin([QueuedMutation(UID, "item-500", Kind.UPLOAD, 9, 1)])

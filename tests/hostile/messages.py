@@ -15,11 +15,15 @@ from lookalike.v1 import (
     collection_pb2,
     embedder_pb2,
     ingest_pb2,
+    reembedding_pb2,
     search_pb2,
     snapshot_pb2,
 )
 
-_FILES = (analysis_pb2, collection_pb2, embedder_pb2, ingest_pb2, search_pb2, snapshot_pb2)
+_FILES = (
+    *(analysis_pb2, collection_pb2, embedder_pb2, ingest_pb2, reembedding_pb2, search_pb2),
+    snapshot_pb2,
+)
 # What a field of a name is filled with, so that some messages get past the first check.
 COLLECTION = "fuzz"
 _WRONG = ("", "nothing", "fuzz ", "ü" * 70, "../x", "\x00", "fuzz-new", "0" * 32, "A" * 100_000)
@@ -29,6 +33,9 @@ _NAMES = {
     "name": _WRONG,
     "alias": (*_WRONG, "fuzz-alias"),
     "from_collection": _WRONG,
+    "source": (*_WRONG, COLLECTION),
+    "target": (*_WRONG, COLLECTION),
+    "new_name": (*_WRONG, COLLECTION),
     "id": _IDS,
     "ids": _IDS,
     "other_id": _IDS,

@@ -14,6 +14,7 @@ from lookalike.v1 import (
     collection_pb2_grpc,
     embedder_pb2_grpc,
     ingest_pb2_grpc,
+    reembedding_pb2_grpc,
     search_pb2_grpc,
     snapshot_pb2_grpc,
 )
@@ -31,6 +32,7 @@ _STUBS = {
     "AnalysisService": analysis_pb2_grpc.AnalysisServiceStub,
     "MatchService": bank_pb2_grpc.MatchServiceStub,
     "ClusterService": cluster_pb2_grpc.ClusterServiceStub,
+    "ReembeddingService": reembedding_pb2_grpc.ReembeddingServiceStub,
     "SnapshotService": snapshot_pb2_grpc.SnapshotServiceStub,
     "EmbedderService": embedder_pb2_grpc.EmbedderServiceStub,
 }

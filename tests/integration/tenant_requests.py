@@ -19,6 +19,7 @@ from lookalike.v1 import evaluation_pb2 as evaluation
 from lookalike.v1 import filter_pb2 as filters
 from lookalike.v1 import ingest_pb2 as ingest
 from lookalike.v1 import labelling_pb2 as labelling
+from lookalike.v1 import reembedding_pb2 as reembedding
 from lookalike.v1 import search_pb2 as spb
 from lookalike.v1 import snapshot_pb2 as snapshot
 from tests.integration.search_server import item, metadata, packed
@@ -150,6 +151,16 @@ def asked(id: str) -> dict[str, list[Any]]:
         "SnapshotService/UploadSnapshot": [[snapshot.UploadSnapshotRequest(chunk=b"x")]],
         "SnapshotService/RestoreSnapshot": [
             snapshot.RestoreSnapshotRequest(snapshot_id="s", collection="e")],
+        "ReembeddingService/StartReembedding": [
+            reembedding.StartReembeddingRequest(source="c", target="d")],
+        "ReembeddingService/RenameCollection": [
+            reembedding.RenameCollectionRequest(name="c", new_name="e")],
+        "ReembeddingService/GetReembedding": [reembedding.GetReembeddingRequest(collection="c")],
+        "ReembeddingService/ListMissingItems": [
+            reembedding.ListMissingItemsRequest(collection="c")],
+        "ReembeddingService/OfferImages": [reembedding.OfferImagesRequest(
+            collection="c", images=[reembedding.OfferedImage(id=id, image=b"x")])],
+        "ReembeddingService/EndReembedding": [reembedding.EndReembeddingRequest(collection="c")],
         # An upsert must tell that an id is taken: test_the_id_of_anothers_item_is_not_taken_over.
         "SearchService/UpsertVectors": [[spb.UpsertVectorsRequest(
             collection="c", items=[item("own-0", [1.0, 0, 0, 0], keep_metadata=True)])]],

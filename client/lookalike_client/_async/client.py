@@ -19,6 +19,7 @@ from lookalike_client._async.banks import AsyncBanks
 from lookalike_client._async.changes import AsyncChanges
 from lookalike_client._async.collections import AsyncCollections
 from lookalike_client._async.paging import pages
+from lookalike_client._async.reembedding import AsyncReembeddings
 from lookalike_client._async.snapshots import AsyncSnapshots
 from lookalike_client.concurrency import tasks
 from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
@@ -64,6 +65,7 @@ class AsyncClient(AsyncChanges):
         self.collections = AsyncCollections(self._channel, self._explain, timeout_s)
         self.snapshots = AsyncSnapshots(self._channel, self._explain, timeout_s)
         self.analysis = AsyncAnalysis(self._channel, self._explain)
+        self.reembeddings = AsyncReembeddings(self._channel, self._explain, timeout_s)
         self.banks = AsyncBanks(self._channel, self._explain, timeout_s, patience_s)
 
     async def __aenter__(self) -> Self:
@@ -166,8 +168,7 @@ class AsyncClient(AsyncChanges):
     ) -> AsyncIterator[types.MutationResult]:
         """Store vectors; yield each one's result when it is durable and searchable.
 
-        Batches that are refused for lack of room are sent again, more slowly, so
-        results may come in another order than `items`. Iterate to make it run.
+        What is refused for lack of room is sent again, so results may come in another order.
         """
         return streams.drive(
             UpsertFlow(collection, batch_items=batch_items),
@@ -201,8 +202,7 @@ class AsyncClient(AsyncChanges):
     ) -> AsyncIterator[types.Item]:
         """Yield all items that meet `filter`, reading page by page.
 
-        Sorted by id, or by the metadata field `order_by`: items without a value
-        come last, equal values by id.
+        Sorted by id, or by the field `order_by`: those without a value last, equal ones by id.
         """
         request = requests.list_page(
             collection,

@@ -20,6 +20,7 @@ from lookalike_client._sync.banks import Banks
 from lookalike_client._sync.changes import Changes
 from lookalike_client._sync.collections import Collections
 from lookalike_client._sync.paging import pages
+from lookalike_client._sync.reembedding import Reembeddings
 from lookalike_client._sync.snapshots import Snapshots
 from lookalike_client.concurrency import threads
 from lookalike_client.inputs import ImageLike, Query, QueuedMutation, VectorItem
@@ -65,6 +66,7 @@ class Client(Changes):
         self.collections = Collections(self._channel, self._explain, timeout_s)
         self.snapshots = Snapshots(self._channel, self._explain, timeout_s)
         self.analysis = Analysis(self._channel, self._explain)
+        self.reembeddings = Reembeddings(self._channel, self._explain, timeout_s)
         self.banks = Banks(self._channel, self._explain, timeout_s, patience_s)
 
     def __enter__(self) -> Self:
@@ -167,8 +169,7 @@ class Client(Changes):
     ) -> Iterator[types.MutationResult]:
         """Store vectors; yield each one's result when it is durable and searchable.
 
-        Batches that are refused for lack of room are sent again, more slowly, so
-        results may come in another order than `items`. Iterate to make it run.
+        What is refused for lack of room is sent again, so results may come in another order.
         """
         return streams.drive(
             UpsertFlow(collection, batch_items=batch_items),
@@ -202,8 +203,7 @@ class Client(Changes):
     ) -> Iterator[types.Item]:
         """Yield all items that meet `filter`, reading page by page.
 
-        Sorted by id, or by the metadata field `order_by`: items without a value
-        come last, equal values by id.
+        Sorted by id, or by the field `order_by`: those without a value last, equal ones by id.
         """
         request = requests.list_page(
             collection,

@@ -36,6 +36,7 @@ from lookalike_client.cli.keys import keys
 from lookalike_client.cli.labelling import suggest_labels
 from lookalike_client.cli.output import Output, complain, failure
 from lookalike_client.cli.queries import facets, recall, search
+from lookalike_client.cli.reembed import reembed
 from lookalike_client.cli.session import Session, UnreachedError
 from lookalike_client.cli.snapshots import snapshots
 from lookalike_client.cli.status import status, version
@@ -73,7 +74,7 @@ for _command in (
     *(up, web, status, doctor, diagnostics, index, sync, search, get, list_items, count, facets),
     *(update, delete, snapshots, backup, export_items, import_items, bulk_index),
     *(challenge, evaluate, calibrate, suggest_labels, check, drift, duplicates, cluster, bank),
-    *(keys, collections, failures, recall, advise_command, fit_projection, version),
+    *(keys, collections, reembed, failures, recall, advise_command, fit_projection, version),
 ):
     cli.add_command(_command)
 

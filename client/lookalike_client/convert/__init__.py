@@ -14,6 +14,7 @@ from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.matching import bank, known_hash, match_result
 from lookalike_client.convert.mutations import mutation_result
 from lookalike_client.convert.queries import facets, search_result
+from lookalike_client.convert.reembedding import offer_outcome, reembedding
 from lookalike_client.convert.snapshots import snapshot
 from lookalike_client.convert.values import seconds, vectors
 
@@ -38,8 +39,10 @@ __all__ = [
     "label_suggestions",
     "match_result",
     "mutation_result",
+    "offer_outcome",
     "partition",
     "recall",
+    "reembedding",
     "search_result",
     "seconds",
     "snapshot",

@@ -9,6 +9,7 @@ import grpc
 _SERVICES = (
     "lookalike.v1.AnalysisService",
     "lookalike.v1.MatchService",
+    "lookalike.v1.ReembeddingService",
     "lookalike.v1.SnapshotService",
 )
 
@@ -27,6 +28,6 @@ class LeftOut(grpc.GenericRpcHandler):
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
     context.abort(
         grpc.StatusCode.UNIMPLEMENTED,
-        "the fake service of the test kit has no analyses, banks, drift and snapshots: try them on "
-        "a real one, such as that of `lookalike up`",
+        "the fake service of the test kit has no analyses, banks, drift, snapshots and "
+        "re-embedding: try them on a real one, such as that of `lookalike up`",
     )

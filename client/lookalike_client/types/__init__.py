@@ -90,6 +90,12 @@ from lookalike_client.types.queries import (
     QueryPlan,
     SearchResult,
 )
+from lookalike_client.types.reembedding import (
+    EndedReembedding,
+    MissingItem,
+    OfferOutcome,
+    Reembedding,
+)
 from lookalike_client.types.snapshots import RestoredCollection, Snapshot
 
 __all__ = [
@@ -126,6 +132,7 @@ __all__ = [
     "DuplicateSettings",
     "DuplicateVerdict",
     "DuplicatesReport",
+    "EndedReembedding",
     "EvaluationClass",
     "EvaluationMetric",
     "EvaluationReport",
@@ -157,15 +164,18 @@ __all__ = [
     "Metadata",
     "MetadataLike",
     "MetadataValue",
+    "MissingItem",
     "MutationResult",
     "MutationStatus",
     "NearDuplicate",
+    "OfferOutcome",
     "Partition",
     "PictureStack",
     "PlanKind",
     "QueryPlan",
     "RankingMethod",
     "RecallMeasurement",
+    "Reembedding",
     "Replica",
     "RestoredCollection",
     "RetryResult",

@@ -16,12 +16,38 @@ from search_service.store.sequencer import Sequencer
 RunErrand = Callable[[Callable[[apsw.Connection], None]], "Future[None]"]
 
 
+def share(one: Versions, other: Versions) -> None:
+    """Have two collections give out versions in one order, until they are parted.
+
+    What either raises the bound to stands in its own store alone, so that after a start
+    they must be joined again before either gives out anything.
+    """
+    joint = Sequencer(max(one.upto, other.upto))
+    one.use(joint)
+    other.use(joint)
+
+
 class Versions:
     """`reserve` is for any thread, `assign` for the writer's, outside of a transaction."""
 
     def __init__(self, db: apsw.Connection, sequencer: Sequencer) -> None:
         self._db = db
         self._sequencer = sequencer
+
+    @property
+    def upto(self) -> int:
+        """A bound of all that was given out."""
+        return self._sequencer.upto
+
+    def use(self, sequencer: Sequencer) -> None:
+        """Go on with a sequencer whose bound is no less than this one's."""
+        self._sequencer = sequencer
+
+    def part(self, run: RunErrand) -> None:
+        """Go on alone, past all that was given out together; `run` commits the bound."""
+        bound = self._sequencer.upto
+        run(partial(_write_bound, bound=bound)).result()
+        self._sequencer = Sequencer(bound)
 
     def reserve(self, count: int, run: RunErrand) -> range:
         """Hand out versions; `run` commits the bound where it has to be raised."""

@@ -24,7 +24,6 @@ from search_service.domain.collection import CollectionSpec, DuplicatePolicy
 from search_service.domain.effects import Killed
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
-from search_service.shard.live.item_cache import ItemCache
 from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.options import ShardOptions
@@ -66,7 +65,7 @@ class Writer:
         spec: Callable[[], CollectionSpec],
         memory: Memory,
         filters: FilterIndex,
-        items: ItemCache,
+        changed: Callable[[Sequence[str]], None],
         sequencer: Sequencer,
         ballast: Ballast,
         options: ShardOptions,
@@ -75,13 +74,13 @@ class Writer:
         health: StoreHealth,
         on_fatal: Callable[[], None],
     ) -> None:
-        """`heal` takes segments that proved damaged out of memory."""
+        """`heal` takes damaged segments out of memory; `changed` is told ids once committed."""
         self._db = db
         self._spec = spec
         self._memory = memory
         self._filters = filters
-        self._items = items
-        self._versions = Versions(db, sequencer)
+        self._changed = changed
+        self.versions = Versions(db, sequencer)
         self._ballast = ballast
         self._options = options
         self._pool = pool
@@ -131,7 +130,7 @@ class Writer:
         """
         if self._health.damage:
             raise unwritable()
-        return self._versions.reserve(count, self.run)
+        return self.versions.reserve(count, self.run)
 
     def stop(self) -> None:
         """Write what waits, then end."""
@@ -219,7 +218,7 @@ class Writer:
     def _commit(
         self, mutations: list[Mutation], refusal: Exhausted | None
     ) -> list[MutationOutcome]:
-        versions = self._versions.assign(mutations)
+        versions = self.versions.assign(mutations)
         with ExitStack() as held:
             self._db.execute("BEGIN IMMEDIATE")
             batch = RowBatch(self._db, [mutation.id for mutation in mutations])
@@ -235,7 +234,7 @@ class Writer:
             held.enter_context(self._filters.commit_lock)
             self.clock.time(lambda: self._db.execute("COMMIT"))
             self._next_ordinal = group.next_ordinal
-            self._items.forget([mutation.id for mutation in mutations])
+            self._changed([mutation.id for mutation in mutations])
             with self._memory.lock:
                 self._memory.apply(group.effects)
                 self._filters.apply(group.effects)

@@ -51,6 +51,31 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     one.close()
 
 
+def test_a_name_becomes_an_alias_of_the_renamed_collection(tmp_path: Path) -> None:
+    catalog = opened(tmp_path)
+    made = catalog.create(spec("a"))
+    catalog.create(spec("b"))
+    catalog.set_alias("live", "a")
+    catalog.rename("a", "a.1")
+    assert catalog.find("a") is catalog.find("a.1") is catalog.find("live") is made
+    assert made.shard.spec.name == made.name == "a.1"
+    for name, new_name, error in (
+        ("live", "c", InvalidField),
+        ("b", "a", AlreadyExists),
+        ("b", "a.1", AlreadyExists),
+        ("b", "no name", InvalidField),
+        ("nowhere", "c", NotFound),
+    ):
+        with pytest.raises(error):
+            catalog.rename(name, new_name)
+    catalog.close()
+    again = opened(tmp_path)
+    assert again.aliases() == [("a", "a.1"), ("live", "a.1")]
+    assert [each.name for each in again.collections()] == ["a.1", "b"]
+    assert again.find("a").shard.spec.name == "a.1"
+    again.close()
+
+
 def test_a_collection_is_found_by_name_alias_and_uid(catalog: Catalog) -> None:
     made = catalog.create(spec("a"))
     assert catalog.set_alias("live", "a") == ""

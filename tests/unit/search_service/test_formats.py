@@ -14,6 +14,7 @@ import pytest
 from lookalike.wire.errors import LookalikeError
 from search_service.drift import files as drift_files
 from search_service.ingest import ledger
+from search_service.reembedding import pairs
 from search_service.store.known_hashes import KnownHashes
 from search_service.store.reviews import Reviews
 from tests.golden import writing
@@ -98,6 +99,15 @@ def test_what_stands_beside_a_store_is_read(golden: Path, tmp_path: Path) -> Non
     book = ledger.Ledger(str(root / "ingest.sqlite"))
     assert book.open == 1
     book.close()
+
+
+def test_a_pair_of_collections_is_still_one(golden: Path, tmp_path: Path) -> None:
+    root = unpacked(golden, tmp_path)
+    with opened(root) as rig:
+        found = pairs.Pairs(root / pairs.FILE, rig.catalog)
+        found.open()
+        noted = "pairs" in read(golden)["formats"]
+        assert found.all() == ([pairs.Pair(UID, writing.PAIRED_UID)] if noted else [])
 
 
 def test_a_ledger_of_before_formats_were_noted_gets_one(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ _ANALYSIS, _SNAPSHOT, _EMBEDDER = (
     f"{_V1}EmbedderService",
 )
 _MATCH = f"{_V1}MatchService"
+_REEMBEDDING = f"{_V1}ReembeddingService"
 _READ, _WRITE, _ADMIN = Scope.READ, Scope.WRITE, Scope.ADMIN
 
 RULES: dict[str, Rule] = {
@@ -84,6 +85,10 @@ RULES: dict[str, Rule] = {
     **_of(_SNAPSHOT, _ADMIN, Reach.COLLECTIONS, "CreateSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "ListSnapshots", "DeleteSnapshot", "DownloadSnapshot"),
     **_of(_SNAPSHOT, _ADMIN, Reach.ALL, "UploadSnapshot", "RestoreSnapshot"),
+    **_of(_REEMBEDDING, _READ, Reach.COLLECTIONS, "GetReembedding"),
+    **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "StartReembedding", "EndReembedding"),
+    **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "ListMissingItems", "OfferImages"),
+    **_of(_REEMBEDDING, _ADMIN, Reach.COLLECTIONS, "RenameCollection"),
     **_of(
         _EMBEDDER,
         None,

@@ -23,6 +23,26 @@ end
 return id
 """
 
+# The same for an entry and its copy for the collection's twin: both are queued, or neither.
+# KEYS: bytes, job, then lane and versions of each. ARGV: most bytes, their size, version,
+# the job's time to live in ms (0: no job), how many values the first entry has, then the
+# values of both. Returns their ids.
+APPEND_BOTH = """#!lua
+local queued = tonumber(redis.call('GET', KEYS[1]) or '0')
+if queued + tonumber(ARGV[2]) > tonumber(ARGV[1]) and queued > 0 then return 'FULL' end
+local last = 5 + tonumber(ARGV[5])
+local ids = {redis.call('XADD', KEYS[3], '*', unpack(ARGV, 6, last)),
+             redis.call('XADD', KEYS[5], '*', unpack(ARGV, last + 1))}
+redis.call('INCRBY', KEYS[1], ARGV[2])
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[3])
+redis.call('ZADD', KEYS[6], ARGV[3], ARGV[3])
+if ARGV[4] ~= '0' then
+  redis.call('HINCRBY', KEYS[2], 'accepted', 1)
+  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+end
+return ids
+"""
+
 # KEYS: bytes, dead stream, ended, then the lanes. ARGV: group. Returns depth,
 # counted bytes, failures, pending, time in ms, id of the oldest entry or '', length
 # of the list of what ended. An empty queue holds no bytes, whatever was counted: a

@@ -1,0 +1,92 @@
+"""Moving a collection to another model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import grpc
+
+from lookalike.v1 import reembedding_pb2, reembedding_pb2_grpc
+from lookalike_client import calls, convert
+from lookalike_client._async.paging import pages
+from lookalike_client.inputs import ImageLike, image_bytes
+from lookalike_client.types import EndedReembedding, MissingItem, OfferOutcome, Reembedding
+
+# What is queued is read and queued again, image by image.
+LONG_TIMEOUT_S = 3_600.0
+
+
+class AsyncReembeddings:
+    """Pairs two collections of different models, fills the second, and ends the pair.
+
+    Between `start` and `end` all that is submitted, deleted and changed in one of the two
+    goes to the other, too; point an alias at the second when it is full.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, explain: calls.Explain, timeout_s: float) -> None:
+        self._explain = explain
+        self._stub = reembedding_pb2_grpc.ReembeddingServiceStub(channel)
+        self._timeout_s = timeout_s
+
+    async def rename(self, name: str, new_name: str) -> None:
+        """Give a collection another name, and make the old one an alias of it."""
+        request = reembedding_pb2.RenameCollectionRequest(name=name, new_name=new_name)
+        with calls.translated(self._explain):
+            await self._stub.RenameCollection(request, timeout=self._timeout_s)
+
+    async def start(
+        self, source: str, target: str, *, timeout_s: float = LONG_TIMEOUT_S
+    ) -> Reembedding:
+        """Pair a collection with an empty one of another model.
+
+        What is queued for it is queued for the other one, too, which takes its time.
+        """
+        request = reembedding_pb2.StartReembeddingRequest(source=source, target=target)
+        with calls.translated(self._explain):
+            response = await self._stub.StartReembedding(request, timeout=timeout_s)
+        return convert.reembedding(response.reembedding)
+
+    async def get(self, collection: str) -> Reembedding:
+        """Say how far the pair is that a collection belongs to."""
+        request = reembedding_pb2.GetReembeddingRequest(collection=collection)
+        with calls.translated(self._explain):
+            response = await self._stub.GetReembedding(request, timeout=self._timeout_s)
+        return convert.reembedding(response.reembedding)
+
+    async def missing(self, collection: str) -> AsyncIterator[MissingItem]:
+        """Yield the items whose picture a collection of a pair lacks, by id."""
+        request = reembedding_pb2.ListMissingItemsRequest(collection=collection, page_size=1000)
+        async for page in pages(
+            self._explain, self._stub.ListMissingItems, request, timeout_s=self._timeout_s
+        ):
+            for each in page.items:
+                yield MissingItem(each.id, each.version, each.sha256)
+
+    async def offer(
+        self, collection: str, images: Mapping[str, ImageLike], *, accept_changed: bool = False
+    ) -> Sequence[OfferOutcome]:
+        """Queue up to 64 pictures, by id, of items that a collection of a pair lacks.
+
+        Each must be the file that the other collection was given, unless `accept_changed`.
+        """
+        request = reembedding_pb2.OfferImagesRequest(
+            collection=collection,
+            images=[
+                reembedding_pb2.OfferedImage(id=id, image=image_bytes(image))
+                for id, image in images.items()
+            ],
+            accept_changed=accept_changed,
+        )
+        with calls.translated(self._explain):
+            response = await self._stub.OfferImages(request, timeout=self._timeout_s)
+        outcomes = [convert.offer_outcome(each) for each in response.outcomes]
+        return calls.same_length(outcomes, images)
+
+    async def end(self, collection: str, *, delete_collection: str = "") -> EndedReembedding:
+        """End the pair that a collection belongs to; remove the named one of the two."""
+        request = reembedding_pb2.EndReembeddingRequest(
+            collection=collection, delete_collection=delete_collection
+        )
+        with calls.translated(self._explain):
+            response = await self._stub.EndReembedding(request, timeout=self._timeout_s)
+        return EndedReembedding(response.source, response.target, response.deleted_items)

@@ -1,0 +1,68 @@
+"""Queues images under the versions that they have in another collection already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from lookalike.serving.queue import entries
+from lookalike.serving.queue.connection import Rows, command, queue_errors
+from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from lookalike.serving.queue.keys import QueueKeys
+    from search_service.ingest.appender import Appender
+    from search_service.ingest.ledger import Ledger
+    from search_service.shard.api import ShardApi
+
+
+class Copies:
+    """The queue, for those who fill a collection from another."""
+
+    def __init__(self, client: Redis, keys: QueueKeys, appender: Appender, ledger: Ledger) -> None:
+        self._client = client
+        self._keys = keys
+        self._appender = appender
+        self._ledger = ledger
+
+    async def put(self, shard: ShardApi, mutation: QueuedMutation) -> None:
+        """Queue a mutation under the version that it has; for its collection alone.
+
+        Raises:
+            Exhausted: the queue is full, too old, or its server out of memory.
+            Unavailable: the queue cannot be reached, or the service stops.
+        """
+        await self._appender.append(shard, mutation)
+
+    def on_their_way(self, uid: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return the newest version under which images of `ids` are queued; may read the disk."""
+        return self._ledger.queued(uid, ids)
+
+    def is_taken(self, uid: str, version: int) -> bool:
+        """Say whether a mutation of that version is queued already; may read the disk."""
+        return self._ledger.holds(uid, version)
+
+    async def images_of(self, uid: str, shard: ShardApi) -> AsyncIterator[QueuedMutation]:
+        """Yield the images that are queued for a collection, or about to be now.
+
+        What ends meanwhile is left out.
+
+        Raises:
+            Unavailable: the queue cannot be reached.
+        """
+        await self._appender.version_bound(shard)  # what has a version is queued then
+        for row in await asyncio.to_thread(self._ledger.rows):
+            if row.uid != uid or row.kind != Kind.UPLOAD.value:
+                continue
+            with queue_errors():
+                found: Rows = await command(
+                    self._client, "XRANGE", self._keys.lane(row.lane), row.entry, row.entry
+                )
+            for _, fields in found:
+                try:
+                    yield entries.decode(fields)
+                except EntryDamaged:
+                    continue  # which ends as a listed failure

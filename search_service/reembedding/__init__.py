@@ -1,0 +1,1 @@
+"""Moving a collection to another model while it is searched and written."""

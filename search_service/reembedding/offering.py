@@ -1,0 +1,156 @@
+"""Queues pictures that a collection lacks, under the versions of the other's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.v1.image_pb2 import ImageFacts
+from lookalike.wire.errors import (
+    Exhausted,
+    ImageTooLarge,
+    InvalidField,
+    LookalikeError,
+    NotFound,
+    Reason,
+)
+from search_service import limits
+from search_service.domain.items import Fields
+from search_service.reembedding.comparing import NOTHING, lack_of
+from search_service.reembedding.pairs import twinned
+
+if TYPE_CHECKING:
+    from search_service.catalog.collection import Collection
+    from search_service.ingest.copies import Copies
+    from search_service.ingest.twins import Twin
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A picture of an item, as an encoded image."""
+
+    id: str
+    image: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OfferOutcome:
+    """Whether it was queued; `error` says why it was not taken."""
+
+    id: str
+    queued: bool
+    error: LookalikeError | None = None
+
+
+class Offers:
+    """Takes pictures for a collection that lacks them.
+
+    A picture goes in under the version that the item's own has in the other collection:
+    what was changed or deleted since has a greater one, and stays as it is.
+    """
+
+    def __init__(self, copies: Copies, *, max_image_bytes: int) -> None:
+        self._copies = copies
+        self._max_image_bytes = max_image_bytes
+
+    async def take(
+        self,
+        giver: Collection,
+        taker: Collection,
+        twin: Twin,
+        offers: Sequence[Offer],
+        *,
+        accept_changed: bool,
+    ) -> list[OfferOutcome]:
+        """Queue what `taker` lacks; one outcome an offer, in their order."""
+        versions, hashes = await asyncio.to_thread(self._lacking, giver, taker, offers)
+        outcomes = []
+        for index, offer in enumerate(offers):
+            try:
+                self._check(offer, index)
+                if offer.id not in versions:
+                    raise NotFound(
+                        "the other collection has no such item",
+                        reason=Reason.ITEM_NOT_FOUND,
+                        field=f"images[{index}].id",
+                    )
+                version = versions[offer.id]
+                if version and not accept_changed:
+                    _check_same(offer, hashes.get(offer.id, b""), index)
+                if version:
+                    await self._put(taker, twin, offer, version)
+                outcomes.append(OfferOutcome(offer.id, queued=bool(version)))
+            except LookalikeError as error:
+                outcomes.append(OfferOutcome(offer.id, queued=False, error=error))
+        return outcomes
+
+    def _lacking(
+        self, giver: Collection, taker: Collection, offers: Sequence[Offer]
+    ) -> tuple[dict[str, int], dict[str, bytes]]:
+        """Return the version of the picture that is lacking, by id, 0 where none is; and the
+        SHA-256 of the files that the others were made of."""
+        ids = [offer.id for offer in offers]
+        theirs, held = twinned(giver).registers.of(ids), twinned(taker).registers.of(ids)
+        coming = self._copies.on_their_way(taker.uid, ids)
+        versions = {}
+        for id in ids:
+            other = theirs.get(id, NOTHING)
+            if other.live:
+                lacking = lack_of(held.get(id, NOTHING), other).picture
+                versions[id] = 0 if coming.get(id, 0) >= lacking else lacking
+        return versions, stored_hashes(giver, [id for id, version in versions.items() if version])
+
+    def _check(self, offer: Offer, index: int) -> None:
+        limits.check_id(offer.id, f"images[{index}].id")
+        if not offer.image:
+            raise InvalidField(f"images[{index}].image", "send an encoded image")
+        if len(offer.image) > self._max_image_bytes:
+            raise ImageTooLarge(
+                f"the image has {len(offer.image):,} bytes; the limit is "
+                f"{self._max_image_bytes:,} (the search service's setting max_image_bytes)",
+                field=f"images[{index}].image",
+            )
+
+    async def _put(self, taker: Collection, twin: Twin, offer: Offer, version: int) -> None:
+        if await asyncio.to_thread(self._copies.is_taken, taker.uid, version):
+            raise Exhausted(
+                "another change of the same version is queued for the collection",
+                retry_delay_s=1.0,
+            )
+        mutation = QueuedMutation(
+            collection_uid=taker.uid,
+            id=offer.id,
+            kind=Kind.UPLOAD,
+            version=version,
+            submit_time_ms=0,
+            model_fingerprint=twin.model_fingerprint,
+            image=offer.image,
+            duplicate_policy=twin.duplicate_policy,
+            keep_metadata=True,  # which has versions of its own, and comes by itself
+            thumbnail_side_px=twin.thumbnail_side_px,
+        )
+        await self._copies.put(taker.shard, mutation)
+
+
+def stored_hashes(collection: Collection, ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the SHA-256 of the files that items were made of; without those not known."""
+    if not ids:
+        return {}
+    found = {}
+    for item in collection.shard.get(ids, Fields(facts=True)):
+        if item is not None and (sha256 := ImageFacts.FromString(item.facts).sha256):
+            found[item.id] = sha256
+    return found
+
+
+def _check_same(offer: Offer, sha256: bytes, index: int) -> None:
+    if sha256 and hashlib.sha256(offer.image).digest() != sha256:
+        raise InvalidField(
+            f"images[{index}].image",
+            "is another file than the one that the item was made of: send that, or set "
+            "accept_changed",
+        )

@@ -1,0 +1,249 @@
+"""A collection moves to another model while it is written; both hold what a dictionary says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import grpc
+import pytest
+
+from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, reembedding_pb2, search_pb2
+from lookalike.v1.reembedding_pb2_grpc import ReembeddingServiceStub
+from lookalike_client.cli import main
+from tests.integration.ingest.caller import Caller, caller
+from tests.integration.ingest.embedder_stub import MODELS, vector_of
+from tests.integration.ingest.system import Program, System
+from tests.integration.ingest.writing import Writer, item_id, persistently
+
+OLD, NEW, ALIAS = "old", "old.2", "photos"
+Run: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    directory = tmp_path_factory.mktemp("reembedding")
+    system = System(directory, embedder_options=("--models", "stub,second"))
+    try:
+        system.start()
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest.fixture
+def reembed(system: System, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command on a thread; returns what it printed, and checks how it ended."""
+
+    async def run(*arguments: str | Path, code: int = 0) -> Any:
+        capsys.readouterr()
+        line = ["--address", system.search_address, "reembed", *map(str, arguments), "--json"]
+        ended = await asyncio.to_thread(main.run, line)
+        out, err = capsys.readouterr()
+        assert ended == code, out + err
+        return json.loads(out)
+
+    return run
+
+
+async def set_alias(one: Caller, alias: str, collection: str) -> None:
+    request = collection_pb2.SetAliasRequest(alias=alias, collection=collection)
+    await one.collections.SetAlias(request)
+
+
+async def settled(one: Caller) -> None:
+    """Wait until both collections of the pair have all that the other has."""
+    stub = ReembeddingServiceStub(one.channel)
+    request = reembedding_pb2.GetReembeddingRequest(collection=NEW)
+    async with asyncio.timeout(30):
+        while True:
+            found = (await persistently(partial(stub.GetReembedding, request))).reembedding
+            lacking = found.target_missing + found.source_missing + found.unsettled
+            if not lacking + found.target_queued + found.source_queued:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_nothing_is_lost_or_mixed_under_a_writer_through_all_of_it(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        await one.create(OLD)
+        await set_alias(one, ALIAS, OLD)
+        writer = Writer(one, 1, ALIAS, tmp_path)
+        for number in range(60):
+            await writer.upload(item_id(number), f"first-{number}")
+        await one.drained(30)
+        begin = ("start", ALIAS, "--model", "second", "--images", tmp_path)
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(writer.run(stop))
+            try:
+                begun = await reembed(*begin)
+                assert (begun["source"], begun["target"]) == (OLD, NEW)
+                assert begun["queued_now"] > 0
+                await asyncio.to_thread(system.search.kill)
+                await asyncio.to_thread(system.search.start)
+                await reembed(*begin)
+                compared = await reembed("compare", ALIAS, "--sample", "20", "--label", "value")
+                assert compared["queries"] > 0
+                assert compared["target_precision"] is not None
+                assert (await reembed("switch", ALIAS, "--allow-missing"))["leads_to"] == NEW
+                await asyncio.sleep(0.2)
+                await asyncio.to_thread(system.worker.kill)
+                await asyncio.to_thread(system.worker.start)
+                assert (await reembed("rollback", ALIAS, "--allow-missing"))["leads_to"] == OLD
+                await asyncio.sleep(0.2)
+                assert (await reembed("switch", ALIAS, "--allow-missing"))["leads_to"] == NEW
+                await asyncio.sleep(0.2)
+            finally:
+                stop.set()
+        await one.drained(30)
+        await settled(one)
+        assert writer.changes > 50
+        for name, model in ((OLD, "stub"), (NEW, "second")):
+            found = await one.items(name)
+            assert {id: value for id, (_, value) in found.items()} == {
+                id: value for id, (_, value) in writer.state.items()
+            }, name
+            assert {id: vector for id, (vector, _) in found.items()} == {
+                id: vector_of(picture, model) for id, (picture, _) in writer.state.items()
+            }, name
+        # A collection that is still needed is not removed.
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await one.collections.DeleteCollection(collection_pb2.DeleteCollectionRequest(name=OLD))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        ended = await reembed("finish", ALIAS, "--yes")
+        assert (ended["collection"], ended["deleted"]) == (NEW, OLD)
+        assert ended["deleted_items"] == len(writer.state)
+        assert (await reembed("finish", ALIAS, "--yes"))["deleted"] is None
+        # What is written from then on is of one collection, past all versions so far.
+        await writer.upload("alone.jpg", "last")
+        await one.drained(30)
+        assert set(await one.items(NEW)) == set(writer.state)
+
+
+async def test_each_step_says_what_is_wrong_and_what_to_do(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        await one.create("own")
+        writer = Writer(one, 1, "own", tmp_path)
+        for number in range(3):
+            await writer.upload(item_id(number), f"own-{number}")
+        await one.drained(30)
+        begin = ("start", "own", "--model", "second", "--images", tmp_path)
+        same = await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
+        assert "that very model" in same["error"]["message"]
+        (tmp_path / item_id(0)).rename(tmp_path / "moved.jpg")
+        (tmp_path / item_id(1)).unlink()
+        begun = await reembed(*begin)
+        # One is found by what is in it, one is nowhere, and one lies where it lay.
+        assert (begun["queued_now"], begun["without_file"]) == (2, [item_id(1)])
+        assert (begun["target_missing"], begun["leads_to"]) == (1, "own.1")
+        assert "again" in begun["next"]
+        refused = await reembed("switch", "own", code=1)
+        assert "lacks the pictures of 1 item" in refused["error"]["message"]
+        early = await reembed("finish", "own", "--yes", code=1)
+        assert "switch first" in early["error"]["message"]
+        (tmp_path / item_id(1)).write_bytes(b"another")
+        assert (await reembed(*begin))["without_file"] == [item_id(1)]
+        changed = await reembed(*begin, "--accept-changed")
+        assert (changed["queued_now"], changed["target_missing"]) == (1, 0)
+        await reembed("switch", "own")
+        assert "rollback" in (await reembed("status", "own"))["next"]
+        late = await reembed("abort", "own", "--yes", code=1)
+        assert "go back first" in late["error"]["message"]
+        await reembed("rollback", "own")
+        aborted = await reembed("abort", "own", "--yes")
+        assert (aborted["collection"], aborted["deleted"]) == ("own.1", "own.2")
+        assert set(await one.items("own")) == {item_id(number) for number in range(3)}
+
+
+async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System) -> None:
+    async with caller(system.search_address) as one:
+        await one.create("plain")
+        await one.collections.CreateCollection(
+            collection_pb2.CreateCollectionRequest(name="next", model="second")
+        )
+        stub = ReembeddingServiceStub(one.channel)
+        with pytest.raises(grpc.aio.AioRpcError) as unsuited:
+            await stub.StartReembedding(
+                reembedding_pb2.StartReembeddingRequest(source="plain", target="plain")
+            )
+        assert unsuited.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        await stub.StartReembedding(
+            reembedding_pb2.StartReembeddingRequest(source="plain", target="next")
+        )
+        item = search_pb2.VectorUpsert(
+            id="a", vector_f32_le=vector_of(b"a"), model_fingerprint=MODELS["stub"]
+        )
+        item.facts.sha256 = bytes(32)
+
+        async def upserts() -> AsyncIterator[search_pb2.UpsertVectorsRequest]:
+            yield search_pb2.UpsertVectorsRequest(collection="plain", items=[item])
+
+        async for _ in one.search.UpsertVectors(upserts()):
+            pass
+        page = await stub.ListMissingItems(
+            reembedding_pb2.ListMissingItemsRequest(collection="next")
+        )
+        assert [(each.id, each.sha256) for each in page.items] == [("a", bytes(32))]
+        offer = reembedding_pb2.OfferImagesRequest(
+            collection="next",
+            images=[
+                reembedding_pb2.OfferedImage(id="a", image=b"another"),
+                reembedding_pb2.OfferedImage(id="nowhere", image=b"x"),
+            ],
+        )
+        changed, unknown = (await stub.OfferImages(offer)).outcomes
+        assert not changed.queued
+        assert "another file" in changed.error.message
+        assert unknown.error.reason == errors_pb2.ERROR_REASON_ITEM_NOT_FOUND
+        offer.accept_changed = True
+        assert (await stub.OfferImages(offer)).outcomes[0].queued
+        await one.drained(20)
+        assert (await one.items("next"))["a"][0] == vector_of(b"another", "second")
+        again = await stub.OfferImages(offer)
+        assert not again.outcomes[0].queued
+        assert not again.outcomes[0].HasField("error")
+
+
+async def test_an_embedder_of_another_model_mixes_nothing_and_says_what_is_missing(
+    system: System, tmp_path: Path
+) -> None:
+    """The images that wait are listed as failures, and stored once their model is back."""
+    async with caller(system.search_address) as one:
+        await one.create("kept")
+        writer = Writer(one, 1, "kept", tmp_path)
+        await asyncio.to_thread(system.worker.terminate)
+        for number in range(5):
+            await writer.upload(item_id(number), f"waiting-{number}")
+        await asyncio.to_thread(system.embedder.terminate)
+        port = system.embedder_address.rsplit(":", 1)[1]
+        stub = ["tests.integration.ingest.embedder_stub", "--models", "second", "--port", port]
+        other = Program(tmp_path, "embedder", stub)
+        try:
+            await asyncio.to_thread(other.start)
+            await asyncio.to_thread(system.worker.start)
+            await one.drained(30)
+        finally:
+            await asyncio.to_thread(other.terminate)
+            await asyncio.to_thread(system.embedder.start)
+        assert await one.items("kept") == {}
+        listed = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest(collection="kept"))
+        assert {each.id for each in listed.failures} == set(writer.state)
+        assert {each.error.reason for each in listed.failures} == {
+            errors_pb2.ERROR_REASON_MODEL_NOT_FOUND
+        }
+        ids = [each.failure_id for each in listed.failures]
+        await one.ingest.RetryFailures(ingest_pb2.RetryFailuresRequest(failure_ids=ids))
+        await one.drained(30)
+        found = await one.items("kept")
+        assert {id: vector for id, (vector, _) in found.items()} == {
+            id: vector_of(picture) for id, (picture, _) in writer.state.items()
+        }

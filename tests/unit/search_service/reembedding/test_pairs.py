@@ -1,0 +1,108 @@
+"""Pairs of collections: one order of versions, through restarts, until they are ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lookalike.wire.errors import InvalidField, Unavailable
+from search_service.catalog.catalog import Catalog
+from search_service.catalog.shards import Shards
+from search_service.domain.items import Fields
+from search_service.domain.mutations import Delete, UpdateMetadata, Upsert
+from search_service.reembedding.pairs import Pairs
+from search_service.reembedding.settling import Settling
+from tests.unit.search_service.shard.kit import STILL, make_spec, random_units
+
+
+def fatal() -> None:
+    raise AssertionError("a store failed")
+
+
+def opened(root: Path) -> tuple[Catalog, Pairs]:
+    catalog = Catalog(root, Shards(STILL, fatal))
+    pairs = Pairs(root / "reembedding.json", catalog)
+    catalog.before_ready = pairs.open
+    catalog.open()
+    return catalog, pairs
+
+
+def make(catalog: Catalog, pairs: Pairs) -> None:
+    for number, name in enumerate(("old", "new")):
+        spec = replace(make_spec(), name=name, uid=f"{number:032x}", model_fingerprint=name * 9)
+        catalog.create(spec)
+    pairs.begin(catalog.find("old"), catalog.find("new"))
+
+
+def test_versions_of_both_grow_in_one_order_through_restarts(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    given: list[int] = []
+    for _ in range(3):
+        for name in ("old", "new", "new", "old"):
+            # More than a block each, so that either store has to raise the bound.
+            given += catalog.find(name).shard.reserve_versions(40_000)
+        catalog.close()
+        catalog, pairs = opened(tmp_path)
+    pairs.end(pairs.all()[0])
+    catalog.close()
+    catalog, pairs = opened(tmp_path)
+    assert pairs.all() == []
+    for name in ("old", "new"):
+        assert catalog.find(name).shard.reserve_versions(1)[0] > given[-1]
+    assert given == sorted(set(given))
+    catalog.close()
+
+
+def test_what_was_committed_while_nobody_looked_is_taken_over(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    old, new = catalog.find("old").shard, catalog.find("new").shard
+    rows = random_units(3, 8)
+    for shard in (old, new):
+        items = [
+            Upsert(id, row, version=at)
+            for at, (id, row) in enumerate(zip("abc", rows, strict=True), 1)
+        ]
+        shard.submit(items).result()
+    old.submit([Delete("a"), UpdateMetadata("b", {"of": "old"})]).result()
+    new.submit([UpdateMetadata("c", {"of": "new"}), UpdateMetadata("b", {"of": "new"})]).result()
+    catalog.close()
+    catalog, pairs = opened(tmp_path)
+    settling = Settling(catalog, pairs)
+    settling.step(pairs.all()[0])
+    catalog.find("new").shard.submit([UpdateMetadata("c", {"n": 1}, merge=True)]).result()
+    settling.step(pairs.all()[0])
+    for name in ("old", "new"):
+        shard = catalog.find(name).shard
+        gone, b, c = shard.get(list("abc"), Fields(metadata=True))
+        assert gone is None
+        assert b is not None
+        assert c is not None
+        assert (b.metadata, c.metadata) == ({"of": "new"}, {"of": "new", "n": 1})
+    catalog.close()
+
+
+def test_an_end_that_broke_off_is_known_at_the_next_start(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    with pytest.raises(InvalidField):
+        pairs.check_alone(catalog.find("old").uid)
+    catalog.delete("old")  # and no more of the end
+    catalog.close()
+    catalog, pairs = opened(tmp_path)
+    assert pairs.all() == []
+    pairs.check_alone(catalog.find("new").uid)
+    catalog.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1}'])
+def test_a_file_that_is_not_ours_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "reembedding.json").write_text(text)
+    catalog = Catalog(tmp_path, Shards(STILL, fatal))
+    catalog.before_ready = Pairs(tmp_path / "reembedding.json", catalog).open
+    with pytest.raises(Unavailable, match=r"reembedding\.json"):
+        catalog.open()
+    catalog.close()
