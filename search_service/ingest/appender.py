@@ -232,7 +232,8 @@ class Appender:
     def _arguments_of_both(
         self, mutation: QueuedMutation, copy: QueuedMutation, lane: int, copy_lane: int
     ) -> list[str | bytes | int]:
-        keys, job, values = self._keys, mutation.job_id, entries.encode(mutation)
+        keys, values = self._keys, entries.encode(mutation)
+        job = mutation.job_id if jobs.followed(mutation.job_id) else ""
         return [
             keys.stream_bytes,
             keys.job(job) if job else keys.stream,
