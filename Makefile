@@ -28,7 +28,7 @@ STAMP := $(VENV)/.installed
 DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
-.PHONY: help setup demo test test-web test-cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
+.PHONY: help setup demo test test-web test-cluster cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
 .PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
 
 help: ## List the targets
@@ -79,6 +79,10 @@ soak: setup ## Load a whole system for SOAK_MINUTES (30) and see that it does no
 test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+cluster: setup ## Run a cluster of three nodes on this machine to try things on, with a front at 127.0.0.1:50051
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(BIN)/python -m tests.cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
 

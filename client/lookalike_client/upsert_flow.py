@@ -88,7 +88,7 @@ class UpsertFlow:
         """Read a batch's answers; items with a retryable error are sent again."""
         batch = self._sent.popleft()
         results = calls.same_length(
-            [convert.mutation_result(each) for each in response.results], batch
+            convert.mutation_results(response.results, response.position), batch
         )
         later = Counter(each.id for each in self._waiting())
         later.update(each.id for each in batch)

@@ -25,6 +25,7 @@ from deploy.checks import helm, manifests
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "lookalike"
 IMAGES = ROOT / "deploy" / "images"
+KUBERAY = ROOT / "deploy" / "kuberay"
 TOOLS = Path(sys.executable).parent
 # The oldest that Chart.yaml allows, and the newest that there are schemas of.
 KUBERNETES = ("1.27.0", "1.37.0")
@@ -51,6 +52,23 @@ REFUSED = (
     Refused(("embedder.enabled=false",), "workers need an embedder"),
     Refused(("backup.enabled=true",), "backup.url"),
     Refused(("backup.enabled=true", "backup.url=ftp://x"), "/backup/url"),
+    Refused(("cluster.enabled=true",), "cluster.snapshots"),
+    Refused(("cluster.enabled=true", "cluster.snapshots=file:///x"), "/cluster/snapshots"),
+    Refused(("cluster.fronts=-1",), "/cluster/fronts"),
+    Refused(("search.settings.cluster_log=redis",), "cluster_log"),
+    Refused(
+        (
+            "cluster.enabled=true",
+            "cluster.snapshots=s3://x",
+            "redis.enabled=false",
+            "worker.enabled=false",
+        ),
+        "a cluster needs a Redis",
+    ),
+    Refused(
+        ("cluster.enabled=true", "cluster.snapshots=s3://x", "cluster.nodes.maxReplicas=1"),
+        "cluster.nodes.maxReplicas",
+    ),
     Refused(("tls.mutual=true",), "tls.mutual needs tls.secret"),
     Refused(("auth.keysSecret.name=keys",), "auth.tokenSecret.name"),
     Refused(
@@ -108,11 +126,12 @@ def check_refusals(chart: helm.Chart) -> list[str]:
 
 
 def check_kinds(rendered: Path) -> list[str]:
-    """Hold what was rendered to the schemas of its kinds, and its variables to the settings."""
+    """Hold what was rendered, and the plain manifests, to the schemas of their kinds, and their
+    variables to the settings."""
     settings = manifests.declared_settings(ROOT / "deploy" / "SETTINGS.md")
     wrong: list[str] = []
     kinds: set[str] = set()
-    for file in sorted(rendered.glob("*.yaml")):
+    for file in sorted([*rendered.glob("*.yaml"), *KUBERAY.glob("*.yaml")]):
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
             if document is None:
                 continue

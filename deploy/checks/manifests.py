@@ -12,6 +12,8 @@ from cloudcoil.models.keda.v1alpha1 import ScaledObject, TriggerAuthentication
 from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
 from pydantic import ValidationError
 
+from deploy.checks import ray_cluster
+
 # Kinds that Kubernetes itself does not know.
 FOREIGN = {
     "ScaledObject": ScaledObject,
@@ -19,9 +21,12 @@ FOREIGN = {
     "ServiceMonitor": ServiceMonitor,
     "PrometheusRule": PrometheusRule,
 }
+# Kinds that no package has schemas of, and that are held to what is known of them here.
+KNOWN_HERE = {"RayCluster": ray_cluster.errors}
 # All that the chart can make, but for dashboards, which are files beside it.
 EXPECTED = {
     *FOREIGN,
+    *KNOWN_HERE,
     "CronJob",
     "Deployment",
     "HorizontalPodAutoscaler",
@@ -37,6 +42,17 @@ def schema_errors(document: dict[str, Any], versions: Sequence[str]) -> list[str
     """Return what is wrong with a manifest, in each version of Kubernetes."""
     if document["kind"] in FOREIGN:
         return list(_foreign_errors(document))
+    if known := KNOWN_HERE.get(document["kind"]):
+        errors, pods = known(document)
+        documents = pods
+    else:
+        errors, documents = [], [document]
+    for each in documents:
+        errors += _kubernetes_errors(each, versions)
+    return errors
+
+
+def _kubernetes_errors(document: dict[str, Any], versions: Sequence[str]) -> list[str]:
     errors = []
     for version in versions:
         try:

@@ -70,25 +70,39 @@ class LoopThread:
 class Partition:
     """The replicas of one partition; used on one event loop."""
 
-    def __init__(self, number: int, replicas: Sequence[ReplicaHandle], retry_s: float) -> None:
-        """Ask another replica after `retry_s` without an answer."""
+    def __init__(
+        self, number: int, replicas: Sequence[ReplicaHandle], *, retry_s: float, give_up_s: float
+    ) -> None:
+        """Ask another replica after `retry_s` without an answer; try ones that cannot be
+        reached for `give_up_s`."""
         self.number = number
         self.replicas = replicas
-        self._retry_s = retry_s
+        self._retry_s, self._give_up_s = retry_s, give_up_s
         self._turn = itertools.count()
         self._avoid_until_s = [0.0] * len(replicas)
         self._failures = [0] * len(replicas)
 
-    async def ask(self, method: str, arguments: Arguments, until_s: float) -> Any:
+    async def ask(
+        self, method: str, arguments: Arguments, until_s: float, *, dispensable: bool = False
+    ) -> Any:
         """Return the first answer of any replica; `until_s` is on `time.monotonic()`.
 
-        `arguments` is asked anew for each try: what is left of the time changes.
+        `arguments` is asked anew for each try: what is left of the time changes. While no
+        replica can be reached they are tried again, but not for ever; `dispensable` says
+        that the caller takes an answer without this partition, and would not wait for it.
 
         Raises:
             LookalikeError: what a replica says, where no other would say something else.
             Unavailable: PARTITION_UNAVAILABLE, none answered in time.
         """
         under_way: dict[asyncio.Future[Any], int] = {}
+        began_s = time.monotonic()
+        away_until_s = began_s + self._give_up_s
+        if dispensable:
+            away_until_s = began_s + 2 * self._retry_s
+            # One that is hung is waited for once, not by each query.
+            silent = min(self._avoid_until_s) > began_s
+            until_s = min(until_s, away_until_s if silent else began_s + self._give_up_s)
         order = self._order()
         tried = 0
         last: LookalikeError | None = None
@@ -99,6 +113,8 @@ class Partition:
                     tried += 1
                     wait_s = self._retry_s if tried < len(order) else left_s
                 elif not under_way:
+                    if time.monotonic() >= away_until_s:
+                        break
                     await asyncio.sleep(min(_NEXT_ROUND_S, left_s))
                     order, tried = self._order(), 0
                     continue
@@ -117,7 +133,7 @@ class Partition:
                         raise failure
                     self._note(replica, well=False)
                     last = failure if isinstance(failure, LookalikeError) else last
-                if not done and tried < len(order):
+                if not done and (tried < len(order) or time.monotonic() >= until_s):
                     for replica in under_way.values():
                         self._note(replica, well=False)
         finally:

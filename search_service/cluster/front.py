@@ -76,7 +76,12 @@ class Front:
         log, settings = self._log_of(spec), self._settings
         replicas = self._place(spec, log, wait)
         partitions = [
-            Partition(number, handles, settings.cluster_retry_ms / 1_000)
+            Partition(
+                number,
+                handles,
+                retry_s=settings.cluster_retry_ms / 1_000,
+                give_up_s=settings.cluster_give_up_s,
+            )
             for number, handles in enumerate(replicas)
         ]
         self._partitions[spec.uid] = partitions

@@ -32,6 +32,9 @@ from search_service.domain.selections import Selection, SelectionOutcome
 # travel, since one that is rare in a partition may be frequent in all.
 _MOST_VALUES = 100_000
 _RECALL_S = 600.0
+# How long before a caller's deadline, in seconds and as a share of the time left, partitions
+# that did not answer are given up: an answer of a front takes a few milliseconds.
+_ANSWERED_BEFORE_S, _ANSWERED_BEFORE = 0.25, 0.1
 _NO_ORDINALS = "items of a partitioned collection have no common numbers"
 
 
@@ -195,9 +198,12 @@ class PartitionedShard:
 
     async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
         request, asked = check_offered(request), _asked(request)
-        until_s = time.monotonic() + self._give_up_s
+        now_s = time.monotonic()
+        until_s = now_s + self._give_up_s
         if request.deadline_s is not None:
-            until_s = request.deadline_s
+            # What is answered at the deadline comes too late, be it partial or an error.
+            left_s = request.deadline_s - now_s
+            until_s = request.deadline_s - min(_ANSWERED_BEFORE_S, _ANSWERED_BEFORE * left_s)
         answers = await asyncio.gather(
             *(self._query_one(each, asked, until_s) for each in self._partitions),
             return_exceptions=True,
@@ -225,7 +231,9 @@ class PartitionedShard:
             left_s = max(0.0, until_s - time.monotonic()) if timed else None
             return replace(asked, deadline_s=None), left_s, position
 
-        outcomes: list[QueryOutcome] = await partition.ask("query", arguments, until_s)
+        outcomes: list[QueryOutcome] = await partition.ask(
+            "query", arguments, until_s, dispensable=asked.allow_partial
+        )
         return outcomes
 
     def _read_all(self, method: str, *args: Any) -> list[Any]:

@@ -80,7 +80,8 @@ class ClusterSettings:
         most=60_000,
     )
     cluster_give_up_s: float = setting(
-        "how long a partition without an answer is tried, for callers without a deadline",
+        "how long a partition is tried of which no replica can be reached; for callers without a "
+        "deadline also one that does not answer",
         10.0,
         unit="seconds",
         least=0.1,

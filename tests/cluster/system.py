@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from lookalike.v1 import cluster_pb2 as pb
 from lookalike.v1 import cluster_pb2_grpc
 from tests.cluster.nodes import HEAD, PORT, Node
 from tests.integration.ingest.valkey import Valkey
 from tests.integration.search_server import SearchServer
-
-# Ray's socket paths must be short.
-RAY = Path("/tmp")
 
 
 class System:
@@ -59,7 +60,7 @@ class System:
         for front in self.fronts:
             front.kill()
         for node in reversed(self.nodes):
-            node.stop()
+            node.kill()
         self.valkey.kill()
 
 
@@ -86,6 +87,21 @@ def wait_until_whole(server: SearchServer, collection: str, within_s: float = 90
             return
         assert time.monotonic() < deadline_s, replicas
         time.sleep(0.3)
+
+
+@contextmanager
+def new_system(root: Path, *, durable_head: bool) -> Iterator[System]:
+    """Run a system as `running_system` does, with a folder for Ray and without Ray's tokens."""
+    # Ray's sockets lie below; their paths are bounded to 107 bytes.
+    ray_root = Path(tempfile.mkdtemp(prefix="lr"))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            # A token that some other Ray of the user has made is not this cluster's.
+            patch.setenv("RAY_AUTH_MODE", "disabled")
+            with running_system(root, ray_root, durable_head=durable_head) as system:
+                yield system
+    finally:
+        shutil.rmtree(ray_root, ignore_errors=True)
 
 
 @contextmanager

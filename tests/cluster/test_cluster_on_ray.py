@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,17 +16,20 @@ from lookalike.v1 import collection_pb2 as cpb
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire import vectors
 from lookalike.wire.status import from_rpc_error
+from lookalike_client import Client, PartialAnswer, Query
 from search_service.domain.arrays import F32
-from tests.cluster.system import System, describe, running_system, wait_until_whole
+from tests.cluster.system import System, describe, new_system, wait_until_whole
 from tests.integration.search_server import SearchServer, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 DIMENSION = 64
 ITEMS = 3_000
-KILLS = int(os.environ.get("CLUSTER_TEST_KILLS", "3"))
-# Asked for by users is a second; a machine that is shared with other work gets more.
-WORST_S = float(os.environ.get("CLUSTER_TEST_WORST_S", "3"))
+KILLS = int(os.environ.get("CLUSTER_TEST_KILLS", "10"))
+HEAD_RESTARTS = int(os.environ.get("CLUSTER_TEST_HEAD_RESTARTS", "1"))
+# What users are promised; the worst of ten kills took 0.54 s on two cores that twenty other
+# processes wanted too.
+WORST_S = float(os.environ.get("CLUSTER_TEST_WORST_S", "1"))
 
 
 def _rows(count: int, seed: int) -> F32:
@@ -62,17 +63,8 @@ def _search(
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    # Ray's sockets lie below; their paths are bounded to 107 bytes.
-    ray_root = Path(tempfile.mkdtemp(prefix="lr"))
-    try:
-        root = tmp_path_factory.mktemp("cluster")
-        with pytest.MonkeyPatch.context() as patch:
-            # A token that some other Ray of the user has made is not this cluster's.
-            patch.setenv("RAY_AUTH_MODE", "disabled")
-            with running_system(root, ray_root, durable_head=True) as one:
-                yield one
-    finally:
-        shutil.rmtree(ray_root, ignore_errors=True)
+    with new_system(tmp_path_factory.mktemp("cluster"), durable_head=True) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +109,13 @@ class _Load:
         self._server = server
         self._stop = threading.Event()
         self.failed: list[str] = []
-        self.worst_s = 0.0
-        self.queries = 0
+        # How long each query took, and when it began, in seconds after the load began.
+        self.took_s: list[tuple[float, float]] = []
         self.acknowledged: list[str] = []
         self._threads = [
             threading.Thread(target=work) for work in (self._search, self._search, self._write)
         ]
+        self._started_s = time.monotonic()
         for thread in self._threads:
             thread.start()
 
@@ -139,8 +132,8 @@ class _Load:
                 assert len(hits) == 10
             except (grpc.RpcError, AssertionError) as error:
                 self.failed.append(str(error))
-            self.queries += 1
-            self.worst_s = max(self.worst_s, time.monotonic() - started_s)
+            took_s = time.monotonic() - started_s
+            self.took_s.append((took_s, started_s - self._started_s))
 
     def _write(self) -> None:
         number = 0
@@ -176,12 +169,49 @@ def test_a_node_that_is_killed_under_load(front: SearchServer, system: System, k
     wait_until_whole(front, "c")  # with the last of what was written
 
     assert load.failed == []
-    assert load.queries > 20
+    assert len(load.took_s) > 20
     assert load.acknowledged
-    assert load.worst_s <= WORST_S
+    slowest = sorted(load.took_s)[-5:]
+    print(f"{len(load.took_s)} queries; seconds that the slowest took, and when:", slowest)
+    assert slowest[-1][0] <= WORST_S, slowest
     assert _all_there(front, load.acknowledged)
     for partition in describe(front, "c").partitions:
         assert len({replica.items for replica in partition.replicas}) == 1
+
+
+def test_what_one_replica_alone_has_is_left_out_while_it_is_away(
+    front: SearchServer, system: System
+) -> None:
+    # A node of 8 processors takes two of them at most, so that none has all.
+    other = system.front("--cluster-replica-cpus", "3")
+    settings = cpb.CollectionSettings(partitions=4, replicas=1)
+    other.create("thin", DIMENSION, settings=settings)
+    other.upsert("thin", _items(0, ROWS[:400]))
+    wait_until_whole(other, "thin")
+    nodes = [partition.replicas[0].node for partition in describe(other, "thin").partitions]
+    # Not the head, through which the front has joined.
+    node = next(each for each in system.nodes[1:] if each.address in nodes)
+    lacking = [number for number, name in enumerate(nodes) if name == node.address]
+    query = Query.by_vector(ROWS[0])
+    with Client(f"127.0.0.1:{other.port}", timeout_s=20) as client:
+        assert client.search("thin", query, allow_partial=True).partial is None
+        node.kill()
+        # Ray knows of it after 3 s, and starts the replicas on the other nodes then.
+        # The stub does not try again, as the client would until its time is up.
+        request = spb.SearchRequest(collection="thin", queries=[query.message])
+        with pytest.raises(grpc.RpcError) as refused:
+            other.search.Search(request, timeout=1)
+        assert from_rpc_error(refused.value).reason.name == "PARTITION_UNAVAILABLE"
+        found = client.search("thin", query, allow_partial=True, limit=400)
+        assert found.partial == PartialAnswer(partitions=4, missing_partitions=lacking)
+        assert 0 < len(found.hits) < 400
+        node.start()
+        wait_until_whole(other, "thin")
+        whole = client.search("thin", query, limit=400)
+        assert (whole.partial, len(whole.hits)) == (None, 400)
+        client.collections.delete("thin")
+    other.stop()
+    wait_until_whole(front, "c")
 
 
 def test_a_front_that_is_killed(front: SearchServer, system: System) -> None:
@@ -218,9 +248,11 @@ def test_the_log_is_restarted(front: SearchServer, system: System) -> None:
     wait_until_whole(front, "c")
 
 
-def test_the_head_is_restarted(front: SearchServer, system: System) -> None:
+@pytest.mark.parametrize("restart", range(HEAD_RESTARTS))
+def test_the_head_is_restarted(front: SearchServer, system: System, restart: int) -> None:
     """The front has joined through the head's machine and goes with it; replicas elsewhere stay."""
-    before = front.upsert("c", _items(0, _rows(50, 11), prefix="before-the-head"))
+    front = front if not restart else system.fronts[-1]
+    before = front.upsert("c", _items(0, _rows(50, 11 + restart), prefix=f"before-{restart}"))
     ids = [result.id for result in before if not result.HasField("error")]
     front.kill()
     system.nodes[0].kill()

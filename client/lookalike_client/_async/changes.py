@@ -56,7 +56,7 @@ class AsyncChanges:
         for request in wanted.requests():
             with calls.translated(self._explain):
                 response = await self._search.UpdateMetadata(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
+            results.extend(convert.mutation_results(response.results, response.position))
         return wanted.results(results)
 
     async def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
@@ -69,7 +69,7 @@ class AsyncChanges:
         for request in requests.deletions(collection, ids):
             with calls.translated(self._explain):
                 response = await self._search.DeleteItems(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
+            results.extend(convert.mutation_results(response.results, response.position))
         return calls.same_length(results, ids)
 
     async def delete_by_filter(

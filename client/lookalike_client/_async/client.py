@@ -134,8 +134,7 @@ class AsyncClient(AsyncChanges):
         request = requests.search(collection, queries, options)
         with calls.translated(self._explain):
             response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
-        results = [convert.search_result(each) for each in response.results]
-        return calls.same_length(results, queries)
+        return calls.same_length(convert.search_results(response), queries)
 
     async def search_pages(
         self,
@@ -157,8 +156,8 @@ class AsyncClient(AsyncChanges):
         while True:
             with calls.translated(self._explain):
                 response = await self._search.Search(request, timeout=timeout_s or self._timeout_s)
-            (result,) = calls.same_length(list(response.results), [query])
-            yield convert.search_result(result)
+            (result,) = calls.same_length(convert.search_results(response), [query])
+            yield result
             request.page_token = result.next_page_token
             if not request.page_token:
                 return

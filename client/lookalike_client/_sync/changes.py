@@ -57,7 +57,7 @@ class Changes:
         for request in wanted.requests():
             with calls.translated(self._explain):
                 response = self._search.UpdateMetadata(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
+            results.extend(convert.mutation_results(response.results, response.position))
         return wanted.results(results)
 
     def delete(self, collection: str, ids: Sequence[str]) -> Sequence[types.MutationResult]:
@@ -70,7 +70,7 @@ class Changes:
         for request in requests.deletions(collection, ids):
             with calls.translated(self._explain):
                 response = self._search.DeleteItems(request, timeout=self._timeout_s)
-            results.extend(convert.mutation_result(each) for each in response.results)
+            results.extend(convert.mutation_results(response.results, response.position))
         return calls.same_length(results, ids)
 
     def delete_by_filter(

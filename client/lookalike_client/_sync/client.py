@@ -135,8 +135,7 @@ class Client(Changes):
         request = requests.search(collection, queries, options)
         with calls.translated(self._explain):
             response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
-        results = [convert.search_result(each) for each in response.results]
-        return calls.same_length(results, queries)
+        return calls.same_length(convert.search_results(response), queries)
 
     def search_pages(
         self,
@@ -158,8 +157,8 @@ class Client(Changes):
         while True:
             with calls.translated(self._explain):
                 response = self._search.Search(request, timeout=timeout_s or self._timeout_s)
-            (result,) = calls.same_length(list(response.results), [query])
-            yield convert.search_result(result)
+            (result,) = calls.same_length(convert.search_results(response), [query])
+            yield result
             request.page_token = result.next_page_token
             if not request.page_token:
                 return

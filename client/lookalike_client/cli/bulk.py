@@ -29,11 +29,17 @@ def bulk_index(session: Session, uri: str, options: tuple[str, ...]) -> int:
             "bulk-index needs Ray and both services: pip install 'lookalike[ray,search,embedder]'"
         )
     command = [sys.executable, "-m", "lookalike_bulk", uri, *options]
-    command += ["--address", session.settings.address]
-    tls = session.settings.tls
-    files = {} if tls is None else {"ca": tls.ca, "certificate": tls.certificate, "key": tls.key}
+    # The key itself is in the environment, as that of this command.
+    settings = session.settings
+    command += ["--address", settings.address, *(["--tls"] if settings.use_tls else [])]
+    files = {
+        "tls-ca": settings.tls_ca,
+        "tls-certificate": settings.tls_certificate,
+        "tls-key": settings.tls_key,
+        "token-file": None if settings.token else settings.token_file,
+    }
     for name, path in files.items():
-        command += [f"--tls-{name}", str(path)] if path else []
+        command += [f"--{name}", str(path)] if path else []
     if session.output.as_json:
         command.append("--json")
     return subprocess.run(command, check=False).returncode

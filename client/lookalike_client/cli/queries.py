@@ -12,6 +12,7 @@ from lookalike_client.cli.output import metadata_text
 from lookalike_client.cli.ranked import (
     add_ranking,
     document_of,
+    lacking_text,
     parts_text,
     query_of,
     ranking_options,
@@ -39,6 +40,7 @@ from lookalike_client.types import Hit, SearchResult
 @click.option("--page", type=click.IntRange(min=1), help="Show this page, of -k hits each.")
 @click.option("--after", default="", metavar="TOKEN", help="The page after the one that told it.")
 @click.option("--explain", is_flag=True, help="Say what was done.")
+@click.option("--allow-partial", is_flag=True, help="On a cluster: without parts that are away.")
 @target_options
 @ranking_options
 @connected
@@ -56,6 +58,7 @@ def search(
     page: int | None,
     after: str,
     explain: bool,
+    allow_partial: bool,
     text: str,
     text_weight: float | None,
     like: tuple[str, ...],
@@ -82,9 +85,8 @@ def search(
     paged = page is not None or bool(after)
     if (page is not None and after) or (paged and group_by):
         raise click.UsageError("Give one of --page, --after and --group-by.")
-    options = SearchOptions(
-        limit=limit, filter=condition, exact=exact, min_score=min_score, explain=explain
-    )
+    options = SearchOptions(limit=limit, filter=condition, exact=exact, min_score=min_score)
+    options["explain"], options["allow_partial"] = explain, allow_partial
     if group_by:
         options["group_by"], options["hits_per_group"] = group_by, per_group
     add_ranking(options, boosts, diverse, candidates)
@@ -98,6 +100,8 @@ def search(
         _print_json(session, collection, result, paged=paged)
     else:
         _print_table(session, name, result, ((page or 1) - 1) * limit)
+        if result.partial is not None:
+            session.output.paragraph(f"note: {lacking_text(result.partial)}")
         if result.next_page_token:
             way = f"--after {result.next_page_token}" if after else f"--page {(page or 1) + 1}"
             session.output.text(f"there is more: {way}")
@@ -222,6 +226,8 @@ def _print_json(session: Session, collection: str, result: SearchResult, *, page
         document["next_page_token"] = result.next_page_token
     if result.plan is not None:
         document["plan"] = result.plan
+    if result.partial is not None:
+        document["partial"] = result.partial
     session.output.document(document)
 
 

@@ -1,4 +1,5 @@
-"""What `lookalike search` takes and prints of hits that more than likeness orders."""
+"""What `lookalike search` takes and prints of hits that more than likeness orders, and of what
+an answer lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import click
 from lookalike_client.boosts import Boost
 from lookalike_client.inputs import Example, Query
 from lookalike_client.requests import SearchOptions
-from lookalike_client.types import Hit
+from lookalike_client.types import Hit, PartialAnswer
 
 Command = Callable[..., Any]
 
@@ -162,6 +163,16 @@ def document_of(hit: Hit) -> dict[str, object]:
     if hit.ranking is not None:
         said["ranking"] = hit.ranking
     return said
+
+
+def lacking_text(partial: PartialAnswer) -> str:
+    """Say which partitions an answer is without."""
+    numbers = ", ".join(str(number) for number in partial.missing_partitions)
+    which = "partition" if len(partial.missing_partitions) == 1 else "partitions"
+    return (
+        f"the answer lacks {which} {numbers} of {partial.partitions}, counted from 0: "
+        "no replica answered"
+    )
 
 
 def _shown(value: object) -> str:

@@ -12,8 +12,8 @@ from lookalike_client.convert.ingest import ingest_event, ingest_failure, ingest
 from lookalike_client.convert.items import item
 from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.matching import bank, known_hash, match_result
-from lookalike_client.convert.mutations import mutation_result
-from lookalike_client.convert.queries import facets, search_result
+from lookalike_client.convert.mutations import mutation_results
+from lookalike_client.convert.queries import facets, search_result, search_results
 from lookalike_client.convert.reembedding import offer_outcome, reembedding
 from lookalike_client.convert.snapshots import snapshot
 from lookalike_client.convert.values import seconds, vectors
@@ -38,12 +38,13 @@ __all__ = [
     "known_hash",
     "label_suggestions",
     "match_result",
-    "mutation_result",
+    "mutation_results",
     "offer_outcome",
     "partition",
     "recall",
     "reembedding",
     "search_result",
+    "search_results",
     "seconds",
     "snapshot",
     "update_progress",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lookalike.v1 import search_pb2
 from lookalike.wire.status import from_item_error
 from lookalike_client import types
 
 
-def mutation_result(message: search_pb2.MutationResult) -> types.MutationResult:
+def mutation_results(
+    messages: Iterable[search_pb2.MutationResult], position: int
+) -> list[types.MutationResult]:
+    """Return what became of the mutations that were acknowledged together, at `position`."""
+    return [mutation_result(each, position) for each in messages]
+
+
+def mutation_result(message: search_pb2.MutationResult, position: int = 0) -> types.MutationResult:
     """Return what became of a mutation."""
     return types.MutationResult(
         id=message.id,
@@ -17,6 +26,7 @@ def mutation_result(message: search_pb2.MutationResult) -> types.MutationResult:
         near_duplicate=near_duplicate(message.near_duplicate)
         if message.HasField("near_duplicate")
         else None,
+        position=0 if message.HasField("error") else position,
     )
 
 

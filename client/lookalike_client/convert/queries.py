@@ -11,7 +11,18 @@ from lookalike_client.convert.items import item, metadata
 from lookalike_client.convert.values import field_value, seconds
 
 
-def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
+def search_results(message: search_pb2.SearchResponse) -> list[types.SearchResult]:
+    """Return the neighbours of each query; what the answer lacks, each of them lacks."""
+    partial = None
+    if message.HasField("partial"):
+        lacking = message.partial
+        partial = types.PartialAnswer(lacking.partitions, list(lacking.missing_partitions))
+    return [search_result(each, partial) for each in message.results]
+
+
+def search_result(
+    message: search_pb2.QueryResult, partial: types.PartialAnswer | None = None
+) -> types.SearchResult:
     """Return the neighbours of one query."""
     hits = [_hit(each) for each in message.hits]
     plan = _plan(message.plan) if message.HasField("plan") else None
@@ -20,7 +31,7 @@ def search_result(message: search_pb2.QueryResult) -> types.SearchResult:
         for each in message.groups
     ]
     kind = _plan_kind(message.plan_kind)
-    return types.SearchResult(hits, kind, plan, groups, message.next_page_token)
+    return types.SearchResult(hits, kind, plan, groups, message.next_page_token, partial)
 
 
 def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:

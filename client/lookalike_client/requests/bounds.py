@@ -22,10 +22,10 @@ _MAX_ITEM_BYTES = MAX_MESSAGE_BYTES - 1024
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 
 
-def not_negative(number: int, field: str) -> int:
-    """Return `number`, which the contract holds unsigned in 32 bits."""
-    if not 0 <= number < 2**32:
-        raise InvalidField(field, f"must not be negative or above 4,294,967,295, got {number}")
+def not_negative(number: int, field: str, *, bits: int = 32) -> int:
+    """Return `number`, which the contract holds unsigned in so many bits."""
+    if not 0 <= number < 2**bits:
+        raise InvalidField(field, f"must not be negative or above {2**bits - 1:,}, got {number}")
     return number
 
 

@@ -28,6 +28,11 @@ class SearchOptions(TypedDict, total=False):
     `boosts` are added to the scores (`Boost`, or its text), and `diversity`, 0 to 1,
     prefers hits that differ from each other (maximal marginal relevance); both choose
     from the `candidates` nearest items (default 4 times `limit`, 100 at least).
+
+    On a cluster, `read_position` has the answer see what was acknowledged up to the
+    `position` of a `MutationResult`, whichever front stored it. `allow_partial` takes an
+    answer without the partitions that cannot answer now: `SearchResult.partial` names
+    them. Otherwise the search fails.
     """
 
     limit: int
@@ -43,6 +48,8 @@ class SearchOptions(TypedDict, total=False):
     boosts: Sequence[Boost | str]
     diversity: float
     candidates: int
+    read_position: int
+    allow_partial: bool
 
 
 def make_vectors(collection: str, images: Sequence[ImageLike]) -> search_pb2.MakeVectorsRequest:
@@ -73,6 +80,8 @@ def search(
         explain=options.get("explain", False),
         group_by=_group_by(options),
         ranking=_ranking(options),
+        read_position=not_negative(options.get("read_position", 0), "read_position", bits=64),
+        allow_partial=options.get("allow_partial", False),
     )
 
 

@@ -28,10 +28,15 @@ class NearDuplicate:
 
 @dataclass(frozen=True, slots=True)
 class MutationResult:
-    """What became of one mutation; `error` is set when it failed."""
+    """What became of one mutation; `error` is set when it failed.
+
+    `position` is where it was acknowledged in the log of a collection on a cluster, as
+    `read_position` of a search takes it; 0 on one machine.
+    """
 
     id: str
     status: MutationStatus
     version: int
     error: LookalikeError | None = None
     near_duplicate: NearDuplicate | None = None
+    position: int = 0

@@ -99,10 +99,22 @@ class HitGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialAnswer:
+    """What an answer lacks: what some of a collection's `partitions` hold.
+
+    `missing_partitions` are the numbers, from 0, of those that did not answer in time.
+    """
+
+    partitions: int
+    missing_partitions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Neighbours of one query, best first: `hits`, or `groups` where asked for.
 
     `next_page_token` goes on after the hits, where they are a page and not the last.
+    `partial` is None where nothing is lacking; see `allow_partial`.
     """
 
     hits: Sequence[Hit]
@@ -110,6 +122,7 @@ class SearchResult:
     plan: QueryPlan | None = None
     groups: Sequence[HitGroup] = ()
     next_page_token: str = ""
+    partial: PartialAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 
-import grpc
-
 from lookalike.wire.errors import LookalikeError
-from lookalike.wire.status import from_rpc_error
 from lookalike_bulk.options import OptionsInvalid, parse
 from lookalike_bulk.pipeline import run
 
@@ -17,10 +15,8 @@ from lookalike_bulk.pipeline import run
 def main() -> int:
     """Run a job; return the exit code: 1 where images failed, 2 where nothing was published."""
     try:
-        options = parse(sys.argv[1:])
-        report = run(options, (lambda _: None) if options.json else _say)
-    except grpc.RpcError as error:
-        return _refuse(from_rpc_error(error).message)
+        options, server = parse(sys.argv[1:], os.environ)
+        report = run(options, server, (lambda _: None) if options.json else _say)
     except LookalikeError as error:
         return _refuse(error.message)
     except (OptionsInvalid, OSError) as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from lookalike_client import settings
+from lookalike_client.settings import ClientSettings
 from search_service.limits import MAX_PARTITIONS, MAX_REPLICAS
 
+_OF_THE_SERVICE = ("address", "use_tls", "tls_ca", "tls_certificate", "tls_key", "token_file")
 _PRESETS = ("fast", "balanced", "accurate")
 
 
@@ -18,7 +21,7 @@ class OptionsInvalid(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """One job. With `cluster_log` it is published on a cluster, else at `address`."""
+    """One job. With `cluster_log` it is published on a cluster, else at a search service."""
 
     uri: str
     collection: str
@@ -32,10 +35,6 @@ class Options:
     block_images: int = 512
     embedders: int = 0
     ray_address: str = ""
-    address: str = "127.0.0.1:50051"
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
     cluster_log: str = ""
     cluster_snapshots: str = ""
     cluster_key_prefix: str = "lookalike-cluster"
@@ -51,11 +50,15 @@ class Options:
         return {name: str(fields[name]) for name in kept}
 
 
-def parse(arguments: Sequence[str]) -> Options:
-    """Return the options of a command line.
+def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[Options, ClientSettings]:
+    """Return the options of a command line, and how to reach the search service.
+
+    What the command line does not say of the service, the variables of the client say. Its
+    API key stays out of the options, which travel over Ray.
 
     Raises:
         OptionsInvalid: they do not go together.
+        InvalidField: a variable of the client is wrong.
         SystemExit: --help, or an option that is not known.
     """
     parser = argparse.ArgumentParser(prog="lookalike bulk-index", description=__doc__)
@@ -71,19 +74,30 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--block-images", type=int, default=512, help="images of one block")
     parser.add_argument("--embedders", type=int, default=0, help="0: one a GPU, or one a node")
     parser.add_argument("--ray-address", default="", help="a cluster; without, this machine")
-    parser.add_argument("--address", default="127.0.0.1:50051", help="of the search service")
-    parser.add_argument("--tls-ca", type=Path)
-    parser.add_argument("--tls-certificate", type=Path)
-    parser.add_argument("--tls-key", type=Path)
+    service = parser.add_argument_group(
+        "the search service", "What is not given is taken from LOOKALIKE_ADDRESS and so on."
+    )
+    service.add_argument("--address", help="host:port")
+    service.add_argument("--tls", action="store_true", dest="use_tls", help="by the system's CAs")
+    service.add_argument("--tls-ca", type=Path, help="PEM file of the authority to trust")
+    service.add_argument("--tls-certificate", type=Path, help="PEM file of our certificate")
+    service.add_argument("--tls-key", type=Path, help="PEM file of our key")
+    service.add_argument("--token-file", type=Path, help="file with the API key")
     parser.add_argument("--cluster-log", default="", help="as that of a search service on Ray")
     parser.add_argument("--cluster-snapshots", default="", help="as that of the search service")
     parser.add_argument("--cluster-key-prefix", default="lookalike-cluster")
     parser.add_argument("--partitions", type=int, default=1, help="on a cluster")
     parser.add_argument("--replicas", type=int, default=2, help="on a cluster")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    options = Options(**vars(parser.parse_args(arguments)))
+    given = vars(parser.parse_args(arguments))
+    named = {name: given.pop(name) for name in _OF_THE_SERVICE}
+    options = Options(**given)
     _check(options)
-    return options
+    said = {name: value for name, value in named.items() if value}
+    server = settings.load(environ)
+    if "token_file" in said:
+        server = replace(server, token=None)
+    return options, replace(server, **said)
 
 
 def _check(options: Options) -> None:

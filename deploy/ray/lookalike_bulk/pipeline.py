@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
@@ -18,6 +19,7 @@ from lookalike_bulk.embedding import EmbedBlock, model_of
 from lookalike_bulk.listing import Listing, Refused, Row, list_source
 from lookalike_bulk.options import Options, OptionsInvalid
 from lookalike_bulk.publishing import check_free, publish_on_cluster, publish_on_server
+from lookalike_client.settings import ClientSettings
 from search_service.domain.collection import CollectionSpec, DuplicateSettings, Preset
 from search_service.durable_files import write_durably
 from search_service.presets import index_settings
@@ -43,7 +45,7 @@ class Report:
     failures_file: Path
 
 
-def run(options: Options, say: Say) -> Report:
+def run(options: Options, server: ClientSettings, say: Say) -> Report:
     """List, embed, build and publish; go on where an earlier run stopped.
 
     Raises:
@@ -51,8 +53,8 @@ def run(options: Options, say: Say) -> Report:
         LookalikeError: what the parts say.
     """
     (options.work / "blocks").mkdir(parents=True, exist_ok=True)
-    check_free(options)
-    job = _job(options)
+    check_free(options, server)
+    identity = _job(options)
     listing = _listing(options, say)
     _start_ray(options)
     blocks = BlockFolder(options.work / "blocks")
@@ -61,12 +63,13 @@ def run(options: Options, say: Say) -> Report:
     if not items:
         raise OptionsInvalid(f"no image could be indexed: {report} says why")
     started_s = time.monotonic()
-    spec = _spec(options, job["uid"])
+    spec = _spec(options, identity["uid"])
     stored = _build(options, spec, len(listing.blocks), items)
     if options.cluster_log:
         publish_on_cluster(options, spec, items)
     else:
-        publish_on_server(options, _jobs(options, spec, len(listing.blocks), items)[0].archive)
+        (job,) = _jobs(options, spec, len(listing.blocks), items)
+        publish_on_server(options, server, job.archive)
     build_s = time.monotonic() - started_s
     failures = sum(1 for _ in report.open())
     return Report(sum(stored), failures, embed_s, embedded, build_s, report)
@@ -109,13 +112,15 @@ def _start_ray(options: Options) -> None:
     import ray
 
     if options.ray_address:
-        ray.init(address=options.ray_address, log_to_driver=False)
+        ray.init(address=options.ray_address, log_to_driver=False, logging_level=logging.ERROR)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(
+        address="local",  # not a cluster that this machine happens to be a node of
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         log_to_driver=False,
+        logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
         num_cpus=max(2, len(os.sched_getaffinity(0))),
     )
@@ -141,8 +146,11 @@ def _embed(options: Options, listing: Listing, blocks: BlockFolder, say: Say) ->
         for number in todo
     ]
     ray.data.DataContext.get_current().enable_progress_bars = False
+    # It tells of its plans otherwise; `say` tells how far the job is.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     gpus = int(ray.cluster_resources().get("GPU", 0))
-    actors = options.embedders or gpus or len(ray.nodes())
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    actors = min(options.embedders or gpus or nodes, len(todo))
     made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         EmbedBlock,
         fn_constructor_args=(options,),

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from lookalike.v1 import snapshot_pb2, snapshot_pb2_grpc
-from lookalike.wire.channel import ChannelOptions, TlsFiles, sync_channel
-from lookalike.wire.errors import AlreadyExists
+from lookalike.wire.errors import AlreadyExists, NotFound
 from lookalike_bulk.options import Options
+from lookalike_client import Client
+from lookalike_client.settings import ClientSettings
 from search_service.cluster.log import CollectionLog, connect
 from search_service.cluster.names import SharedCatalog
 from search_service.domain.collection import CollectionSpec
 
-_CHUNK_BYTES = 1 << 20
 
-
-def check_free(options: Options) -> None:
-    """Hold that the name is free, before any work.
+def check_free(options: Options, server: ClientSettings) -> None:
+    """Hold that the name is free and that it can be published, before any work.
 
     Raises:
-        AlreadyExists: a collection has it, on the cluster.
-        Unavailable: the cluster's catalog cannot be read.
+        AlreadyExists: a collection or an alias has it.
+        LookalikeError: the cluster's catalog cannot be read, or the service is away, or asks
+            for another key.
     """
     if not options.cluster_log:
-        return  # the server says so when the snapshot is restored, and nothing is lost
+        with _client(server) as service:
+            try:
+                service.collections.get(options.collection)
+            except NotFound:
+                return
+        raise AlreadyExists("collection", f'there is "{options.collection}" already')
     client = connect(options.cluster_log)
     names = SharedCatalog(client, options.cluster_key_prefix).load().names
     if names.uid_of(options.collection) is not None:
@@ -49,28 +52,17 @@ def publish_on_cluster(options: Options, spec: CollectionSpec, position: int) ->
     catalog.save(names, {**before.specs, spec.uid: spec}, before)
 
 
-def publish_on_server(options: Options, archive: Path) -> None:
+def publish_on_server(options: Options, server: ClientSettings, archive: Path) -> None:
     """Upload the snapshot to a search service, and restore it under the collection's name.
 
     Raises:
-        grpc.RpcError: the service refuses.
+        LookalikeError: the service refuses, or is away.
     """
-    tls = None
-    if options.tls_ca is not None or options.tls_certificate is not None:
-        tls = TlsFiles(ca=options.tls_ca, certificate=options.tls_certificate, key=options.tls_key)
-    with sync_channel(options.address, ChannelOptions(tls=tls)) as channel:
-        stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
-        uploaded = stub.UploadSnapshot(_chunks(archive))
-        snapshot_id = uploaded.snapshot.snapshot_id
-        stub.RestoreSnapshot(
-            snapshot_pb2.RestoreSnapshotRequest(
-                snapshot_id=snapshot_id, collection=options.collection
-            )
-        )
-        stub.DeleteSnapshot(snapshot_pb2.DeleteSnapshotRequest(snapshot_id=snapshot_id))
+    with _client(server) as service:
+        snapshot = service.snapshots.upload(archive)
+        service.snapshots.restore(snapshot.snapshot_id, options.collection)
+        service.snapshots.delete(snapshot.snapshot_id)
 
 
-def _chunks(archive: Path) -> Iterator[snapshot_pb2.UploadSnapshotRequest]:
-    with archive.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield snapshot_pb2.UploadSnapshotRequest(chunk=chunk)
+def _client(server: ClientSettings) -> Client:
+    return Client(server.address, tls=server.tls, token=server.key, use_proxy=server.use_proxy)

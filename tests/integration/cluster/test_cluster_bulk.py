@@ -12,6 +12,7 @@ from lookalike_bulk.blocks import BlockFolder
 from lookalike_bulk.building import BuildJob, build_partition
 from lookalike_bulk.options import Options
 from lookalike_bulk.publishing import check_free, publish_on_cluster
+from lookalike_client.settings import ClientSettings
 from search_service.domain.items import Fields
 from search_service.domain.mutations import Upsert
 from search_service.domain.queries import QueryRequest
@@ -39,7 +40,7 @@ def test_partitions_are_built_published_and_written_to(cluster: Cluster, tmp_pat
         rows = range(100 * number, 100 * number + 100)
         blocks.write(number, [Upsert(f"i-{n}", ROWS[n], {"n": n}) for n in rows], [])
 
-    check_free(options)
+    check_free(options, ClientSettings())
     jobs = [BuildJob(tmp_path, spec, part, 3, 1, snapshots, 300) for part in range(2)]
     assert sum(build_partition(job) for job in jobs) == 300
     assert sum(build_partition(job) for job in jobs) == 300  # what is done is not done again
@@ -58,4 +59,4 @@ def test_partitions_are_built_published_and_written_to(cluster: Cluster, tmp_pat
     (written,) = collection.shard.submit([Upsert("i-7", ROWS[8])]).result(20)
     assert written.position > 300
     with pytest.raises(AlreadyExists):
-        check_free(options)
+        check_free(options, ClientSettings())

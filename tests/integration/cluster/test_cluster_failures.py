@@ -98,19 +98,42 @@ def test_a_partition_without_replicas_is_an_error_or_is_left_out(cluster: Cluste
         request = QueryRequest(ROWS[:2], limit=100, deadline_s=deadline_s)
         with pytest.raises(LookalikeError) as failed:
             shard.query(request).result(10)
+        # The caller hears of it before it has given up.
+        assert time.monotonic() < deadline_s
         assert failed.value.reason is Reason.PARTITION_UNAVAILABLE
         assert failed.value.retryable
 
-        partial = QueryRequest(
-            ROWS[:2], limit=100, deadline_s=time.monotonic() + 0.5, allow_partial=True
-        )
-        outcomes = shard.query(partial).result(10)
+        # Whoever takes an answer without it does not wait for it until the deadline.
+        outcomes = shard.query(_partial()).result(10)
         assert [outcome.missing_partitions for outcome in outcomes] == [(1,), (1,)]
         assert 0 < len(outcomes[0].hits) < whole
     finally:
         for replica in gone:
             replica.start()
     _until(cluster, "c", _caught_up)
+
+
+def test_a_partition_that_is_hung_is_left_out(cluster: Cluster) -> None:
+    shard = cluster.catalog.find("c").shard
+    hung = cluster.replicas("c")[0]
+    for replica in hung:
+        replica.silent.set()
+    try:
+        for _ in range(10):  # the first waits as long as settings say, the others do not
+            outcomes = shard.query(_partial()).result(10)
+            assert [outcome.missing_partitions for outcome in outcomes] == [(0,), (0,)]
+    finally:
+        for replica in hung:
+            replica.silent.clear()
+    _until(cluster, "c", _caught_up)
+    # It is found again by itself.
+    deadline_s = time.monotonic() + 30
+    while shard.query(_partial()).result(10)[0].missing_partitions:
+        assert time.monotonic() < deadline_s
+
+
+def _partial() -> QueryRequest:
+    return QueryRequest(ROWS[:2], limit=100, deadline_s=time.monotonic() + 60, allow_partial=True)
 
 
 def test_what_is_acknowledged_is_read_with_its_position(cluster: Cluster) -> None:

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from PIL import Image
 
 from lookalike_bulk.blocks import BlockFolder, Failure
 from lookalike_bulk.listing import Row, list_source, read_block
-from lookalike_bulk.options import OptionsInvalid, parse
 from search_service.domain.mutations import Upsert
 
 
@@ -89,17 +87,3 @@ def test_blocks_are_kept_whole(tmp_path: Path) -> None:
     assert np.array_equal(second.vector, rows[1])
     assert folder.counts(3) == (2, [Failure("c", "IMAGE_UNREADABLE", "broken")])
     assert list(folder.items(4)) == []
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--partitions", "2"],
-        ["--cluster-log", "redis://127.0.0.1"],
-        ["--block-images", "0"],
-        ["--cluster-log", "redis://h", "--cluster-snapshots", "file:///s", "--replicas", "9"],
-    ],
-)
-def test_options_that_do_not_go_together(arguments: list[str], tmp_path: Path) -> None:
-    with pytest.raises(OptionsInvalid):
-        parse([str(tmp_path), "--collection", "c", "--work", str(tmp_path), *arguments])
