@@ -9,12 +9,24 @@ from lookalike.wire.errors import LookalikeError
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """Who sees and changes only what is its own.
+
+    `mark` is what its jobs are kept apart by, `guard` the values that its items hold, a
+    serialised `google.protobuf.Struct`.
+    """
+
+    mark: str
+    guard: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A mutation as it came: an upload has an image or the reference of one.
 
     `metadata` is a serialised `google.protobuf.Struct` that was checked already,
     `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
-    With `keep_metadata` what is stored stays.
+    With `keep_metadata` what is stored stays. `tenant` says whose it is, None: nobody's.
     """
 
     collection: str
@@ -26,6 +38,7 @@ class Submission:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    tenant: Tenant | None = None
 
 
 @dataclass(frozen=True, slots=True)
