@@ -19,7 +19,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 IMAGE := protos/released/lookalike-v$(VERSION).json
 HASH := \#
 # What `make setup` installs.
-EXTRAS := client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,redis-server,demo,docs,dev
+EXTRAS := client,web,search,analysis,embedder,worker,timm,text,onnx,heif,jxl,raw,redis-server,demo,docs,dev
 # What `make proto-check` compares the contract with: the last release by its tag, or, in a source
 # archive or a clone without tags, by the image of its contract.
 BREAKING_AGAINST ?= $(shell tag=$$(test -d .git && git describe --tags --abbrev=0 --match 'v*' 2>/dev/null) \

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from embedder_service.decode.facts import ImageFacts
 from embedder_service.embedder import Embedder
 from embedder_service.lanes import Lane
+from lookalike.serving.metrics import observe
 
 # From a small picture's decode to a slow batch on a busy CPU.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -47,7 +48,7 @@ class DecodeMetrics:
 
     def decoded(self, seconds: float, facts: ImageFacts) -> None:
         """Count one image, and what is odd about it."""
-        self._seconds.observe(seconds)
+        observe(self._seconds, seconds)
         for mark in ("truncated", "blank"):
             if getattr(facts, mark):
                 self._marked.labels(mark).inc()
@@ -172,7 +173,7 @@ class ModelMetrics:
     def texts_embedded(self, texts: int, seconds: float) -> None:
         """Count the texts of one call."""
         self._families.texts.labels(self._model).inc(texts)
-        self._families.text_seconds.labels(self._model).observe(seconds)
+        observe(self._families.text_seconds.labels(self._model), seconds)
 
     def rejected(self, lane: Lane) -> None:
         """Count one refusal."""
@@ -181,4 +182,4 @@ class ModelMetrics:
     def embedded(self, lane: Lane, seconds: float) -> None:
         """Count one answer."""
         self._families.images.labels(self._model, lane.value).inc()
-        self._families.seconds.labels(self._model, lane.value).observe(seconds)
+        observe(self._families.seconds.labels(self._model, lane.value), seconds)

@@ -30,6 +30,9 @@ U8 = npt.NDArray[np.uint8]
 # decoding, colour, orientation, background, reduction, resizing.
 PREPROCESS_VERSION = 1
 
+# What shows through transparent pixels.
+CONTRAST, WHITE = "contrast", "white"
+
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -48,7 +51,8 @@ class Preprocess:
     the network sees (x - mean) / std. `crop_fraction` counts for the fit "box",
     `resize_px` for the others. `as_stored`: the pixels are resized as the file has
     them, as libraries do; otherwise a large picture is shrunk while it is decoded,
-    which is faster, and a colour profile is applied.
+    which is faster, and a colour profile is applied. `ground` is what shows through
+    transparent pixels: see `decode/ground.py`.
     """
 
     size_px: int
@@ -59,12 +63,16 @@ class Preprocess:
     fit: str = "box"
     resize_px: int = 0
     as_stored: bool = False
+    ground: str = CONTRAST
 
     def describe(self) -> dict[str, object]:
         """Return what goes into the fingerprint."""
         shape: dict[str, object] = {"crop_fraction": self.crop_fraction}
         if self.fit != "box":
             shape = {"fit": self.fit, "resize_px": self.resize_px, "as_stored": self.as_stored}
+        # White is what collections have whose models said nothing of a ground.
+        if self.ground != WHITE:
+            shape["ground"] = self.ground
         return {
             "version": PREPROCESS_VERSION,
             "size_px": self.size_px,

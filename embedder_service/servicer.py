@@ -15,7 +15,7 @@ from embedder_service.embedder import Embedder
 from embedder_service.encoder import Embedding, Encoder
 from embedder_service.lanes import Lane
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, image_pb2
-from lookalike.wire import vectors
+from lookalike.wire import request_ids, vectors
 from lookalike.wire.errors import InvalidField, LookalikeError, Reason
 from lookalike.wire.status import INTERNAL_MESSAGE, to_item_error
 
@@ -149,6 +149,8 @@ class _Stream:
             raise failure
 
     async def _answer(self, request: embedder_pb2.EmbedImagesRequest, arrived_s: float) -> None:
+        if request.caller_request_id:
+            request_ids.enter(request.caller_request_id)
         response = embedder_pb2.EmbedImagesResponse(request_id=request.request_id)
         try:
             embedding = await self._embedder.embed(
@@ -165,6 +167,8 @@ class _Stream:
             _log.exception("an image failed", extra={"image_request_id": request.request_id})
             hidden = LookalikeError(INTERNAL_MESSAGE, reason=Reason.INTERNAL)
             response.error.CopyFrom(to_item_error(hidden))
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("image answered", extra={"outcome": response.WhichOneof("outcome")})
         self._ready.put_nowait(response)
 
     def _item_deadline_s(self, timeout_ms: int, arrived_s: float) -> float | None:

@@ -102,8 +102,8 @@ def unreachable(fingerprint: str = "", served: Mapping[str, str] | None = None) 
     others = [f"{name} ({key[:12]}…)" for key, name in (served or {}).items() if key != fingerprint]
     if others:
         advice = (
-            f"those that answer serve {', '.join(others)}: start one with the collection's model, "
-            "or use a collection of theirs"
+            f"those that answer serve {', '.join(others)}: start one with the collection's model "
+            "(NAME@ground:white, if the first releases served NAME), or use a collection of theirs"
         )
     return Unavailable(
         f"no embedder{which} can be reached; {advice}",

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from lookalike.serving.metrics import observe
 from lookalike.wire.errors import LookalikeError
 from search_service.domain.collection import ShardStats
 from search_service.domain.queries import PlanKind, QueryOutcome
@@ -105,13 +106,13 @@ class SearchMetrics:
             self._by_plan[outcome.plan.kind].inc()
         plan = outcomes[0].plan
         self._gathered.observe(plan.gathered_queries)
-        self._stage["wait"].observe(plan.wait_s)
-        self._stage["search"].observe(plan.search_s)
-        self._stage["rerank"].observe(plan.rerank_s)
+        observe(self._stage["wait"], plan.wait_s)
+        observe(self._stage["search"], plan.search_s)
+        observe(self._stage["rerank"], plan.rerank_s)
         if plan.filter_s:
-            self._stage["filter"].observe(plan.filter_s)
+            observe(self._stage["filter"], plan.filter_s)
         if embed_s:
-            self._stage["embed"].observe(embed_s)
+            observe(self._stage["embed"], embed_s)
 
     def count_mutations(self, outcome: str, count: int = 1) -> None:
         """Count mutations that were applied, superseded, … or refused."""

@@ -6,13 +6,14 @@ import io
 import ipaddress
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from PIL import Image
 
+from lookalike.wire.channel import TlsFiles
+from lookalike_client import expiry
 from lookalike_client._sync.client import Client
 from lookalike_client.errors import LookalikeError, Unavailable
+from lookalike_client.findings import Finding, Level
 from lookalike_client.inputs import Query
 from lookalike_client.types import Collection, IngestStatus, WorkerStatus
 
@@ -25,30 +26,12 @@ _FULL_SHARE = 0.8
 _SIDE_LIST_SHARE = 0.05
 
 
-class Level(Enum):
-    """How much a finding matters."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one thing; `advice` says what to change, empty where nothing is."""
-
-    level: Level
-    about: str
-    text: str
-    advice: str = ""
-
-
-def examine(client: Client, address: str, *, tls: bool) -> Iterator[Finding]:
+def examine(client: Client, address: str, *, tls: TlsFiles | None) -> Iterator[Finding]:
     """Yield what is found at a service that answers, as it is found.
 
     It changes nothing, and asks each model that a collection has for one vector.
     """
-    yield about_transport(address, tls=tls)
+    yield about_transport(address, tls=tls is not None)
     if not client.ready():
         yield Finding(
             Level.FAILURE,
@@ -58,6 +41,7 @@ def examine(client: Client, address: str, *, tls: bool) -> Iterator[Finding]:
         )
         return
     yield Finding(Level.OK, "search service", "ready")
+    yield from expiry.examine(client, address, tls)
     collections = list(client.collections.list())
     if not collections:
         yield Finding(Level.OK, "collections", "none yet")
@@ -175,6 +159,9 @@ def _ingestion(client: Client) -> Iterator[Finding]:
 
 def about_ingestion(status: IngestStatus) -> Iterator[Finding]:
     """Yield what the state of the queue says."""
+    if not status.max_queue_bytes:  # what a tenant is told: of its own, and of no worker
+        yield Finding(Level.OK, "queue", f"{status.queue_depth:,} of this tenant's waiting")
+        return
     troubles = [*_queue(status), *_workers(status)]
     if not troubles:
         waiting = f"{status.queue_depth:,} waiting, {len(status.workers)} workers"

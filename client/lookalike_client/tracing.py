@@ -1,4 +1,4 @@
-"""Traces of a client's calls, joined with those of the services that answer them."""
+"""Traces and request ids of a client's calls, the same in the services that answer them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lookalike.wire import request_ids
 from lookalike.wire.traces import otlp, spans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+
+
+@contextmanager
+def request_id(given: str) -> Iterator[None]:
+    """Give the calls of this block an id: each line that services log for them has it.
+
+    What is submitted to the queue keeps it. Without one each call gets its own.
+
+    Raises:
+        InvalidField: it is no text of up to 128 characters from space to ~ of ASCII.
+    """
+    with request_ids.within(given):
+        yield
 
 
 @contextmanager

@@ -96,6 +96,7 @@ class _Decoder:
                 self._limits,
                 least_short_side_px=_least_short_side(prepare),
                 admit=self._admit,
+                ground=prepare.ground,
             )
         pixels = prepare.square(seen.rgb)
         shared = np.frombuffer(self._memory, dtype=np.uint8, count=pixels.size)

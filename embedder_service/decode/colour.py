@@ -1,4 +1,4 @@
-"""Every colour mode to 8-bit sRGB on a white background."""
+"""Every colour mode to 8-bit sRGB, on a ground where it is transparent."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-from embedder_service.preprocess import U8
-
-# What shows through transparent pixels. Most transparent pictures are made for
-# white pages, and product photographs stand on white.
-BACKGROUND = (255, 255, 255)
+from embedder_service.decode.ground import colour_behind
+from embedder_service.preprocess import CONTRAST, U8
 
 # Modes of an image whose embedded profile can be applied, with the colour space
 # that such a profile must declare (ICC.1:2022, table 19).
@@ -22,25 +19,26 @@ _PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 _BAND_ROWS = 256
 
 
-def to_srgb(picture: Image.Image, *, profiles: bool = True) -> Image.Image:
+def to_srgb(picture: Image.Image, *, profiles: bool = True, ground: str = CONTRAST) -> Image.Image:
     """Return `picture`, in any Pillow mode but deep integers, as RGB in sRGB.
 
-    Transparent pixels are composed onto `BACKGROUND`. An embedded profile that
+    Transparent pixels show `ground`: see `ground.colour_behind`. An embedded profile that
     is broken or belongs to another colour space is ignored, as browsers do; without
     `profiles` all are, and a picture in RGB keeps its own for later.
     """
     profile = picture.info.get("icc_profile")
     flat = _eight_bit(picture)
-    alpha = None
+    alpha, behind = None, (0, 0, 0)
     if flat.mode == "RGBA":
-        alpha = flat.getchannel("A")
+        # By the values in the file: the same with a profile and without.
+        alpha, behind = flat.getchannel("A"), colour_behind(flat, ground)
         flat = flat.convert("RGB")
     if profiles and isinstance(profile, bytes) and profile and flat.mode in _PROFILE_SPACES:
         flat = _apply_profile(flat, profile)
     if flat.mode == "CMYK":
         flat = flat.convert("RGB")
     if alpha is not None:
-        background = Image.new("RGB", flat.size, BACKGROUND)
+        background = Image.new("RGB", flat.size, behind)
         background.paste(flat, mask=alpha)
         flat = background
     return flat if flat.mode == "RGB" else flat.convert("RGB")

@@ -67,6 +67,13 @@ def _prepare_jxl(module: Any) -> None:
 
 
 HEIF = Extra("HEIF", "a HEIC picture", "heif", "pillow_heif", _prepare_heif)
+
+
+def _prepare_nothing(_module: Any) -> None:
+    """Its files are not opened by Pillow: see `camera_raw`."""
+
+
+CAMERA_RAW = Extra("CAMERA_RAW", "a camera's raw file", "raw", "rawpy", _prepare_nothing)
 JXL = Extra("JXL", "a JPEG XL picture", "jxl", "pillow_jxl", _prepare_jxl)
 
 
@@ -80,4 +87,4 @@ def extra_of(data: bytes) -> Extra | None:
 
 def installed_formats() -> tuple[str, ...]:
     """Return the formats of the extras that are installed."""
-    return tuple(extra.format for extra in (HEIF, JXL) if extra.installed)
+    return tuple(extra.format for extra in (HEIF, JXL, CAMERA_RAW) if extra.installed)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from PIL import Image
-
+from embedder_service.decode.camera_raw import TIFF_STARTS
 from embedder_service.decode.cut.tiff_directory import Directory
 from embedder_service.decode.limits import FORMATS
-from lookalike.wire.errors import ImageUnreadable
 from lookalike.wire.foreign_formats import (
     CONVERT,
-    CR3,
-    DEVELOP,
     DICOM,
     JPEG_2000,
     NETPBM,
@@ -27,7 +23,6 @@ from lookalike.wire.foreign_formats import (
 
 # What a file type box may name that is decoded neither as it is nor with an extra.
 _BRANDS = {
-    b"crx ": CR3,
     b"jp2 ": JPEG_2000,
     b"jxl ": Foreign("JPEG XL", "a JPEG XL picture", CONVERT),
 }
@@ -41,14 +36,6 @@ _WEB_PAGE = Foreign("HTML", "a web page", "send the picture itself")
 _TEXTS = ((b"<svg", SVG), (b"<html", _WEB_PAGE), (b"<!doctype html", _WEB_PAGE))
 _TEXT_BYTES = 4096
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM")
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-_DNG_VERSION, _MAKE, _SUB_DIRECTORIES, _SUBFILE, _PHOTOMETRIC = 50706, 271, 330, 254, 262
-_COMPRESSION = 259
-# Sony, Nikon, lossy DNG, Pentax.
-_RAW_COMPRESSIONS = (32767, 34713, 34892, 65535)
-_SENSOR = (32803, 34892)  # TIFF/EP and DNG: a colour filter array, linear raw
-_REDUCED = 1
 
 
 def what_it_is(data: bytes) -> str:
@@ -56,7 +43,7 @@ def what_it_is(data: bytes) -> str:
     known = _known(data)
     if known is not None:
         return f"this is {known.described}, which is not decoded here: {known.advice}"
-    if data.startswith(_TIFF):
+    if data.startswith(TIFF_STARTS):
         return _what_tiff(data)
     if data.startswith(_SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
         return "the image file is damaged or cut short: what describes it is missing"
@@ -67,24 +54,13 @@ def what_it_is(data: bytes) -> str:
 
 def _what_tiff(data: bytes) -> str:
     try:
-        directory = Directory(data)
+        Directory(data)
     except (ValueError, struct.error):
         return (
             "the TIFF is damaged or cut short: its directory, which often stands at the end of "
             "the file, is missing"
         )
-    raw = (
-        directory.number(_PHOTOMETRIC, 0) in _SENSOR
-        or directory.number(_COMPRESSION, 0) in _RAW_COMPRESSIONS
-        or _DNG_VERSION in directory
-        or _is_preview(directory.number(_SUBFILE, 0), others=_SUB_DIRECTORIES in directory)
-    )
-    name, remedy = ("a raw file", DEVELOP) if raw else ("a TIFF of a rare form", CONVERT)
-    return f"this is {name}, which is not decoded here: {remedy}"
-
-
-def _is_preview(subfile: int, *, others: bool) -> bool:
-    return others and bool(subfile & _REDUCED)
+    return f"this is a TIFF of a rare form, which is not decoded here: {CONVERT}"
 
 
 def _known(data: bytes) -> Foreign | None:
@@ -110,24 +86,3 @@ def _known_text(start: bytes) -> Foreign | None:
     if not text.startswith(b"<"):
         return None
     return next((found for mark, found in _TEXTS if mark in text), None)
-
-
-def refuse_previews(image: Image.Image) -> None:
-    """Raise for a TIFF whose first picture only stands for the one that is meant.
-
-    Raises:
-        ImageUnreadable: a raw file, whose preview would be taken for the picture.
-    """
-    tags = getattr(image, "tag_v2", None)
-    if image.format != "TIFF" or tags is None:
-        return
-    name = ""
-    if _DNG_VERSION in tags:
-        name = "a raw file (DNG)"
-    elif tags.get(_PHOTOMETRIC) in _SENSOR:
-        name = "a raw file"
-    elif _is_preview(int(tags.get(_SUBFILE, 0) or 0), others=_SUB_DIRECTORIES in tags):
-        make = str(tags.get(_MAKE, "")).strip("\0 ").split(" ")[0].title()
-        name = f"a raw file ({make})" if make else "a raw file"
-    if name:
-        raise ImageUnreadable(f"this is {name}, of which only a preview could be read: {DEVELOP}")

@@ -10,7 +10,6 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from embedder_service.decode import jxl_size
 from embedder_service.decode.extras import HEIF, JXL, Extra, extra_of
 from embedder_service.decode.limits import FORMATS, ImageLimits
-from embedder_service.decode.naming import refuse_previews
 from embedder_service.decode.scaled import checked_pixels
 from lookalike.wire.errors import ImageUnreadable
 
@@ -27,7 +26,6 @@ def opened(data: bytes, limits: ImageLimits, admit: Callable[[int], None]) -> Im
         return _opened_by_extra(data, extra, limits, admit)
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     pixels = checked_pixels(image, data, limits)
-    refuse_previews(image)
     admit(pixels)
     return image
 

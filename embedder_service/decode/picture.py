@@ -16,34 +16,23 @@ from functools import partial
 
 from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 
-from embedder_service.decode import pixel_hash
+from embedder_service.decode import camera_raw, pixel_hash
 from embedder_service.decode.colour import to_srgb
 from embedder_service.decode.cut import bmp, gif, jpeg, png, tiff, webp
 from embedder_service.decode.cut.remains import Remains, fill
+from embedder_service.decode.damage import DAMAGE
 from embedder_service.decode.depth import eight_bit_depth
+from embedder_service.decode.extras import CAMERA_RAW
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.naming import what_it_is
-from embedder_service.decode.opening import opened, turned_by_decoder
+from embedder_service.decode.opening import opened
+from embedder_service.decode.orientation import orientation_of, turned, upright
 from embedder_service.decode.scaled import draft
+from embedder_service.preprocess import CONTRAST
 from lookalike.wire.errors import ImageTooLarge, ImageUnreadable
 
 # Modes that Pillow can reduce by averaging without losing their meaning.
 _REDUCIBLE = ("L", "RGB", "RGBA", "CMYK", "LA")
-
-# What Pillow raised on 8,373 hostile files, and what its parsers raise on
-# fields that point outside the file.
-DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    RuntimeError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-)
-
 
 DAMAGED = "the image file is damaged or cut short"
 TOO_MUCH_MEMORY = (
@@ -71,6 +60,14 @@ class Picture:
     unprofiled: Image.Image | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked of a picture: see `decode_file`."""
+
+    least_short_side_px: int | None
+    ground: str
+
+
 def prepare_process(limits: ImageLimits) -> None:
     """Set Pillow's process-wide switches."""
     Image.init()
@@ -90,24 +87,35 @@ def decode_file(
     *,
     least_short_side_px: int | None,
     admit: Callable[[int], None],
+    ground: str = CONTRAST,
 ) -> Picture:
     """Return the first frame of an encoded file.
 
     `admit` is called with the number of pixels before they are decoded, and may
     wait. The picture may be reduced, to a short side of no less than
     `least_short_side_px`; with None it is not, and no colour profile is applied.
+    `ground`: see `Preprocess`.
 
     Raises:
         ImageUnreadable: no image in a supported format, or damaged.
         ImageTooLarge: passes a limit, or needs more memory than there is.
     """
+    wanted = _Wanted(least_short_side_px, ground)
     try:
         if (cut_webp := webp.header(data)) is not None:
             limits.check_size(cut_webp.width_px, cut_webp.height_px)
             admit(cut_webp.width_px * cut_webp.height_px)
-            return _load_webp(data, cut_webp, limits, least_short_side_px)
+            return _load_webp(data, cut_webp, limits, wanted)
+        if kind := camera_raw.kind_of(data):
+            found = camera_raw.read(data, kind, limits, admit)
+            if isinstance(found, bytes):
+                with opened(found, limits, admit) as image:
+                    seen = _load(image, found, limits, wanted)
+            else:
+                seen = _developed(found, wanted)
+            return replace(seen, format=CAMERA_RAW.format)
         with opened(data, limits, admit) as image:
-            return _load(image, data, limits, least_short_side_px)
+            return _load(image, data, limits, wanted)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(
             f"the image has more than {limits.most_pixels:,} pixels (the embedder's settings "
@@ -129,28 +137,31 @@ def from_raw(rgb8: bytes, width_px: int, height_px: int) -> Picture:
     return Picture(rgb, width_px, height_px, "RAW", digest=lambda: pixel_hash.of_pixels(rgb))
 
 
-def _load(
-    image: ImageFile.ImageFile, data: bytes, limits: ImageLimits, least_short_side_px: int | None
-) -> Picture:
+def _developed(sensor: Image.Image, wanted: _Wanted) -> Picture:
+    done = _finished(sensor, sensor.size, 1, "", wanted)
+    return replace(done, digest=lambda: pixel_hash.of_pixels(sensor))
+
+
+def _load(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits, wanted: _Wanted) -> Picture:
     size = image.size
     # The decoder of MPO hands out the first JPEG of several.
     name = "JPEG" if image.format == "MPO" else image.format or ""
     if name == "JPEG":
-        draft(image, least_short_side_px, limits.max_image_pixels)
+        draft(image, wanted.least_short_side_px, limits.max_image_pixels)
     reopen = partial(
         _reopened,
         name=name,
-        least_short_side_px=least_short_side_px,
+        wanted=wanted,
         most_pixels=limits.max_image_pixels,
     )
     remains = _look(name, image, data, reopen)
     if remains is None:
         image.load()
         flat = eight_bit_depth(image, data)
-        orientation = _orientation(image)
-        done = _finished(flat, size, orientation, name, least_short_side_px)
-        profiled = least_short_side_px is not None  # to sRGB: as the digest has it
-        if profiled and done.rgb.size == _upright(size, orientation):
+        orientation = orientation_of(image)
+        done = _finished(flat, size, orientation, name, wanted)
+        profiled = wanted.least_short_side_px is not None  # to sRGB: as the digest has it
+        if profiled and done.rgb.size == upright(size, orientation):
             return replace(done, digest=lambda: pixel_hash.of_pixels(done.rgb))
         drafted = flat.size != size
         return replace(done, digest=lambda: _digest(None if drafted else flat, data, orientation))
@@ -159,7 +170,7 @@ def _load(
         _load_leniently(rest)
         flat = eight_bit_depth(rest, remains.data)
         fill(flat, remains.missing)
-        done = _finished(flat, size, _orientation(image), name, least_short_side_px)
+        done = _finished(flat, size, orientation_of(image), name, wanted)
     return replace(done, truncated=True)
 
 
@@ -176,12 +187,10 @@ def _look(
     return look(data, image) if look is not None else None
 
 
-def _reopened(
-    data: bytes, *, name: str, least_short_side_px: int | None, most_pixels: int
-) -> ImageFile.ImageFile:
+def _reopened(data: bytes, *, name: str, wanted: _Wanted, most_pixels: int) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(data), formats=(name,))
     if name == "JPEG":
-        draft(image, least_short_side_px, most_pixels)
+        draft(image, wanted.least_short_side_px, most_pixels)
     return image
 
 
@@ -194,15 +203,13 @@ def _load_leniently(image: ImageFile.ImageFile) -> None:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def _load_webp(
-    data: bytes, cut: webp.CutWebp, limits: ImageLimits, least_short_side_px: int | None
-) -> Picture:
+def _load_webp(data: bytes, cut: webp.CutWebp, limits: ImageLimits, wanted: _Wanted) -> Picture:
     share, flat, missing = webp.decode(data, cut)
     limits.check_share(share)
     fill(flat, missing)
     size = (cut.width_px, cut.height_px)
     # EXIF stands at the end of the file.
-    return replace(_finished(flat, size, 1, "WEBP", least_short_side_px), truncated=True)
+    return replace(_finished(flat, size, 1, "WEBP", wanted), truncated=True)
 
 
 def _finished(
@@ -210,19 +217,23 @@ def _finished(
     size: tuple[int, int],
     orientation: int,
     name: str,
-    least_short_side_px: int | None,
+    wanted: _Wanted,
 ) -> Picture:
-    profiles = least_short_side_px is not None
-    small = reduced(flat, least_short_side_px)
+    profiles = wanted.least_short_side_px is not None
+    small = reduced(flat, wanted.least_short_side_px)
 
     def finish(rgb: Image.Image) -> Image.Image:
         # Modes that cannot be averaged as they are can be once they are RGB.
-        return _turned(reduced(rgb, least_short_side_px), orientation)
+        return turned(reduced(rgb, wanted.least_short_side_px), orientation)
 
-    done = Picture(finish(to_srgb(small, profiles=profiles)), *_upright(size, orientation), name)
+    done = Picture(
+        finish(to_srgb(small, profiles=profiles, ground=wanted.ground)),
+        *upright(size, orientation),
+        name,
+    )
     if not profiles or not small.info.get("icc_profile"):
         return done
-    return replace(done, unprofiled=finish(to_srgb(small, profiles=False)))
+    return replace(done, unprofiled=finish(to_srgb(small, profiles=False, ground=wanted.ground)))
 
 
 def _digest(flat: Image.Image | None, data: bytes, orientation: int) -> bytes:
@@ -236,17 +247,9 @@ def _digest(flat: Image.Image | None, data: bytes, orientation: int) -> bytes:
                 flat = image.copy()
         if flat.width * flat.height > pixel_hash.FULL_DECODE_PIXELS:
             return pixel_hash.of_large(flat, orientation)
-        return pixel_hash.of_pixels(_turned(to_srgb(flat), orientation))
+        return pixel_hash.of_pixels(turned(to_srgb(flat), orientation))
     except (*DAMAGE, MemoryError):
         return b""  # the picture is good; only this proof is missing
-
-
-def _turned(rgb: Image.Image, orientation: int) -> Image.Image:
-    return rgb.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgb
-
-
-def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    return size[::-1] if orientation in _SWAPS_SIDES else size
 
 
 def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
@@ -259,33 +262,9 @@ def reduced(image: Image.Image, least_short_side_px: int | None) -> Image.Image:
     return small
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
-    """Return how to turn a picture, as EXIF numbers it; 1 where nothing readable says so."""
-    if turned_by_decoder(image):
-        return 1
-    try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except DAMAGE:
-        # Broken metadata does not make the pixels wrong.
-        return 1
-    return value if isinstance(value, int) else 1
-
-
 _LOOKS: dict[str, Callable[[bytes, ImageFile.ImageFile], Remains | None]] = {
     "PNG": png.look,
     "GIF": gif.look,
     "BMP": bmp.look,
     "TIFF": tiff.look,
-}
-
-_EXIF_ORIENTATION = 0x0112
-_SWAPS_SIDES = (5, 6, 7, 8)
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from embedder_service.models import faces, lite, style
@@ -18,6 +19,8 @@ def define(spec: ModelSpec, precision: str) -> ModelDefinition:
         ModelError: it cannot be served, and what to change.
     """
     own = _define(spec, precision)
+    if spec.options.ground:
+        own = replace(own, preprocess=replace(own.preprocess, ground=spec.options.ground))
     if spec.options.projection is None:
         return own
     return projected(own, spec.options.projection)

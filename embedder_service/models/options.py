@@ -4,6 +4,8 @@
   itself does.
 - How a picture becomes a square: `crop`, `pad`, `squash`; without one, as the model's
   own data configuration says.
+- `ground:white`: transparent pixels always show white, as in the vectors of the first
+  releases; without it, they show what the picture is seen on.
 - `projection:FILE`: a projection that `lookalike fit-projection` wrote.
 - `tag:NAME`, for openclip:NAME: weights that open_clip publishes. Without a file of
   weights they are downloaded; with one, the pictures are made as for them.
@@ -20,7 +22,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from embedder_service.preprocess import FILTERS
+from embedder_service.preprocess import FILTERS, WHITE
 
 POOLINGS = ("avg", "max", "gem")
 SHAPES = ("crop", "pad", "squash")
@@ -42,6 +44,7 @@ class ModelOptions:
 
     pooling: str = ""
     shape: str = ""
+    ground: str = ""
     projection: Path | None = None
     size: int | None = None
     mean: Triple | None = None
@@ -114,6 +117,10 @@ def _read(word: str, library: str) -> tuple[str, Any]:
     key, colon, value = word.partition(":")
     if key == "projection" and value:
         return key, Path(value)
+    if key == "ground":
+        if value != WHITE:
+            raise OptionError(f"@{word} is no ground; write @ground:{WHITE}, or leave it away")
+        return key, value
     if key == "tag" and value:
         if library != "openclip":
             raise OptionError(f"@{word} is for openclip:NAME, whose weights have tags")
@@ -123,7 +130,7 @@ def _read(word: str, library: str) -> tuple[str, Any]:
             raise OptionError(f"@{key}:… is for onnx:FILE; other models say that themselves")
         return key, _READERS[key](value)
     known = [*(shape for shape in SHAPES if (shape, library) != ("pad", "style"))]
-    known.append("projection:FILE")
+    known += [f"ground:{WHITE}", "projection:FILE"]
     if library == "onnx":
         known += [f"{each}:…" for each in _READERS]
     elif library == "openclip":

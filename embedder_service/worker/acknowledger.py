@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from embedder_service.worker import traced
 from embedder_service.worker.protocols import Ended, Entry, Queue
 from lookalike.serving import tasks
 from lookalike.v1 import search_pb2
@@ -49,6 +50,9 @@ class Acknowledger:
     def give_up(self, entry: Entry, error: LookalikeError, attempts: int) -> None:
         """Record soon that `entry` failed for good, after so many attempts."""
         mutation = entry.mutation
+        known = traced.about(mutation) if mutation else {"entry": entry.entry_id}
+        said = {**known, "reason": error.reason.name, "attempts": attempts}
+        _log.info("gave a mutation up", extra=said)
         result = search_pb2.MutationResult(
             id=mutation.id if mutation else "",
             version=mutation.version if mutation else 0,

@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from embedder_service.worker import traced
 from embedder_service.worker.next_step import NextStep, next_step_after
 from embedder_service.worker.protocols import Entry, PeerLost, Queue
 from lookalike.serving.queue.entries import EntryDamaged
@@ -68,7 +69,9 @@ class AloneRunner:
             self._waiting.put_nowait(first)
             async with self._turnstile.alone():
                 for _ in range(min(_MAX_TURN, self._waiting.qsize())):
-                    await self._try(self._waiting.get_nowait()[2])
+                    entry = self._waiting.get_nowait()[2]
+                    with traced.of(entry):
+                        await self._try(entry)
 
     async def _try(self, entry: Entry) -> None:
         if entry.mutation is None:

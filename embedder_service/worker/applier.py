@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from google.protobuf import struct_pb2
+
 from embedder_service.worker import traced
 from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
+from lookalike.serving.metrics import observe
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import collection_pb2, embedder_pb2, search_pb2
 from lookalike.wire.errors import LookalikeError
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from embedder_service.worker.metrics import WorkerMetrics
     from embedder_service.worker.protocols import Embedder, Index
     from embedder_service.worker.stats import Stats
+
+_log = logging.getLogger(__name__)
 
 _MAX_DELAY_S = 5.0
 
@@ -70,7 +76,11 @@ class Applier:
             LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
         with traced.applying(mutation):
-            return await self._apply(mutation, owner)
+            result = await self._apply(mutation, owner)
+            if _log.isEnabledFor(logging.DEBUG):
+                status = search_pb2.MutationStatus.Name(result.status)
+                _log.debug("applied", extra={**traced.about(mutation), "status": status})
+            return result
 
     async def _apply(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
         self._time("queue", max(0.0, time.time() - mutation.submit_time_ms / 1000))
@@ -79,9 +89,11 @@ class Applier:
         uid = mutation.collection_uid
         if mutation.kind is Kind.DELETE:
             item = search_pb2.ItemDelete(id=mutation.id, version=mutation.version)
+            _guard(item.guard, mutation)
             return await self._stored(lambda: self._index.delete(uid, item))
         update = search_pb2.MetadataUpdate(id=mutation.id, version=mutation.version)
         update.metadata.MergeFromString(mutation.metadata)
+        _guard(update.guard, mutation)
         return await self._stored(lambda: self._index.update_metadata(uid, update))
 
     async def _upload(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
@@ -103,6 +115,7 @@ class Applier:
             vectors=vectors,
         )
         item.metadata.MergeFromString(mutation.metadata)
+        _guard(item.guard, mutation)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
     async def _another(
@@ -166,4 +179,10 @@ class Applier:
 
     def _time(self, stage: str, seconds: float) -> None:
         self._stats.add_time(stage, seconds)
-        self._metrics.stage_seconds.labels(stage).observe(seconds)
+        observe(self._metrics.stage_seconds.labels(stage), seconds)
+
+
+def _guard(guard: struct_pb2.Struct, mutation: QueuedMutation) -> None:
+    """Fill in what holds a tenant's mutation to the tenant's items; nothing for others."""
+    if mutation.guard:
+        guard.MergeFromString(mutation.guard)

@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from embedder_service.worker import traced
 from embedder_service.worker.protocols import PeerLost
 from lookalike.v1.search_pb2 import MutationResult
+from lookalike.wire import request_ids
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.traces import spans
 
@@ -109,7 +110,8 @@ class CallGatherer(Generic[Item]):
     async def _call(self, uid: str, batch: Sequence[_Waiting[Item]]) -> None:
         futures = [waiting.future for waiting in batch]
         try:
-            with traced.together([waiting.span for waiting in batch]):
+            # The call is of all of them: it has the id of none.
+            with request_ids.within(""), traced.together([waiting.span for waiting in batch]):
                 results = await self._send(uid, [waiting.item for waiting in batch])
             if len(results) != len(batch):
                 raise PeerLost("search service")

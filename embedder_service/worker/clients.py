@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from embedder_service.worker.protocols import PeerLost
 from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
+from lookalike.wire import request_ids
 from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
 from lookalike.wire.status import from_item_error, from_rpc_error
 from lookalike.wire.traces import spans
@@ -67,6 +69,7 @@ class EmbedderClient:
             lane=embedder_pb2.LANE_BULK,
             timeout_ms=int(self._timeout_s * 1000),
             thumbnail_side_px=thumbnail_side_px,
+            caller_request_id=request_ids.current(),
         )
         if (span := spans.current()) is not None and span.kept:
             return await self._embed_traced(request)
@@ -91,7 +94,7 @@ class EmbedderClient:
 
     def _open_session(self) -> EmbedSession:
         if self._session is None or not self._session.accepting:
-            with spans.within(None):  # it outlives whatever it is opened for
+            with _for_nobody():  # it outlives whatever it is opened for
                 self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
                 task = asyncio.create_task(self._run(self._session), name="embed-stream")
             self._tasks.add(task)
@@ -212,7 +215,7 @@ class SearchClient:
 
     def _open_session(self) -> UpsertSession:
         if self._session is None or not self._session.accepting:
-            with spans.within(None):
+            with _for_nobody():
                 self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
                 task = asyncio.create_task(self._run(self._session), name="upsert-stream")
             self._tasks.add(task)
@@ -227,6 +230,12 @@ class SearchClient:
     def _half_close(self) -> None:
         if self._session is not None:
             self._session.half_close()
+
+
+@contextmanager
+def _for_nobody() -> Iterator[None]:
+    with spans.within(None), request_ids.within(""):
+        yield
 
 
 async def _asked(call: Any, request: Any, peer: Peer, name: str) -> object:

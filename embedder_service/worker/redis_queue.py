@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder_service.worker import fair
 from embedder_service.worker.protocols import Claimed, Ended, Entry
-from lookalike.serving.queue import connection, endings, scripts
+from lookalike.serving.queue import connection, endings, jobs, scripts
 from lookalike.serving.queue.entries import EntryDamaged, Kind, counted_bytes, decode
 from lookalike.serving.queue.keys import GROUP, LANES, QueueKeys
 from lookalike.wire.errors import Exhausted, Reason, Unavailable
@@ -202,7 +202,7 @@ class RedisQueue:
 
     def _end_keys(self, one: Ended) -> list[str]:
         keys, mutation = self._keys, one.entry.mutation
-        job = mutation.job_id if mutation else ""
+        job = mutation.job_id if mutation and jobs.followed(mutation.job_id) else ""
         uid = mutation.collection_uid if mutation else ""
         lane = keys.lane(one.entry.lane)
         return [
@@ -220,7 +220,7 @@ class RedisQueue:
 
     def _end_values(self, one: Ended) -> list[str | bytes | int]:
         mutation = one.entry.mutation
-        has_job = mutation is not None and bool(mutation.job_id)
+        has_job = mutation is not None and jobs.followed(mutation.job_id)
         return [
             GROUP,
             one.entry.entry_id,
@@ -232,7 +232,9 @@ class RedisQueue:
             mutation.collection_uid if mutation else "",
             one.result.SerializeToString(),
             # New metadata does not take the place of a picture that failed.
-            mutation.id if mutation and mutation.kind is not Kind.METADATA else "",
+            jobs.item_of(mutation.job_id, mutation.id)
+            if mutation and mutation.kind is not Kind.METADATA
+            else "",
         ]
 
     def _give_up_arguments(self, one: Ended) -> list[str | bytes | int]:

@@ -6,8 +6,28 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from embedder_service.worker.protocols import Entry
 from lookalike.serving.queue.entries import QueuedMutation
+from lookalike.wire import request_ids
 from lookalike.wire.traces import spans
+
+
+def about(mutation: QueuedMutation) -> dict[str, object]:
+    """Return what a line of the log says of a mutation."""
+    said: dict[str, object] = {
+        "collection": mutation.collection_uid,
+        "item": mutation.id,
+        "version": mutation.version,
+    }
+    return {**said, "job": mutation.job_id} if mutation.job_id else said
+
+
+@contextmanager
+def of(entry: Entry) -> Iterator[None]:
+    """Work for the request that brought an entry: lines of the log have its id."""
+    came = entry.mutation.request_id if entry.mutation else ""
+    with request_ids.within(request_ids.usable(came)):
+        yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from embedder_service.worker import traced
 from embedder_service.worker.acknowledger import Acknowledger
 from embedder_service.worker.alone_runner import AloneRunner
 from embedder_service.worker.applier import Applier
@@ -16,7 +17,7 @@ from embedder_service.worker.next_step import NextStep, next_step_after
 from embedder_service.worker.protocols import Embedder, Entry, Index, Queue
 from embedder_service.worker.turnstile import Turnstile
 from lookalike.serving import tasks
-from lookalike.serving.queue.entries import EntryDamaged, Kind
+from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation
 from lookalike.serving.queue.keys import LANES
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 
@@ -171,12 +172,18 @@ class Worker:
         if entry.mutation is None:
             self._acknowledger.give_up(entry, EntryDamaged(), 1)
             return
-        if earlier is not None and entry.mutation.kind is not Kind.UPLOAD:
+        with traced.of(entry):
+            await self._work(entry, entry.mutation, earlier)
+
+    async def _work(
+        self, entry: Entry, mutation: QueuedMutation, earlier: asyncio.Task[None] | None
+    ) -> None:
+        if earlier is not None and mutation.kind is not Kind.UPLOAD:
             # The end would be the same, but "not found" be told of an image on its way.
             await asyncio.wait([earlier])
         try:
             async with self._turnstile.together():
-                result = await self._applier.apply(entry.mutation, entry.owner)
+                result = await self._applier.apply(mutation, entry.owner)
         except LookalikeError as error:
             if next_step_after(error) is NextStep.GIVE_UP:
                 self._acknowledger.give_up(entry, error, 1)

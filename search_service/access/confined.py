@@ -78,7 +78,9 @@ class ConfinedShard:
         """See `ShardApi`."""
         change = selection.change
         if change is not None:
-            change = replace(change, metadata=self._stamped(change.metadata, "metadata"))
+            change = replace(
+                change, metadata=stamped(self._confinement, change.metadata, "metadata")
+            )
         condition = self._confinement.within(selection.filter)
         own = replace(selection, filter=condition, change=change, guard=self._confinement)
         return self._shard.change_selection(own)
@@ -213,20 +215,29 @@ class ConfinedShard:
     def _guarded(self, mutation: Mutation) -> Mutation:
         if mutation.version:
             raise InvalidField("version", "must be 0 with an API key that is bound to metadata")
+        if mutation.guard is not None:
+            raise InvalidField("guard", "must be empty with an API key that is bound to metadata")
         if isinstance(mutation, Delete):
             return replace(mutation, guard=self._confinement)
         metadata = mutation.metadata
         if not (isinstance(mutation, Upsert) and mutation.keep_metadata):
-            metadata = self._stamped(metadata, "metadata")
+            metadata = stamped(self._confinement, metadata, "metadata")
         return replace(mutation, metadata=metadata, guard=self._confinement)
 
-    def _stamped(self, metadata: Metadata, field: str) -> Metadata:
-        stamped = self._confinement.stamped(metadata, field)
-        if len(encode_metadata(stamped)) > MAX_METADATA_BYTES:
-            raise LimitExceeded(
-                field, f"with what the API key adds, is larger than {MAX_METADATA_BYTES:,} bytes"
-            )
-        return stamped
+
+def stamped(confinement: Confinement, metadata: Metadata, field: str) -> Metadata:
+    """Return metadata with the values that a caller is confined to.
+
+    Raises:
+        PermissionDenied: it has other ones.
+        LimitExceeded: it is too large with them.
+    """
+    own = confinement.stamped(metadata, field)
+    if len(encode_metadata(own)) > MAX_METADATA_BYTES:
+        raise LimitExceeded(
+            field, f"with what the API key adds, is larger than {MAX_METADATA_BYTES:,} bytes"
+        )
+    return own
 
 
 def _outcome(outcome: QueryOutcome) -> QueryOutcome:

@@ -121,6 +121,13 @@ class Gate:
         aliases = self._catalog.aliases_of(uid)
         return aliases if principal is None else list(filter(principal.record.allows, aliases))
 
+    def confinement(self) -> Confinement | None:
+        """Return what the caller is confined to; None: to nothing."""
+        principal = self._caller()
+        if principal is None or not principal.record.tenant:
+            return None
+        return Confinement(principal.record.tenant)
+
     def check_free(self, name: str, field: str) -> None:
         """See `Catalog.check_free`; a name that the key is not for is refused first."""
         self.check_name(name, field)

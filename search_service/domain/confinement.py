@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +21,12 @@ class Confinement:
     """
 
     fields: tuple[tuple[FieldPath, str | float | bool], ...]
+
+    @property
+    def mark(self) -> str:
+        """16 hexadecimal digits: the same for the same fields in any order."""
+        said = sorted(json.dumps(field) for field in self.fields)
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def within(self, condition: Filter | None) -> Filter:
         """Return the filter that only items in here meet, and `condition` besides."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lookalike.serving.queue import endings, scripts
+from lookalike.serving.queue import endings, jobs, scripts
 from lookalike.serving.queue.connection import command, queue_errors
 from lookalike.v1 import search_pb2
 from lookalike.wire.errors import Reason, Unavailable
@@ -182,20 +182,20 @@ class Accounts:
         self, row: Accepted, result: bytes, listed: Sequence[str | bytes | int] = ()
     ) -> None:
         """Tell a job the outcome of a mutation that left the ledger; list it if told so."""
-        keys = self._keys
+        keys, job = self._keys, row.job if jobs.followed(row.job) else ""
         with queue_errors():
             await self._client.eval(
                 endings.SETTLE,
                 4,
-                keys.job(row.job) if row.job else keys.stream,
-                keys.job_events(row.job) if row.job else keys.stream,
+                keys.job(job) if job else keys.stream,
+                keys.job_events(job) if job else keys.stream,
                 keys.dead,
                 keys.failed(row.uid),
-                self._job_ttl_ms if row.job else 0,
+                self._job_ttl_ms if job else 0,
                 _MOST_EVENTS,
                 row.uid,
                 result,
-                row.id,
+                jobs.item_of(row.job, row.id),
                 *listed,
             )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from lookalike.serving import tasks
-from lookalike.serving.queue import entries, scripts
+from lookalike.serving.queue import entries, jobs, scripts
 from lookalike.serving.queue.connection import full, queue_errors, to_error
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.wire.errors import LookalikeError, Reason, Unavailable
@@ -216,7 +216,7 @@ class Appender:
         return live
 
     def _arguments(self, mutation: QueuedMutation, lane: int) -> list[str | bytes | int]:
-        keys, job = self._keys, mutation.job_id
+        keys, job = self._keys, mutation.job_id if jobs.followed(mutation.job_id) else ""
         return [
             keys.lane(lane),
             keys.stream_bytes,
@@ -232,7 +232,8 @@ class Appender:
     def _arguments_of_both(
         self, mutation: QueuedMutation, copy: QueuedMutation, lane: int, copy_lane: int
     ) -> list[str | bytes | int]:
-        keys, job, values = self._keys, mutation.job_id, entries.encode(mutation)
+        keys, values = self._keys, entries.encode(mutation)
+        job = mutation.job_id if jobs.followed(mutation.job_id) else ""
         return [
             keys.stream_bytes,
             keys.job(job) if job else keys.stream,

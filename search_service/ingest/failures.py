@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lookalike.serving.queue import endings, entries
+from lookalike.serving.queue import endings, entries, jobs
 from lookalike.serving.queue.connection import Rows, command, full, queue_errors
 from lookalike.serving.queue.entries import Kind, QueuedMutation
-from lookalike.wire.errors import PageTokenInvalid
+from lookalike.wire.errors import PageTokenInvalid, Reason
 from search_service.ingest.stored import vector_versions
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # A failure is listed in about 300 bytes: what one look at the list may cost.
 _LOOK = 500
+# Failures that are looked at to count a tenant's own: a few megabytes, as often as it asks.
+_MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,11 @@ class Failures:
         self._sweep_from = "+"
 
     async def page(
-        self, collection_uid: str, page_size: int, page_token: str
+        self, collection_uid: str, page_size: int, page_token: str, tenant: str = ""
     ) -> tuple[list[Failure], str]:
         """Return a page, newest first, and the next page's token ("" on the last).
+
+        With the mark of a `tenant` only its own are listed.
 
         Raises:
             PageTokenInvalid: `page_token` was not given out by this listing.
@@ -87,6 +91,8 @@ class Failures:
             for failure in await self._unsettled(rows):
                 if collection_uid and failure.collection_uid != collection_uid:
                     continue
+                if not jobs.belongs(tenant, failure.job_id):
+                    continue
                 if len(found) == page_size:
                     return found, f"{found[-1].failure_id}/{collection_uid}"
                 found.append(failure)
@@ -95,9 +101,14 @@ class Failures:
             newest = f"({rows[-1][0].decode()}"
 
     async def retry(
-        self, failure_ids: Sequence[str], duplicate_policy: int = 0
+        self,
+        failure_ids: Sequence[str],
+        duplicate_policy: int,
+        seen: Callable[[Failure], bool],
     ) -> tuple[int, list[str]]:
         """Queue failures again; return how many, and the ids that are not there.
+
+        What is not `seen` by the caller is not there.
 
         `duplicate_policy` is a number of `lookalike.v1.DuplicatePolicy`, 0 for what they
         were submitted with. What a newer version of the item has settled is not there.
@@ -114,7 +125,7 @@ class Failures:
         for failure_id in failure_ids:
             with queue_errors():
                 rows = await self._oldest(failure_id, failure_id, 1)
-            found = await self._unsettled(rows)
+            found = [one for one in await self._unsettled(rows) if seen(one)]
             answer = await self._retry(found[0], duplicate_policy) if found else b"MISSING"
             if answer == b"FULL":
                 raise full(
@@ -126,6 +137,26 @@ class Failures:
             else:
                 retried += 1
         return retried, missing
+
+    async def count(self, tenant: str) -> tuple[int, int]:
+        """Return how many are a tenant's, and how many of those were lost, of the newest
+        `_MOST_COUNTED` of everybody's.
+
+        Raises:
+            Unavailable: the queue cannot be reached.
+        """
+        newest = "+"
+        own: list[Failure] = []
+        for _ in range(_MOST_COUNTED // _LOOK):
+            with queue_errors():
+                rows: Rows = await command(
+                    self._client, "XREVRANGE", self._keys.dead, newest, "-", "COUNT", _LOOK
+                )
+            own += [one for row in rows if jobs.belongs(tenant, (one := _read(*row)).job_id)]
+            if len(rows) < _LOOK:
+                break
+            newest = f"({rows[-1][0].decode()}"
+        return len(own), sum(one.reason == Reason.INGEST_LOST for one in own)
 
     async def forget_old(self, now_ms: int) -> int:
         """Forget failures past the retention, oldest first; return how many.
@@ -191,10 +222,11 @@ class Failures:
         return rows
 
     async def _retry(self, failure: Failure, duplicate_policy: int) -> bytes:
-        keys, job, uid = self._keys, failure.job_id, failure.collection_uid
+        keys, name, uid = self._keys, failure.job_id, failure.collection_uid
+        job = name if jobs.followed(name) else ""
         # Noted before, as with all that is queued: a worker may be done with it at once.
         noted = QueuedMutation(
-            uid, failure.id, Kind.UPLOAD, failure.version, int(time.time() * 1000), job
+            uid, failure.id, Kind.UPLOAD, failure.version, int(time.time() * 1000), name
         )
         lane = (await asyncio.to_thread(self._ledger.begin, [noted]))[0]
         answer: bytes = b"MISSING"
@@ -213,7 +245,7 @@ class Failures:
                     failure.failure_id,
                     self._settings.max_queue_bytes,
                     int(self._settings.job_retention_s * 1000) if job else 0,
-                    failure.id,
+                    jobs.item_of(name, failure.id),
                     duplicate_policy,
                 )
         finally:

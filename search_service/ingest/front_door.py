@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lookalike.serving import tasks
+from lookalike.serving.queue import entries, jobs
 from lookalike.serving.queue.connection import connect
 from lookalike.serving.queue.keys import QueueKeys
 from search_service import limits
@@ -41,6 +43,16 @@ class IngestState:
     max_queue_bytes: int
     lost: int
     warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """The state of what a tenant submitted. `oldest_age_s` is None where nothing waits."""
+
+    depth: int
+    oldest_age_s: float | None
+    failures: int
+    lost: int
 
 
 class FrontDoor:
@@ -83,6 +95,7 @@ class FrontDoor:
             self._queue_watch,
             self._appender,
             metrics,
+            ledger,
             max_image_bytes=settings.max_image_bytes,
         )
         self._watch_task: asyncio.Task[None] | None = None
@@ -130,24 +143,44 @@ class FrontDoor:
             state, workers, self._settings.max_queue_bytes, lost, self._queue_watch.warnings
         )
 
-    def watch(self, job_id: str, cursor: str) -> AsyncGenerator[JobEvent, None]:
-        """Yield a job's outcomes; see `Jobs.watch`."""
-        return self._jobs.watch(job_id, cursor, self._draining)
+    async def state_of(self, tenant: str) -> TenantState:
+        """Read the state of what a tenant submitted; `tenant` is its mark.
+
+        Raises:
+            Unavailable: the queue cannot be reached.
+        """
+        failures, lost = await self._failures.count(tenant)
+        depth, oldest_ms = await asyncio.to_thread(self._ledger.open_of_tenant, tenant)
+        age_s = None if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
+        return TenantState(depth, age_s, failures, lost)
+
+    def watch(self, job_id: str, cursor: str, tenant: str = "") -> AsyncGenerator[JobEvent, None]:
+        """Yield a job's outcomes; see `Jobs.watch`. With the mark of a `tenant`, of its own.
+
+        Raises:
+            InvalidField: no job is named.
+        """
+        checked = entries.check_followed(job_id, tenant=bool(tenant))
+        return self._jobs.watch(jobs.named(tenant, checked), cursor, self._draining)
 
     def drain(self) -> None:
         """End the streams that would not end by themselves, with NOT_READY."""
         self._draining.set()
 
     async def list_failures(
-        self, collection: str, page_size: int, page_token: str
+        self, collection: str, page_size: int, page_token: str, tenant: str = ""
     ) -> tuple[list[Failure], str]:
         """Return a page of failures; see `Failures.page`."""
         uid = self._collections.find(collection).uid if collection else ""
-        return await self._failures.page(uid, limits.page_size(page_size), page_token)
+        return await self._failures.page(uid, limits.page_size(page_size), page_token, tenant)
 
     async def retry_failures(
-        self, failure_ids: Sequence[str], duplicate_policy: int = 0
+        self,
+        failure_ids: Sequence[str],
+        duplicate_policy: int = 0,
+        *,
+        seen: Callable[[Failure], bool] = lambda _: True,
     ) -> tuple[int, list[str]]:
         """Queue failures again; see `Failures.retry`."""
         limits.check_count("failure_ids", len(failure_ids), limits.MAX_ITEMS_PER_MESSAGE)
-        return await self._failures.retry(failure_ids, duplicate_policy)
+        return await self._failures.retry(failure_ids, duplicate_policy, seen)

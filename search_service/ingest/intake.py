@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lookalike.serving.queue import entries
+from lookalike.serving.queue import entries, jobs
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import collection_pb2
+from lookalike.wire import request_ids
 from lookalike.wire.errors import (
+    Exhausted,
     ImageTooLarge,
     ImageUnreadable,
     InvalidField,
+    PermissionDenied,
     Precondition,
     Reason,
     Unavailable,
@@ -25,10 +29,14 @@ if TYPE_CHECKING:
     from search_service.domain.collection import CollectionSpec
     from search_service.ingest.appender import Appender
     from search_service.ingest.collections import Collections
+    from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.queue_watch import QueueWatch
     from search_service.ingest.references import References
     from search_service.ingest.submission import Submission
+
+# A worker that is free takes an image through in less.
+_TURN_DELAY_S = 0.5
 
 
 class Intake:
@@ -41,6 +49,7 @@ class Intake:
         queue_watch: QueueWatch,
         appender: Appender,
         metrics: IngestMetrics,
+        ledger: Ledger,
         *,
         max_image_bytes: int,
     ) -> None:
@@ -49,6 +58,7 @@ class Intake:
         self._queue_watch = queue_watch
         self._appender = appender
         self._metrics = metrics
+        self._ledger = ledger
         self._max_image_bytes = max_image_bytes
 
     async def submit(self, submission: Submission) -> int:
@@ -75,6 +85,9 @@ class Intake:
         shard = collection.shard
         field = f"{submission.kind.value}.id"
         limits.check_id(submission.id, field)
+        tenant = submission.tenant
+        if tenant is not None:
+            await self._check_turn(submission, collection.uid, tenant.mark)
         image, *further = [b""]
         models: tuple[tuple[str, str], ...] = ()
         fingerprint = ""
@@ -92,7 +105,7 @@ class Intake:
             kind=submission.kind,
             version=0,
             submit_time_ms=0,
-            job_id=submission.job_id,
+            job_id=jobs.named(tenant.mark if tenant else "", submission.job_id),
             model_fingerprint=fingerprint,
             image=image,
             metadata=submission.metadata,
@@ -101,11 +114,31 @@ class Intake:
             thumbnail_side_px=thumbnail_side_px,
             further_images=tuple(further),
             named_models=models,
+            guard=tenant.guard if tenant else b"",
+            request_id=request_ids.current(),
         )
         with spans.stage("append to the queue", spans.Kind.PRODUCER):
             if (span := spans.current()) is not None:
                 mutation = replace(mutation, traceparent=span.traceparent)
             return await self._appender.append(shard, mutation)
+
+    async def _check_turn(self, submission: Submission, uid: str, tenant: str) -> None:
+        """Hold that what goes by what is stored finds stored what was submitted before it.
+
+        Others' deletions and metadata may overtake a picture: the index remembers them by
+        the id. A tenant's must not be, since the picture that comes may be another's.
+
+        Raises:
+            Exhausted: something of the item is on its way yet.
+        """
+        if submission.kind is Kind.UPLOAD and not submission.keep_metadata:
+            return
+        if await asyncio.to_thread(self._ledger.waits, uid, submission.id, tenant):
+            raise Exhausted(
+                f'what was submitted before of "{submission.id}" is still in the queue: send this '
+                "again when it has ended",
+                retry_delay_s=_TURN_DELAY_S,
+            )
 
     async def _images(self, submission: Submission, *, bound: bool) -> list[bytes]:
         if not bound:
@@ -118,12 +151,17 @@ class Intake:
             "upload.further_images", len(submission.further), limits.MAX_ITEM_VECTORS - 1, least=0
         )
         first = Picture(submission.image, submission.image_uri, "upload")
-        return [await self._image(picture) for picture in (first, *submission.further)]
+        named = submission.tenant is None
+        return [await self._image(picture, named=named) for picture in (first, *submission.further)]
 
-    async def _image(self, picture: Picture) -> bytes:
+    async def _image(self, picture: Picture, *, named: bool) -> bytes:
         image, field = picture.image, f"{picture.field}.image"
         if picture.image_uri:
             field = f"{picture.field}.image_uri"
+            if not named:
+                raise PermissionDenied(
+                    "this API key may not name files of the service: send the image itself", field
+                )
             image = await self._references.read(picture.image_uri, field=field)
             if not image:
                 raise ImageUnreadable("the file is empty", field=field)

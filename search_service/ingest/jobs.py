@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lookalike.serving.queue import entries
 from lookalike.serving.queue.connection import Rows, command, queue_errors
 from lookalike.serving.queue.keys import QueueKeys
-from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -49,16 +49,15 @@ class Jobs:
     ) -> AsyncGenerator[JobEvent, None]:
         """Yield outcomes after `cursor` until all that was accepted has ended.
 
-        A job of which nothing was accepted (yet) ends at once.
+        `job_id` is the job's name in the queue. A job of which nothing was accepted (yet)
+        ends at once.
 
         Raises:
-            InvalidField: no job is named, or a cursor that was not given out here.
+            InvalidField: a cursor that was not given out here.
             Exhausted: too many watch already.
             Unavailable: the queue cannot be reached, or the service drains; resume
                 from the last cursor.
         """
-        if not entries.check_job_id(job_id):
-            raise InvalidField("job_id", "name a job")
         after = entries.check_stream_id(cursor, field="cursor") if cursor else "0-0"
         if self._watchers >= self._max_watchers:
             raise Exhausted(

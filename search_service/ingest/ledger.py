@@ -16,6 +16,7 @@ from typing import Any
 
 import apsw
 
+from lookalike.serving.queue import jobs
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.serving.queue.keys import LANES
 from lookalike.wire.errors import Reason, Unavailable
@@ -182,6 +183,31 @@ class Ledger:
         """Return how many of a job were accepted and have not ended."""
         with self._lock:
             return self._one("SELECT count(*) FROM accepted WHERE job = ? AND entry <> ''", job)
+
+    def open_of_tenant(self, tenant: str) -> tuple[int, int | None]:
+        """Return how many of a tenant's were accepted and have not ended, and when the
+        oldest was submitted, in ms since 1970."""
+        names = jobs.names_of(tenant)
+        with self._lock:
+            rows: list[Any] = self._db.execute(
+                "SELECT count(*), min(time_ms) FROM accepted"
+                " WHERE job >= ? AND job < ? AND entry <> ''",
+                names,
+            ).fetchall()
+        count, oldest_ms = rows[0]
+        return int(count), oldest_ms
+
+    def waits(self, uid: str, item_id: str, tenant: str) -> bool:
+        """Say whether a mutation of an item that a tenant submitted has not ended."""
+        names = jobs.names_of(tenant)
+        with self._lock:
+            return bool(
+                self._one(
+                    "SELECT count(*) FROM accepted WHERE uid = ? AND id = ?"
+                    " AND job >= ? AND job < ?",
+                    *(uid, item_id, *names),
+                )
+            )
 
     def lost(self) -> int:
         """Return how many items were lost and not sent again since."""

@@ -18,12 +18,25 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """Who sees and changes only what is its own.
+
+    `mark` is what its jobs are kept apart by, `guard` the values that its items hold, a
+    serialised `google.protobuf.Struct`.
+    """
+
+    mark: str
+    guard: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A mutation as it came: an upload has an image or the reference of one.
 
     `metadata` is a serialised `google.protobuf.Struct` that was checked already,
     `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
-    With `keep_metadata` what is stored stays. `further` are more pictures of an upload's item.
+    With `keep_metadata` what is stored stays. `tenant` says whose it is, None: nobody's.
+    `further` are more pictures of an upload's item.
     """
 
     collection: str
@@ -36,6 +49,7 @@ class Submission:
     duplicate_policy: int = 0
     keep_metadata: bool = False
     further: tuple[Picture, ...] = ()
+    tenant: Tenant | None = None
 
 
 @dataclass(frozen=True, slots=True)

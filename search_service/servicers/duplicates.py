@@ -61,6 +61,7 @@ def duplicates_options(
         "since_version": min(request.since_version, _LARGEST_VERSION),
         "time_path": path,
         "burst_s": seconds,
+        "turned": request.turned,
         "decisions": [(each.id, each.other_id, each.verdict) for each in decisions],
     }
 

@@ -6,21 +6,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import struct_pb2
+
+from lookalike.serving.queue import jobs
 from lookalike.serving.queue.entries import Kind
 from lookalike.v1 import collection_pb2, ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
-from search_service.ingest.submission import Answer, Picture, Request, Submission
+from search_service.access.confined import stamped
+from search_service.ingest.submission import Answer, Picture, Request, Submission, Tenant
 from search_service.servicers.specs import read_policy_override
-from search_service.servicers.structs import check_kept, read_metadata
+from search_service.servicers.structs import check_kept, read_metadata, write_metadata
 from search_service.servicers.translate import duration_of, timestamp_of
 
 if TYPE_CHECKING:
     import grpc
 
     from search_service.access.gate import Gate
+    from search_service.domain.confinement import Confinement
+    from search_service.domain.metadata import Metadata
     from search_service.ingest.failures import Failure
     from search_service.ingest.front_door import FrontDoor
     from search_service.ingest.status import WorkerState
@@ -54,6 +61,14 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self, request: ingest_pb2.GetIngestStatusRequest, context: Context
     ) -> ingest_pb2.GetIngestStatusResponse:
         """Tell how much waits and how it goes."""
+        if (mark := self._mark()) != "":
+            own = await self._door.state_of(mark)
+            return ingest_pb2.GetIngestStatusResponse(
+                queue_depth=own.depth,
+                oldest_age=None if own.oldest_age_s is None else duration_of(own.oldest_age_s),
+                failures=own.failures,
+                lost=own.lost,
+            )
         state = await self._door.state()
         queue = state.queue
         return ingest_pb2.GetIngestStatusResponse(
@@ -73,7 +88,9 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self, request: ingest_pb2.WatchIngestRequest, context: Context
     ) -> AsyncIterator[ingest_pb2.WatchIngestResponse]:
         """Stream the outcomes of a job."""
-        async with aclosing(self._door.watch(request.job_id, request.cursor)) as events:
+        async with aclosing(
+            self._door.watch(request.job_id, request.cursor, self._mark())
+        ) as events:
             async for event in events:
                 if event.collection_uid and not self._gate.sees(event.collection_uid):
                     continue
@@ -89,27 +106,46 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     ) -> ingest_pb2.ListFailuresResponse:
         """List a page of failures."""
         self._gate.check_any(request.collection)
+        mark = self._mark()
         failures, token = await self._door.list_failures(
-            request.collection, request.page_size, request.page_token
+            request.collection, request.page_size, request.page_token, mark
         )
         return ingest_pb2.ListFailuresResponse(
-            failures=[_failure_message(failure) for failure in failures], next_page_token=token
+            failures=[_failure_message(failure, mark) for failure in failures],
+            next_page_token=token,
         )
 
     async def RetryFailures(
         self, request: ingest_pb2.RetryFailuresRequest, context: Context
     ) -> ingest_pb2.RetryFailuresResponse:
         """Queue failures again."""
+        mark = self._mark()
+
+        def seen(failure: Failure) -> bool:
+            own = jobs.belongs(mark, failure.job_id)
+            return own and self._gate.sees(failure.collection_uid)
+
         retried, missing = await self._door.retry_failures(
-            list(request.failure_ids), _read_policy(request.duplicate_policy, "duplicate_policy")
+            list(request.failure_ids),
+            _read_policy(request.duplicate_policy, "duplicate_policy"),
+            seen=seen,
         )
         return ingest_pb2.RetryFailuresResponse(retried=retried, missing_failure_ids=missing)
+
+    def _mark(self) -> str:
+        """Return the mark of the tenant who calls, "" for a caller who sees everything."""
+        confinement = self._gate.confinement()
+        return "" if confinement is None else confinement.mark
 
 
 def _read_request(message: ingest_pb2.SubmitImagesRequest, gate: Gate) -> Request:
     try:
         gate.check(message.collection)
-        return Request(message.request_id, _read_submission(message))
+        submission = _read_submission(message)
+        confinement = gate.confinement()
+        if confinement is not None:
+            submission = _confined(submission, confinement)
+        return Request(message.request_id, submission)
     except LookalikeError as error:
         return Request(message.request_id, error)
 
@@ -152,6 +188,23 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
     raise InvalidField("mutation", "say what to do: upload, delete or metadata")
 
 
+def _confined(submission: Submission, confinement: Confinement) -> Submission:
+    """Return a submission as the tenant's: its metadata says so, and its guard."""
+    tenant = Tenant(confinement.mark, _struct(confinement.stamped({})))
+    metadata = submission.metadata
+    if submission.kind is not Kind.DELETE and not submission.keep_metadata:
+        field = "metadata.metadata" if submission.kind is Kind.METADATA else "upload.metadata"
+        said = read_metadata(struct_pb2.Struct.FromString(metadata), field)
+        metadata = _struct(stamped(confinement, said, field))
+    return replace(submission, metadata=metadata, tenant=tenant)
+
+
+def _struct(metadata: Metadata) -> bytes:
+    struct = struct_pb2.Struct()
+    write_metadata(metadata, struct)
+    return struct.SerializeToString(deterministic=True)
+
+
 def _read_policy(policy: collection_pb2.DuplicatePolicy.ValueType, field: str) -> int:
     """Return the number of a policy, 0 for the collection's."""
     read_policy_override(policy, None, field)
@@ -172,7 +225,7 @@ def _answer_message(answer: Answer) -> ingest_pb2.SubmitImagesResponse:
     return response
 
 
-def _failure_message(failure: Failure) -> ingest_pb2.IngestFailure:
+def _failure_message(failure: Failure, mark: str) -> ingest_pb2.IngestFailure:
     message = ingest_pb2.IngestFailure(
         failure_id=failure.failure_id,
         collection_uid=failure.collection_uid,
@@ -180,7 +233,7 @@ def _failure_message(failure: Failure) -> ingest_pb2.IngestFailure:
         version=failure.version,
         attempts=failure.attempts,
         fail_time=timestamp_of(failure.fail_time_ms * 1000),
-        job_id=failure.job_id,
+        job_id=jobs.shown(mark, failure.job_id),
     )
     message.error.reason = failure.reason  # type: ignore[assignment]  # an open enum: kept as it came
     message.error.message = failure.message

@@ -7,12 +7,15 @@ through: here a hostile object is refused before it is converted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol
 
 import orjson
 from google.protobuf import struct_pb2
 
 from lookalike.wire.errors import InvalidField, LimitExceeded
+from search_service.domain.conditions import FieldPath
+from search_service.domain.confinement import Confinement
 from search_service.domain.metadata import JsonValue, Metadata
 from search_service.limits import MAX_METADATA_BYTES, MAX_METADATA_LEVELS
 
@@ -50,6 +53,45 @@ def check_kept(struct: struct_pb2.Struct, field: str) -> None:
     """
     if struct.fields:
         raise InvalidField(field, "must be empty where keep_metadata is set")
+
+
+class Guarded(Protocol):
+    """A message that may have a `guard`."""
+
+    @property
+    def guard(self) -> struct_pb2.Struct:
+        """Values that an item must hold."""
+
+    def HasField(self, _name: Literal["guard"], /) -> bool:  # noqa: N802 - protobuf's name
+        """Say whether it has one."""
+
+
+def read_guard(message: Guarded, field: str) -> Confinement | None:
+    """Return what the items are held to that a message may change; None: to nothing.
+
+    Raises:
+        InvalidField: it has other values than texts, numbers and booleans, or none.
+        LimitExceeded: see `read_metadata`.
+    """
+    if not message.HasField("guard"):
+        return None
+    name = f"{field}.guard"
+    fields = list(_leaves(read_metadata(message.guard, name), (), name))
+    if not fields:
+        raise InvalidField(name, "names no value; leave it out to hold items to nothing")
+    return Confinement(tuple(fields))
+
+
+def _leaves(
+    held: Metadata, above: FieldPath, field: str
+) -> Iterator[tuple[FieldPath, str | float | bool]]:
+    for key, value in held.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*above, key), field)
+        elif isinstance(value, str | int | float):
+            yield (*above, key), value
+        else:
+            raise InvalidField(field, f'"{key[:64]}" is no text, number or boolean')
 
 
 def write_metadata(metadata: Metadata, struct: struct_pb2.Struct) -> None:

@@ -25,7 +25,7 @@ from search_service.domain.mutations import (
 from search_service.metrics import SearchMetrics
 from search_service.servicers.named import read_vectors
 from search_service.servicers.specs import read_policy_override
-from search_service.servicers.structs import check_kept, read_metadata
+from search_service.servicers.structs import check_kept, read_guard, read_metadata
 from search_service.servicers.translate import error_message, outcome_message, split_facts
 from search_service.servicers.vectors import unit_matrix, unit_vector
 from search_service.shard.api import ShardApi
@@ -262,8 +262,8 @@ def _read_upsert(
         check_kept(item.metadata, f"{field}.metadata")
     return Upsert(
         item.id, row, metadata, facts, thumbnail, item.version, policy, item.keep_metadata,
-        further=further,
-        named=named,
+        read_guard(item, field),
+        further=further, named=named,
     )  # fmt: skip
 
 
@@ -276,11 +276,12 @@ def _read_update(update: search_pb2.MetadataUpdate, field: str) -> UpdateMetadat
         raise InvalidField(
             f"{field}.version", "must be 0: a merge is made with what is stored, at once"
         )
-    return UpdateMetadata(update.id, metadata, update.version, merge=merge)
+    guard = read_guard(update, field)
+    return UpdateMetadata(update.id, metadata, update.version, merge=merge, guard=guard)
 
 
-def _read_delete(item: search_pb2.ItemDelete, _field: str) -> Delete:
-    return Delete(item.id, item.version)
+def _read_delete(item: search_pb2.ItemDelete, field: str) -> Delete:
+    return Delete(item.id, item.version, read_guard(item, field))
 
 
 def _mismatch(got: str, spec: CollectionSpec) -> str:

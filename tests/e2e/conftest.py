@@ -92,6 +92,7 @@ def system(
         for part in PARTS:
             patch.setenv(f"LOOKALIKE_{part}_TRACES_TO", collector.url)
             patch.setenv(f"LOOKALIKE_{part}_TRACES_SHARE", "0")
+            patch.setenv(f"LOOKALIKE_{part}_LOG_LEVEL", "debug")
         system = RunningSystem(data, UP_OPTIONS)
         system.__enter__()
     try:

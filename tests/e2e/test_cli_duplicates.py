@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike_client import Client, DuplicateVerdict, VectorItem
+from search_service.analysis.duplicates.turns import WAYS, turn_of
+from tests.bench.analysis.copies import as_jpeg
+from tests.bench.analysis.turning import lying
 from tests.e2e.conftest import RunCli
+from tests.integration.picture_facts import facts_of
 
 THREE = {"one-0", "one-1", "one-2"}
 
@@ -105,3 +110,46 @@ def test_a_threshold_is_asked_for(cli: RunCli, doubled: str) -> None:
     ran = cli("duplicates", "-c", doubled)
     assert ran.code == 1
     assert "calibrate the collection" in ran.err
+
+
+def test_turned_copies_are_found_when_asked_for(
+    cli: RunCli, client: Client, photos: Path, tmp_path: Path
+) -> None:
+    """Their vectors have nothing in common, as those of turned pictures hardly have."""
+    rng = np.random.default_rng(8)
+    client.collections.create("turned", model=None, dimension=16)
+    items = []
+    for name in ("chelsea.png", "coffee.png", "astronaut.png"):
+        with Image.open(photos / name) as opened:
+            picture = opened.convert("RGB")
+        for way in range(WAYS if name == "coffee.png" else 1):
+            turn = turn_of(way)
+            data = as_jpeg(lying(picture, turn), 90 if way == 0 else 60)
+            id = f"{name}/{turn.mirrored:d}/{turn.degrees}"
+            items.append(VectorItem(id, rng.normal(size=16), facts=facts_of(data)))
+    assert all(result.error is None for result in client.upsert_vectors("turned", items))
+    assert client.analysis.find_duplicates("turned", threshold=0.95).groups == []
+
+    table = tmp_path / "groups.csv"
+    ran = cli(*("duplicates", "-c", "turned", "--threshold", "0.95", "--turned", "--csv", table))
+    assert ran.code == 0
+    assert "copy, mirrored" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    (group,) = client.analysis.find_duplicates("turned", threshold=0.95, turned=True).groups
+    assert len(group.members) == WAYS
+    with table.open(newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    for member in group.members:
+        row = rows[member.id]
+        told = (member.mirrored, member.turned_degrees)
+        assert told == _turned_from(group.representative_id, member.id)
+        assert (row["mirrored"], row["turned_degrees"]) == (str(told[0]), str(told[1]))
+    client.collections.delete("turned")
+
+
+def _turned_from(first: str, other: str) -> tuple[bool, int]:
+    """Return how `first` was mirrored and then turned to be `other`, by what their ids say."""
+    marks = [each.split("/")[1:] for each in (first, other)]
+    (one, before), (two, after) = [(mirrored == "1", int(degrees)) for mirrored, degrees in marks]
+    mirrored = one != two
+    return mirrored, (after + before if mirrored else after - before) % 360

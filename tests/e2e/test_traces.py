@@ -10,7 +10,7 @@ import pytest
 from lookalike.wire.errors import InvalidField, NotFound
 from lookalike_client import AsyncClient, Client, DeleteItem, ImageItem, Query
 from lookalike_client.supervisor.launch import RunningSystem
-from lookalike_client.tracing import traced
+from lookalike_client.tracing import request_id, traced
 from tests.e2e.collector import Collector, Seen
 from tests.e2e.conftest import RunCli
 
@@ -163,3 +163,26 @@ def test_a_collector_has_an_address(cli: RunCli, monkeypatch: pytest.MonkeyPatch
     assert "http://HOST:PORT" in ran.err
     with pytest.raises(InvalidField, match="http://HOST:PORT"), traced("collector"):
         pass
+
+
+def test_each_service_logs_under_the_id_of_the_request(
+    system: RunningSystem, collection: str, photo: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with Client(system.search) as client:
+        with request_id("order 17"):
+            client.search(collection, Query.by_image(photo), limit=1)
+        with request_id("order 18"):
+            list(client.submit_images(collection, [ImageItem("b", broken)], job_id="order-18"))
+        assert [each.result.error is None for each in client.watch_ingest("order-18")] == [False]
+
+    def said(process: str, of: str) -> str:
+        lines = (system.data / "logs" / f"{process}.log").read_text().splitlines()
+        return "\n".join(line for line in lines if f"request_id={of}" in line)
+
+    assert "SearchService/Search" in said("search", "order 17")
+    assert "EmbedderService/EmbedImage" in said("embedder", "order 17")
+    assert "IngestService/SubmitImages" in said("search", "order 18")
+    assert "gave a mutation up" in said("worker", "order 18")
+    assert "image answered" in said("embedder", "order 18")

@@ -82,9 +82,11 @@ def asked(id: str) -> dict[str, list[Any]]:
             [spb.SearchStreamRequest(request_id=1, search=each)] for each in searches],
         "SearchService/UpdateMetadata": [
             spb.UpdateMetadataRequest(collection="c", updates=[each]) for each in (
-                patch, spb.MetadataUpdate(id=id, metadata=metadata(word="x")))],
+                patch, spb.MetadataUpdate(id=id, metadata=metadata(word="x")),
+                spb.MetadataUpdate(id=id, guard=metadata(tenant="b")))],
         "SearchService/DeleteItems": [
-            spb.DeleteItemsRequest(collection="c", items=[spb.ItemDelete(id=id)])],
+            spb.DeleteItemsRequest(collection="c", items=[each]) for each in (
+                spb.ItemDelete(id=id), spb.ItemDelete(id=id, guard=metadata(tenant="b")))],
         "SearchService/DeleteByFilter": [
             spb.DeleteByFilterRequest(collection="c", filter=by_text('tenant = "b"')),
             spb.DeleteByFilterRequest(collection="c", all=True, dry_run=True)],
@@ -119,7 +121,9 @@ def asked(id: str) -> dict[str, list[Any]]:
         "CollectionService/DeleteAlias": [collections.DeleteAliasRequest(alias="d")],
         "CollectionService/MeasureRecall": [collections.MeasureRecallRequest(collection="c")],
         "IngestService/SubmitImages": [
-            [ingest.SubmitImagesRequest(collection="c", delete=ingest.ImageDelete(id=id))]],
+            [ingest.SubmitImagesRequest(collection="c", delete=ingest.ImageDelete(id=id))],
+            [ingest.SubmitImagesRequest(collection="c", metadata=ingest.ImageMetadata(id=id))],
+            [ingest.SubmitImagesRequest(collection="c", upload=ingest.ImageUpload(id=id))]],
         "IngestService/GetIngestStatus": [ingest.GetIngestStatusRequest()],
         "IngestService/WatchIngest": [ingest.WatchIngestRequest(job_id="j")],
         "IngestService/ListFailures": [ingest.ListFailuresRequest(collection="c")],

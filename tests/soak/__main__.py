@@ -1,4 +1,7 @@
-"""`python -m tests.soak`: mixed load on a whole system, for SOAK_MINUTES; writes build/soak."""
+"""`python -m tests.soak`: mixed load on a whole system, for SOAK_MINUTES.
+
+Writes build/soak, with a plot, and the rows soak.1 to soak.3 of build/bench.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lookalike.wire.errors import LookalikeError
 from lookalike_client import Client, DeleteItem, ImageItem, Query
 from lookalike_client.supervisor.launch import RunningSystem
+from tests.bench.report import Report
 from tests.e2e.conftest import UP_OPTIONS
 from tests.soak.plot import drawn
 from tests.sources import ROOT
@@ -26,6 +31,7 @@ COLLECTION = "soak"
 # What the system may grow by once it has warmed up: a fifth of the time is left out for that.
 MOST_SLOPE_MB_PER_MINUTE = 1.0
 WARM_UP_SHARE = 0.2
+MOST_P99_RATIO = 1.5
 # Items come and go among so many names, so that the collection stays as large as it is.
 NAMES = 200
 LOOK_EVERY_S = 5.0
@@ -48,6 +54,7 @@ def main() -> int:
         seen = _loaded(system, 60 * minutes)
     report = _judged(seen, 60 * minutes)
     (OUT / "soak.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _write_rows(report)
     (OUT / "soak.svg").write_text(drawn(seen.memory, seen.searches), encoding="utf-8")
     print(json.dumps(report, indent=1))
     print(f"plot: {OUT / 'soak.svg'}")
@@ -109,7 +116,7 @@ def _loaded(system: RunningSystem, seconds: float) -> Seen:
     return seen
 
 
-def _judged(seen: Seen, seconds: float) -> dict[str, object]:
+def _judged(seen: Seen, seconds: float) -> dict[str, Any]:
     """Return the figures, and what is wrong with them, in words."""
     since_s = WARM_UP_SHARE * seconds
     slopes: dict[str, float] = {}
@@ -130,7 +137,7 @@ def _judged(seen: Seen, seconds: float) -> dict[str, object]:
     ]
     if seen.errors:
         faults.append(f"{len(seen.errors)} errors, the first: {seen.errors[0]}")
-    if second > 1.5 * first:
+    if second > MOST_P99_RATIO * first:
         faults.append(f"the 99th percentile of searches rose from {first:.0f} to {second:.0f} ms")
     return {
         "minutes": seconds / 60,
@@ -140,6 +147,21 @@ def _judged(seen: Seen, seconds: float) -> dict[str, object]:
         "p99_ms": {"first_half": round(first, 1), "second_half": round(second, 1)},
         "faults": faults,
     }
+
+
+def _write_rows(report: dict[str, Any]) -> None:
+    minutes = f"over {report['minutes']:g} minutes, the first fifth left out"
+    rows = Report("soak", "make soak")
+    part, slope = max(report["mb_per_minute"].items(), key=lambda each: each[1])
+    what = f"growth of resident memory of the part that grows most ({part}), {minutes}"
+    rows.at_most("soak.1", what, slope, "MB a minute", MOST_SLOPE_MB_PER_MINUTE)
+    what = f"calls that failed, of {report['searches']:,} searches by image and the images indexed"
+    rows.equals("soak.2", what, report["errors"], "errors", 0)
+    halves = report["p99_ms"]
+    ratio = round(halves["second_half"] / halves["first_half"], 3)
+    what = f"99th percentile of searches, second half over first, {minutes}"
+    rows.at_most("soak.3", what, ratio, "ratio", MOST_P99_RATIO)
+    rows.print_table()
 
 
 def _tree_mb(pid: int, part: str) -> float:

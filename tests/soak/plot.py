@@ -1,12 +1,14 @@
-"""A plot of a soak as SVG: memory of each part, and the slowest searches of each ten seconds."""
+"""A plot of a soak as SVG: memory of each part, and the times of the slowest searches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 _WIDTH, _HEIGHT, _LEFT = 900, 220, 60
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b")
-_WINDOW_S = 10.0
+_WINDOW_S, _MINUTE_S = 10.0, 60.0
 
 Points = Sequence[tuple[float, float]]
 
@@ -21,11 +23,21 @@ def drawn(
     for at, ms in searches:
         window = int(at / _WINDOW_S)
         slowest[window] = max(slowest.get(window, 0.0), ms)
-    worst = {"slowest search of 10 s": [(w * _WINDOW_S, ms) for w, ms in sorted(slowest.items())]}
+    minutes: dict[int, list[float]] = {}
+    for at, ms in searches:
+        minutes.setdefault(int(at / _MINUTE_S), []).append(ms)
+    worst = {
+        "slowest of 10 s": [(w * _WINDOW_S, ms) for w, ms in sorted(slowest.items())],
+        "99 % of a minute": [
+            ((minute + 0.5) * _MINUTE_S, float(np.percentile(found, 99)))
+            for minute, found in sorted(minutes.items())
+        ],
+    }
     size = f'width="{_WIDTH}" height="{2 * _HEIGHT + 40}"'
+    times = _chart("search, ms", worst, _HEIGHT + 20)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
-        f"{_chart('resident memory, MB', lines, 0)}{_chart('ms', worst, _HEIGHT + 20)}</svg>\n"
+        f"{_chart('resident memory, MB', lines, 0)}{times}</svg>\n"
     )
 
 

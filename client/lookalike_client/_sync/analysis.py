@@ -212,6 +212,7 @@ class Analysis(Grouping):
         since_version: int = 0,
         capture_time_field: str = "",
         burst_seconds: float = 0.0,
+        turned: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float = LONG_TIMEOUT_S,
     ) -> DuplicatesReport:
@@ -220,7 +221,9 @@ class Analysis(Grouping):
         `threshold` is the least cosine of near items, by default that of the calibration
         that the collection keeps. `kinds` make a group, by default all but `SIMILAR`.
         `since_version` leaves out groups without a newer item. With `capture_time_field`,
-        near pictures within `burst_seconds` (0 for 3) are listed as bursts.
+        near pictures within `burst_seconds` (0 for 3) are listed as bursts. With `turned`,
+        turned and mirrored copies are found too, at a cost that grows with the square of
+        the number of items.
 
         Raises:
             InvalidField: no threshold is given, and none is kept.
@@ -234,6 +237,7 @@ class Analysis(Grouping):
             since_version=since_version,
             capture_time_field=capture_time_field,
             burst_seconds=burst_seconds,
+            turned=turned,
         )
         with calls.translated(self._explain):
             stream = self._stub.FindDuplicates(request, timeout=timeout_s)

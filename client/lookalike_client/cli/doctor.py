@@ -6,7 +6,7 @@ import click
 
 from lookalike_client import examination
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.examination import Level
+from lookalike_client.findings import Level
 
 
 @click.command()
@@ -14,13 +14,14 @@ from lookalike_client.examination import Level
 def doctor(session: Session) -> int:
     """Check a deployment, and say what to change.
 
-    Asks the search service for its collections, its embedders, its queue and the workers.
+    Asks the search service for its collections, its embedders, its queue and the workers, and
+    looks when certificates and the API key expire: what has less than 30 days is warned of.
     Changes nothing. The exit code is 1 where something fails; warnings leave it at 0.
     """
     settings = session.settings
     found = []
     with session.client() as client:
-        for each in examination.examine(client, settings.address, tls=settings.tls is not None):
+        for each in examination.examine(client, settings.address, tls=settings.tls):
             found.append(each)
             if not session.output.as_json:
                 session.output.text(f"{each.level.value:8} {each.about}: {each.text}")

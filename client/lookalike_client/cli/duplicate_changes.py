@@ -23,7 +23,8 @@ Accepted: TypeAlias = Collection[tuple[str, str]]
 
 _DECISION_COLUMNS = ("id", "other_id", "verdict")
 _GROUP_COLUMNS = ("group", "keep", "id", "kind", "score", "agreement", "width_px", "height_px")
-_MORE_COLUMNS = ("size_bytes", "sharpness", "format", "reviewed", "kept", "reasons")
+_MORE_COLUMNS = ("size_bytes", "sharpness", "format", "reviewed", "kept", "mirrored")
+_LAST_COLUMNS = ("turned_degrees", "reasons")
 _PER_CALL = 1_000
 
 
@@ -121,7 +122,7 @@ def read_decisions(path: Path) -> list[DuplicateDecision]:
 
 def write_groups(path: Path, groups: Iterable[DuplicateGroup]) -> None:
     """Write a row a member."""
-    columns = (*_GROUP_COLUMNS, *_MORE_COLUMNS)
+    columns = (*_GROUP_COLUMNS, *_MORE_COLUMNS, *_LAST_COLUMNS)
     rows: list[Sequence[object]] = [columns]
     for number, group in enumerate(groups, start=1):
         for place, each in enumerate(group.members):

@@ -10,7 +10,12 @@ from lookalike_client import Client
 from lookalike_client.cli import duplicate_changes as changes
 from lookalike_client.cli.analysis import progress
 from lookalike_client.cli.session import Session, connected
-from lookalike_client.types import DuplicateGroup, DuplicateKind, DuplicatesReport
+from lookalike_client.types import (
+    DuplicateGroup,
+    DuplicateKind,
+    DuplicateMember,
+    DuplicatesReport,
+)
 
 _SHOWN = 20
 _KINDS = click.Choice([kind.value for kind in DuplicateKind])
@@ -36,6 +41,7 @@ _written = click.Path(dir_okay=False, writable=True, path_type=Path)
     show_default=True,
     type=click.FloatRange(0, 3_600, min_open=True),
 )
+@click.option("--turned", is_flag=True, help="Find turned and mirrored copies too: takes longer.")
 @click.option("--csv", "table", type=_written, help="Write all groups to this file.")
 @click.option(
     "--decisions",
@@ -72,6 +78,7 @@ def duplicates(
     since_version: int,
     capture_time_field: str,
     burst_seconds: float,
+    turned: bool,
     table: Path | None,
     decisions: Path | None,
     decisions_path: Path | None,
@@ -101,6 +108,7 @@ def duplicates(
                 since_version=since_version,
                 capture_time_field=capture_time_field,
                 burst_seconds=burst_seconds if capture_time_field else 0.0,
+                turned=turned,
                 on_progress=told,
             )
         accepted = changes.accepted(report.groups, accept, accept_above)
@@ -182,13 +190,20 @@ def _rows(group: DuplicateGroup) -> list[tuple[str, ...]]:
         (
             "yes" if place == 0 else "kept" if member.kept else "",
             member.id,
-            (member.kind or "").replace("_", "-"),
+            _kind(member),
             "" if member.kind is None else f"{member.score:.3f}",
             f"{member.width_px}x{member.height_px}" if member.width_px else "",
             reasons if place == 0 else "reviewed" if member.reviewed else "",
         )
         for place, member in enumerate(group.members)
     ]
+
+
+def _kind(member: DuplicateMember) -> str:
+    """Return what a member is to the representative, and how it was turned."""
+    turned = f"turned {member.turned_degrees}" if member.turned_degrees else ""
+    parts = [(member.kind or "").replace("_", "-"), "mirrored" * member.mirrored, turned]
+    return ", ".join(part for part in parts if part)
 
 
 def _say(

@@ -64,6 +64,8 @@ def _member(message: pb.DuplicateMember) -> types.DuplicateMember:
         format=message.format,
         reviewed=message.reviewed,
         kept=message.kept,
+        mirrored=message.mirrored,
+        turned_degrees=message.turned_degrees,
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import PurePath
 
 from lookalike.wire.foreign_formats import (
     CR3,
-    DEVELOP,
     DICOM,
     JPEG_2000,
     NETPBM,
@@ -24,17 +23,17 @@ from lookalike.wire.foreign_formats import (
 # Enough for the first directory of a TIFF, which tells a camera's raw file from a picture.
 HEAD_BYTES = 4096
 
-# Extensions of formats that the embedder decodes, some of them with an extra: a file with
-# one of them is sent even where its bytes are no picture's, so that it is listed as damaged.
-IMAGE_EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
-    | {".heic", ".heif", ".hif", ".jxl"}
-)
-
 # Raw files that begin as TIFF does; only their name tells most of them apart.
 _RAW_EXTENSIONS = frozenset(
     {".3fr", ".arw", ".cr2", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"}
     | {".nef", ".nrw", ".pef", ".rwl", ".sr2", ".srf", ".srw"}
+)
+# Extensions of formats that the embedder decodes, some of them with an extra: a file with
+# one of them is sent even where its bytes are no picture's, so that it is listed as damaged.
+IMAGE_EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+    | {".heic", ".heif", ".hif", ".jxl", ".cr3", ".crw", ".mrw", ".orf", ".raf", ".rw2", ".x3f"}
+    | _RAW_EXTENSIONS
 )
 # Sizes of the header that follows a BMP's own: "BM" alone begins many a text.
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
@@ -83,11 +82,11 @@ def format_of(head: bytes, name: str) -> Format | None:
         if head.startswith(beginning):
             return Format(known)
     if (foreign := by_beginning(head)) is not None:
-        return _unsupported(foreign)
+        return _foreign(foreign)
     if head.startswith(_TIFF_BEGINNINGS):
         return _tiff(head, PurePath(name).suffix.lower())
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return _unsupported(VIDEO)
+        return _foreign(VIDEO)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format("WebP")
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
@@ -95,16 +94,19 @@ def format_of(head: bytes, name: str) -> Format | None:
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if is_dicom(head):
-        return _unsupported(DICOM)
+        return _foreign(DICOM)
     if is_netpbm(head):
-        return _unsupported(NETPBM)
+        return _foreign(NETPBM)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!")) and b"<svg" in text):
-        return _unsupported(SVG)
+        return _foreign(SVG)
     return None
 
 
-def _unsupported(foreign: Foreign) -> Format:
+def _foreign(foreign: Foreign) -> Format:
+    """Return a format that is not decoded, but for raw files: those are with an extra."""
+    if foreign.name.startswith("RAW"):
+        return Format(foreign.name)
     return Format(foreign.name, foreign.advice)
 
 
@@ -113,15 +115,15 @@ def _iso_media(head: bytes) -> Format | None:
     if brands & {b"avif", b"avis"}:
         return Format("AVIF")
     if head[8:12] == b"crx ":
-        return _unsupported(CR3)
+        return _foreign(CR3)
     if brands & _HEIF_BRANDS:
         return Format("HEIC")
     if head[8:12] == b"jp2 ":
-        return _unsupported(JPEG_2000)
+        return _foreign(JPEG_2000)
     if head[8:12] == b"jxl ":
         return Format("JPEG XL")
     sound = head[8:11] in (b"M4A", b"M4B", b"M4P")
-    return None if sound else _unsupported(VIDEO)
+    return None if sound else _foreign(VIDEO)
 
 
 def _tiff(head: bytes, extension: str) -> Format:
@@ -129,7 +131,7 @@ def _tiff(head: bytes, extension: str) -> Format:
     raw = extension[1:].upper() if extension in _RAW_EXTENSIONS else ""
     if _DNG_VERSION_TAG in _first_tags(head):
         raw = "DNG"
-    return Format(f"RAW ({raw})", DEVELOP) if raw else Format("TIFF")
+    return Format(f"RAW ({raw})" if raw else "TIFF")
 
 
 def _first_tags(head: bytes) -> list[int]:

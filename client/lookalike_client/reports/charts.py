@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 640, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 30, 40
+WIDTH, HEIGHT = 640, 272
+# At the top the name of the axis has a line, and that of a mark the next.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 42, 40
+_NAME_AT = 16
 # About so many values are written along an axis.
 _TICKS = 5
 _ROUND_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -105,10 +107,10 @@ def _drawn(
                 '<text class="mark" x="{3:.1f}" y="{4}" text-anchor="{5}">{6}</text>'
             ).format(
                 place,
-                _TOP,
+                _TOP - 10,
                 HEIGHT - _BOTTOM,
                 place + (-6 if right else 6),
-                _TOP + 12,
+                _TOP - 6,
                 "end" if right else "start",
                 name,
             )
@@ -147,7 +149,7 @@ def _grid(x: Axis, y: Axis) -> Markup:
     parts.append(
         f'<text class="name" x="{middle:.1f}" y="{HEIGHT - 4}" text-anchor="middle">'
         f"{escape(x.name)}</text>"
-        f'<text class="name" x="{_LEFT - 40}" y="{_TOP - 14}">{escape(y.name)}</text>'
+        f'<text class="name" x="{_LEFT - 40}" y="{_NAME_AT}">{escape(y.name)}</text>'
     )
     return Markup("".join(parts))  # noqa: S704 - numbers, and names that are escaped above
 

@@ -28,6 +28,7 @@ def find_duplicates(
     since_version: int,
     capture_time_field: str,
     burst_seconds: float,
+    turned: bool,
 ) -> pb.FindDuplicatesRequest:
     """Return a search for duplicates.
 
@@ -46,6 +47,7 @@ def find_duplicates(
             since_version=since_version,
             capture_time_field=capture_time_field,
             burst_seconds=burst_seconds,
+            turned=turned,
         )
     except (TypeError, ValueError) as error:
         raise InvalidField("kinds", f"or a number beside them cannot be sent: {error}") from error

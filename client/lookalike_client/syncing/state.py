@@ -18,9 +18,9 @@ from pathlib import Path
 from lookalike.wire.errors import InvalidField
 from lookalike_client.syncing.errors import SyncRefused
 
-_FORMAT = 1
+FORMAT = 1
 _SCHEMA = f"""
-PRAGMA user_version = {_FORMAT};
+PRAGMA user_version = {FORMAT};
 CREATE TABLE folder (
   number INTEGER PRIMARY KEY, collection TEXT NOT NULL, root BLOB NOT NULL, prefix TEXT NOT NULL,
   is_mount INTEGER NOT NULL, UNIQUE (collection, root, prefix));
@@ -92,9 +92,13 @@ class State:
                         self._db.execute(statement)
         except sqlite3.Error as error:
             raise InvalidField("state", f"{path} cannot be used: {error}") from error
-        if version not in (0, _FORMAT):
+        if version not in (0, FORMAT):
             self._db.close()
-            raise InvalidField("state", f"{path} was written by another version of lookalike")
+            raise InvalidField(
+                "state",
+                f"{path} has format {version}; this release reads {FORMAT}: use the release that "
+                "wrote it, or another file (--state, LOOKALIKE_SYNC_STATE)",
+            )
 
     def close(self) -> None:
         """Close the file."""

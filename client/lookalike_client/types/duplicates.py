@@ -64,7 +64,9 @@ class DuplicateMember:
     `kind`, `score` (cosine) and `agreement` (share of the structure that is the same) say
     what it is to the representative; `kind` is None for that itself. Facts are 0 or empty
     where they are not known. `reviewed`: a decision says that it is a duplicate of another
-    of the group; `kept`: one says that it is to be kept.
+    of the group; `kept`: one says that it is to be kept. A copy may be `mirrored`, left to
+    right, and then turned clockwise by `turned_degrees` (0, 90, 180 or 270), against the
+    representative; only where turned copies were asked for.
     """
 
     id: str
@@ -78,6 +80,8 @@ class DuplicateMember:
     format: str
     reviewed: bool
     kept: bool
+    mirrored: bool = False
+    turned_degrees: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8,
                13: 4, 16: 8, 17: 8, 18: 8}  # fmt: skip
 _WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
-_LONG, _LONG8 = 4, 16
+_TEXT, _LONG, _LONG8 = 2, 4, 16
 _MOST_ENTRIES = 4096
 
 
@@ -72,6 +72,13 @@ class Directory:
     def number(self, tag: int, default: int) -> int:
         """Return the first whole number of a tag."""
         return next(iter(self.numbers(tag)), default)
+
+    def text(self, tag: int) -> str:
+        """Return the text of a tag without the zeros at its end, "" if there is none."""
+        entry = self._entries.get(tag)
+        if entry is None or entry.kind != _TEXT:
+            return ""
+        return self._body(entry).split(b"\0")[0].decode("ascii", "ignore").strip()
 
     def rewritten(self, extra: bytes, changes: dict[int, list[int]]) -> bytes:
         """Return the file with `extra` after it, and with other numbers in some tags.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeAlias
@@ -17,13 +16,11 @@ from prometheus_client import Counter, Histogram
 from lookalike.serving.access.interceptor import audit
 from lookalike.serving.access.principal import Principal, current
 from lookalike.serving.access.rules import RULES
-from lookalike.serving.metrics import CallMetrics
-from lookalike.wire import status
+from lookalike.serving.metrics import CallMetrics, observe
+from lookalike.wire import keys, request_ids, status
 from lookalike.wire.errors import Exhausted, InvalidField, LookalikeError, Reason
 
 _log = logging.getLogger(__name__)
-
-REQUEST_ID_KEY = "x-request-id"
 
 # Health must answer when the server is busiest.
 _HEALTH_PREFIX = "/grpc.health.v1.Health/"
@@ -127,7 +124,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 )
                 self._counted[method, code] = counted
             counted[0].inc()
-            counted[1].observe(seconds)
+            observe(counted[1], seconds)
 
 
 class _Unreadable:
@@ -192,6 +189,9 @@ class _Call:
         self._started_s = time.monotonic()
 
     async def __aenter__(self) -> None:
+        # The call has this task to itself.
+        request_ids.enter(request_ids.of_call(self._context.invocation_metadata()))
+        self._context.set_trailing_metadata((*request_ids.carried(), *_expiry(self._principal)))
         try:
             if self._principal is not None:
                 self._principal.enter()
@@ -211,9 +211,13 @@ class _Call:
 
     async def __aexit__(self, kind: Any, error: BaseException | None, _trace: Any) -> bool:
         code = _code_of(error, self._context)
+        seconds = time.monotonic() - self._started_s
+        if _log.isEnabledFor(logging.DEBUG):
+            about = {"method": self._method, "code": code, "seconds": round(seconds, 6)}
+            _log.debug("call ended", extra=about)
         if self._principal is not None:
             self._principal.leave()
-        self._owner.leave(self._method, code, time.monotonic() - self._started_s)
+        self._owner.leave(self._method, code, seconds)
         rule = RULES.get(self._method)
         if rule is not None and rule.audited:
             audit(self._method, self._request, self._context, self._principal, code)
@@ -226,14 +230,18 @@ class _Call:
         return False  # cancellation and interpreter exit pass through
 
     async def _internal(self, error: Exception) -> None:
-        request_id = _request_id(self._context)
-        _log.error(
-            "call failed",
-            exc_info=error,
-            extra={"method": self._method, "request_id": request_id},
-        )
+        # Named here too, for programs that handle records of their own.
+        about = {"method": self._method, "request_id": request_ids.current()}
+        _log.error("call failed", exc_info=error, extra=about)
         hidden = LookalikeError(status.INTERNAL_MESSAGE, reason=Reason.INTERNAL)
-        await status.abort(self._context, hidden, ((REQUEST_ID_KEY, request_id),))
+        await status.abort(self._context, hidden)
+
+
+def _expiry(principal: Principal | None) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which a caller hears until when its key is good."""
+    if principal is None or principal.record.expire_time is None:
+        return ()
+    return ((keys.EXPIRE_TIME_KEY, principal.record.expire_time.isoformat()),)
 
 
 def _code_of(error: BaseException | None, context: Context) -> str:
@@ -246,10 +254,3 @@ def _code_of(error: BaseException | None, context: Context) -> str:
     if isinstance(error, grpc.aio.AbortError):
         return str(getattr(context.code(), "name", context.code()))
     return "INTERNAL"
-
-
-def _request_id(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID_KEY and isinstance(value, str) and len(value) <= 128:
-            return value
-    return uuid.uuid4().hex

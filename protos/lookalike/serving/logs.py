@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 
+from lookalike.wire import request_ids
 from lookalike.wire.traces import spans
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -27,7 +28,7 @@ def configure(level: str, *, json: bool) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the extras, and the trace."""
+    """One JSON object a line: time, level, logger, message, extras, the request and its trace."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
@@ -60,7 +61,9 @@ class TextFormatter(logging.Formatter):
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
     extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-    # A line is written where it is said, within the span that is worked for.
+    # A line is written where it is said, within the request and span that are worked for.
+    if (request_id := request_ids.current()) and "request_id" not in extras:
+        extras["request_id"] = request_id
     if (span := spans.current()) is not None:
         extras["trace_id"], extras["span_id"] = span.trace_id, span.span_id
     return extras

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from lookalike.serving import expiry
 from lookalike.serving.access.interceptor import AccessInterceptor
 from lookalike.serving.access.key_store import KeyStore
 from lookalike.serving.health import Health, health_address
@@ -70,8 +71,13 @@ class Server:
         self.health_port: int | None = None
         calls = CallInterceptor(options.max_concurrent_rpcs, metrics)
         interceptors: list[grpc.aio.ServerInterceptor] = [calls]
-        if options.keys_file is not None:
-            interceptors.insert(0, AccessInterceptor(KeyStore(options.keys_file), calls.refused))
+        store = None if options.keys_file is None else KeyStore(options.keys_file)
+        if store is not None:
+            interceptors.insert(0, AccessInterceptor(store, calls.refused))
+        if metrics is not None:
+            chain = [] if options.tls is None else [options.tls.certificate, options.tls.ca]
+            files = [path for path in chain if path is not None]
+            expiry.watch(metrics.registry, files, lambda: () if store is None else store.records())
         self.grpc = grpc.aio.server(
             interceptors=[*_tracing(), *interceptors],
             options=server_arguments(options),

@@ -27,45 +27,45 @@ from lookalike.v1 import filter_pb2 as lookalike_dot_v1_dot_filter__pb2
 from lookalike.v1 import progress_pb2 as lookalike_dot_v1_dot_progress__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlookalike/v1/duplicates.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lookalike/v1/filter.proto\x1a\x1blookalike/v1/progress.proto\"\xed\x01\n\x15\x46indDuplicatesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12$\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.lookalike.v1.Filter\x12\x16\n\tthreshold\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12*\n\x05kinds\x18\x04 \x03(\x0e\x32\x1b.lookalike.v1.DuplicateKind\x12\x15\n\rsince_version\x18\x05 \x01(\x04\x12\x1a\n\x12\x63\x61pture_time_field\x18\x06 \x01(\t\x12\x15\n\rburst_seconds\x18\x07 \x01(\x01\x42\x0c\n\n_threshold\"\xeb\x01\n\x16\x46indDuplicatesResponse\x12\x32\n\x08progress\x18\x01 \x01(\x0b\x32\x1e.lookalike.v1.AnalysisProgressH\x00\x12/\n\x06groups\x18\x02 \x01(\x0b\x32\x1d.lookalike.v1.DuplicateGroupsH\x00\x12-\n\x06stacks\x18\x03 \x01(\x0b\x32\x1b.lookalike.v1.PictureStacksH\x00\x12\x32\n\x07summary\x18\x04 \x01(\x0b\x32\x1f.lookalike.v1.DuplicatesSummaryH\x00\x42\t\n\x07\x63ontent\"?\n\x0f\x44uplicateGroups\x12,\n\x06groups\x18\x01 \x03(\x0b\x32\x1c.lookalike.v1.DuplicateGroup\"\x98\x01\n\x0e\x44uplicateGroup\x12\x19\n\x11representative_id\x18\x01 \x01(\t\x12.\n\x07members\x18\x02 \x03(\x0b\x32\x1d.lookalike.v1.DuplicateMember\x12)\n\x07reasons\x18\x03 \x03(\x0e\x32\x18.lookalike.v1.KeepReason\x12\x10\n\x08left_out\x18\x04 \x01(\x04\"\xe6\x01\n\x0f\x44uplicateMember\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.lookalike.v1.DuplicateKind\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x11\n\tagreement\x18\x04 \x01(\x01\x12\x10\n\x08width_px\x18\x05 \x01(\r\x12\x11\n\theight_px\x18\x06 \x01(\r\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x11\n\tsharpness\x18\x08 \x01(\x01\x12\x0e\n\x06\x66ormat\x18\t \x01(\t\x12\x10\n\x08reviewed\x18\n \x01(\x08\x12\x0c\n\x04kept\x18\x0b \x01(\x08\";\n\rPictureStacks\x12*\n\x06stacks\x18\x01 \x03(\x0b\x32\x1a.lookalike.v1.PictureStack\"B\n\x0cPictureStack\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.lookalike.v1.StackKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\"\xa5\x01\n\x11\x44uplicatesSummary\x12\x0e\n\x06groups\x18\x01 \x01(\x04\x12\x0f\n\x07members\x18\x02 \x01(\x04\x12\x0e\n\x06stacks\x18\x03 \x01(\x04\x12\r\n\x05items\x18\x04 \x01(\x04\x12\x16\n\x0enewest_version\x18\x05 \x01(\x04\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x18\n\x10without_pictures\x18\x07 \x01(\x04\x12\x0b\n\x03\x63ut\x18\x08 \x01(\x04\"a\n\x17\x44\x65\x63ideDuplicatesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x32\n\tdecisions\x18\x02 \x03(\x0b\x32\x1f.lookalike.v1.DuplicateDecision\"\x1a\n\x18\x44\x65\x63ideDuplicatesResponse\"\x93\x01\n\x11\x44uplicateDecision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08other_id\x18\x02 \x01(\t\x12/\n\x07verdict\x18\x03 \x01(\x0e\x32\x1e.lookalike.v1.DuplicateVerdict\x12/\n\x0b\x64\x65\x63ide_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x1dListDuplicateDecisionsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x1eListDuplicateDecisionsResponse\x12\x32\n\tdecisions\x18\x01 \x03(\x0b\x32\x1f.lookalike.v1.DuplicateDecision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xca\x01\n\rDuplicateKind\x12\x1e\n\x1a\x44UPLICATE_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x44UPLICATE_KIND_BYTE_IDENTICAL\x10\x01\x12\"\n\x1e\x44UPLICATE_KIND_PIXEL_IDENTICAL\x10\x02\x12\x17\n\x13\x44UPLICATE_KIND_COPY\x10\x03\x12\x1d\n\x19\x44UPLICATE_KIND_UNVERIFIED\x10\x04\x12\x1a\n\x16\x44UPLICATE_KIND_SIMILAR\x10\x05*\xfd\x01\n\nKeepReason\x12\x1b\n\x17KEEP_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14KEEP_REASON_REVIEWED\x10\x01\x12\x1a\n\x16KEEP_REASON_WHOLE_FILE\x10\x02\x12\x1a\n\x16KEEP_REASON_RESOLUTION\x10\x03\x12\x18\n\x14KEEP_REASON_LOSSLESS\x10\x04\x12\x19\n\x15KEEP_REASON_FILE_SIZE\x10\x05\x12\x19\n\x15KEEP_REASON_SHARPNESS\x10\x06\x12\x18\n\x14KEEP_REASON_METADATA\x10\x07\x12\x16\n\x12KEEP_REASON_OLDEST\x10\x08*f\n\tStackKind\x12\x1a\n\x16STACK_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTACK_KIND_RAW\x10\x01\x12\x13\n\x0fSTACK_KIND_LIVE\x10\x02\x12\x14\n\x10STACK_KIND_BURST\x10\x03*\xb1\x01\n\x10\x44uplicateVerdict\x12!\n\x1d\x44UPLICATE_VERDICT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44UPLICATE_VERDICT_DUPLICATE\x10\x01\x12\x1f\n\x1b\x44UPLICATE_VERDICT_DIFFERENT\x10\x02\x12\x1a\n\x16\x44UPLICATE_VERDICT_KEEP\x10\x03\x12\x1c\n\x18\x44UPLICATE_VERDICT_IGNORE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlookalike/v1/duplicates.proto\x12\x0clookalike.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lookalike/v1/filter.proto\x1a\x1blookalike/v1/progress.proto\"\xfd\x01\n\x15\x46indDuplicatesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12$\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x14.lookalike.v1.Filter\x12\x16\n\tthreshold\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12*\n\x05kinds\x18\x04 \x03(\x0e\x32\x1b.lookalike.v1.DuplicateKind\x12\x15\n\rsince_version\x18\x05 \x01(\x04\x12\x1a\n\x12\x63\x61pture_time_field\x18\x06 \x01(\t\x12\x15\n\rburst_seconds\x18\x07 \x01(\x01\x12\x0e\n\x06turned\x18\x08 \x01(\x08\x42\x0c\n\n_threshold\"\xeb\x01\n\x16\x46indDuplicatesResponse\x12\x32\n\x08progress\x18\x01 \x01(\x0b\x32\x1e.lookalike.v1.AnalysisProgressH\x00\x12/\n\x06groups\x18\x02 \x01(\x0b\x32\x1d.lookalike.v1.DuplicateGroupsH\x00\x12-\n\x06stacks\x18\x03 \x01(\x0b\x32\x1b.lookalike.v1.PictureStacksH\x00\x12\x32\n\x07summary\x18\x04 \x01(\x0b\x32\x1f.lookalike.v1.DuplicatesSummaryH\x00\x42\t\n\x07\x63ontent\"?\n\x0f\x44uplicateGroups\x12,\n\x06groups\x18\x01 \x03(\x0b\x32\x1c.lookalike.v1.DuplicateGroup\"\x98\x01\n\x0e\x44uplicateGroup\x12\x19\n\x11representative_id\x18\x01 \x01(\t\x12.\n\x07members\x18\x02 \x03(\x0b\x32\x1d.lookalike.v1.DuplicateMember\x12)\n\x07reasons\x18\x03 \x03(\x0e\x32\x18.lookalike.v1.KeepReason\x12\x10\n\x08left_out\x18\x04 \x01(\x04\"\x90\x02\n\x0f\x44uplicateMember\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.lookalike.v1.DuplicateKind\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x11\n\tagreement\x18\x04 \x01(\x01\x12\x10\n\x08width_px\x18\x05 \x01(\r\x12\x11\n\theight_px\x18\x06 \x01(\r\x12\x12\n\nsize_bytes\x18\x07 \x01(\x04\x12\x11\n\tsharpness\x18\x08 \x01(\x01\x12\x0e\n\x06\x66ormat\x18\t \x01(\t\x12\x10\n\x08reviewed\x18\n \x01(\x08\x12\x0c\n\x04kept\x18\x0b \x01(\x08\x12\x10\n\x08mirrored\x18\x0c \x01(\x08\x12\x16\n\x0eturned_degrees\x18\r \x01(\r\";\n\rPictureStacks\x12*\n\x06stacks\x18\x01 \x03(\x0b\x32\x1a.lookalike.v1.PictureStack\"B\n\x0cPictureStack\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.lookalike.v1.StackKind\x12\x0b\n\x03ids\x18\x02 \x03(\t\"\xa5\x01\n\x11\x44uplicatesSummary\x12\x0e\n\x06groups\x18\x01 \x01(\x04\x12\x0f\n\x07members\x18\x02 \x01(\x04\x12\x0e\n\x06stacks\x18\x03 \x01(\x04\x12\r\n\x05items\x18\x04 \x01(\x04\x12\x16\n\x0enewest_version\x18\x05 \x01(\x04\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x18\n\x10without_pictures\x18\x07 \x01(\x04\x12\x0b\n\x03\x63ut\x18\x08 \x01(\x04\"a\n\x17\x44\x65\x63ideDuplicatesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x32\n\tdecisions\x18\x02 \x03(\x0b\x32\x1f.lookalike.v1.DuplicateDecision\"\x1a\n\x18\x44\x65\x63ideDuplicatesResponse\"\x93\x01\n\x11\x44uplicateDecision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08other_id\x18\x02 \x01(\t\x12/\n\x07verdict\x18\x03 \x01(\x0e\x32\x1e.lookalike.v1.DuplicateVerdict\x12/\n\x0b\x64\x65\x63ide_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x1dListDuplicateDecisionsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x1eListDuplicateDecisionsResponse\x12\x32\n\tdecisions\x18\x01 \x03(\x0b\x32\x1f.lookalike.v1.DuplicateDecision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xca\x01\n\rDuplicateKind\x12\x1e\n\x1a\x44UPLICATE_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x44UPLICATE_KIND_BYTE_IDENTICAL\x10\x01\x12\"\n\x1e\x44UPLICATE_KIND_PIXEL_IDENTICAL\x10\x02\x12\x17\n\x13\x44UPLICATE_KIND_COPY\x10\x03\x12\x1d\n\x19\x44UPLICATE_KIND_UNVERIFIED\x10\x04\x12\x1a\n\x16\x44UPLICATE_KIND_SIMILAR\x10\x05*\xfd\x01\n\nKeepReason\x12\x1b\n\x17KEEP_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14KEEP_REASON_REVIEWED\x10\x01\x12\x1a\n\x16KEEP_REASON_WHOLE_FILE\x10\x02\x12\x1a\n\x16KEEP_REASON_RESOLUTION\x10\x03\x12\x18\n\x14KEEP_REASON_LOSSLESS\x10\x04\x12\x19\n\x15KEEP_REASON_FILE_SIZE\x10\x05\x12\x19\n\x15KEEP_REASON_SHARPNESS\x10\x06\x12\x18\n\x14KEEP_REASON_METADATA\x10\x07\x12\x16\n\x12KEEP_REASON_OLDEST\x10\x08*f\n\tStackKind\x12\x1a\n\x16STACK_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTACK_KIND_RAW\x10\x01\x12\x13\n\x0fSTACK_KIND_LIVE\x10\x02\x12\x14\n\x10STACK_KIND_BURST\x10\x03*\xb1\x01\n\x10\x44uplicateVerdict\x12!\n\x1d\x44UPLICATE_VERDICT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44UPLICATE_VERDICT_DUPLICATE\x10\x01\x12\x1f\n\x1b\x44UPLICATE_VERDICT_DIFFERENT\x10\x02\x12\x1a\n\x16\x44UPLICATE_VERDICT_KEEP\x10\x03\x12\x1c\n\x18\x44UPLICATE_VERDICT_IGNORE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lookalike.v1.duplicates_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DUPLICATEKIND']._serialized_start=1845
-  _globals['_DUPLICATEKIND']._serialized_end=2047
-  _globals['_KEEPREASON']._serialized_start=2050
-  _globals['_KEEPREASON']._serialized_end=2303
-  _globals['_STACKKIND']._serialized_start=2305
-  _globals['_STACKKIND']._serialized_end=2407
-  _globals['_DUPLICATEVERDICT']._serialized_start=2410
-  _globals['_DUPLICATEVERDICT']._serialized_end=2587
+  _globals['_DUPLICATEKIND']._serialized_start=1903
+  _globals['_DUPLICATEKIND']._serialized_end=2105
+  _globals['_KEEPREASON']._serialized_start=2108
+  _globals['_KEEPREASON']._serialized_end=2361
+  _globals['_STACKKIND']._serialized_start=2363
+  _globals['_STACKKIND']._serialized_end=2465
+  _globals['_DUPLICATEVERDICT']._serialized_start=2468
+  _globals['_DUPLICATEVERDICT']._serialized_end=2645
   _globals['_FINDDUPLICATESREQUEST']._serialized_start=137
-  _globals['_FINDDUPLICATESREQUEST']._serialized_end=374
-  _globals['_FINDDUPLICATESRESPONSE']._serialized_start=377
-  _globals['_FINDDUPLICATESRESPONSE']._serialized_end=612
-  _globals['_DUPLICATEGROUPS']._serialized_start=614
-  _globals['_DUPLICATEGROUPS']._serialized_end=677
-  _globals['_DUPLICATEGROUP']._serialized_start=680
-  _globals['_DUPLICATEGROUP']._serialized_end=832
-  _globals['_DUPLICATEMEMBER']._serialized_start=835
-  _globals['_DUPLICATEMEMBER']._serialized_end=1065
-  _globals['_PICTURESTACKS']._serialized_start=1067
-  _globals['_PICTURESTACKS']._serialized_end=1126
-  _globals['_PICTURESTACK']._serialized_start=1128
-  _globals['_PICTURESTACK']._serialized_end=1194
-  _globals['_DUPLICATESSUMMARY']._serialized_start=1197
-  _globals['_DUPLICATESSUMMARY']._serialized_end=1362
-  _globals['_DECIDEDUPLICATESREQUEST']._serialized_start=1364
-  _globals['_DECIDEDUPLICATESREQUEST']._serialized_end=1461
-  _globals['_DECIDEDUPLICATESRESPONSE']._serialized_start=1463
-  _globals['_DECIDEDUPLICATESRESPONSE']._serialized_end=1489
-  _globals['_DUPLICATEDECISION']._serialized_start=1492
-  _globals['_DUPLICATEDECISION']._serialized_end=1639
-  _globals['_LISTDUPLICATEDECISIONSREQUEST']._serialized_start=1641
-  _globals['_LISTDUPLICATEDECISIONSREQUEST']._serialized_end=1731
-  _globals['_LISTDUPLICATEDECISIONSRESPONSE']._serialized_start=1733
-  _globals['_LISTDUPLICATEDECISIONSRESPONSE']._serialized_end=1842
+  _globals['_FINDDUPLICATESREQUEST']._serialized_end=390
+  _globals['_FINDDUPLICATESRESPONSE']._serialized_start=393
+  _globals['_FINDDUPLICATESRESPONSE']._serialized_end=628
+  _globals['_DUPLICATEGROUPS']._serialized_start=630
+  _globals['_DUPLICATEGROUPS']._serialized_end=693
+  _globals['_DUPLICATEGROUP']._serialized_start=696
+  _globals['_DUPLICATEGROUP']._serialized_end=848
+  _globals['_DUPLICATEMEMBER']._serialized_start=851
+  _globals['_DUPLICATEMEMBER']._serialized_end=1123
+  _globals['_PICTURESTACKS']._serialized_start=1125
+  _globals['_PICTURESTACKS']._serialized_end=1184
+  _globals['_PICTURESTACK']._serialized_start=1186
+  _globals['_PICTURESTACK']._serialized_end=1252
+  _globals['_DUPLICATESSUMMARY']._serialized_start=1255
+  _globals['_DUPLICATESSUMMARY']._serialized_end=1420
+  _globals['_DECIDEDUPLICATESREQUEST']._serialized_start=1422
+  _globals['_DECIDEDUPLICATESREQUEST']._serialized_end=1519
+  _globals['_DECIDEDUPLICATESRESPONSE']._serialized_start=1521
+  _globals['_DECIDEDUPLICATESRESPONSE']._serialized_end=1547
+  _globals['_DUPLICATEDECISION']._serialized_start=1550
+  _globals['_DUPLICATEDECISION']._serialized_end=1697
+  _globals['_LISTDUPLICATEDECISIONSREQUEST']._serialized_start=1699
+  _globals['_LISTDUPLICATEDECISIONSREQUEST']._serialized_end=1789
+  _globals['_LISTDUPLICATEDECISIONSRESPONSE']._serialized_start=1791
+  _globals['_LISTDUPLICATEDECISIONSRESPONSE']._serialized_end=1900
 # @@protoc_insertion_point(module_scope)

@@ -36,7 +36,8 @@ class _DuplicateKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Duplica
     """Their decoded pixels are equal: other EXIF data, or saved again without loss."""
     DUPLICATE_KIND_COPY: _DuplicateKind.ValueType  # 3
     """One was made from the other: recompressed, resized, cropped, framed, re-coloured,
-    marked. By comparing small grey pictures of both, also somewhat below the threshold.
+    marked, and where that is asked for turned or mirrored. By comparing small grey pictures
+    of both, also somewhat below the threshold.
     """
     DUPLICATE_KIND_UNVERIFIED: _DuplicateKind.ValueType  # 4
     """Their vectors are near, and one of them has no grey picture to compare."""
@@ -56,7 +57,8 @@ DUPLICATE_KIND_PIXEL_IDENTICAL: DuplicateKind.ValueType  # 2
 """Their decoded pixels are equal: other EXIF data, or saved again without loss."""
 DUPLICATE_KIND_COPY: DuplicateKind.ValueType  # 3
 """One was made from the other: recompressed, resized, cropped, framed, re-coloured,
-marked. By comparing small grey pictures of both, also somewhat below the threshold.
+marked, and where that is asked for turned or mirrored. By comparing small grey pictures
+of both, also somewhat below the threshold.
 """
 DUPLICATE_KIND_UNVERIFIED: DuplicateKind.ValueType  # 4
 """Their vectors are near, and one of them has no grey picture to compare."""
@@ -187,6 +189,7 @@ class FindDuplicatesRequest(_message.Message):
     SINCE_VERSION_FIELD_NUMBER: _builtins.int
     CAPTURE_TIME_FIELD_FIELD_NUMBER: _builtins.int
     BURST_SECONDS_FIELD_NUMBER: _builtins.int
+    TURNED_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name or alias."""
     threshold: _builtins.float
@@ -202,6 +205,11 @@ class FindDuplicatesRequest(_message.Message):
     """
     burst_seconds: _builtins.float
     """How far apart the pictures of a burst are at most: above 0, at most 3,600; 0 for 3."""
+    turned: _builtins.bool
+    """Copies that are turned by a quarter, half or three quarters of a full turn, mirrored, or
+    both are looked for too: small grey pictures of all items are compared in all eight ways,
+    which takes a time that grows with the square of their number.
+    """
     @_builtins.property
     def filter(self) -> _filter_pb2.Filter:
         """Only items that meet it count; none for all."""
@@ -220,10 +228,11 @@ class FindDuplicatesRequest(_message.Message):
         since_version: _builtins.int = ...,
         capture_time_field: _builtins.str = ...,
         burst_seconds: _builtins.float = ...,
+        turned: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "filter", b"filter", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "burst_seconds", b"burst_seconds", "capture_time_field", b"capture_time_field", "collection", b"collection", "filter", b"filter", "kinds", b"kinds", "since_version", b"since_version", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "burst_seconds", b"burst_seconds", "capture_time_field", b"capture_time_field", "collection", b"collection", "filter", b"filter", "kinds", b"kinds", "since_version", b"since_version", "threshold", b"threshold", "turned", b"turned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
     _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
@@ -354,6 +363,8 @@ class DuplicateMember(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     REVIEWED_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
+    MIRRORED_FIELD_NUMBER: _builtins.int
+    TURNED_DEGREES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The item."""
     kind: Global___DuplicateKind.ValueType
@@ -378,6 +389,14 @@ class DuplicateMember(_message.Message):
     """A decision says that it is a duplicate of another of the group."""
     kept: _builtins.bool
     """A decision says that it is to be kept."""
+    mirrored: _builtins.bool
+    """The picture is that of the representative mirrored, left to right, and then turned by
+    `turned_degrees`. Only where turned copies were asked for.
+    """
+    turned_degrees: _builtins.int
+    """How far the picture of the representative was turned clockwise to be this one: 0, 90, 180
+    or 270. Only where turned copies were asked for.
+    """
     def __init__(
         self,
         *,
@@ -392,10 +411,12 @@ class DuplicateMember(_message.Message):
         format: _builtins.str = ...,
         reviewed: _builtins.bool = ...,
         kept: _builtins.bool = ...,
+        mirrored: _builtins.bool = ...,
+        turned_degrees: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "format", b"format", "height_px", b"height_px", "id", b"id", "kept", b"kept", "kind", b"kind", "reviewed", b"reviewed", "score", b"score", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "format", b"format", "height_px", b"height_px", "id", b"id", "kept", b"kept", "kind", b"kind", "mirrored", b"mirrored", "reviewed", b"reviewed", "score", b"score", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "turned_degrees", b"turned_degrees", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

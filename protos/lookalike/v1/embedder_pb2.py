@@ -26,7 +26,7 @@ from lookalike.v1 import errors_pb2 as lookalike_dot_v1_dot_errors__pb2
 from lookalike.v1 import image_pb2 as lookalike_dot_v1_dot_image__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blookalike/v1/embedder.proto\x12\x0clookalike.v1\x1a\x19lookalike/v1/errors.proto\x1a\x18lookalike/v1/image.proto\"=\n\x08RawImage\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x0c\n\x04rgb8\x18\x03 \x01(\x0c\"\xcb\x01\n\x12\x45mbedImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x11\n\x07\x65ncoded\x18\x02 \x01(\x0cH\x00\x12%\n\x03raw\x18\x03 \x01(\x0b\x32\x16.lookalike.v1.RawImageH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12 \n\x04lane\x18\x05 \x01(\x0e\x32\x12.lookalike.v1.Lane\x12\x12\n\ntimeout_ms\x18\x06 \x01(\r\x12\x19\n\x11thumbnail_side_px\x18\x19 \x01(\rB\x07\n\x05image\"\x8c\x01\n\x13\x45mbedImagesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\tembedding\x18\x02 \x01(\x0b\x32\x17.lookalike.v1.EmbeddingH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemErrorH\x00\x42\t\n\x07outcome\"f\n\tEmbedding\x12\x15\n\rvector_f32_le\x18\x01 \x01(\x0c\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\'\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32\x18.lookalike.v1.ImageFacts\"\x87\x01\n\x11\x45mbedImageRequest\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.lookalike.v1.RawImageH\x00\x12\r\n\x05model\x18\x03 \x01(\t\x12 \n\x04lane\x18\x04 \x01(\x0e\x32\x12.lookalike.v1.LaneB\x07\n\x05image\"@\n\x12\x45mbedImageResponse\x12*\n\tembedding\x18\x01 \x01(\x0b\x32\x17.lookalike.v1.Embedding\"0\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\"F\n\x11\x45mbedTextResponse\x12\x16\n\x0evectors_f32_le\x18\x01 \x03(\x0c\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"6\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Model\"\x13\n\x11ListModelsRequest\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.lookalike.v1.Model\"\xfb\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\r\x12\x0f\n\x07pooling\x18\x04 \x01(\t\x12\x15\n\rinput_size_px\x18\x05 \x01(\r\x12\x11\n\tprecision\x18\x06 \x01(\t\x12\x0f\n\x07runtime\x18\x07 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12)\n\x06limits\x18\t \x01(\x0b\x32\x19.lookalike.v1.ImageLimits\x12\x18\n\x10max_batch_images\x18\n \x01(\r\x12\x13\n\x0b\x65mbeds_text\x18\x0b \x01(\x08\"k\n\x0bImageLimits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x04\x12\x18\n\x10max_image_pixels\x18\x02 \x01(\x04\x12\x18\n\x10max_aspect_ratio\x18\x03 \x01(\x02\x12\x0f\n\x07\x66ormats\x18\x04 \x03(\t*;\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x0e\n\nLANE_QUERY\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xbd\x03\n\x0f\x45mbedderService\x12[\n\x0b\x45mbedImages\x12 .lookalike.v1.EmbedImagesRequest\x1a!.lookalike.v1.EmbedImagesResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12T\n\nEmbedImage\x12\x1f.lookalike.v1.EmbedImageRequest\x1a .lookalike.v1.EmbedImageResponse\"\x03\x90\x02\x01\x12Q\n\tEmbedText\x12\x1e.lookalike.v1.EmbedTextRequest\x1a\x1f.lookalike.v1.EmbedTextResponse\"\x03\x90\x02\x01\x12N\n\x08GetModel\x12\x1d.lookalike.v1.GetModelRequest\x1a\x1e.lookalike.v1.GetModelResponse\"\x03\x90\x02\x01\x12T\n\nListModels\x12\x1f.lookalike.v1.ListModelsRequest\x1a .lookalike.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blookalike/v1/embedder.proto\x12\x0clookalike.v1\x1a\x19lookalike/v1/errors.proto\x1a\x18lookalike/v1/image.proto\"=\n\x08RawImage\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x0c\n\x04rgb8\x18\x03 \x01(\x0c\"\xe6\x01\n\x12\x45mbedImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x11\n\x07\x65ncoded\x18\x02 \x01(\x0cH\x00\x12%\n\x03raw\x18\x03 \x01(\x0b\x32\x16.lookalike.v1.RawImageH\x00\x12\r\n\x05model\x18\x04 \x01(\t\x12 \n\x04lane\x18\x05 \x01(\x0e\x32\x12.lookalike.v1.Lane\x12\x12\n\ntimeout_ms\x18\x06 \x01(\r\x12\x19\n\x11thumbnail_side_px\x18\x19 \x01(\r\x12\x19\n\x11\x63\x61ller_request_id\x18( \x01(\tB\x07\n\x05image\"\x8c\x01\n\x13\x45mbedImagesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\tembedding\x18\x02 \x01(\x0b\x32\x17.lookalike.v1.EmbeddingH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemErrorH\x00\x42\t\n\x07outcome\"f\n\tEmbedding\x12\x15\n\rvector_f32_le\x18\x01 \x01(\x0c\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\'\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32\x18.lookalike.v1.ImageFacts\"\x87\x01\n\x11\x45mbedImageRequest\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12%\n\x03raw\x18\x02 \x01(\x0b\x32\x16.lookalike.v1.RawImageH\x00\x12\r\n\x05model\x18\x03 \x01(\t\x12 \n\x04lane\x18\x04 \x01(\x0e\x32\x12.lookalike.v1.LaneB\x07\n\x05image\"@\n\x12\x45mbedImageResponse\x12*\n\tembedding\x18\x01 \x01(\x0b\x32\x17.lookalike.v1.Embedding\"0\n\x10\x45mbedTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05model\x18\x02 \x01(\t\"F\n\x11\x45mbedTextResponse\x12\x16\n\x0evectors_f32_le\x18\x01 \x03(\x0c\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\" \n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"6\n\x10GetModelResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.lookalike.v1.Model\"\x13\n\x11ListModelsRequest\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.lookalike.v1.Model\"\xfb\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\r\x12\x0f\n\x07pooling\x18\x04 \x01(\t\x12\x15\n\rinput_size_px\x18\x05 \x01(\r\x12\x11\n\tprecision\x18\x06 \x01(\t\x12\x0f\n\x07runtime\x18\x07 \x01(\t\x12\x16\n\x0eweights_sha256\x18\x08 \x01(\t\x12)\n\x06limits\x18\t \x01(\x0b\x32\x19.lookalike.v1.ImageLimits\x12\x18\n\x10max_batch_images\x18\n \x01(\r\x12\x13\n\x0b\x65mbeds_text\x18\x0b \x01(\x08\"k\n\x0bImageLimits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x04\x12\x18\n\x10max_image_pixels\x18\x02 \x01(\x04\x12\x18\n\x10max_aspect_ratio\x18\x03 \x01(\x02\x12\x0f\n\x07\x66ormats\x18\x04 \x03(\t*;\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x0e\n\nLANE_QUERY\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xbd\x03\n\x0f\x45mbedderService\x12[\n\x0b\x45mbedImages\x12 .lookalike.v1.EmbedImagesRequest\x1a!.lookalike.v1.EmbedImagesResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12T\n\nEmbedImage\x12\x1f.lookalike.v1.EmbedImageRequest\x1a .lookalike.v1.EmbedImageResponse\"\x03\x90\x02\x01\x12Q\n\tEmbedText\x12\x1e.lookalike.v1.EmbedTextRequest\x1a\x1f.lookalike.v1.EmbedTextResponse\"\x03\x90\x02\x01\x12N\n\x08GetModel\x12\x1d.lookalike.v1.GetModelRequest\x1a\x1e.lookalike.v1.GetModelResponse\"\x03\x90\x02\x01\x12T\n\nListModels\x12\x1f.lookalike.v1.ListModelsRequest\x1a .lookalike.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,36 +43,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDERSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001'
   _globals['_EMBEDDERSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_EMBEDDERSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
-  _globals['_LANE']._serialized_start=1473
-  _globals['_LANE']._serialized_end=1532
+  _globals['_LANE']._serialized_start=1500
+  _globals['_LANE']._serialized_end=1559
   _globals['_RAWIMAGE']._serialized_start=98
   _globals['_RAWIMAGE']._serialized_end=159
   _globals['_EMBEDIMAGESREQUEST']._serialized_start=162
-  _globals['_EMBEDIMAGESREQUEST']._serialized_end=365
-  _globals['_EMBEDIMAGESRESPONSE']._serialized_start=368
-  _globals['_EMBEDIMAGESRESPONSE']._serialized_end=508
-  _globals['_EMBEDDING']._serialized_start=510
-  _globals['_EMBEDDING']._serialized_end=612
-  _globals['_EMBEDIMAGEREQUEST']._serialized_start=615
-  _globals['_EMBEDIMAGEREQUEST']._serialized_end=750
-  _globals['_EMBEDIMAGERESPONSE']._serialized_start=752
-  _globals['_EMBEDIMAGERESPONSE']._serialized_end=816
-  _globals['_EMBEDTEXTREQUEST']._serialized_start=818
-  _globals['_EMBEDTEXTREQUEST']._serialized_end=866
-  _globals['_EMBEDTEXTRESPONSE']._serialized_start=868
-  _globals['_EMBEDTEXTRESPONSE']._serialized_end=938
-  _globals['_GETMODELREQUEST']._serialized_start=940
-  _globals['_GETMODELREQUEST']._serialized_end=972
-  _globals['_GETMODELRESPONSE']._serialized_start=974
-  _globals['_GETMODELRESPONSE']._serialized_end=1028
-  _globals['_LISTMODELSREQUEST']._serialized_start=1030
-  _globals['_LISTMODELSREQUEST']._serialized_end=1049
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1051
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1108
-  _globals['_MODEL']._serialized_start=1111
-  _globals['_MODEL']._serialized_end=1362
-  _globals['_IMAGELIMITS']._serialized_start=1364
-  _globals['_IMAGELIMITS']._serialized_end=1471
-  _globals['_EMBEDDERSERVICE']._serialized_start=1535
-  _globals['_EMBEDDERSERVICE']._serialized_end=1980
+  _globals['_EMBEDIMAGESREQUEST']._serialized_end=392
+  _globals['_EMBEDIMAGESRESPONSE']._serialized_start=395
+  _globals['_EMBEDIMAGESRESPONSE']._serialized_end=535
+  _globals['_EMBEDDING']._serialized_start=537
+  _globals['_EMBEDDING']._serialized_end=639
+  _globals['_EMBEDIMAGEREQUEST']._serialized_start=642
+  _globals['_EMBEDIMAGEREQUEST']._serialized_end=777
+  _globals['_EMBEDIMAGERESPONSE']._serialized_start=779
+  _globals['_EMBEDIMAGERESPONSE']._serialized_end=843
+  _globals['_EMBEDTEXTREQUEST']._serialized_start=845
+  _globals['_EMBEDTEXTREQUEST']._serialized_end=893
+  _globals['_EMBEDTEXTRESPONSE']._serialized_start=895
+  _globals['_EMBEDTEXTRESPONSE']._serialized_end=965
+  _globals['_GETMODELREQUEST']._serialized_start=967
+  _globals['_GETMODELREQUEST']._serialized_end=999
+  _globals['_GETMODELRESPONSE']._serialized_start=1001
+  _globals['_GETMODELRESPONSE']._serialized_end=1055
+  _globals['_LISTMODELSREQUEST']._serialized_start=1057
+  _globals['_LISTMODELSREQUEST']._serialized_end=1076
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1078
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1135
+  _globals['_MODEL']._serialized_start=1138
+  _globals['_MODEL']._serialized_end=1389
+  _globals['_IMAGELIMITS']._serialized_start=1391
+  _globals['_IMAGELIMITS']._serialized_end=1498
+  _globals['_EMBEDDERSERVICE']._serialized_start=1562
+  _globals['_EMBEDDERSERVICE']._serialized_end=2007
 # @@protoc_insertion_point(module_scope)

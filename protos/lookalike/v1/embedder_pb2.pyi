@@ -90,6 +90,7 @@ class EmbedImagesRequest(_message.Message):
     LANE_FIELD_NUMBER: _builtins.int
     TIMEOUT_MS_FIELD_NUMBER: _builtins.int
     THUMBNAIL_SIDE_PX_FIELD_NUMBER: _builtins.int
+    CALLER_REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     """Chosen by the caller, returned with the answer. Unique among the images of
     the stream that are still unanswered.
@@ -108,6 +109,10 @@ class EmbedImagesRequest(_message.Message):
     """Longest side of the thumbnail among the facts: at most 256 pixels; 0 for what the
     embedder is set to.
     """
+    caller_request_id: _builtins.str
+    """For the log: the id of the request that brought the image, where the stream
+    carries images of many. Empty for that of the call.
+    """
     @_builtins.property
     def raw(self) -> Global___RawImage:
         """Decoded pixels."""
@@ -122,10 +127,11 @@ class EmbedImagesRequest(_message.Message):
         lane: Global___Lane.ValueType = ...,
         timeout_ms: _builtins.int = ...,
         thumbnail_side_px: _builtins.int = ...,
+        caller_request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "image", b"image", "raw", b"raw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoded", b"encoded", "image", b"image", "lane", b"lane", "model", b"model", "raw", b"raw", "request_id", b"request_id", "thumbnail_side_px", b"thumbnail_side_px", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_request_id", b"caller_request_id", "encoded", b"encoded", "image", b"image", "lane", b"lane", "model", b"model", "raw", b"raw", "request_id", b"request_id", "thumbnail_side_px", b"thumbnail_side_px", "timeout_ms", b"timeout_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_image: _TypeAlias = _typing.Literal["encoded", "raw"]  # noqa: Y015
     _WhichOneofArgType_image: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015

@@ -301,7 +301,9 @@ Global___GetIngestStatusRequest: _TypeAlias = GetIngestStatusRequest  # noqa: Y0
 
 @_typing.final
 class GetIngestStatusResponse(_message.Message):
-    """The state of ingestion."""
+    """The state of ingestion. A tenant is told `queue_depth`, `oldest_age`, `failures`
+    and `lost` of its own mutations, and nothing else.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -594,7 +596,9 @@ class IngestFailure(_message.Message):
     attempts: _builtins.int
     """How often it was tried."""
     job_id: _builtins.str
-    """The job; may be empty."""
+    """The job; may be empty. With the tenant's mark and ":" before it where a
+    tenant's job is shown to others, who may watch it by that name.
+    """
     @_builtins.property
     def error(self) -> _errors_pb2.ItemError:
         """Why."""

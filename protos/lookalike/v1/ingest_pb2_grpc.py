@@ -28,6 +28,9 @@ if _version_not_supported:
 class IngestServiceStub:
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     def __init__(self, channel):
@@ -66,6 +69,9 @@ class IngestServiceStub:
 class IngestServiceServicer:
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     def SubmitImages(self, request_iterator, context):
@@ -146,6 +152,9 @@ def add_IngestServiceServicer_to_server(servicer, server):
 class IngestService:
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     @staticmethod

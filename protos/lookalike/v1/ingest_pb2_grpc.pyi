@@ -29,6 +29,9 @@ GRPC_VERSION: str
 class IngestServiceStub:
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     @_typing.overload
@@ -57,6 +60,9 @@ class IngestServiceStub:
 class IngestServiceAsyncStub(IngestServiceStub):
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,6 +87,9 @@ class IngestServiceAsyncStub(IngestServiceStub):
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes images in without making the caller wait for their embedding. What is
     accepted ends as a searchable item or as a listed failure.
+
+    The holder of an API key with a tenant submits, follows and lists what is the
+    tenant's: jobs of others are not there, whatever their names.
     """
 
     @_abc_1.abstractmethod

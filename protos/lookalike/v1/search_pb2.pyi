@@ -1303,6 +1303,7 @@ class VectorUpsert(_message.Message):
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     KEEP_METADATA_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     vector_f32_le: _builtins.bytes
@@ -1340,6 +1341,14 @@ class VectorUpsert(_message.Message):
         are stored together, and replaced and deleted together.
         """
 
+    @_builtins.property
+    def guard(self) -> _struct_pb2.Struct:
+        """A JSON object of texts, numbers and booleans. An item that is there must hold
+        exactly these values, or is left alone (PERMISSION_DENIED); near-duplicates
+        are looked for among the items that hold them. Set by the worker, for what the
+        holder of an API key with a tenant submitted; not for such keys themselves.
+        """
+
     def __init__(
         self,
         *,
@@ -1352,10 +1361,11 @@ class VectorUpsert(_message.Message):
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
         keep_metadata: _builtins.bool = ...,
         vectors: _abc.Iterable[Global___ItemVector] | None = ...,
+        guard: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "guard", b"guard", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "guard", b"guard", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1499,6 +1509,7 @@ class MetadataUpdate(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     version: _builtins.int
@@ -1511,6 +1522,10 @@ class MetadataUpdate(_message.Message):
     def metadata(self) -> _struct_pb2.Struct:
         """A JSON object that replaces the stored one, or is merged into it."""
 
+    @_builtins.property
+    def guard(self) -> _struct_pb2.Struct:
+        """As `VectorUpsert.guard`: there is no item but those that hold these values."""
+
     def __init__(
         self,
         *,
@@ -1518,10 +1533,11 @@ class MetadataUpdate(_message.Message):
         metadata: _struct_pb2.Struct | None = ...,
         version: _builtins.int = ...,
         mode: Global___MetadataMode.ValueType = ...,
+        guard: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["guard", b"guard", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "metadata", b"metadata", "mode", b"mode", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard", b"guard", "id", b"id", "metadata", b"metadata", "mode", b"mode", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1593,19 +1609,25 @@ class ItemDelete(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     version: _builtins.int
     """Version given by SubmitImages; 0 takes the next one."""
+    @_builtins.property
+    def guard(self) -> _struct_pb2.Struct:
+        """As `VectorUpsert.guard`: there is no item but those that hold these values."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         version: _builtins.int = ...,
+        guard: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["guard", b"guard"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard", b"guard", "id", b"id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,7 +63,8 @@ class ChannelOptions:
 def aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
     """Return an asyncio channel to `target` ("host:port"); connects lazily.
 
-    It follows the files of its certificates, and its calls are traced where this process is.
+    It follows the files of its certificates, its calls carry the id of the request that they
+    are made for (`request_ids`), and they are traced where this process is.
 
     Raises:
         InvalidField: an API key would travel in the clear.
@@ -90,8 +91,6 @@ def _aio_channel(target: str, options: ChannelOptions) -> grpc.aio.Channel:
             return grpc.aio.insecure_channel(target, options=arguments)
         return grpc.aio.secure_channel(target, _credentials(tls), options=arguments)
 
-    if options.token is None and (tls is None or not tls.paths):
-        return make()
     return AioLiveChannel(make, [] if tls is None else tls.paths, options.token)
 
 
@@ -104,8 +103,6 @@ def _sync_channel(target: str, options: ChannelOptions) -> grpc.Channel:
             return grpc.insecure_channel(target, options=arguments)
         return grpc.secure_channel(target, _credentials(tls), options=arguments)
 
-    if options.token is None and (tls is None or not tls.paths):
-        return make()
     return SyncLiveChannel(make, [] if tls is None else tls.paths, options.token)
 
 

@@ -28,6 +28,8 @@ from lookalike.wire.errors import InvalidField
 
 FORMAT = 1
 METADATA_KEY = "authorization"
+# With the answers to a key that expires: when that is, in ISO 8601.
+EXPIRE_TIME_KEY = "x-api-key-expires"
 _SCHEME = "Bearer "
 _PREFIX = "lk"
 _SECRET_BYTES = 32

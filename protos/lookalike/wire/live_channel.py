@@ -1,4 +1,5 @@
-"""Channels whose calls carry an API key, and that follow their certificates' files.
+"""Channels whose calls carry an API key and the id of the request that they are made for,
+and that follow their certificates' files.
 
 The library binds certificates to a channel for good. Here a channel is made anew when the
 files have changed; calls under way end on the one that they began on.
@@ -17,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 import grpc
 import grpc.aio
 
-from lookalike.wire import keys
+from lookalike.wire import keys, request_ids
 from lookalike.wire.errors import InvalidField
 from lookalike.wire.tokens import Token
 
@@ -87,7 +88,7 @@ class _Renewed(Generic[C]):
 
 
 class _Method:
-    """One method of the contract: made anew with each channel, called with the key."""
+    """One method of the contract: made anew with each channel, called with key and id."""
 
     def __init__(
         self,
@@ -103,13 +104,13 @@ class _Method:
         self._made: tuple[int, Any] = (-1, None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._now()(*args, **self._with_key(kwargs))
+        return self._now()(*args, **self._with_metadata(kwargs))
 
     def future(self, *args: Any, **kwargs: Any) -> Any:
-        return self._now().future(*args, **self._with_key(kwargs))
+        return self._now().future(*args, **self._with_metadata(kwargs))
 
     def with_call(self, *args: Any, **kwargs: Any) -> Any:
-        return self._now().with_call(*args, **self._with_key(kwargs))
+        return self._now().with_call(*args, **self._with_metadata(kwargs))
 
     def _now(self) -> Any:
         channel, number = self._renewed.look()
@@ -119,11 +120,13 @@ class _Method:
             made = self._made = (number, getattr(channel, kind)(*arguments, **named))
         return made[1]
 
-    def _with_key(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        if self._token is None:
+    def _with_metadata(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        carried: tuple[Any, ...] = request_ids.carried()
+        if self._token is not None:
+            carried = (keys.header(self._token.text()), *carried)
+        if not carried:
             return kwargs
-        given = kwargs.get("metadata") or ()
-        return {**kwargs, "metadata": (*given, keys.header(self._token.text()))}
+        return {**kwargs, "metadata": (*(kwargs.get("metadata") or ()), *carried)}
 
 
 class _Methods:

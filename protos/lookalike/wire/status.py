@@ -15,14 +15,14 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from lookalike.v1 import errors_pb2
-from lookalike.wire import errors
+from lookalike.wire import errors, request_ids
 from lookalike.wire.errors import InvalidField, LookalikeError, Reason
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 DOMAIN = "lookalike.v1"
-INTERNAL_MESSAGE = "internal error; the service's log has it under this request id"
+INTERNAL_MESSAGE = "internal error; the service's log has it under the request id"
 
 _CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
@@ -84,14 +84,12 @@ def code_of(reason: Reason) -> grpc.StatusCode:
 
 
 async def abort(
-    context: grpc.aio.ServicerContext[object, object],
-    error: LookalikeError,
-    trailing_metadata: tuple[tuple[str, str], ...] = (),
+    context: grpc.aio.ServicerContext[object, object], error: LookalikeError
 ) -> NoReturn:
-    """End the RPC with `error` as its status and details."""
+    """End the RPC with `error` as its status and details, under the id of the request."""
     status = rpc_status.to_status(to_status(error))
     await context.abort(
-        status.code, status.details, (*status.trailing_metadata, *trailing_metadata)
+        status.code, status.details, (*status.trailing_metadata, *request_ids.carried())
     )
 
 
@@ -147,16 +145,20 @@ def from_rpc_error(error: grpc.RpcError) -> LookalikeError:
         reason, field, delay_s = _read_details(status)
         if reason is not None:
             message = text.removeprefix(f"{field}: ") if field else text
+            if text == INTERNAL_MESSAGE and (request_id := _trailing(error, request_ids.KEY)):
+                message = f"{text} {request_id!s}"
             return _build(reason, message, field, delay_s)
     return _from_code(code, text)
 
 
 def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
+    value = _trailing(error, "grpc-status-details-bin")
+    return status_pb2.Status.FromString(value) if isinstance(value, bytes) else None
+
+
+def _trailing(error: grpc.RpcError, wanted: str) -> str | bytes | None:
     pairs: Iterable[tuple[str, str | bytes]] = error.trailing_metadata() or ()  # type: ignore[assignment]  # stub is wrong: it is a tuple of pairs
-    for key, value in pairs:
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            return status_pb2.Status.FromString(value)
-    return None
+    return next((value for key, value in pairs if key == wanted), None)
 
 
 def _read_details(status: status_pb2.Status) -> tuple[Reason | None, str, float | None]:

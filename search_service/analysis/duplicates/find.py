@@ -3,7 +3,8 @@
 Options: `threshold`, the least cosine; `kinds`, numbers of those that make groups;
 `since_version`, 0 or the version after which an item is new: groups without a new item
 are left out; `decisions`, a list of (id, other id or "", verdict); `time_path`, that of
-the capture time or None; `burst_s`.
+the capture time or None; `burst_s`; `turned`, whether copies that are turned or mirrored
+are looked for.
 
 Parts: `groups`, pages of them in the order of their oldest members; `stacks`, pages; at
 last `summary`.
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from search_service.analysis.checkpoint import Checkpoint
-from search_service.analysis.duplicates.candidates import Neighbourhoods
+from search_service.analysis.duplicates.candidates import NearPairs, Neighbourhoods
 from search_service.analysis.duplicates.greys import Sketches
 from search_service.analysis.duplicates.grouping import (
     Adjacency,
@@ -30,16 +31,16 @@ from search_service.analysis.duplicates.grouping import (
 )
 from search_service.analysis.duplicates.keeping import suggest
 from search_service.analysis.duplicates.kinds import Kind, PairKinds
-from search_service.analysis.duplicates.links import Decisions, Links
+from search_service.analysis.duplicates.links import Links, decisions_of
+from search_service.analysis.duplicates.pages import MEMBERS_LISTED, pages
 from search_service.analysis.duplicates.stacks import StackKind, bursts, by_name, time_s
+from search_service.analysis.duplicates.turned_candidates import TurnedSketches
+from search_service.analysis.duplicates.turns import turn_of
 from search_service.analysis.facts import PictureFacts, picture_facts
 from search_service.analysis.gallery import Gallery, read_gallery
 from search_service.analysis.jobs import AnalysisJob, Progress
 from search_service.domain.arrays import I64, Flags
 
-# A page, and a group by itself, stay within 2 MB.
-GROUPS_PER_PAGE = 200
-MEMBERS_LISTED = 10_000
 # Copies are looked for so far below the threshold, since they are verified: of copies of
 # product photographs that were cropped, made small, re-coloured and compressed all at once 98 %
 # come within .5 of a threshold of .95 (one false match in a hundred), 68 % within .3.
@@ -65,7 +66,8 @@ def find_duplicates(job: AnalysisJob, report: Report) -> Iterator[Mapping[str, A
 def _key(job: AnalysisJob, gallery: Gallery) -> str:
     """Return what names the pairs of items in this state, looked for in this way."""
     copies = int(Kind.COPY) in job.options["kinds"]
-    asked = f"{_FORM} {job.uid} {job.options['threshold']!r} {copies}"
+    turned = int(job.options["turned"])
+    asked = f"{_FORM} {job.uid} {job.options['threshold']!r} {copies} {turned}"
     digest = hashlib.blake2b(asked.encode(), digest_size=16)
     for numbers in (gallery.ordinals, gallery.versions):
         digest.update(np.ascontiguousarray(numbers).data)
@@ -92,7 +94,9 @@ class _Search:
         copies = Kind.COPY in self._chosen and any(facts.greys)
         sketches = Sketches(facts.greys, job.threads, report) if copies else None
         self._neighbourhoods = Neighbourhoods(job, gallery, sketches, kept)
-        self._kinds = PairKinds(facts, job.threads, kept)
+        turned = copies and job.options["turned"]
+        self._turned = TurnedSketches(facts.greys, job.threads, kept, report) if turned else None
+        self._kinds = PairKinds(facts, job.threads, kept, self._turned)
         identical = unique_pairs([chained(facts.files), chained(facts.pictures)])
         self._classes = _class_names(*identical, len(gallery))
         self._links = Links(
@@ -117,13 +121,13 @@ class _Search:
         first, second = self._without(linked, stacked)
         groups = self._groups(first, second, fresh)
         counts = {"groups": 0, "members": 0}
-        for page in _pages(groups):
+        for page in pages(groups):
             counts["groups"] += len(page)
             counts["members"] += sum(len(group["members"]) for group in page)
             yield {"groups": page}
         stacks = [*stacked, *self._bursts()]
         stacks = [each for each in stacks if fresh[each[1]].any()]
-        for page in _pages(
+        for page in pages(
             {"kind": kind, "ids": [self._gallery.ids[row] for row in rows]} for kind, rows in stacks
         ):
             yield {"stacks": page}
@@ -166,12 +170,27 @@ class _Search:
         floor = threshold - BELOW_THRESHOLD
         found = self._neighbourhoods.pairs_of(rows, threshold, floor, self._report)
         self._cut += found.cut
-        kinds, agreement = self._kinds.of_pairs(
-            found.first, found.second, found.scores, threshold, self._report
+        linked = [self._noted(found, as_they_are=True)]
+        if self._turned is not None:
+            pairs = self._turned.pairs_of(rows, self._report)
+            more = found.others(pairs, self._gallery.vectors)
+            linked.append(self._noted(more, as_they_are=False))
+        first, second = (np.concatenate([pairs[at] for pairs in linked]) for at in (0, 1))
+        return first, second
+
+    def _noted(self, found: NearPairs, *, as_they_are: bool) -> tuple[I64, I64]:
+        """Note what pairs are, and return those that are linked."""
+        told = self._kinds.of_pairs(
+            found.first,
+            found.second,
+            found.scores,
+            self._options["threshold"],
+            self._report,
+            as_they_are=as_they_are,
         )
-        near = kinds == Kind.SIMILAR
+        near = told.kinds == Kind.SIMILAR
         self._near.append((found.first[near], found.second[near]))
-        linked = self._links.note(found, kinds, agreement)
+        linked = self._links.note(found, told)
         return found.first[linked], found.second[linked]
 
     def _without(
@@ -221,6 +240,7 @@ class _Search:
         listed = [kept.row, *(row for row in rows if row != kept.row)][:MEMBERS_LISTED]
         for row in listed:
             relation = relations.get(row)
+            turn = turn_of(0 if relation is None else relation.way)
             members.append(
                 {
                     "id": self._gallery.ids[row],
@@ -234,6 +254,8 @@ class _Search:
                     "format": self._facts.formats[row],
                     "reviewed": row in reviewed,
                     "kept": row in self._decisions.kept,
+                    "mirrored": turn.mirrored,
+                    "turned_degrees": turn.degrees,
                 }
             )
         return {
@@ -257,44 +279,9 @@ class _Search:
             yield StackKind.BURST, rows
 
 
-def decisions_of(decided: Sequence[Sequence[str]], ids: Sequence[str]) -> Decisions:
-    """Return decisions by row; those about items that are not there are left out."""
-    rows = {id: row for row, id in enumerate(ids)}
-    pairs: dict[str, set[tuple[int, int]]] = {"duplicate": set(), "different": set()}
-    single: dict[str, set[int]] = {"keep": set(), "ignore": set()}
-    for id, other_id, verdict in decided:
-        if id not in rows or (other_id and other_id not in rows):
-            continue
-        if other_id:
-            one, other = sorted((rows[id], rows[other_id]))
-            pairs[verdict].add((one, other))
-        else:
-            single[verdict].add(rows[id])
-    return Decisions(
-        duplicates=frozenset(pairs["duplicate"]),
-        different=frozenset(pairs["different"]),
-        kept=frozenset(single["keep"]),
-        ignored=frozenset(single["ignore"]),
-    )
-
-
 def _class_names(first: I64, second: I64, rows: int) -> I64:
     """Return for each row the first one that shows the same picture, int64 [rows]."""
     names = np.arange(rows)
     for group in components(first, second, rows):
         names[group] = group[0]
     return names
-
-
-def _pages(entries: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    page: list[dict[str, Any]] = []
-    items = 0
-    for entry in entries:
-        size = len(entry.get("members", ()))
-        if page and (len(page) == GROUPS_PER_PAGE or items + size > MEMBERS_LISTED):
-            yield page
-            page, items = [], 0
-        page.append(entry)
-        items += size
-    if page:
-        yield page

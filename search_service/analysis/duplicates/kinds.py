@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from search_service.analysis.checkpoint import Arrays, Checkpoint
 from search_service.analysis.duplicates.greys import decoded
+from search_service.analysis.duplicates.turned_candidates import TurnedSketches
+from search_service.analysis.duplicates.turns import lies_across, turned
 from search_service.analysis.duplicates.verification import PAIRS_AT_ONCE, compared
 from search_service.analysis.facts import PictureFacts
 from search_service.analysis.jobs import Progress
@@ -33,11 +36,29 @@ class Kind(IntEnum):
     APART = 6
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What pairs are: `kinds` int64 [P]; `agreement` float64 [P] of what was compared; `ways`
+    int64 [P], as the first of a copy was turned to be the second: see `turns.py`."""
+
+    kinds: I64
+    agreement: F64
+    ways: I64
+
+
 class PairKinds:
     """Tells the kinds of pairs of items."""
 
-    def __init__(self, facts: PictureFacts, threads: int, kept: Checkpoint) -> None:
+    def __init__(
+        self,
+        facts: PictureFacts,
+        threads: int,
+        kept: Checkpoint,
+        turned: TurnedSketches | None = None,
+    ) -> None:
+        """With `turned`, copies that are turned or mirrored are told too."""
         self._facts = facts
+        self._turned = turned
         self._kept = kept
         self._threads = threads
         self._grey = lru_cache(_GREYS_KEPT)(self._decoded)
@@ -50,10 +71,13 @@ class PairKinds:
         scores: F32,
         threshold: float,
         report: Callable[[Progress], None],
-    ) -> tuple[I64, F64]:
-        """Return the kinds, int64 [P], and for what was compared the agreement, float64 [P].
+        *,
+        as_they_are: bool = True,
+    ) -> Told:
+        """Return what pairs are.
 
-        `first`, `second` are rows, int64 [P]; `scores` their cosines.
+        `first`, `second` are rows, int64 [P]; `scores` their cosines. Without `as_they_are`,
+        pictures are compared only turned.
         """
         facts = self._facts
         near = scores >= threshold
@@ -69,34 +93,65 @@ class PairKinds:
         kinds[same_file] = Kind.BYTE_IDENTICAL
         agreement[same_pixels | same_file] = 1.0
         compare = np.flatnonzero(comparable & ~same_pixels & ~same_file)
-        parts = [
-            compare[start : start + PAIRS_AT_ONCE]
-            for start in range(0, len(compare), PAIRS_AT_ONCE)
-        ]
-        done = 0
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="compare") as pool:
-            found = pool.map(lambda part: self._told(first[part], second[part]), parts)
-            for part, (copies, shares) in zip(parts, found, strict=True):
-                kinds[part[copies]] = Kind.COPY
-                agreement[part] = shares
-                done += len(part)
-                report(Progress("comparing pictures", done, len(compare)))
-        return kinds, agreement
+        ways = np.zeros(len(first), dtype=np.int64)
+        if as_they_are:
+            copies, shares = self._told(first[compare], second[compare], None, report)
+            kinds[compare[copies]] = Kind.COPY
+            agreement[compare] = shares
+        if self._turned is not None:
+            ways[compare] = self._turned.ways(first[compare], second[compare])
+            compare = np.flatnonzero(ways)
+            copies, shares = self._told(first[compare], second[compare], ways[compare], report)
+            # One that is nearly the same in a mirror is a copy either way: as it agrees most.
+            better = copies & ((kinds[compare] != Kind.COPY) | (shares > agreement[compare]))
+            ways[compare[~better]] = 0
+            kinds[compare[better]] = Kind.COPY
+            agreement[compare[better]] = shares[better]
+        return Told(kinds, agreement, ways)
 
-    def _told(self, first: I64, second: I64) -> Arrays:
+    def _told(
+        self, first: I64, second: I64, ways: I64 | None, report: Callable[[Progress], None]
+    ) -> tuple[Flags, F64]:
+        """Return which pairs are copies, and their agreement; compared as they are or turned."""
+        copies, agreement = np.zeros(len(first), dtype=np.bool_), np.zeros(len(first))
+        parts = [
+            slice(start, start + PAIRS_AT_ONCE) for start in range(0, len(first), PAIRS_AT_ONCE)
+        ]
+
+        def told(part: slice) -> Arrays:
+            return self._kept_or_compared(
+                first[part], second[part], None if ways is None else ways[part]
+            )
+
+        done = 0
+        stage = "comparing pictures" if ways is None else "comparing turned pictures"
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="compare") as pool:
+            for part, (found, shares) in zip(parts, pool.map(told, parts), strict=True):
+                copies[part], agreement[part] = found, shares
+                done += len(found)
+                report(Progress(stage, done, len(first)))
+        return copies, agreement
+
+    def _kept_or_compared(self, first: I64, second: I64, ways: I64 | None) -> Arrays:
         """As `_compared`, from what is kept where it is; a few pairs are not worth it."""
         if len(first) < PAIRS_AT_ONCE:
-            return self._compared(first, second)
-        return self._kept.done((first, second), lambda: self._compared(first, second))
+            return self._compared(first, second, ways)
+        name = (first, second) if ways is None else (first, second, ways)
+        return self._kept.done(name, lambda: self._compared(first, second, ways))
 
-    def _compared(self, first: I64, second: I64) -> tuple[Flags, F64]:
+    def _compared(self, first: I64, second: I64, ways: I64 | None) -> tuple[Flags, F64]:
         facts = self._facts
         ratio = facts.width_px / np.maximum(facts.height_px, 1)
         # Facts may come from callers: a size of 0 says nothing of the proportions.
         known = np.where((facts.width_px > 0) & (facts.height_px > 0), ratio, 1.0)
         one = np.stack([self._grey(int(row)) for row in first]).astype(np.float32)
         other = np.stack([self._grey(int(row)) for row in second]).astype(np.float32)
-        found = compared(one, other, known[second] / known[first])
+        own = known[first]
+        if ways is not None:
+            for at, way in enumerate(ways.tolist()):
+                one[at] = turned(one[at], way)
+            own = np.where(lies_across(ways), 1.0 / own, own)
+        found = compared(one, other, known[second] / own)
         return found.copies, found.agreement
 
     def _decoded(self, row: int) -> U8:

@@ -62,8 +62,8 @@ def _told(pairs: Iterator[Pair]) -> Counter[Kind]:
     )
     first = np.arange(0, len(files), 2)
     near = np.ones(len(first), dtype=np.float32)
-    told, _ = kinds.of_pairs(first, first + 1, near, 0.5, lambda progress: None)
-    return Counter(Kind(each) for each in told.tolist())
+    told = kinds.of_pairs(first, first + 1, near, 0.5, lambda progress: None)
+    return Counter(Kind(each) for each in told.kinds.tolist())
 
 
 def _facts(file: bytes) -> bytes:

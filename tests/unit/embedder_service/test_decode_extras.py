@@ -113,7 +113,7 @@ def test_a_missing_extra_is_named() -> None:
 
 
 def test_extras_that_are_installed_are_listed() -> None:
-    assert installed_formats() == ("HEIF", "JXL")
+    assert installed_formats() == ("HEIF", "JXL", "CAMERA_RAW")
 
 
 def test_formats_are_told_by_their_first_bytes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import random
@@ -29,6 +30,7 @@ from lookalike.wire.errors import (
     Unavailable,
 )
 from tests.hostile.files import encoded, hostile_files, photo
+from tests.hostile.raw import dng, sensor
 
 PREPROCESS = Preprocess(64, 0.875, "bicubic", (0.0,) * 3, (1.0,) * 3)
 GOOD = encoded(photo(random.Random(0), 120, 90), "JPEG")
@@ -91,6 +93,25 @@ async def test_decodes_files_and_raw_pixels(pools: list[DecodePool]) -> None:
     plain = await decode(pool, raw.tobytes(), 80, 70)
     assert plain.pixels.reshape(-1, 3).tolist() == [[1, 2, 3]] * (64 * 64)
     assert plain.facts.format == "RAW"
+
+
+async def test_raw_files_of_cameras_and_damaged_ones_besides(pools: list[DecodePool]) -> None:
+    pools.append(pool := DecodePool(pool_options(decode_processes=1), Seen()))
+    await pool.start()
+    whole = dng(sensor(1_000, 700, (60_000, 9_000, 3_000)), None)
+    chance = random.Random(4)
+    for _ in range(15):
+        hurt = bytearray(whole)
+        for _ in range(3):
+            hurt[chance.randrange(500)] = chance.randrange(256)
+        with contextlib.suppress(ImageUnreadable, ImageTooLarge):
+            await decode(pool, bytes(hurt))
+
+    decoded = await decode(pool, whole)
+
+    facts = decoded.facts
+    assert (facts.width_px, facts.height_px, facts.format) == (500, 350, "CAMERA_RAW")
+    assert decoded.pixels[32, 32, 0] > 2 * int(decoded.pixels[32, 32, 1])
 
 
 async def test_a_killed_process_costs_no_image(pools: list[DecodePool]) -> None:

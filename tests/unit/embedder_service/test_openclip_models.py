@@ -201,7 +201,10 @@ def test_what_cannot_be_served_is_refused_with_what_to_do(text: str, said: str) 
     [
         ("openclip:ViT-B-32@avg=w.pt", "@avg is not for openclip:NAME"),
         ("timm:resnet18@tag:a1", "@tag:a1 is for openclip:NAME"),
-        ("openclip:ViT-B-32@nothing", "write @crop, @pad, @squash, @projection:FILE, @tag:NAME"),
+        (
+            "openclip:ViT-B-32@nothing",
+            "write @crop, @pad, @squash, @ground:white, @projection:FILE, @tag:NAME",
+        ),
     ],
 )
 def test_options_are_those_of_the_library(text: str, said: str) -> None:

@@ -106,7 +106,7 @@ def test_the_bins_are_those_that_version_1_has() -> None:
         ("style:palette=weights.pth", "comes with its own"),
         ("style:palette@pad", "@pad is not for style:"),
         ("style:texture@gem", "@gem is not for style:"),
-        ("style:texture@best", "write @crop, @squash, @projection:FILE"),
+        ("style:texture@best", "write @crop, @squash, @ground:white, @projection:FILE"),
     ],
 )
 def test_what_cannot_be_is_refused(text: str, said: str) -> None:

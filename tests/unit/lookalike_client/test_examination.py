@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lookalike.v1 import collection_pb2
-from lookalike_client import convert
-from lookalike_client.examination import Level, about_collection, about_ingestion, about_transport
+from lookalike_client import convert, expiry
+from lookalike_client.examination import about_collection, about_ingestion, about_transport
+from lookalike_client.findings import Level
 from lookalike_client.types import Collection, IngestStatus, WorkerStatus
 
 WORKER = WorkerStatus("w-1", 1.0, "", 10, 0, 2.0, {})
@@ -82,3 +84,23 @@ def test_each_trouble_of_a_collection_is_told(
 def collection(**stats: object) -> Collection:
     empty = convert.collection(collection_pb2.Collection(name="shoes"))
     return replace(empty, stats=replace(empty.stats, items=5, **stats))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [(-1, Level.FAILURE, "expired on"), (29, Level.WARNING, "29 days"), (31, Level.OK, "31 days")],
+)
+def test_what_expires_soon_is_warned_of(days: int, level: Level, said: str) -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    found = expiry.about("our API key", now + timedelta(days=days), now, "ask for a new one")
+
+    assert found.level is level
+    assert said in found.text
+    assert (found.advice == "") is (level is Level.OK)
+
+
+def test_a_tenant_hears_of_no_worker_and_of_none_that_is_missing() -> None:
+    (found,) = about_ingestion(replace(GOOD, workers=[], max_queue_bytes=0, queue_depth=2))
+
+    assert (found.level, found.text) == (Level.OK, "2 of this tenant's waiting")

@@ -12,7 +12,7 @@ import grpc
 from lookalike.serving.access.key_store import KeyStore
 from lookalike.serving.access.principal import Principal, set_current
 from lookalike.serving.access.rules import RULES, Reach
-from lookalike.wire import keys, status
+from lookalike.wire import keys, request_ids, status
 from lookalike.wire.errors import LookalikeError, PermissionDenied
 
 _log = logging.getLogger("lookalike.audit")
@@ -44,6 +44,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         method: str = handler_call_details.method
         if method.startswith(_OPEN_PREFIX):
             return await continuation(handler_call_details)
+        # The handler runs in this task.
+        request_ids.enter(request_ids.of_call(handler_call_details.invocation_metadata))
         token = _token(handler_call_details)
         try:
             principal = self._store.holder(token)
@@ -53,7 +55,6 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             self._refused(method, code)
             self._note(method, code, None if token is None else keys.id_of(token))
             return _refusing(error)
-        # The handler runs in this task.
         set_current(principal)
         return await continuation(handler_call_details)
 

@@ -59,6 +59,10 @@ class KeyStore:
             raise Unauthenticated(_UNKNOWN)
         return principal
 
+    def records(self) -> list[keys.KeyRecord]:
+        """Return what is known of each key; from any thread."""
+        return [principal.record for principal in list(self._principals.values())]
+
     def _look(self) -> None:
         now_s = self._clock()
         if now_s - self._looked_s < _LOOK_EVERY_S:

@@ -68,10 +68,10 @@ RULES: dict[str, Rule] = {
     **_of(f"{_V1}ClusterService", _READ, Reach.COLLECTIONS, "DescribeCluster"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "CreateCollection", "UpdateCollection"),
     **_of(_COLLECTION, _ADMIN, Reach.COLLECTIONS, "DeleteCollection", "SetAlias", "DeleteAlias"),
-    # Outcomes and failures name items whose metadata is not at hand.
-    **_of(_INGEST, _WRITE, Reach.COLLECTIONS, "SubmitImages", "WatchIngest", "ListFailures"),
-    **_of(_INGEST, None, Reach.COLLECTIONS, "GetIngestStatus"),
-    **_of(_INGEST, _WRITE, Reach.ALL, "RetryFailures"),
+    # Outcomes and failures are kept apart by the tenant whose jobs they belong to.
+    **_of(_INGEST, _WRITE, Reach.ITEMS, "SubmitImages", "WatchIngest", "ListFailures"),
+    **_of(_INGEST, _WRITE, Reach.ITEMS, "RetryFailures"),
+    **_of(_INGEST, None, Reach.ITEMS, "GetIngestStatus"),
     **_of(_ANALYSIS, _READ, Reach.ITEMS, "FindDuplicates", "SuggestLabels", "Evaluate"),
     **_of(_ANALYSIS, _READ, Reach.ITEMS, "Cluster"),
     # What they say is of all items, or of all queries.

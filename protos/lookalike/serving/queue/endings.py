@@ -4,6 +4,8 @@ tried again, forgotten, or found to be gone. Sent as text, as `scripts` are.
 
 from __future__ import annotations
 
+# An item is known by `jobs.item_of` in all of them.
+
 # Takes a failure off the list with what is kept of it. An entry's own key follows
 # from its listing; all keys share a hash tag.
 _FORGET = """
@@ -17,8 +19,11 @@ local function forget(failure, dead, dead_bytes, versions, failed)
   redis.call('DECRBY', dead_bytes, tonumber(redis.call('HGET', kept, 'n') or '0'))
   redis.call('DEL', kept)
   redis.call('ZREM', versions, listed['v'] or '0')
-  if listed['i'] and redis.call('HGET', failed, listed['i']) == failure then
-    redis.call('HDEL', failed, listed['i'])
+  local item = listed['i']
+  local mark = string.match(listed['j'] or '', '^(%x+):')
+  if item and mark then item = mark .. '\\31' .. item end
+  if item and redis.call('HGET', failed, item) == failure then
+    redis.call('HDEL', failed, item)
   end
   return 1
 end

@@ -16,6 +16,8 @@ from lookalike.wire.errors import InvalidField
 ENTRY_OVERHEAD_BYTES = 264
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+# As others are shown a tenant's jobs: see `jobs.named`.
+_TENANTS_JOB = re.compile(r"[0-9a-f]{16}:[A-Za-z0-9_.-]{1,64}\Z")
 _STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
 
 
@@ -44,8 +46,9 @@ class QueuedMutation:
     besides: name and fingerprint. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
     with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
-    `lookalike.v1.ThumbnailSettings`. `traceparent` is the trace that it belongs to, if any.
-    The same version always stands for the same content.
+    `lookalike.v1.ThumbnailSettings`. `guard` is a serialised Struct, empty for none: see
+    `lookalike.v1.VectorUpsert`. `traceparent` is the trace that it belongs to, if any, and
+    `request_id` the call that brought it. The same version always stands for the same content.
     """
 
     collection_uid: str
@@ -60,9 +63,11 @@ class QueuedMutation:
     duplicate_policy: int = 0
     keep_metadata: bool = False
     thumbnail_side_px: int = 0
+    guard: bytes = b""
     traceparent: str = ""
     further_images: tuple[bytes, ...] = ()
     named_models: tuple[tuple[str, str], ...] = ()
+    request_id: str = ""
 
     @property
     def counted_bytes(self) -> int:
@@ -73,6 +78,7 @@ class QueuedMutation:
             + len(self.metadata)
             + len(self.id.encode())
             + len(self.job_id)
+            + len(self.guard)
             + ENTRY_OVERHEAD_BYTES
         )
 
@@ -95,9 +101,11 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
+        (b"g", mutation.guard),
         (b"x", mutation.traceparent.encode()),
         (b"y", json.dumps(mutation.named_models).encode() if mutation.named_models else b""),
         *((b"b%d" % number, image) for number, image in enumerate(mutation.further_images, 1)),
+        (b"q", mutation.request_id.encode()),
     )
     for name, value in optional:
         if value:
@@ -125,11 +133,13 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
             thumbnail_side_px=int(fields.get(b"w", 0)),
+            guard=fields.get(b"g", b""),
             traceparent=fields.get(b"x", b"").decode(),
             further_images=_further_images(fields),
             named_models=tuple(
                 (str(name), str(model)) for name, model in json.loads(fields.get(b"y", b"[]"))
             ),
+            request_id=fields.get(b"q", b"").decode(),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error
@@ -160,6 +170,20 @@ def check_job_id(job_id: str) -> str:
     if job_id and not _JOB_ID.match(job_id):
         raise InvalidField("job_id", 'use up to 64 letters, digits, "_", "-" or "."')
     return job_id
+
+
+def check_followed(job_id: str, *, tenant: bool) -> str:
+    """Return the name of a job to follow: a caller's own or, without a `tenant`, that of
+    somebody's who has one.
+
+    Raises:
+        InvalidField: it is empty, or has another form.
+    """
+    if not job_id:
+        raise InvalidField("job_id", "name a job")
+    if not tenant and _TENANTS_JOB.match(job_id):
+        return job_id
+    return check_job_id(job_id)
 
 
 def check_stream_id(text: str, *, field: str) -> str:

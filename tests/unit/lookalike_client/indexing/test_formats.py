@@ -34,11 +34,23 @@ def tiff(*tags: int) -> bytes:
     ("head", "file", "name"),
     [
         (box(b"crx ", b"isom"), "a", "RAW (CR3)"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "a", "JPEG 2000"),
         (tiff(256, 50706), "a.tif", "RAW (DNG)"),
         (tiff(256), "a.NEF", "RAW (NEF)"),
         (b"II*\0\x10\0\0\0CR\2\0", "a.jpg", "RAW (CR2)"),
         (b"FUJIFILMCCD-RAW 0201", "a", "RAW (RAF)"),
+    ],
+)
+def test_raw_files_of_cameras_are_sent(head: bytes, file: str, name: str) -> None:
+    found = format_of(head, file)
+
+    assert found is not None
+    assert (found.name, found.supported) == (name, True)
+
+
+@pytest.mark.parametrize(
+    ("head", "file", "name"),
+    [
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a", "JPEG 2000"),
         (b"8BPS\0\1", "a", "PSD"),
         (b'<?xml version="1.0"?>\n<svg xmlns="x">', "a", "SVG"),
         (b"%PDF-1.7\n", "a.jpg", "PDF"),

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from search_service.analysis.duplicates.find import decisions_of
 from search_service.analysis.duplicates.grouping import (
     Adjacency,
     chained,
@@ -16,6 +15,7 @@ from search_service.analysis.duplicates.grouping import (
     unique_pairs,
 )
 from search_service.analysis.duplicates.keeping import Reason, suggest
+from search_service.analysis.duplicates.links import decisions_of
 from search_service.analysis.duplicates.stacks import StackKind, bursts, by_name, time_s
 from search_service.analysis.facts import PictureFacts
 from search_service.domain.arrays import I64, Flags

@@ -59,6 +59,7 @@ def job_of(root: Path, rig: Rig, threshold: float = 0.9) -> AnalysisJob:
             "decisions": [],
             "time_path": None,
             "burst_s": 3.0,
+            "turned": False,
         },
     )
 
