@@ -19,7 +19,7 @@ from lookalike_client.types import Collection, IndexSettings, Reembedding
 
 _LOOK_EVERY_S = 0.5
 _TOLD_EVERY_S = 5.0
-# Of what is on its way, a thousandth of the items is what writers send at any time.
+# On its way: a thousandth of the items is what writers send at any time.
 _LITTLE, _LITTLE_SHARE = 64, 0.001
 # With writers there is always some; without them this is enough for the last few.
 _LITTLE_WAIT_S = 5.0
@@ -32,7 +32,8 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group()
-def reembed() -> None:
+@connected
+def reembed(session: Session) -> None:
     """Move a collection to another model while it is searched and written.
 
     ALIAS is the name that its users give: it leads to the old collection, and after

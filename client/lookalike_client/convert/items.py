@@ -28,7 +28,7 @@ def item(message: search_pb2.Item, *, id: str = "") -> types.Item:
         facts=_facts(message.facts) if message.HasField("facts") else None,
         vector=vectors.decode(data, field="vector_f32_le") if data else None,
         near_duplicate_of=message.near_duplicate_of,
-        further_vectors=further,
+        further_vectors=tuple(further),
         named_vectors=named,
     )
 
