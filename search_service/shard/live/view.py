@@ -45,6 +45,13 @@ class LiveView:
         allowed &= self.died_at[: self.upto] > self.epoch
         return Matches(np.flatnonzero(allowed), allowed)
 
+    def items_among(self, vectors: Matches) -> int:
+        """Count the items of live vectors: each has one under the item's own ordinal."""
+        ordinals = vectors.ordinals
+        if self.item_of is None:
+            return len(ordinals)
+        return int(np.count_nonzero(self.item_of[ordinals] == ordinals))
+
     def vectors_of(self, items: I64) -> tuple[I64, I64]:
         """Return the ordinals of all vectors of `items`, int64 [n] ascending, and where those
         of each begin among them: int64 [m] ascending and int64 [n]."""

@@ -134,7 +134,7 @@ class Answerer:
         plan = QueryPlan(
             kind=found.kinds[0],
             items=live.items,
-            filter_matches=live.items if matches is None else len(matches.ordinals),
+            filter_matches=live.items if task.matches is None else live.items_among(task.matches),
             candidates=found.candidates,
             expansion_search=found.expansion,
             gathered_queries=len(task.queries),

@@ -268,7 +268,8 @@ def _without_filter(live: LiveView, task: Task, matches: Matches) -> Task:
 
     A graph is walked faster for whatever is near than for what meets a filter.
     """
-    share = len(matches.ordinals) / max(1, live.items)
+    found = task.matches if task.matches is not None else matches
+    share = live.items_among(found) / max(1, live.items)
     if task.exact or share < tuning.NEARLY_ALL:
         return task
     return replace(task, matches=None, count=int(task.count / share))

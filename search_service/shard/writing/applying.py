@@ -57,6 +57,9 @@ class NearestFinder(Protocol):
         mutations before it have changed. With `guard` only what its caller may see counts.
         """
 
+    def pass_over(self, index: int, effects: list[Effect]) -> None:
+        """Take note that mutation `index` is stored without being looked up."""
+
 
 class MutationBatch:
     """Mutations of one transaction."""
@@ -149,7 +152,9 @@ class MutationBatch:
             near = row.near if verdict.status is MutationStatus.APPLIED else None
             return MutationOutcome(upsert.id, verdict.status, verdict.version, near_duplicate=near)
         near = None
-        if self._finder is not None and policy is not DuplicatePolicy.OFF:
+        if self._finder is not None and policy is DuplicatePolicy.OFF:
+            self._finder.pass_over(index, self.effects)
+        elif self._finder is not None:
             near = self._finder.nearest(index, upsert.id, self.effects, upsert.guard)
         if near is not None and policy is DuplicatePolicy.REJECT:
             self._batch.reject(upsert.id, version, near)

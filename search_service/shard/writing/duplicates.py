@@ -91,6 +91,11 @@ class DuplicateFinder:
         found = [near for row in self._last_rows for near in self._near(row, id, guard)]
         return min(found, key=lambda near: (-near.score, near.id), default=None)
 
+    def pass_over(self, index: int, effects: list[Effect]) -> None:
+        """Take note that an upsert gets no verdict; what it stores counts for those after it."""
+        self._follow(effects)
+        self._last_rows = self._rows_of[index]
+
     def _near(self, row: int, id: str, guard: Confinement | None) -> list[NearDuplicate]:
         found = self._stored_near(row, id) if guard is None else self._shown_near(row, id, guard)
         vector = self._vectors[row].astype(np.float64)
@@ -107,7 +112,8 @@ class DuplicateFinder:
         return found
 
     def _follow(self, effects: list[Effect]) -> None:
-        # An upsert adds one item at most, between its `nearest` and the next.
+        # An upsert adds one item at most, between its `nearest` or `pass_over` and
+        # the next.
         for effect in effects[self._seen_effects :]:
             if isinstance(effect, Added):
                 self._fresh |= dict.fromkeys(self._last_rows, effect)

@@ -59,6 +59,20 @@ def test_an_upsert_may_override_the_policy_also_after_it_was_rejected(tmp_path: 
     shard.close()
 
 
+def test_one_that_asks_for_no_verdict_is_what_later_ones_are_compared_with(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec(DuplicatePolicy.FLAG))
+    group = [
+        Upsert("a", unit(*BASE)),
+        Upsert("b", unit(0, 1, 0, 0, 0, 0, 0, 0), duplicate_policy=DuplicatePolicy.OFF),
+        Upsert("like-a", near_base(0.01)),
+        Upsert("like-b", unit(0.01, 1, 0, 0, 0, 0, 0, 0)),
+    ]
+    outcomes = shard.submit(group).result(10)
+    near = [each.near_duplicate.id if each.near_duplicate else "" for each in outcomes]
+    assert near == ["", "", "a", "b"]
+    shard.close()
+
+
 def test_an_upsert_may_ask_to_be_rejected_where_others_are_kept(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.ACCEPT))
     strict = Upsert("b", near_base(0.01), duplicate_policy=DuplicatePolicy.REJECT)

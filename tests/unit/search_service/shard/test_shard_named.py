@@ -150,3 +150,20 @@ def test_damage_of_named_vectors_is_found(tmp_path: Path, damage: str) -> None:
     assert again.stats().store_damage != ""
     assert found(again, "", OWN[0])[0].id == "a"
     again.close()
+
+
+def test_items_that_are_newest_may_lack_a_name(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec())
+    shard.submit([upsert("a", "red", {"": [0], "style": [1]})]).result(60)
+    shard.submit([upsert("b", "red", {"": [2]}), upsert("c", "blue", {"": [3]})]).result(60)
+    condition = Equals(("colour",), "red")
+    request = QueryRequest(STYLES[1][None, :], space=1, filter=condition)
+    (outcome,) = shard.query(request).result(60)
+    assert [hit.id for hit in outcome.hits] == ["a"]
+    assert (outcome.plan.items, outcome.plan.filter_matches) == (1, 1)
+    by_colour = replace(request, filter=None, group_by=GroupBy(("colour",)), limit=1)
+    (outcome,) = shard.query(by_colour).result(60)
+    assert [(each.value, [hit.id for hit in each.hits]) for each in outcome.groups] == [
+        ("red", ["a"])
+    ]
+    shard.close()
