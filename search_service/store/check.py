@@ -141,7 +141,11 @@ def _parts(dimension: int, *, several: bool) -> tuple[_Part, ...]:
 def _named_parts(count: int) -> Iterator[_Part]:
     for number in range(1, count + 1):
         table = vectors_table(number)
-        in_items = f"{table}.item IN (SELECT ordinal FROM items WHERE ordinal IS NOT NULL)"  # noqa: S608 - a number
+        # EXISTS looks one up; IN would list all items for each few rows.
+        in_items = (
+            "EXISTS (SELECT 1 FROM items INDEXED BY items_by_ordinal"  # noqa: S608 - a number
+            f" WHERE items.ordinal = {table}.item)"
+        )
         span = f"item <= ordinal AND ordinal < item + {MAX_ITEM_VECTORS}"
         yield _Part(
             f"named vectors {number}",

@@ -30,8 +30,9 @@ _ITEMS_LIVE = (
 )
 _FURTHER_LIVE = "SELECT ordinal FROM further_vectors WHERE ordinal > ?1 AND ordinal <= ?2"
 _OF_ITEM = f"ordinal > ?1 AND ordinal < ?1 + {MAX_ITEM_VECTORS} AND item = ?1"
+# CROSS JOIN has SQLite look the items up, and not go through the whole table for each list.
 _VECTORS_OF = (
-    "SELECT f.item, v.vector FROM json_each(?) AS wanted JOIN further_vectors f"  # noqa: S608 - built from constants
+    "SELECT f.item, v.vector FROM json_each(?) AS wanted CROSS JOIN further_vectors f"  # noqa: S608 - built from constants
     f" ON f.ordinal > wanted.value AND f.ordinal < wanted.value + {MAX_ITEM_VECTORS}"
     " AND f.item = wanted.value LEFT JOIN vectors v ON v.ordinal = f.ordinal ORDER BY f.ordinal"
 )
