@@ -8,11 +8,13 @@ algorithms for middleware", PODS 2001): until then more are looked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lookalike.wire.errors import DeadlineExceeded, LimitExceeded
 from search_service.domain.arrays import F32
 from search_service.domain.items import NO_FIELDS, Fields, StoredItem
 from search_service.domain.queries import Hit, QueryOutcome, QueryRequest
@@ -21,7 +23,7 @@ from search_service.shard.api import ShardApi
 
 _FIRST, _EACH, _MORE = 100, 4, 8
 _VECTORS = Fields(vector=True)
-# Of items with vectors of 4,096 dimensions by nine names: 30 MB.
+# Of items with vectors of 4,096 dimensions by nine names, one each: 30 MB.
 _READ_AT_ONCE = 200
 
 
@@ -42,6 +44,7 @@ def search_sum(shard: ShardApi, parts: Sequence[Part], request: QueryRequest) ->
     looked for; it has neither groups, pages nor a ranking.
 
     Raises:
+        DeadlineExceeded: the request's deadline passed before all was scored.
         LookalikeError: as `ShardApi.query` and `ShardApi.get`.
     """
     left_out = max((len(ids) for ids in request.exclude), default=0)
@@ -67,9 +70,9 @@ def search_sum(shard: ShardApi, parts: Sequence[Part], request: QueryRequest) ->
             _Sums(number, [each[number] for each in found], parts, weights, depth)
             for number in range(len(parts[0].vectors))
         ]
-        _score(shard, parts, weights, sums, scored)
+        _score(shard, parts, weights, sums, scored, request.deadline_s)
         hits = [each.hits(scored, request) for each in sums]
-        whole = [each.is_whole(some, request.limit) for each, some in zip(sums, hits, strict=True)]
+        whole = [each.is_whole(some, request) for each, some in zip(sums, hits, strict=True)]
         if all(whole) or depth == MAX_CANDIDATES:
             break
         depth *= _MORE
@@ -77,7 +80,7 @@ def search_sum(shard: ShardApi, parts: Sequence[Part], request: QueryRequest) ->
     return [
         replace(
             found[0][number],
-            hits=[hit._replace(item=carried.get(hit.id)) for hit in hits[number]],
+            hits=_with_items(hits[number], carried),
             page_end=None,
             plan=replace(
                 found[0][number].plan,
@@ -113,17 +116,17 @@ class _Sums:
         self, scored: dict[tuple[int, str], tuple[float, int]], request: QueryRequest
     ) -> list[Hit]:
         """Return the best, as far as they are known."""
-        floor = -2.0 if request.min_score is None else float(np.float32(request.min_score))
+        floor = _floor(request)
         mine = [(id, *scored[self.number, id]) for id in self.ids if (self.number, id) in scored]
         mine = [each for each in mine if each[1] >= floor]
         mine.sort(key=lambda each: (-each[1], each[0]))
         return [Hit(id, score, matched=place) for id, score, place in mine[: request.limit]]
 
-    def is_whole(self, hits: Sequence[Hit], limit: int) -> bool:
+    def is_whole(self, hits: Sequence[Hit], request: QueryRequest) -> bool:
         """Say whether no other item can be among the hits."""
-        if not any(self._full):
+        if not any(self._full) or self._unseen < _floor(request):
             return True
-        return len(hits) == limit and hits[-1].score > self._unseen
+        return len(hits) == request.limit and hits[-1].score > self._unseen
 
 
 def _score(
@@ -132,6 +135,7 @@ def _score(
     weights: np.ndarray,
     sums: Sequence[_Sums],
     scored: dict[tuple[int, str], tuple[float, int]],
+    deadline_s: float | None,
 ) -> None:
     """Add the sum, and the number of the first name's nearest vector, of each candidate."""
     wanting: dict[str, list[int]] = {}
@@ -141,14 +145,32 @@ def _score(
                 wanting.setdefault(id, []).append(each.number)
     ids = list(wanting)
     for start in range(0, len(ids), _READ_AT_ONCE):
-        for item in shard.get(ids[start : start + _READ_AT_ONCE], _VECTORS):
-            if item is None:  # deleted meanwhile
-                continue
+        if deadline_s is not None and time.monotonic() >= deadline_s:
+            raise DeadlineExceeded
+        for item in _read(shard, ids[start : start + _READ_AT_ONCE]):
             cosines = [_cosines(item, part) for part in parts]
             for number in wanting[item.id]:
                 best = [each[number].max(initial=-1.0) if each.size else 0.0 for each in cosines]
                 place = int(cosines[0][number].argmax()) if cosines[0].size else 0
                 scored[number, item.id] = (float(np.float32(weights @ best)), place)
+
+
+def _read(shard: ShardApi, ids: Sequence[str]) -> Iterator[StoredItem]:
+    """Yield items with their vectors, as many at once as may be; deleted ones are left out."""
+    try:
+        items = shard.get(ids, _VECTORS)
+    except LimitExceeded:  # they have many vectors each
+        if len(ids) == 1:
+            raise
+        middle = len(ids) // 2
+        yield from _read(shard, ids[:middle])
+        yield from _read(shard, ids[middle:])
+    else:
+        yield from (item for item in items if item is not None)
+
+
+def _floor(request: QueryRequest) -> float:
+    return -2.0 if request.min_score is None else float(np.float32(request.min_score))
 
 
 def _cosines(item: StoredItem, part: Part) -> np.ndarray:
@@ -162,8 +184,15 @@ def _cosines(item: StoredItem, part: Part) -> np.ndarray:
 
 def _carried(
     shard: ShardApi, hits: Sequence[Sequence[Hit]], fields: Fields
-) -> dict[str, StoredItem]:
+) -> dict[str, StoredItem] | None:
     if fields == NO_FIELDS:
-        return {}
+        return None
     ids = list({hit.id for some in hits for hit in some})
     return {item.id: item for item in shard.get(ids, fields) if item is not None}
+
+
+def _with_items(hits: Sequence[Hit], carried: dict[str, StoredItem] | None) -> list[Hit]:
+    """Return hits with what they carry; one that was deleted meanwhile is left out."""
+    if carried is None:
+        return list(hits)
+    return [hit._replace(item=carried[hit.id]) for hit in hits if hit.id in carried]
