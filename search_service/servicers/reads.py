@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from lookalike.v1 import search_pb2
+from lookalike.wire.errors import LimitExceeded
 from search_service import limits
 from search_service.access.gate import Gate
 from search_service.catalog.collection import Collection
@@ -150,12 +151,17 @@ async def _page(
     """
     response = search_pb2.ListItemsResponse()
     size = ResponseSize("page_size")
+    at_once = _READ_AT_ONCE[fields.thumbnail or fields.vector]
     while True:
         # One more tells whether another page follows.
-        wanted = min(
-            page_size + 1 - len(response.items), _READ_AT_ONCE[fields.thumbnail or fields.vector]
-        )
-        some = await read(after, wanted)
+        wanted = min(page_size + 1 - len(response.items), at_once)
+        try:
+            some = await read(after, wanted)
+        except LimitExceeded:  # they have many vectors each
+            if wanted == 1:
+                raise
+            at_once = wanted // 2
+            continue
         for place, item in some:
             message = search_pb2.Item()
             fill_item(item, message, with_id=True, as_json=as_json)

@@ -17,7 +17,7 @@ import orjson
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
-from search_service.store.answer_size import AnswerSize, nbytes
+from search_service.store.answer_size import AnswerSize
 from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
 from search_service.store.item_rows import items_of, select_items
 from search_service.store.named import vectors_table
@@ -28,6 +28,8 @@ from search_service.store.schema import one_moment, open_reader
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
 IDS_PER_QUERY = 2_000
+# With 64 vectors of 512 dimensions each, 4 MiB.
+_ITEMS_PER_VECTORS = 32
 _MOST_ORDINAL = 2**32
 
 _VECTORS_BETWEEN = (
@@ -188,19 +190,22 @@ class ItemReader:
     ) -> None:
         """Add the items among `ids` to `found`; where damage is met, one by one."""
         rows: list[Any] = []
+        before = size.nbytes
         try:
             for row in db.execute(query, (orjson.dumps(list(ids)).decode(),)):
                 size.add(row)
                 rows.append(row)
-            items = items_of(db, rows, fields, self._names)
-            size.add_bytes(sum(item.more_vector_bytes for item in items))
-            found.items.update({item.id: item for item in items})
+            for start in range(0, len(rows), _ITEMS_PER_VECTORS):
+                some = rows[start : start + _ITEMS_PER_VECTORS]
+                items = items_of(db, some, fields, self._names)
+                size.add_bytes(sum(item.more_vector_bytes for item in items))
+                found.items.update({item.id: item for item in items})
         except (apsw.Error, RowDamaged) as error:
             self._note(error)
             if len(ids) == 1:
                 found.damaged_ids.append(ids[0])
                 return
-            size.nbytes -= sum(map(nbytes, rows))
+            size.nbytes = before
             for id in ids:
                 self._read_some(db, query, [id], fields, size, found)
 
