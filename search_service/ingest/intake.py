@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from search_service.ingest.references import References
     from search_service.ingest.submission import Submission
 
+# Of one item: 64 photographs of 12 megapixels. They are held and queued together, and
+# a queue has room for four such items where nothing is set (`max_queue_bytes`).
+_MOST_ITEM_BYTES = 256 << 20
 # A worker that is free takes an image through in less.
 _TURN_DELAY_S = 0.5
 
@@ -152,7 +155,19 @@ class Intake:
         )
         first = Picture(submission.image, submission.image_uri, "upload")
         named = submission.tenant is None
-        return [await self._image(picture, named=named) for picture in (first, *submission.further)]
+        images: list[bytes] = []
+        left = _MOST_ITEM_BYTES
+        for picture in (first, *submission.further):
+            image = await self._image(picture, named=named)
+            left -= len(image)
+            if left < 0 and images:  # one alone has a limit of its own
+                raise ImageTooLarge(
+                    f"the item's pictures up to this one have more than "
+                    f"{_MOST_ITEM_BYTES >> 20} MiB together: send fewer, or smaller copies",
+                    field=picture.field,
+                )
+            images.append(image)
+        return images
 
     async def _image(self, picture: Picture, *, named: bool) -> bytes:
         image, field = picture.image, f"{picture.field}.image"
