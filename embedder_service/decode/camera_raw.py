@@ -34,6 +34,8 @@ _COMPRESSION = 259
 _RAW_COMPRESSIONS = (32767, 34713, 34892, 65535)
 _SENSOR = (32803, 34892)  # TIFF/EP and DNG: a colour filter array, linear raw
 _REDUCED = 1
+# The name comes from the file and goes into messages.
+_MOST_MAKE_CHARACTERS = 24
 
 
 def kind_of(data: bytes) -> str:
@@ -57,7 +59,8 @@ def kind_of(data: bytes) -> str:
     if not is_raw:
         return ""
     make = directory.text(_MAKE).split(" ")[0].title()
-    return f"a raw file ({make})" if make else "a raw file"
+    told = make.isalnum() and len(make) <= _MOST_MAKE_CHARACTERS
+    return f"a raw file ({make})" if told else "a raw file"
 
 
 def read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import warnings
 from collections.abc import Iterator
 
@@ -109,6 +110,21 @@ def test_what_reads_them_is_named_where_it_is_missing() -> None:
     assert not absent.installed
     with pytest.raises(ImageUnreadable, match=r"\(DNG\).*install lookalike\[raw\].*export it"):
         camera_raw.read(dng(REDDISH, None), "a raw file (DNG)", LIMITS, lambda _: None, absent)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (b"NIKON CORPORATION\0", "a raw file (Nikon)"),
+        (b"x\x1b[2J\ny\0", "a raw file"),
+        (b"A" * 100_000, "a raw file"),
+    ],
+)
+def test_the_makers_name_is_told_where_it_is_one(make: bytes, kind: str) -> None:
+    entries = struct.pack("<HHII", 259, 3, 1, 34713) + struct.pack("<HHII", 271, 2, len(make), 38)
+    data = b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4) + make
+    assert data.index(make) == 38
+    assert camera_raw.kind_of(data) == kind
 
 
 @pytest.mark.parametrize(
