@@ -104,6 +104,7 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
             ("grey_webp", pa.binary()),
             ("pdq_hash", pa.string()),
             ("pdq_quality", pa.uint32()),
+            ("further_sha256", pa.string()),
         ]
     )
     return pa.schema(

@@ -16,7 +16,8 @@ from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
 from lookalike.serving.metrics import observe
 from lookalike.serving.queue.entries import Kind, QueuedMutation
-from lookalike.v1 import collection_pb2, embedder_pb2, search_pb2
+from lookalike.v1 import collection_pb2, embedder_pb2, image_pb2, search_pb2
+from lookalike.wire.digests import digest_of_files
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.status import from_item_error
 
@@ -104,10 +105,16 @@ class Applier:
                 for name, model in (("", mutation.model_fingerprint), *mutation.named_models)
                 for number in range(0 if name else 1, len(mutation.further_images) + 1)
             ]
+        facts = embedding.facts
+        if mutation.further_images:
+            digest = await asyncio.to_thread(digest_of_files, mutation.further_images)
+            facts = image_pb2.ImageFacts()
+            facts.CopyFrom(embedding.facts)
+            facts.further_sha256 = digest
         item = search_pb2.VectorUpsert(
             id=mutation.id,
             vector_f32_le=embedding.vector_f32_le,
-            facts=embedding.facts,
+            facts=facts,
             model_fingerprint=embedding.model_fingerprint,
             version=mutation.version,
             duplicate_policy=collection_pb2.DuplicatePolicy.ValueType(mutation.duplicate_policy),

@@ -87,8 +87,8 @@ def index(
     so that an interrupted run goes on where it was. Images are told by their first
     bytes, not by their names. A file that is given no metadata keeps what is stored.
 
-    With --item-column, files of one item are sent together, each time: an item is found by
-    that of its pictures which is nearest to a query.
+    With --item-column, files of one item are sent together where one of them has changed: an
+    item is found by that of its pictures which is nearest to a query.
 
     Exit code 1 if a file failed or was lost, or if nothing was indexed.
     """

@@ -57,4 +57,5 @@ def _facts(message: image_pb2.ImageFacts) -> types.ImageFacts:
         grey_webp=message.grey_webp,
         pdq_hash=message.pdq_hash.hex(),
         pdq_quality=message.pdq_quality,
+        further_sha256=message.further_sha256.hex(),
     )

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.wire.digests import digest_of_digests
 from lookalike_client import Client, structs
 from lookalike_client.indexing.scan import FileEntry
 from lookalike_client.inputs import ImageItem, MetadataItem
-from lookalike_client.types import Fields, Item, Metadata
+from lookalike_client.types import Fields, ImageFacts, Item, Metadata
 
 # Files whose stored facts are asked for in one request.
 _CHUNK = 500
@@ -51,8 +52,7 @@ def compare(
 
     A file whose bytes are stored and whose metadata differs has only its metadata
     replaced. Reads the files that are stored under their id already. With `resend`
-    all are sent, and so is always an item of several files: only the first one's bytes
-    are known from what is stored.
+    all are sent. An item of several files is sent whole where one of them differs.
     """
     if resend:
         for file in files:
@@ -76,14 +76,23 @@ def image_hashes(actions: Sequence[Unchanged | ImageItem | MetadataItem]) -> dic
 def _compare(
     file: FileEntry, metadata: Metadata | None, stored: Item | None
 ) -> Unchanged | ImageItem | MetadataItem:
-    facts = None if stored is None or file.further else stored.facts
-    if stored is None or facts is None or facts.sha256 != _sha256(file.path):
+    if stored is None or stored.facts is None or not _has_files(stored.facts, file):
         return _sent(file, metadata)
     if metadata is None:
         return Unchanged(file.id)
     if structs.from_dict(stored.metadata) != structs.from_dict(metadata):
         return MetadataItem(file.id, metadata)
     return Unchanged(file.id)
+
+
+def _has_files(facts: ImageFacts, file: FileEntry) -> bool:
+    """Say whether what is stored came of just these files."""
+    if facts.sha256 != _sha256(file.path):
+        return False
+    digests = [_sha256(path) for path in file.further]
+    return all(digests) and facts.further_sha256 == digest_of_digests(
+        map(bytes.fromhex, digests)
+    ).hex()
 
 
 def _sent(file: FileEntry, metadata: Metadata | None) -> ImageItem:

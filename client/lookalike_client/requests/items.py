@@ -75,6 +75,7 @@ def image_facts(facts: ImageFacts) -> image_pb2.ImageFacts:
             grey_webp=facts.grey_webp,
             pdq_hash=bytes.fromhex(facts.pdq_hash),
             pdq_quality=facts.pdq_quality,
+            further_sha256=bytes.fromhex(facts.further_sha256),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidField("facts", "hold a value that facts of an image cannot have") from error

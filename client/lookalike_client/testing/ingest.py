@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
+from lookalike.wire.digests import digest_of_files
 from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason
 from lookalike.wire.status import to_item_error
 from lookalike.wire.vectors import F32
@@ -146,11 +147,13 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
             result = failed(upload.id, error)
             result.version = version
             return result
+        facts = model.facts(upload.image)
+        facts.further_sha256 = digest_of_files([each.image for each in upload.further_images])
         item = search_pb2.VectorUpsert(
             id=upload.id,
             metadata=upload.metadata,
             keep_metadata=upload.keep_metadata,
-            facts=model.facts(upload.image),
+            facts=facts,
             model_fingerprint=FINGERPRINT,
             duplicate_policy=upload.duplicate_policy,
         )

@@ -37,7 +37,8 @@ class ImageFacts:
     that are only alike. `truncated`: the file lacks its end, and the picture is what came
     of it. `blank`: it is of one tone nearly everywhere, so that its vector says next to
     nothing. `pdq_hash` has 64 hexadecimal digits, as lists of known images have them, and
-    `pdq_quality` is 0 to 100; below 50 it is not matched.
+    `pdq_quality` is 0 to 100; below 50 it is not matched. `further_sha256` is the digest of
+    the digests of the item's further files, empty without any.
     """
 
     width_px: int
@@ -54,6 +55,7 @@ class ImageFacts:
     grey_webp: bytes = b""
     pdq_hash: str = ""
     pdq_quality: int = 0
+    further_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lookalike/v1/image.proto\x12\x0clookalike.v1\"\x9b\x02\n\nImageFacts\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x17\n\x0fperceptual_hash\x18\x05 \x01(\x06\x12\x11\n\tsharpness\x18\x06 \x01(\x02\x12\x0e\n\x06\x66ormat\x18\x07 \x01(\t\x12\x16\n\x0ethumbnail_webp\x18\x08 \x01(\x0c\x12\x11\n\ttruncated\x18\t \x01(\x08\x12\r\n\x05\x62lank\x18\n \x01(\x08\x12\x14\n\x0cpixel_sha256\x18\x0b \x01(\x0c\x12\x11\n\tgrey_webp\x18\x0c \x01(\x0c\x12\x10\n\x08pdq_hash\x18\x14 \x01(\x0c\x12\x13\n\x0bpdq_quality\x18\x15 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lookalike/v1/image.proto\x12\x0clookalike.v1\"\xb3\x02\n\nImageFacts\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12\x17\n\x0fperceptual_hash\x18\x05 \x01(\x06\x12\x11\n\tsharpness\x18\x06 \x01(\x02\x12\x0e\n\x06\x66ormat\x18\x07 \x01(\t\x12\x16\n\x0ethumbnail_webp\x18\x08 \x01(\x0c\x12\x11\n\ttruncated\x18\t \x01(\x08\x12\r\n\x05\x62lank\x18\n \x01(\x08\x12\x14\n\x0cpixel_sha256\x18\x0b \x01(\x0c\x12\x11\n\tgrey_webp\x18\x0c \x01(\x0c\x12\x10\n\x08pdq_hash\x18\x14 \x01(\x0c\x12\x13\n\x0bpdq_quality\x18\x15 \x01(\r\x12\x16\n\x0e\x66urther_sha256\x18\x16 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lookalike.v1.image_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMAGEFACTS']._serialized_start=43
-  _globals['_IMAGEFACTS']._serialized_end=326
+  _globals['_IMAGEFACTS']._serialized_end=350
 # @@protoc_insertion_point(module_scope)

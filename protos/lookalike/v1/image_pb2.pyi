@@ -36,6 +36,7 @@ class ImageFacts(_message.Message):
     GREY_WEBP_FIELD_NUMBER: _builtins.int
     PDQ_HASH_FIELD_NUMBER: _builtins.int
     PDQ_QUALITY_FIELD_NUMBER: _builtins.int
+    FURTHER_SHA256_FIELD_NUMBER: _builtins.int
     width_px: _builtins.int
     """Width in pixels after EXIF orientation."""
     height_px: _builtins.int
@@ -83,6 +84,10 @@ class ImageFacts(_message.Message):
     """
     pdq_quality: _builtins.int
     """How much structure the PDQ hash stands on: 0 to 100. One of less than 50 is not matched."""
+    further_sha256: _builtins.bytes
+    """Of an item with several pictures: SHA-256 of the SHA-256 digests of the encoded files
+    of all but the first, one digest after another: 32 bytes. Empty where there is one.
+    """
     def __init__(
         self,
         *,
@@ -100,10 +105,11 @@ class ImageFacts(_message.Message):
         grey_webp: _builtins.bytes = ...,
         pdq_hash: _builtins.bytes = ...,
         pdq_quality: _builtins.int = ...,
+        further_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "grey_webp", b"grey_webp", "height_px", b"height_px", "pdq_hash", b"pdq_hash", "pdq_quality", b"pdq_quality", "perceptual_hash", b"perceptual_hash", "pixel_sha256", b"pixel_sha256", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blank", b"blank", "format", b"format", "further_sha256", b"further_sha256", "grey_webp", b"grey_webp", "height_px", b"height_px", "pdq_hash", b"pdq_hash", "pdq_quality", b"pdq_quality", "perceptual_hash", b"perceptual_hash", "pixel_sha256", b"pixel_sha256", "sha256", b"sha256", "sharpness", b"sharpness", "size_bytes", b"size_bytes", "thumbnail_webp", b"thumbnail_webp", "truncated", b"truncated", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

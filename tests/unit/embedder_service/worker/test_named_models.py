@@ -12,6 +12,7 @@ from embedder_service.worker.metrics import WorkerMetrics
 from embedder_service.worker.stats import Stats
 from lookalike.serving.queue.entries import Kind, QueuedMutation, decode, encode
 from lookalike.v1 import embedder_pb2, search_pb2
+from lookalike.wire.digests import digest_of_files
 from lookalike.wire.errors import ImageUnreadable
 
 MUTATION = QueuedMutation(
@@ -69,6 +70,8 @@ async def test_each_picture_is_embedded_by_each_model() -> None:
     await applier(peer).apply(MUTATION)
 
     (item,) = peer.stored
+    assert item.facts.further_sha256 == digest_of_files([b"side", b"top"])
+    assert len(item.facts.further_sha256) == 32
     assert (item.vector_f32_le, item.model_fingerprint) == (b"front by subject", "subject")
     assert [(each.name, each.vector_f32_le, each.model_fingerprint) for each in item.vectors] == [
         ("", b"side by subject", ""),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike_client import Client, Query
+from lookalike_client import Client, Fields, Query
 from lookalike_client.testing import FakeServer
 from tests.unit.lookalike_client.cli.running import Ran, ran
 
@@ -187,6 +187,18 @@ def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
     (tmp_path / "b.jpg").write_bytes(JPEG + b"sub/b.jpg")
     told = ran(capsys, "--address", server.address, "search", str(tmp_path / "b.jpg"), "--json")
     assert told.json["hits"][0]["matched_vector"] == 1
+    asked = ("--metadata-csv", table, "--item-column", "product", "--json")
+    again = index(folder, *asked)
+    assert (again.json["outcomes"]["unchanged"], again.json["outcomes"]["stored"]) == (2, 0)
+    (folder / "sub" / "b.jpg").write_bytes(JPEG + b"another")
+    changed = index(folder, *asked)
+    assert (changed.json["outcomes"]["unchanged"], changed.json["outcomes"]["stored"]) == (1, 1)
+    table.write_text("file,product,price\na.jpg,7.50,3\nsub/b.jpg,,\né.jpg,,1\n")
+    fewer = index(folder, *asked)
+    assert (fewer.json["outcomes"]["unchanged"], fewer.json["outcomes"]["stored"]) == (1, 2)
+    with Client(server.address) as client:
+        (item,) = client.get("images", ["7.50"], fields=Fields(vector=True)).items
+    assert list(item.further_vectors) == []
     without = index(folder, "--item-column", "product")
     assert without.code == 2
     assert "--item-column is one of a table" in without.err
