@@ -25,7 +25,7 @@ def search_items(live: LiveView, task: Task, pool: ScanPool) -> Answer:
         return search(live, task, pool)
     countable = live.vectors if task.matches is None else len(task.matches.ordinals)
     most = max(task.count, countable)
-    each = math.ceil(live.vectors / max(1, live.items))
+    each = max(1, math.ceil(live.vectors / max(1, live.items)))
     wider = replace(task, count=min(task.count * each, most))
     while True:
         found = search(live, wider, pool)

@@ -50,7 +50,7 @@ def found(shard: Shard, name: str, vector: F32, **options: object) -> list[Hit]:
     number = shard.spec.number_of(name)
     assert number is not None
     request = QueryRequest(vector[None, :], space=number, **options)  # type: ignore[arg-type]  # passed on
-    return list(shard.query(request).result(60)[0].hits)
+    return list(shard.query(request).result(20)[0].hits)
 
 
 def check(shard: Shard, model: Model, source: random.Random) -> None:
@@ -136,6 +136,8 @@ def test_a_name_has_a_dimension_of_its_own(tmp_path: Path) -> None:
     [
         "UPDATE named_1 SET item = 77 WHERE ordinal = 1",
         "UPDATE named_1 SET vector = zeroblob(20) WHERE ordinal = 1",
+        "DELETE FROM named_1 WHERE ordinal = 1",
+        "UPDATE named_1 SET ordinal = 60 WHERE ordinal = 2",
     ],
 )
 def test_damage_of_named_vectors_is_found(tmp_path: Path, damage: str) -> None:
@@ -149,6 +151,7 @@ def test_damage_of_named_vectors_is_found(tmp_path: Path, damage: str) -> None:
     again = reopen(tmp_path)
     assert again.stats().store_damage != ""
     assert found(again, "", OWN[0])[0].id == "a"
+    assert {hit.id for hit in found(again, "style", STYLES[2])} <= {"a"}
     again.close()
 
 
@@ -166,4 +169,15 @@ def test_items_that_are_newest_may_lack_a_name(tmp_path: Path) -> None:
     assert [(each.value, [hit.id for hit in each.hits]) for each in outcome.groups] == [
         ("red", ["a"])
     ]
+    shard.close()
+
+
+def test_a_search_of_what_no_item_has_ends(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec())
+    assert found(shard, "style", STYLES[0]) == []
+    shard.submit([upsert("a", "red", {"": [0, 1]}), upsert("b", "red", {"": [2]})]).result(60)
+    assert found(shard, "style", STYLES[0]) == []
+    shard.submit([Delete("a"), Delete("b")]).result(60)
+    assert found(shard, "", OWN[0]) == []
+    assert found(shard, "", OWN[0], filter=Equals(("colour",), "red")) == []
     shard.close()
