@@ -58,7 +58,7 @@ def load(
         opened = pool.submit(upkeep.open_segments)
         next_ordinal = int(schema.read_meta(db, "next_ordinal"))
         ordinals, ids = live_ids(db, next_ordinal, health.reader_of("ids"))
-        further = further_ordinals(db, ordinals, health.reader_of("further vectors"))
+        further = further_ordinals(db, ordinals, next_ordinal, health.reader_of("further vectors"))
         memory.load(ordinals, ids, next_ordinal, further)
         opened.result()
     every = np.sort(np.concatenate([ordinals, further[0]]))

@@ -132,9 +132,12 @@ def _check_further(db: apsw.Connection, dimension: int) -> None:
 def _check_named(db: apsw.Connection, number: int, dimension: int) -> None:
     misfits = db.execute(
         f"SELECT count(*) FROM {vectors_table(number)} n LEFT JOIN items i ON i.ordinal = n.item"  # noqa: S608 - a number
+        " LEFT JOIN items o ON o.ordinal = n.ordinal"
         " WHERE i.id IS NULL OR length(n.vector) != ? OR n.ordinal < n.item"
-        " OR n.ordinal >= n.item + ?",
-        (4 * dimension, MAX_ITEM_VECTORS),
+        " OR n.ordinal >= n.item + ? OR n.ordinal >= ?"
+        " OR (n.ordinal > n.item AND (o.id IS NOT NULL"  # another item's place, or no first one
+        f" OR NOT EXISTS (SELECT 1 FROM {vectors_table(number)} f WHERE f.ordinal = n.item)))",
+        (4 * dimension, MAX_ITEM_VECTORS, int(schema.read_meta(db, "next_ordinal"))),
     ).get
     if misfits:
         raise SnapshotInvalid("the snapshot's store holds named vectors that fit no item")

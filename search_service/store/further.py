@@ -60,10 +60,12 @@ def live_between(
     return [row[0] for row in rows]
 
 
-def further_ordinals(db: apsw.Connection, items: I64, on_damage: OnDamage) -> tuple[I64, I64]:
+def further_ordinals(
+    db: apsw.Connection, items: I64, upto: int, on_damage: OnDamage
+) -> tuple[I64, I64]:
     """Return the ordinals of further vectors and of their items, int64 [n] both, the first
     ascending; `items` are the live ones, int64 [m] ascending, and what is of no other is
-    damaged, as is what cannot be read: left out."""
+    damaged, as is what is not below `upto` or cannot be read: left out."""
     none = np.empty(0, dtype=np.int64)
     if not has_several(db):
         return none, none
@@ -71,7 +73,7 @@ def further_ordinals(db: apsw.Connection, items: I64, on_damage: OnDamage) -> tu
     pairs = np.array(sorted(rows), dtype=np.int64).reshape(-1, 2)
     ordinals, of = pairs[:, 0], pairs[:, 1]
     fits = (ordinals > of) & (ordinals < of + MAX_ITEM_VECTORS) & np.isin(of, items)
-    fits &= ~np.isin(ordinals, items)
+    fits &= ~np.isin(ordinals, items) & (ordinals < upto)
     if not fits.all():
         on_damage(RowDamaged("further vectors are not those of items"))
     return ordinals[fits].copy(), of[fits].copy()

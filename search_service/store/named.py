@@ -57,12 +57,14 @@ def members(
     db: apsw.Connection, number: int, items: I64, upto: int, on_damage: OnDamage
 ) -> tuple[I64, I64]:
     """Return the ordinals of the n-th name's vectors, and of their items: int64 [n] both, the
-    first ascending. `items` are the live ones, int64 [m] ascending; what is of no other, or
-    cannot be read, is damaged and left out."""
+    first ascending. `items` are the live ones, int64 [m] ascending; what is of no other, not
+    below `upto`, without the item's first, or cannot be read is damaged and left out."""
     rows = rows_between(db, _MEMBERS.format(n=number), 0, upto, on_damage)
     pairs = np.array(sorted(rows), dtype=np.int64).reshape(-1, 2)
     ordinals, of = pairs[:, 0], pairs[:, 1]
-    fits = (ordinals >= of) & (ordinals < of + MAX_ITEM_VECTORS) & np.isin(of, items)
+    fits = (ordinals >= of) & (ordinals < of + MAX_ITEM_VECTORS) & (ordinals < upto)
+    fits &= np.isin(of, items) & ((ordinals == of) | ~np.isin(ordinals, items))
+    fits &= np.isin(of, ordinals[ordinals == of])
     if not fits.all():
         on_damage(RowDamaged("named vectors are not those of items"))
     return ordinals[fits].copy(), of[fits].copy()

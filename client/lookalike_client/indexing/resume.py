@@ -90,9 +90,10 @@ def _has_files(facts: ImageFacts, file: FileEntry) -> bool:
     if facts.sha256 != _sha256(file.path):
         return False
     digests = [_sha256(path) for path in file.further]
-    return all(digests) and facts.further_sha256 == digest_of_digests(
-        map(bytes.fromhex, digests)
-    ).hex()
+    return (
+        all(digests)
+        and facts.further_sha256 == digest_of_digests(map(bytes.fromhex, digests)).hex()
+    )
 
 
 def _sent(file: FileEntry, metadata: Metadata | None) -> ImageItem:

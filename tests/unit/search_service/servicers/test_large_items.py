@@ -14,11 +14,11 @@ from search_service.servicers.reads import _page
 def listed(together: int, page_size: int) -> tuple[list[str], str | None]:
     """List 100 items, of which an answer holds so many."""
 
-    async def read(after: str, count: int) -> list[tuple[str, StoredItem]]:
+    async def read(after: str | None, count: int) -> list[tuple[str | None, StoredItem]]:
         if count > together:
             raise LimitExceeded("fields", "the items are too large")
         ids = [f"{n:02}" for n in range(100)]
-        chosen = [id for id in ids if id > after][:count]
+        chosen = [id for id in ids if id > (after or "")][:count]
         return [(id, StoredItem(id=id, version=1, update_time_us=0)) for id in chosen]
 
     response, last = asyncio.run(_page(read, "", page_size, Fields(vector=True), as_json=False))
