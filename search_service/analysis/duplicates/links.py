@@ -69,7 +69,11 @@ class Links:
         chosen: Flags = np.isin(told.kinds, self._chosen)
         for at in np.flatnonzero(chosen).tolist():
             key = int(pairs.first[at]), int(pairs.second[at])
-            self._known[key] = _relation(told, at, float(pairs.scores[at]))
+            relation = _relation(told, at, float(pairs.scores[at]))
+            known = self._known.get(key)
+            # A pair may come again from its other side, compared in fewer ways.
+            if known is None or _surety(relation) > _surety(known):
+                self._known[key] = relation
         return chosen
 
     def linked(self, row: int, others: I64) -> Flags:
@@ -135,6 +139,10 @@ def decisions_of(decided: Sequence[Sequence[str]], ids: Sequence[str]) -> Decisi
 
 def _relation(told: Told, at: int, score: float) -> Relation:
     return Relation(Kind(told.kinds[at]), score, float(told.agreement[at]), int(told.ways[at]))
+
+
+def _surety(relation: Relation) -> tuple[int, float]:
+    return -relation.kind, relation.agreement
 
 
 def _say_nothing(progress: Progress) -> None:

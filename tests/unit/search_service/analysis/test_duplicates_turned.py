@@ -13,7 +13,9 @@ from PIL import Image
 from embedder_service.decode.facts import grey_thumbnail, working_luminance
 from lookalike.v1.image_pb2 import ImageFacts
 from search_service.analysis.checkpoint import Checkpoint
+from search_service.analysis.duplicates.candidates import NearPairs
 from search_service.analysis.duplicates.kinds import Kind, PairKinds, Told
+from search_service.analysis.duplicates.links import Decisions, Links
 from search_service.analysis.duplicates.turned_candidates import TurnedSketches
 from search_service.analysis.duplicates.turns import (
     WAYS,
@@ -170,3 +172,20 @@ def test_the_nearest_are_those_that_a_plain_comparison_finds() -> None:
     assert pairs <= possible
     few = seen.sketches.pairs_of(np.array([0]), say_nothing)
     assert set(few[0].tolist()) == {0}
+
+
+def test_a_pair_that_comes_again_keeps_what_is_surest() -> None:
+    none = Decisions(frozenset(), frozenset(), frozenset(), frozenset())
+    no_files = np.array([-1, -1])
+    kinds: Any = None  # nothing is compared here
+    links = Links(
+        np.eye(2, dtype=np.float32),
+        *(np.arange(2), no_files, kinds, 0.9, [Kind.COPY, Kind.SIMILAR], none),
+    )
+    pair = NearPairs(np.array([0]), np.array([1]), np.array([0.95], dtype=np.float32))
+    for kind, agreement, way in ((Kind.SIMILAR, 0.0, 0), (Kind.COPY, 0.9, 0), (Kind.COPY, 0.8, 4)):
+        told = Told(np.array([kind]), np.array([agreement]), np.array([way]))
+        assert links.note(pair, told).tolist() == [True]
+    assert links.note(pair, Told(np.array([Kind.SIMILAR]), np.zeros(1), np.array([0]))).all()
+    (relation,) = links.relations(0, np.array([1]))
+    assert (relation.kind, relation.agreement, relation.way) == (Kind.COPY, 0.9, 0)
