@@ -248,7 +248,8 @@ class Shard:
     def stats(self) -> ShardStats:
         """See `ShardApi`."""
         clock = self._writer.clock
-        return read_stats(self._memory, self._upkeep, self._directory, self._health, clock)
+        upkeeps = [self._upkeep, *(upkeep for _, upkeep in self._spaces.parts)]
+        return read_stats(self._memory, upkeeps, self._directory, self._health, clock)
 
     def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`."""

@@ -20,12 +20,16 @@ from search_service.store.damage import StoreHealth
 
 def read_stats(
     memory: Memory,
-    upkeep: SegmentUpkeep,
+    upkeeps: Sequence[SegmentUpkeep],
     directory: Path,
     health: StoreHealth,
     clock: CommitClock,
 ) -> ShardStats:
-    """Count vectors by where they are, and the bytes below `directory`."""
+    """Count vectors by where they are, and the bytes below `directory`.
+
+    The first of `upkeeps` is that of `memory`, the others those of vectors by name, whose
+    failures count as well.
+    """
     with memory.view() as live:
         head = _count(live, [view.ordinals for view in live.head])
         flat = _count(live, [one.ordinals for one in live.sealed if not one.segment.has_graph])
@@ -39,14 +43,14 @@ def read_stats(
             side_list_vectors=sum(one.segment.side_nodes for one in graphs),
             segments=len(sealed),
             disk_bytes=_tree_bytes(directory),
-            builds=upkeep.builds,
-            last_build_error=upkeep.last_error,
-            building=upkeep.building,
+            builds=upkeeps[0].builds,
+            last_build_error="; ".join(each.last_error for each in upkeeps if each.last_error),
+            building=any(each.building for each in upkeeps),
             store_damage=health.damage,
             commits=clock.commits,
             fsync_s=clock.fsync_s,
-            build_failures=upkeep.failures,
-            build_s=upkeep.build_s,
+            build_failures=sum(each.failures for each in upkeeps),
+            build_s=sum(each.build_s for each in upkeeps),
         )
 
 

@@ -181,3 +181,13 @@ def test_a_search_of_what_no_item_has_ends(tmp_path: Path) -> None:
     assert found(shard, "", OWN[0]) == []
     assert found(shard, "", OWN[0], filter=Equals(("colour",), "red")) == []
     shard.close()
+
+
+def test_a_graph_of_a_name_that_cannot_be_built_is_told(tmp_path: Path) -> None:
+    shard = create(tmp_path, spec())
+    assert shard.stats().last_build_error == ""
+    _, upkeep = shard._spaces.parts[1]
+    upkeep._note_failure(OSError("no room"))
+    stats = shard.stats()
+    assert (stats.last_build_error, stats.build_failures) == ("no room", 1)
+    shard.close()
