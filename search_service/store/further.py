@@ -18,12 +18,16 @@ import orjson
 from search_service.domain.arrays import F32, I64
 from search_service.limits import MAX_ITEM_VECTORS
 from search_service.store.damage import RowDamaged
+from search_service.store.pairs_read import ordinal_pairs
 from search_service.store.rows_read import are_unit
-from search_service.store.salvage import OnDamage, rows_between
+from search_service.store.salvage import OnDamage
 from search_service.store.schema import FURTHER_TABLE, SEVERAL_FORMATS, SEVERAL_MORE
 
 _READ = (
     "SELECT ordinal, item FROM further_vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
+)
+_BLOCKS = (
+    "SELECT ordinal, item FROM further_vectors WHERE ordinal > ?1 AND ?2 NOTNULL ORDER BY ordinal"
 )
 _ITEMS_LIVE = (
     "SELECT ordinal FROM items INDEXED BY items_by_ordinal WHERE ordinal > ?1 AND ordinal <= ?2"
@@ -69,9 +73,7 @@ def further_ordinals(
     none = np.empty(0, dtype=np.int64)
     if not has_several(db):
         return none, none
-    rows = rows_between(db, _READ, 0, 2**62, on_damage)
-    pairs = np.array(sorted(rows), dtype=np.int64).reshape(-1, 2)
-    ordinals, of = pairs[:, 0], pairs[:, 1]
+    ordinals, of = ordinal_pairs(db, _BLOCKS, _READ, 2**62, on_damage)
     fits = (ordinals > of) & (ordinals < of + MAX_ITEM_VECTORS) & np.isin(of, items)
     fits &= ~np.isin(ordinals, items) & (ordinals < upto)
     if not fits.all():

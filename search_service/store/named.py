@@ -17,8 +17,9 @@ import orjson
 from search_service.domain.arrays import F32, I64
 from search_service.limits import MAX_ITEM_VECTORS
 from search_service.store.damage import RowDamaged
+from search_service.store.pairs_read import ordinal_pairs
 from search_service.store.rows_read import are_unit
-from search_service.store.salvage import OnDamage, rows_between
+from search_service.store.salvage import OnDamage
 
 _TABLE = """
 CREATE TABLE named_{n} (ordinal INTEGER PRIMARY KEY, item INTEGER NOT NULL, vector BLOB NOT NULL);
@@ -27,6 +28,10 @@ CREATE INDEX named_{n}_by_item ON named_{n} (item);
 _MEMBERS = (
     "SELECT ordinal, item FROM named_{n} INDEXED BY named_{n}_by_item"
     " WHERE item > ? AND item <= ? ORDER BY item, ordinal"
+)
+_BLOCKS = (
+    "SELECT ordinal, item FROM named_{n} INDEXED BY named_{n}_by_item"
+    " WHERE (item, ordinal) > (?2, ?1) ORDER BY item, ordinal"
 )
 _VECTORS_OF = (
     "SELECT n.item, n.vector FROM json_each(?) AS wanted"
@@ -59,9 +64,8 @@ def members(
     """Return the ordinals of the n-th name's vectors, and of their items: int64 [n] both, the
     first ascending. `items` are the live ones, int64 [m] ascending; what is of no other, not
     below `upto`, without the item's first, or cannot be read is damaged and left out."""
-    rows = rows_between(db, _MEMBERS.format(n=number), 0, upto, on_damage)
-    pairs = np.array(sorted(rows), dtype=np.int64).reshape(-1, 2)
-    ordinals, of = pairs[:, 0], pairs[:, 1]
+    blocks, ranges = _BLOCKS.format(n=number), _MEMBERS.format(n=number)
+    ordinals, of = ordinal_pairs(db, blocks, ranges, upto, on_damage)
     fits = (ordinals >= of) & (ordinals < of + MAX_ITEM_VECTORS) & (ordinals < upto)
     fits &= np.isin(of, items) & ((ordinals == of) | ~np.isin(ordinals, items))
     fits &= np.isin(of, ordinals[ordinals == of])

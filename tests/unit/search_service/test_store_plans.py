@@ -31,3 +31,9 @@ def test_a_check_of_few_rows_lists_no_other_table() -> None:
     for part in parts:
         steps = planned(check._query(part, begun=True), (1,) * len(part.keys))
         assert not [step for step in steps if step.startswith(("SCAN ", "LIST SUBQUERY"))]
+
+
+def test_pairs_of_ordinals_are_read_on_from_where_a_block_ended() -> None:
+    for query in (further._BLOCKS, named._BLOCKS.format(n=1)):
+        (step,) = planned(query, (1, 1))
+        assert step.startswith("SEARCH ")
