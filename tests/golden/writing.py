@@ -21,6 +21,7 @@ from pathlib import Path
 
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from search_service.catalog import names
+from search_service.domain.collection import NamedVectors
 from search_service.domain.mutations import Delete, Upsert
 from search_service.drift import files as drift_files
 from search_service.drift.monitor import Monitor
@@ -39,7 +40,8 @@ DIMENSION = 8
 VECTORS = random_units(40, DIMENSION, seed=4)
 DECISION = reviews.Decision("item-1", "item-2", "different", 5)
 HASH = known_hashes.KnownHash(b"h" * 32, 90, "known", "", 6)
-PAIRED_UID = "f" * 32
+PAIRED_UID, NAMED_UID = "f" * 32, "e" * 32
+STYLES = random_units(20, 4, seed=5)
 # Everything that is kept on the disk of the search service, and its version now.
 FORMATS = {
     # One with an item of several vectors; one without has the format before.
@@ -54,6 +56,8 @@ FORMATS = {
     "hashes": known_hashes.FILE.format_version,
     "ledger": ledger.FORMAT,
     "pairs": pairs.FORMAT,
+    # Tables of a store that items with vectors by name have.
+    "vectors by name": 1,
 }
 
 
@@ -62,6 +66,14 @@ def upserts(first: int, count: int) -> list[Upsert]:
     return [
         Upsert(f"item-{n}", VECTORS[n % 40], {"number": n, "odd": bool(n % 2)}, facts=b"f%d" % n)
         for n in range(first, first + count)
+    ]
+
+
+def named(count: int) -> list[Upsert]:
+    """Return items with vectors by a name: of item N, row N and the next."""
+    return [
+        replace(each, named={"style": (STYLES[n], STYLES[(n + 1) % 20])})
+        for n, each in enumerate(upserts(0, count))
     ]
 
 
@@ -85,6 +97,11 @@ def write(root: Path) -> bytes:
         rig.snapshots.delete(one.id)
         moved_to = replace(rig.shard().spec, uid=PAIRED_UID, name="next")
         target = rig.catalog.create(moved_to)
+        spec = replace(
+            moved_to, uid=NAMED_UID, name="named", vectors=(NamedVectors("style", 4, ""),)
+        )
+        by_name = rig.catalog.create(spec).shard.submit(named(20)).result(60)
+        assert all(each.error is None for each in by_name)
         pairs.Pairs(root / pairs.FILE, rig.catalog).begin(rig.catalog.find(NAME), target)
     drift_files.save(collection / drift_files.FILE, Monitor("model-1", DIMENSION, 1e6))
     book = ledger.Ledger(str(root / "ingest.sqlite"))

@@ -12,6 +12,8 @@ import apsw
 import pytest
 
 from lookalike.wire.errors import LookalikeError
+from search_service.domain.mutations import Delete
+from search_service.domain.queries import QueryRequest
 from search_service.drift import files as drift_files
 from search_service.ingest import ledger
 from search_service.reembedding import pairs
@@ -22,6 +24,7 @@ from tests.unit.search_service.shard.kit import search
 from tests.unit.search_service.snapshots.rig import UID, VECTORS, opened
 
 GOLDEN = sorted(writing.HERE.glob("*.json"))
+NEWEST = GOLDEN[-1]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -108,6 +111,24 @@ def test_a_pair_of_collections_is_still_one(golden: Path, tmp_path: Path) -> Non
         found.open()
         noted = "pairs" in read(golden)["formats"]
         assert found.all() == ([pairs.Pair(UID, writing.PAIRED_UID)] if noted else [])
+
+
+@pytest.mark.parametrize("path", [NEWEST], ids=lambda path: path.stem)
+def test_vectors_by_name_are_read_and_written_on(path: Path, tmp_path: Path) -> None:
+    assert "vectors by name" in read(path)["formats"]
+    root = unpacked(path, tmp_path)
+    request = QueryRequest(writing.STYLES[8:9], space=1, limit=2)
+    with opened(root) as rig:
+        shard = rig.shard("named")
+        assert (shard.count(None), shard.stats().store_damage) == (20, "")
+        (outcome,) = shard.query(request).result(60)
+        assert [(hit.id, hit.matched) for hit in outcome.hits] == [("item-7", 1), ("item-8", 0)]
+        written = shard.submit([Delete("item-7"), *writing.named(1)]).result(60)
+        assert all(each.error is None for each in written)
+    with opened(root) as rig:
+        (outcome,) = rig.shard("named").query(request).result(60)
+        assert outcome.hits[0].id == "item-8"
+        assert rig.shard("named").count(None) == 19
 
 
 def test_a_ledger_of_before_formats_were_noted_gets_one(tmp_path: Path) -> None:
