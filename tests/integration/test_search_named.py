@@ -21,6 +21,7 @@ from lookalike_client import (
     SearchOptions,
     VectorItem,
     parquet,
+    tables,
 )
 from tests.integration.search_server import running
 
@@ -197,3 +198,28 @@ def test_what_cannot_be_is_said(client: Client, tmp_path: Path) -> None:
         client.collections.create("bad", model=None, dimension=2, vectors={"-": 2})
     with pytest.raises(LookalikeError, match="take a snapshot"):
         parquet.export_collection(client, "named", tmp_path / "named.parquet")
+
+
+def test_an_import_keeps_what_its_file_says_nothing_of(client: Client, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    named = {"crops": NamedVectors([[0, 0, 1], [0, 1, 0]])}
+    vectors = np.eye(6, dtype=np.float32)
+    store(client, VectorItem("kept", vectors[0], further_vectors=[vectors[1]], named_vectors=named))
+    store(client, VectorItem("other", vectors[0], named_vectors=named))
+    rows = {
+        "id": ["kept", "", "other"],  # an id that cannot be one is beside them
+        "vector": [vectors[0].tolist(), vectors[0].tolist(), vectors[2].tolist()],
+        "label": ["new"] * 3,
+    }
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    plan = tables.plan_import(tmp_path / "rows.parquet")
+    statuses = [each.status for each in tables.TableImport(client, plan, "named").results()]
+    assert sorted(statuses) == sorted([MutationStatus.APPLIED] * 2 + [MutationStatus.FAILED])
+
+    kept, other = client.get("named", ["kept", "other"], fields=Fields(vector=True)).items
+    assert [each.metadata for each in (kept, other)] == [{"label": "new"}] * 2
+    assert [each.tolist() for each in kept.further_vectors] == [vectors[1].tolist()]
+    assert [each.tolist() for each in kept.named_vectors["crops"]] == [[0, 0, 1], [0, 1, 0]]
+    assert other.named_vectors == {}  # they were of another picture
+    client.delete("named", ["kept", "other"])

@@ -19,7 +19,7 @@ from lookalike.wire.errors import (
 )
 from lookalike.wire.vectors import F32
 from lookalike_client import types
-from lookalike_client.inputs import VectorItem, VectorLike
+from lookalike_client.inputs import NamedVectors, VectorItem, VectorLike
 from lookalike_client.tables import columns, text_files, values
 from lookalike_client.tables.binding import FURTHER_VECTORS
 from lookalike_client.tables.plan import Plan
@@ -71,6 +71,7 @@ class TableImport:
         self._duplicates: types.DuplicateSettings | None = None
         self._found = self._existing()
         self._fingerprint = self._found.model_fingerprint if self._found else ""
+        self._names = self._found.vectors if self._found else ()
 
     @property
     def creates(self) -> bool:
@@ -164,13 +165,24 @@ class TableImport:
         further = item.further_vectors
         if alike and not self._plan.has_further:
             further = stored.further_vectors
-        return replace(item, metadata=metadata, facts=facts, further_vectors=further)
+        models = {each.name: each.model_fingerprint for each in self._names}
+        named = {
+            name: NamedVectors(vectors, models.get(name, ""))
+            for name, vectors in stored.named_vectors.items()
+            if alike
+        }
+        return replace(
+            item, metadata=metadata, facts=facts, further_vectors=further, named_vectors=named
+        )
 
     def _stored(self, ids: list[str]) -> dict[str, types.Item]:
         try:
             page = self._client.get(self._name, ids, fields=_STORED)
-        except InvalidField:  # one of the ids cannot be one: the upsert says which
-            return {}
+        except InvalidField:  # too large together, or one of the ids cannot be one
+            if len(ids) == 1:
+                return {}  # the upsert says what is wrong with it
+            middle = len(ids) // 2
+            return self._stored(ids[:middle]) | self._stored(ids[middle:])
         return {each.id: each for each in page.items}
 
     def _items(self, failures: list[MutationResult]) -> Iterator[VectorItem]:
