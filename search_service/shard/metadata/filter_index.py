@@ -155,8 +155,7 @@ class FilterIndex:
         if having is not None:
             found &= self._index.present(having)
         ordinals = np.frombuffer(found.to_array(), dtype=np.uint32).astype(np.int64)
-        # Vectors by a name end before the last items where these have none of it.
-        ordinals = ordinals[: np.searchsorted(ordinals, upto)]
+        ordinals = ordinals[: np.searchsorted(ordinals, upto)]  # vectors by a name may end before
         allowed = np.zeros(upto, dtype=np.bool_)
         allowed[ordinals] = True
         return Matches(ordinals, allowed)
