@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lookalike.wire.errors import InvalidField, Unavailable
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.shards import Shards
 from search_service.domain.items import Fields
-from search_service.domain.mutations import Delete, UpdateMetadata, Upsert
+from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
 from search_service.reembedding.pairs import Pairs
 from search_service.reembedding.settling import Settling
 from tests.unit.search_service.shard.kit import STILL, make_spec, random_units
@@ -53,6 +54,56 @@ def test_versions_of_both_grow_in_one_order_through_restarts(tmp_path: Path) -> 
     for name in ("old", "new"):
         assert catalog.find(name).shard.reserve_versions(1)[0] > given[-1]
     assert given == sorted(set(given))
+    catalog.close()
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_a_collection_that_opens_without_its_pair_gives_out_no_version_again(
+    tmp_path: Path, name: str
+) -> None:
+    """As after a restore of a snapshot of one, or beside one that cannot be opened."""
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    for giver in ("old", "new", "old"):
+        given = catalog.find(giver).shard.reserve_versions(40_000)[-1]
+    rows = random_units(2, 8)
+    shard = catalog.find(name).shard
+    shard.submit([Upsert("a", rows[0], version=given)]).result()
+    own = catalog.find(name).shard.reserve_versions(1)[0]
+    catalog.close()
+    (tmp_path / "reembedding.json").unlink()
+    catalog, pairs = opened(tmp_path)
+    shard = catalog.find(name).shard
+    changed, deleted = shard.submit([Upsert("a", rows[1]), Delete("a")]).result()
+    assert (changed.status, deleted.status) == (MutationStatus.APPLIED, MutationStatus.APPLIED)
+    assert changed.version > own > given
+    catalog.close()
+
+
+def test_no_version_is_given_twice_while_pairs_begin_and_end(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    stop = threading.Event()
+    given: dict[str, list[int]] = {"old": [], "new": []}
+
+    def take(name: str) -> None:
+        shard = catalog.find(name).shard
+        while not stop.is_set():
+            given[name].extend(shard.reserve_versions(30_000)[::10_000])
+
+    threads = [threading.Thread(target=take, args=(name,)) for name in given]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            pairs.end(pairs.all()[0])
+            pairs.begin(catalog.find("old"), catalog.find("new"))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for versions in given.values():
+        assert versions == sorted(set(versions))
     catalog.close()
 
 
