@@ -179,6 +179,12 @@ class Ledger:
             rows: list[Any] = self._db.execute(query, (uid, version)).fetchall()
             return bool(rows[0][0])
 
+    def changes_of(self, uid: str) -> int:
+        """Return how many mutations of a collection, but images, have not ended."""
+        query = "SELECT count(*) FROM accepted WHERE uid = ? AND kind <> 'upload'"
+        with self._lock:
+            return self._one(query, uid)
+
     def open_of(self, job: str) -> int:
         """Return how many of a job were accepted and have not ended."""
         with self._lock:

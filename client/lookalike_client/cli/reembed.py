@@ -9,6 +9,7 @@ import click
 
 from lookalike.wire.errors import AlreadyExists, InvalidField, NotFound
 from lookalike_client import Client
+from lookalike_client.cli import reembed_checks as checks
 from lookalike_client.cli import reembed_report as report
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, confirm, connected
@@ -19,8 +20,6 @@ from lookalike_client.types import Collection, IndexSettings, Reembedding
 
 _LOOK_EVERY_S = 0.5
 _TOLD_EVERY_S = 5.0
-# Of what is on its way, a thousandth of the items is what writers send at any time.
-_LITTLE, _LITTLE_SHARE = 64, 0.001
 # With writers there is always some; without them this is enough for the last few.
 _LITTLE_WAIT_S = 5.0
 
@@ -127,7 +126,8 @@ def switch(session: Session, alias: str, allow_missing: bool) -> None:
     """Point ALIAS at the new collection. Both still take all changes."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_full(
+        checks.hold_settled(pair)
+        checks.hold_full(
             pair.target, pair.target_missing, pair.target_queued, pair.source_items, allow_missing
         )
         client.collections.set_alias(alias, pair.target)
@@ -142,7 +142,8 @@ def rollback(session: Session, alias: str, allow_missing: bool) -> None:
     """Point ALIAS at the old collection again, with all that was written since."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_full(
+        checks.hold_settled(pair)
+        checks.hold_full(
             pair.source, pair.source_missing, pair.source_queued, pair.target_items, allow_missing
         )
         client.collections.set_alias(alias, pair.source)
@@ -151,9 +152,10 @@ def rollback(session: Session, alias: str, allow_missing: bool) -> None:
 
 @reembed.command()
 @_alias
+@_allow_missing
 @_yes
 @connected
-def finish(session: Session, alias: str, yes: bool) -> None:
+def finish(session: Session, alias: str, allow_missing: bool, yes: bool) -> None:
     """Delete the old collection; there is no way back from it."""
     with session.client() as client:
         client.collections.get(alias)  # a name that is none is refused
@@ -162,8 +164,9 @@ def finish(session: Session, alias: str, yes: bool) -> None:
         except NotFound:
             report.tell_no_pair(session.output, client, alias)
             return
-        _check_leads(client, alias, pair.target, "switch first: `lookalike reembed switch {}`")
-        _check_aliases(client, pair.source)
+        checks.hold_leads(client, alias, pair.target, "switch first: `lookalike reembed switch {}`")
+        checks.hold_no_aliases(client, pair.source)
+        checks.hold_given_up(alias, pair, allow_missing=allow_missing)
         if not yes:
             confirm(f"Delete {pair.source}, the old collection, with its items?")
         ended = client.reembeddings.end(pair.target, delete_collection=pair.source)
@@ -178,8 +181,10 @@ def abort(session: Session, alias: str, yes: bool) -> None:
     """Delete the new collection, and leave the old one as it is."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_leads(client, alias, pair.source, "go back first: `lookalike reembed rollback {}`")
-        _check_aliases(client, pair.target)
+        checks.hold_leads(
+            client, alias, pair.source, "go back first: `lookalike reembed rollback {}`"
+        )
+        checks.hold_no_aliases(client, pair.target)
         if not yes:
             confirm(f"Delete {pair.target}, the new collection, with its items?")
         ended = client.reembeddings.end(pair.source, delete_collection=pair.target)
@@ -251,7 +256,7 @@ def _arrived(client: Client, pair: Reembedding) -> Reembedding:
     told_s = time.monotonic()
     little_s: float | None = None
     while pair.target_queued:
-        if not _much(pair.target_queued, pair.source_items):
+        if not checks.much(pair.target_queued, pair.source_items):
             little_s = little_s or time.monotonic()
             if time.monotonic() >= little_s + _LITTLE_WAIT_S:
                 break
@@ -261,39 +266,3 @@ def _arrived(client: Client, pair: Reembedding) -> Reembedding:
             told_s = time.monotonic()
             complain(f"{pair.target_queued:,} images on their way")
     return pair
-
-
-def _much(queued: int, items: int) -> bool:
-    return queued > max(_LITTLE, items * _LITTLE_SHARE)
-
-
-def _check_full(name: str, missing: int, queued: int, items: int, allow_missing: bool) -> None:
-    """Hold that a collection has what the other has.
-
-    Raises:
-        click.ClickException: it has not.
-    """
-    if _much(queued, items):
-        raise click.ClickException(
-            f"{queued:,} images are still on their way to {name}: wait until they are there"
-        )
-    if missing and not allow_missing:
-        raise click.ClickException(
-            f"{name} lacks the pictures of {missing:,} items: `lookalike reembed start` sends them "
-            "from their originals; with --allow-missing they are not found from now on"
-        )
-
-
-def _check_leads(client: Client, alias: str, wanted: str, otherwise: str) -> None:
-    found = client.collections.get(alias)
-    if found.name != wanted:
-        raise click.ClickException(f"{alias} leads to {found.name}; " + otherwise.format(alias))
-
-
-def _check_aliases(client: Client, name: str) -> None:
-    """Hold that nobody is led to a collection that is about to be deleted."""
-    if left := client.collections.get(name).aliases:
-        raise click.ClickException(
-            f"{', '.join(left)} still lead to {name}: point them elsewhere with "
-            "`lookalike collections alias`"
-        )

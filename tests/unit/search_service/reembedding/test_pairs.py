@@ -15,6 +15,7 @@ from search_service.domain.items import Fields
 from search_service.domain.mutations import Delete, MutationStatus, UpdateMetadata, Upsert
 from search_service.reembedding.pairs import Pairs
 from search_service.reembedding.settling import Settling
+from search_service.shard.shard import STORE
 from tests.unit.search_service.shard.kit import STILL, make_spec, random_units
 
 
@@ -146,6 +147,36 @@ def test_an_end_that_broke_off_is_known_at_the_next_start(tmp_path: Path) -> Non
     catalog, pairs = opened(tmp_path)
     assert pairs.all() == []
     pairs.check_alone(catalog.find("new").uid)
+    catalog.close()
+
+
+def test_an_end_that_fails_leaves_the_pair_joined(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    (pair,) = pairs.all()
+    (tmp_path / "reembedding.json").unlink()
+    (tmp_path / "reembedding.json").mkdir()  # which no file takes the place of
+    with pytest.raises(OSError, match=r"reembedding\.json"):
+        pairs.end(pair)
+    assert pairs.all() == [pair]
+    given = [catalog.find(name).shard.reserve_versions(1)[0] for name in ("old", "new", "old")]
+    assert given == sorted(set(given))
+    (tmp_path / "reembedding.json").rmdir()
+    pairs.end(pair, "new")
+    assert pairs.all() == []
+    catalog.close()
+
+
+def test_a_pair_ends_although_one_of_it_cannot_be_opened(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    catalog.close()
+    (catalog.directory(f"{0:032x}") / STORE).write_bytes(b"damaged")
+    catalog, pairs = opened(tmp_path)
+    (pair,) = pairs.all()
+    pairs.end(pair, "old")
+    assert pairs.all() == []
+    assert [each.name for each in catalog.collections()] == ["new"]
     catalog.close()
 
 
