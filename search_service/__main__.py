@@ -205,8 +205,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
-            settling = asyncio.create_task(Settling(catalog, pairs).run(), name="settling")
-            stack.push_async_callback(end, settling)
+            settling = Settling(catalog, pairs, server.tenant_fields)
+            stack.push_async_callback(end, asyncio.create_task(settling.run(), name="settling"))
         stack.push_async_callback(end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         stack.push_async_callback(asyncio.to_thread, watcher.close)
         stack.push_async_callback(end, asyncio.create_task(watcher.run(), name="drift-watcher"))

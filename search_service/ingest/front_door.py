@@ -96,6 +96,7 @@ class FrontDoor:
             self._appender,
             metrics,
             ledger,
+            twins,
             max_image_bytes=settings.max_image_bytes,
         )
         self._watch_task: asyncio.Task[None] | None = None

@@ -215,6 +215,17 @@ class Ledger:
                 )
             )
 
+    def others_wait(self, uid: str, item_id: str, tenant: str) -> bool:
+        """Say whether a mutation of an item that somebody else submitted has not ended."""
+        with self._lock:
+            return bool(
+                self._one(
+                    "SELECT count(*) FROM accepted WHERE uid = ? AND id = ?"
+                    " AND NOT (job >= ? AND job < ?)",
+                    *(uid, item_id, *jobs.names_of(tenant)),
+                )
+            )
+
     def lost(self) -> int:
         """Return how many items were lost and not sent again since."""
         with self._lock:

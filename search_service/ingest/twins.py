@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lookalike.serving.queue import jobs
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 
 
@@ -22,11 +23,12 @@ class Twin:
     duplicate_policy: int = 0
 
     def copy_of(self, mutation: QueuedMutation) -> QueuedMutation:
-        """Return the mutation as it is queued for this collection; it is of no job."""
+        """Return the mutation as it is queued for this collection; it is of no job, and
+        of the same tenant."""
         return replace(
             mutation,
             collection_uid=self.uid,
-            job_id="",
+            job_id=jobs.named(jobs.tenant_of(mutation.job_id), ""),
             model_fingerprint=self.model_fingerprint,
             thumbnail_side_px=self.thumbnail_side_px,
             duplicate_policy=self.duplicate_policy,

@@ -278,7 +278,8 @@ class Reembeddings:
 
 def _unsettled(each: Difference) -> bool:
     lacks = (each.source, each.target)
-    return any(lack.metadata or lack.deletion for lack in lacks)
+    without_picture = any(lack.picture for lack in lacks)  # with which metadata may have to come
+    return any(lack.deletion or (lack.metadata and not without_picture) for lack in lacks)
 
 
 def _unsuited(why: str) -> InvalidField:

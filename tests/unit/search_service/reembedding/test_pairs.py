@@ -137,6 +137,33 @@ def test_what_was_committed_while_nobody_looked_is_taken_over(tmp_path: Path) ->
     catalog.close()
 
 
+def test_no_picture_gets_the_owner_of_another(tmp_path: Path) -> None:
+    """Two tenants used one id, and each collection took another's picture first."""
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    old, new = catalog.find("old").shard, catalog.find("new").shard
+    settling = Settling(catalog, pairs, lambda: frozenset({("owner",)}))
+    rows = random_units(3, 8)
+    for shard, owner, version in ((old, "a", 1), (new, "b", 2)):
+        shard.submit([Upsert("both", rows[0], {"owner": owner}, version=version)]).result()
+    old.submit([Upsert("late", rows[1], {"owner": "a"}, version=3)]).result()
+    for shard in (old, new):
+        shard.submit([Upsert("same", rows[2], {"owner": "a"}, version=4)]).result()
+    old.submit([UpdateMetadata("same", {"owner": "b"}, version=5)]).result()
+
+    def owners(id: str) -> list[object]:
+        settling.step(pairs.all()[0])
+        items = [shard.get([id], Fields(metadata=True))[0] for shard in (old, new)]
+        return [item.metadata["owner"] if item and item.metadata else None for item in items]
+
+    assert owners("both") == ["a", "b"]
+    assert owners("same") == ["b", "b"]
+    assert owners("late") == ["a", None]
+    new.submit([Upsert("late", rows[1], version=3, keep_metadata=True)]).result()
+    assert owners("late") == ["a", "a"]
+    catalog.close()
+
+
 def test_an_end_that_broke_off_is_known_at_the_next_start(tmp_path: Path) -> None:
     catalog, pairs = opened(tmp_path)
     make(catalog, pairs)
