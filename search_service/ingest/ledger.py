@@ -128,7 +128,8 @@ class Ledger:
         with self._lock, self._db:
             for uid, version, entry in entries:
                 for (item_id,) in self._db.execute(
-                    "UPDATE accepted SET entry = ? WHERE uid = ? AND version = ? RETURNING id",
+                    "UPDATE accepted SET entry = ?"
+                    " WHERE uid = ? AND version = ? AND entry = '' RETURNING id",
                     (entry, uid, version),
                 ):
                     self._open += 1
@@ -257,8 +258,9 @@ class Ledger:
         return int(rows[0][0])
 
     def _put(self, row: Accepted) -> None:
+        self._take(row.uid, row.version)  # tried again, or queued twice: it counts once
         self._db.execute(
-            "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.uid, row.version, row.id, row.kind, row.job, row.lane, row.entry,
                 row.time_ms,
