@@ -19,6 +19,8 @@ from lookalike_client.moving.filling import Filled, Originals, fill
 from lookalike_client.types import Collection, IndexSettings, Reembedding
 
 _LOOK_EVERY_S = 0.5
+# A look compares all ids: seconds of the service for a million. Most of the time is others'.
+_LOOK_PAUSE = 9
 _TOLD_EVERY_S = 5.0
 # With writers there is always some; without them this is enough for the last few.
 _LITTLE_WAIT_S = 5.0
@@ -255,13 +257,16 @@ def _arrived(client: Client, pair: Reembedding) -> Reembedding:
     """Wait until what is queued for the new collection is there, but what writers send."""
     told_s = time.monotonic()
     little_s: float | None = None
+    look_s = 0.0
     while pair.target_queued:
         if not checks.much(pair.target_queued, pair.source_items):
             little_s = little_s or time.monotonic()
             if time.monotonic() >= little_s + _LITTLE_WAIT_S:
                 break
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(max(_LOOK_EVERY_S, look_s * _LOOK_PAUSE))
+        asked_s = time.monotonic()
         pair = client.reembeddings.get(pair.target)
+        look_s = time.monotonic() - asked_s
         if time.monotonic() >= told_s + _TOLD_EVERY_S:
             told_s = time.monotonic()
             complain(f"{pair.target_queued:,} images on their way")
