@@ -129,7 +129,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         pairs = Pairs(settings.data / PAIRS_FILE, catalog)
         catalog.before_ready = pairs.open
         asks_keys = settings.keys_file is not None
-        gate = Gate(catalog, asks_keys=asks_keys, check_removal=pairs.check_alone)
+        checks = (pairs.check_alone, pairs.check_may_reject)
+        gate = Gate(catalog, *checks, asks_keys=asks_keys)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)

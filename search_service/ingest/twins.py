@@ -8,6 +8,7 @@ from typing import Protocol
 
 from lookalike.serving.queue import jobs
 from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.v1.collection_pb2 import DUPLICATE_POLICY_REJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ def copy_for_twin(
 ) -> QueuedMutation | None:
     """Return what is queued beside a mutation for the twin of its collection.
 
-    Images alone: what else changes is taken over from what was committed.
+    Images alone: what else changes is taken over from what was committed. Of those that are
+    to be rejected as near-duplicates none: two models would not reject the same.
     """
-    if mutation.kind is not Kind.UPLOAD:
+    if mutation.kind is not Kind.UPLOAD or mutation.duplicate_policy == DUPLICATE_POLICY_REJECT:
         return None
     twin = twin_of(mutation.collection_uid)
     return None if twin is None else twin.copy_of(mutation)

@@ -121,6 +121,19 @@ class Pairs:
                 "that first, by `lookalike reembed finish` or `abort`",
             )
 
+    def check_may_reject(self, uid: str) -> None:
+        """Hold that a collection may begin to reject near-duplicates.
+
+        Raises:
+            InvalidField: it belongs to a pair, of which the other one would not reject the same.
+        """
+        if uid in self._by_uid:
+            raise InvalidField(
+                "duplicates.policy",
+                "the collection is being embedded anew, and two models would not reject the same: "
+                "flag near-duplicates until that has ended",
+            )
+
     def twin_of(self, uid: str) -> Twin | None:
         """See `Twins`: None, too, where the other one cannot take images now, or ever."""
         pair = self._by_uid.get(uid)

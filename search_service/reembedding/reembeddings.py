@@ -217,7 +217,7 @@ class Reembeddings:
         async for mutation in self._copies.images_of(source.uid, source.shard):
             copy = copy_for_twin(mutation, self._pairs.twin_of)
             if copy is None:
-                return
+                continue
             if await asyncio.to_thread(self._lacks, target, copy.id, copy.version):
                 await self._copies.put(target.shard, replace(copy, traceparent=""))
 

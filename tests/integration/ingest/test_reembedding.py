@@ -221,6 +221,12 @@ async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System
         await stub.StartReembedding(
             reembedding_pb2.StartReembeddingRequest(source="plain", target="next")
         )
+        rejecting = collection_pb2.UpdateCollectionRequest(collection="plain")
+        rejecting.duplicates.policy = collection_pb2.DUPLICATE_POLICY_REJECT
+        rejecting.duplicates.threshold = 0.9
+        with pytest.raises(grpc.aio.AioRpcError, match="flag near-duplicates") as refused:
+            await one.collections.UpdateCollection(rejecting)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         item = search_pb2.VectorUpsert(
             id="a", vector_f32_le=vector_of(b"a"), model_fingerprint=MODELS["stub"]
         )
