@@ -43,6 +43,12 @@ MIN_DIMENSION = 2
 MAX_DIMENSION = 4_096
 MAX_ID_BYTES = 512
 MAX_METADATA_BYTES = 16 * 1024
+# Of one item: more photographs of one thing than anyone shows, and few enough that the
+# items of a page are found among their vectors.
+MAX_ITEM_VECTORS = 64
+# Names of vectors in a collection, each with a graph of its own.
+MAX_NAMED_VECTORS = 8
+MAX_VECTOR_WEIGHT = 1_000.0
 MAX_METADATA_LEVELS = 8
 # A 256-pixel WebP is 5 to 20 KB; this leaves room and bounds a row.
 MAX_THUMBNAIL_BYTES = 256 * 1024

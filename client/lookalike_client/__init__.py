@@ -1,9 +1,4 @@
-"""Python SDK of Lookalike: clients, what they take, what they return, and errors.
-
-All that a caller needs to name stands here; `lookalike_client.errors` and
-`lookalike_client.types` hold the errors and results alone, `lookalike_client.testing` a
-service for tests.
-"""
+"""Python SDK of Lookalike: clients, what they take, what they return, and errors."""
 
 from lookalike.wire.channel import TlsFiles
 from lookalike_client._async.analysis import AsyncAnalysis
@@ -50,6 +45,7 @@ from lookalike_client.inputs import (
     ImageLike,
     MatchItem,
     MetadataItem,
+    NamedVectors,
     Query,
     QueuedMutation,
     VectorItem,
@@ -152,6 +148,7 @@ from lookalike_client.types import (
     Snapshot,
     StackKind,
     UpdateProgress,
+    VectorName,
     WorkerStatus,
 )
 
@@ -258,6 +255,7 @@ __all__ = [
     "MissingItem",
     "MutationResult",
     "MutationStatus",
+    "NamedVectors",
     "NearDuplicate",
     "NotFound",
     "OfferOutcome",
@@ -295,6 +293,7 @@ __all__ = [
     "UpdateProgress",
     "VectorItem",
     "VectorLike",
+    "VectorName",
     "VectorNotFinite",
     "WorkerStatus",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -112,11 +112,21 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedVectors:
+    """Vectors of an item by one name, float32 [D] each, and the model that made them, if any."""
+
+    vectors: Iterable[VectorLike]
+    model_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VectorItem:
     """A vector to store, float32 [D], under an id; `facts` of the image it was made of.
 
     `metadata` replaces what is stored under the id; None leaves it as it is.
     `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
+    `further_vectors`, at most 63, are of the same thing too: that one counts which is
+    nearest to a query. `named_vectors` are those by the collection's names.
     """
 
     id: str
@@ -125,6 +135,8 @@ class VectorItem:
     model_fingerprint: str = ""
     facts: ImageFacts | None = None
     duplicate_policy: str = ""
+    further_vectors: Iterable[VectorLike] = ()
+    named_vectors: Mapping[str, NamedVectors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,8 @@ class ImageItem:
     no memory. `image_uri` is read by the service ("file:", "s3:", "gs:").
     `metadata` replaces what is stored under the id; None leaves it as it is.
     `duplicate_policy` ("off", "accept", "flag", "reject") goes before the collection's.
+    `further_images`, at most 63, show the same thing too, each as `image`, or a reference
+    where it begins with "file:", "s3:" or "gs:": that one counts which is nearest to a query.
     """
 
     id: str
@@ -142,6 +156,7 @@ class ImageItem:
     metadata: MetadataLike | None = None
     image_uri: str = ""
     duplicate_policy: str = ""
+    further_images: Iterable[ImageLike] = ()
 
 
 @dataclass(frozen=True, slots=True)

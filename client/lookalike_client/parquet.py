@@ -5,6 +5,8 @@
     metadata  string: a JSON object
     facts     struct, null where an item has none; the thumbnail is part of it
     version   uint64, for information: an import gives versions of its own
+    further_vectors
+              list of vectors as `vector`, those besides it; null where an item has one
 
 The file's own metadata says the dimension and the model's fingerprint, so that
 vectors never end up among those of another model, and the settings of the
@@ -22,9 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookalike.wire.errors import LookalikeError, Reason
+from lookalike.wire.errors import LookalikeError, Precondition, Reason
 from lookalike_client import archive_files, types
-from lookalike_client.tables.binding import DIMENSION, FINGERPRINT, FORMAT, FORMAT_VERSION, SETTINGS
+from lookalike_client.tables.binding import (
+    DIMENSION,
+    FINGERPRINT,
+    FORMAT,
+    FORMAT_VERSION,
+    FURTHER_VECTORS,
+    SETTINGS,
+)
 
 if TYPE_CHECKING:
     from lookalike_client import Client
@@ -50,6 +59,13 @@ def export_collection(client: Client, collection: str, path: str | Path) -> int:
     import pyarrow.parquet as pq
 
     described = client.collections.get(collection)
+    if described.vectors:
+        raise Precondition(
+            f'collection "{described.name}" has vectors by name, which a Parquet file does not '
+            "hold: take a snapshot, which holds all",
+            reason=Reason.UNSUPPORTED,
+            field="collection",
+        )
     settings = {
         "index": asdict(described.index),
         "duplicates": asdict(described.duplicates),
@@ -97,6 +113,7 @@ def _schema(dimension: int, fingerprint: str, more: dict[bytes, bytes] | None = 
             pa.field("metadata", pa.string(), nullable=False),
             pa.field("facts", facts),
             pa.field("version", pa.uint64(), nullable=False),
+            pa.field(FURTHER_VECTORS, pa.list_(pa.list_(pa.float32(), dimension))),
         ],
         metadata={
             FORMAT: FORMAT_VERSION.encode(),
@@ -113,6 +130,7 @@ def _groups(items: Iterator[types.Item]) -> Iterator[list[types.Item]]:
     for item in items:
         group.append(item)
         nbytes += 1_024 + (item.vector.nbytes if item.vector is not None else 0)
+        nbytes += sum(vector.nbytes for vector in item.further_vectors)
         nbytes += len(item.facts.thumbnail_webp) if item.facts is not None else 0
         if len(group) >= _GROUP_ROWS or nbytes >= _GROUP_BYTES:
             yield group
@@ -137,6 +155,10 @@ def _table(items: Sequence[types.Item], schema: Any) -> Any:
         pa.array([json.dumps(item.metadata, ensure_ascii=False) for item in items], pa.string()),
         pa.array(facts, schema.field("facts").type),
         pa.array([item.version for item in items], pa.uint64()),
+        pa.array(
+            [list(item.further_vectors) or None for item in items],
+            schema.field(FURTHER_VECTORS).type,
+        ),
     ]
     return pa.Table.from_arrays(columns, schema=schema)
 

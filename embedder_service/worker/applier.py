@@ -98,7 +98,12 @@ class Applier:
 
     async def _upload(self, mutation: QueuedMutation, owner: str) -> search_pb2.MutationResult:
         async with self._places.place(owner):
-            embedding = await self._embedded(mutation)
+            embedding = await self._embedded(mutation, mutation.image, mutation.model_fingerprint)
+            vectors = [
+                await self._another(mutation, number, name, model)
+                for name, model in (("", mutation.model_fingerprint), *mutation.named_models)
+                for number in range(0 if name else 1, len(mutation.further_images) + 1)
+            ]
         item = search_pb2.VectorUpsert(
             id=mutation.id,
             vector_f32_le=embedding.vector_f32_le,
@@ -107,20 +112,37 @@ class Applier:
             version=mutation.version,
             duplicate_policy=collection_pb2.DuplicatePolicy.ValueType(mutation.duplicate_policy),
             keep_metadata=mutation.keep_metadata,
+            vectors=vectors,
         )
         item.metadata.MergeFromString(mutation.metadata)
         _guard(item.guard, mutation)
         return await self._stored(lambda: self._index.upsert(mutation.collection_uid, item))
 
-    async def _embedded(self, mutation: QueuedMutation) -> embedder_pb2.Embedding:
+    async def _another(
+        self, mutation: QueuedMutation, number: int, name: str, model: str
+    ) -> search_pb2.ItemVector:
+        """Embed a further image, or by another model; an error says which it is of how many."""
+        images = (mutation.image, *mutation.further_images)
+        try:
+            made = await self._embedded(mutation, images[number], model)
+        except LookalikeError as error:
+            error.message = f"picture {number + 1} of {len(images)}: {error.message}"
+            raise
+        return search_pb2.ItemVector(
+            vector_f32_le=made.vector_f32_le,
+            name=name,
+            model_fingerprint=made.model_fingerprint if name else "",
+        )
+
+    async def _embedded(
+        self, mutation: QueuedMutation, image: bytes, model: str
+    ) -> embedder_pb2.Embedding:
         delay_s = 0.05
         while True:
             await self._embedder.wait_ready()
             start_s = time.monotonic()
             try:
-                embedding = await self._embedder.embed(
-                    mutation.image, mutation.model_fingerprint, mutation.thumbnail_side_px
-                )
+                embedding = await self._embedder.embed(image, model, mutation.thumbnail_side_px)
             except LookalikeError as error:
                 delay_s = await self._wait_out(error, delay_s, "embedder")
                 continue

@@ -15,6 +15,8 @@ from lookalike.wire.errors import LookalikeError
 from lookalike.wire.traces import spans
 
 Item = TypeVar("Item")
+# Half of the largest message. Only items with dozens of vectors come near it.
+_MAX_CALL_BYTES = 32 * 1024 * 1024
 
 
 class _Waiting(NamedTuple, Generic[Item]):
@@ -27,7 +29,8 @@ class CallGatherer(Generic[Item]):
     """Sends what waits as soon as a call is free: batches grow with the load.
 
     `send(collection_uid, items)` returns as many results, in the same order.
-    What waits is bounded by the callers. The first that waits is given `gather_s`
+    A call has at most `max_items`, and of bytes, as `size_of` tells them, half of what a
+    message holds. What waits is bounded by the callers. The first that waits is given `gather_s`
     for others to join it: results of one model batch come one after the other.
     """
 
@@ -38,9 +41,11 @@ class CallGatherer(Generic[Item]):
         max_items: int,
         max_calls: int,
         gather_s: float = 0.0,
+        size_of: Callable[[Item], int] = lambda _: 0,
     ) -> None:
         self._send = send
         self._gather_s = gather_s
+        self._size_of = size_of
         self._gathering: asyncio.TimerHandle | None = None
         self._max_items = max_items
         self._free_calls = max_calls
@@ -83,13 +88,24 @@ class CallGatherer(Generic[Item]):
         while self._free_calls and self._waiting and not self._closed:
             uid = next(iter(self._waiting))
             queue = self._waiting.pop(uid)
-            batch = [queue.popleft() for _ in range(min(len(queue), self._max_items))]
+            batch = self._taken(queue)
             if queue:
                 self._waiting[uid] = queue  # at the end: every collection has its turn
             self._free_calls -= 1
             task = asyncio.create_task(self._call(uid, batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _taken(self, queue: deque[_Waiting[Item]]) -> list[_Waiting[Item]]:
+        """Take off the queue what goes into one call, one item at least."""
+        batch = [queue.popleft()]
+        nbytes = self._size_of(batch[0].item)
+        while queue and len(batch) < self._max_items:
+            nbytes += self._size_of(queue[0].item)
+            if nbytes > _MAX_CALL_BYTES:
+                break
+            batch.append(queue.popleft())
+        return batch
 
     async def _call(self, uid: str, batch: Sequence[_Waiting[Item]]) -> None:
         futures = [waiting.future for waiting in batch]

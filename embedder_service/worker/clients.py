@@ -122,7 +122,11 @@ class SearchClient:
         self._session: UpsertSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._upserts: CallGatherer[search_pb2.VectorUpsert] = CallGatherer(
-            self._send_upserts, max_items=_MAX_UPSERTS, max_calls=_MAX_CALLS, gather_s=_GATHER_S
+            self._send_upserts,
+            max_items=_MAX_UPSERTS,
+            max_calls=_MAX_CALLS,
+            gather_s=_GATHER_S,
+            size_of=search_pb2.VectorUpsert.ByteSize,
         )
         self._updates: CallGatherer[search_pb2.MetadataUpdate] = CallGatherer(
             self._send_updates, max_items=_MAX_SMALL, max_calls=1

@@ -18,7 +18,7 @@ from search_service.catalog.shards import Shards
 from search_service.cluster.front import Front, Placing
 from search_service.cluster.log import connect
 from search_service.cluster.names import Contents, SharedCatalog
-from search_service.cluster.offered import check_duplicates
+from search_service.cluster.offered import check_duplicates, check_names
 from search_service.cluster.settings import ClusterSettings
 from search_service.cluster.status import PartitionStatus
 from search_service.domain.collection import CollectionSpec
@@ -97,6 +97,7 @@ class ClusterCatalog(Catalog):
             replicas=spec.replicas or self._settings.cluster_replicas,
         )
         check_duplicates(spec)
+        check_names(spec)
         self._refresh()
         return super().create(spec)
 

@@ -14,6 +14,8 @@ from search_service.domain.confinement import Confinement
 from search_service.domain.mutations import Delete, Mutation, UpdateMetadata, Upsert
 
 _FORMAT = 1
+# With further vectors, which a release that knows no such items does not read.
+_SEVERAL_FORMAT = 2
 
 
 def encode_mutation(mutation: Mutation) -> bytes:
@@ -22,6 +24,8 @@ def encode_mutation(mutation: Mutation) -> bytes:
     parts: list[bytes] = []
     if isinstance(mutation, Upsert):
         parts = [mutation.vector.tobytes(), mutation.facts, mutation.thumbnail]
+        parts += [vector.tobytes() for vector in mutation.further]
+        head["format"] = _SEVERAL_FORMAT if mutation.further else _FORMAT
         head |= {"kind": "upsert", "metadata": mutation.metadata, "keep": mutation.keep_metadata}
         head["policy"] = mutation.duplicate_policy
     elif isinstance(mutation, UpdateMetadata):
@@ -43,9 +47,10 @@ def decode_mutation(data: bytes, position: int) -> Mutation:
     """
     line, _, rest = data.partition(b"\n")
     head = orjson.loads(line)
-    if head["format"] != _FORMAT:
+    if head["format"] not in (_FORMAT, _SEVERAL_FORMAT):
         raise LookalikeError(
-            f"an entry of the log has format {head['format']}; this release reads {_FORMAT}",
+            f"an entry of the log has format {head['format']}; this release reads up to"
+            f" {_SEVERAL_FORMAT}",
             reason=Reason.INTERNAL,
         )
     version = head["version"] or position
@@ -55,12 +60,13 @@ def decode_mutation(data: bytes, position: int) -> Mutation:
     if head["kind"] == "update":
         changes = {"merge": head["merge"], "if_other": head["if_other"]}
         return UpdateMetadata(head["id"], head["metadata"], version, **changes, guard=guard)
-    vector, facts, thumbnail = _split(rest, head["sizes"])
+    vector, facts, thumbnail, *further = _split(rest, head["sizes"])
     policy = None if head["policy"] is None else DuplicatePolicy(head["policy"])
     return Upsert(
         head["id"], _vector(vector), head["metadata"], facts, thumbnail, version, policy,
         keep_metadata=head["keep"],
         guard=guard,
+        further=tuple(map(_vector, further)),
     )  # fmt: skip
 
 

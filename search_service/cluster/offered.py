@@ -21,6 +21,19 @@ def check_duplicates(spec: CollectionSpec) -> None:
         )
 
 
+def check_names(spec: CollectionSpec) -> None:
+    """Hold that a partitioned collection has vectors of one kind.
+
+    Raises:
+        Unsupported: it is to have vectors by name.
+    """
+    if spec.vectors:
+        raise Unsupported(
+            "a partitioned collection has no vectors by name: make a collection for each",
+            field="settings.vectors",
+        )
+
+
 def check_offered(request: QueryRequest) -> QueryRequest:
     """Return a request that can be answered.
 

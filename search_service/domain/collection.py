@@ -117,6 +117,15 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedVectors:
+    """Vectors that items have by a name besides their own: of which model and dimension."""
+
+    name: str
+    dimension: int
+    model_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSpec:
     """What a collection is, kept in its store."""
 
@@ -133,6 +142,29 @@ class CollectionSpec:
     # More than one on a cluster alone, which divides the items by their ids.
     partitions: int = 1
     replicas: int = 1
+    vectors: tuple[NamedVectors, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of vectors that items have besides their own."""
+        return [each.name for each in self.vectors]
+
+    def number_of(self, name: str) -> int | None:
+        """Return the number of a name of vectors: 0 for "", the items' own, then from 1."""
+        names = ["", *self.names]
+        return names.index(name) if name in names else None
+
+    def of(self, number: int) -> CollectionSpec:
+        """Return what the collection is by its n-th name alone; itself for 0."""
+        if not number:
+            return self
+        named = self.vectors[number - 1]
+        index = replace(
+            self.index, graph_dimension=min(self.index.graph_dimension, named.dimension)
+        )
+        return replace(
+            self, dimension=named.dimension, model_fingerprint=named.model_fingerprint, index=index
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,25 @@ from search_service.domain.metadata import Metadata
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A vector became live under a new ordinal; float32 [D]."""
+    """An item became live under a new ordinal, its vector's; float32 [D].
+
+    Each of its `further` vectors has one of the ordinals that follow.
+    """
 
     ordinal: int
     id: str
     vector: F32
     metadata: Metadata
+    further: tuple[F32, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """An ordinal is dead; `metadata` is what it had."""
+    """An item's ordinal is dead, and the `further` ones after it; `metadata` is what it had."""
 
     ordinal: int
     metadata: Metadata
+    further: int = 0
 
 
 @dataclass(frozen=True, slots=True)

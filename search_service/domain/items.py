@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from search_service.domain.arrays import F32
 from search_service.domain.conditions import FieldPath, Scalar
@@ -42,6 +43,15 @@ class StoredItem:
     vector: F32 | None = None
     near_duplicate_of: str = ""
     vector_version: int = 0
+    # Its vectors besides `vector`, in their order; there where that is.
+    further: tuple[F32, ...] = ()
+    # Its vectors by name; there where that is.
+    named: Mapping[str, tuple[F32, ...]] = field(default_factory=dict)
+
+    @property
+    def more_vector_bytes(self) -> int:
+        """What its vectors take besides `vector`."""
+        return sum(each.nbytes for each in chain(self.further, *self.named.values()))
 
     @property
     def metadata(self) -> Metadata | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import TypeAlias
 
 from lookalike.wire.errors import LookalikeError
@@ -19,9 +21,12 @@ class Upsert:
 
     `vector` is float32 [D], unit L2 (see `lookalike.wire.vectors.normalise`).
     `facts` is opaque to the shard. `version` 0 takes the next one.
-    `duplicate_policy` None is the collection's. With `keep_metadata` the id's stored
-    metadata stays, and `metadata` does not count. With `guard` an item that is there must
-    be of its caller's, so must a near-duplicate, and new metadata says whose it is.
+    `further` are more vectors of the item, as of other photographs of it, each as `vector`;
+    the one that is nearest to a query counts. `named` are its vectors by the names that
+    the collection has for them, of the dimensions that these have. `duplicate_policy` None is
+    the collection's. With `keep_metadata` the id's stored metadata stays, and `metadata` does
+    not count. With `guard` an item that is there must be of its caller's, so must a
+    near-duplicate, and new metadata says whose it is.
     """
 
     id: str
@@ -33,6 +38,13 @@ class Upsert:
     duplicate_policy: DuplicatePolicy | None = None
     keep_metadata: bool = False
     guard: Confinement | None = None
+    further: tuple[F32, ...] = ()
+    named: Mapping[str, tuple[F32, ...]] = field(default_factory=dict)
+
+    @property
+    def all_vectors(self) -> list[F32]:
+        """All vectors that it brings."""
+        return [self.vector, *self.further, *chain.from_iterable(self.named.values())]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class QueryRequest:
     the place of its vector, or None. With `after`, hits are those that stand after it, and
     the outcome says where the page ended. On a cluster, changes up to `read_position` of
     the log are seen, and with `allow_partial` partitions that do not answer are left out.
+    `space` is the number of the name whose vectors are searched, 0 for the items' own.
     """
 
     vectors: F32
@@ -73,6 +74,7 @@ class QueryRequest:
     best_scores: tuple[BestScore | None, ...] = ()
     read_position: int = 0
     allow_partial: bool = False
+    space: int = 0
 
     @property
     def reranked(self) -> bool:
@@ -136,6 +138,7 @@ class QueryPlan:
 class Hit(NamedTuple):
     """An item near a query; `score` is the exact cosine of the float32 vectors.
 
+    Of an item with several vectors that of number `matched` is the nearest, 0 the first.
     A tuple, since an answer has thousands: it is made in a third of the time.
     """
 
@@ -143,6 +146,7 @@ class Hit(NamedTuple):
     score: float
     item: StoredItem | None = None
     ranking: HitRanking | None = None
+    matched: int = 0
 
 
 @dataclass(frozen=True, slots=True)

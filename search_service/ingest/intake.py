@@ -24,6 +24,7 @@ from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.domain.collection import DuplicatePolicy
 from search_service.domain.items import Fields
+from search_service.ingest.submission import Picture
 
 if TYPE_CHECKING:
     from search_service.domain.collection import CollectionSpec
@@ -92,14 +93,17 @@ class Intake:
         tenant = submission.tenant
         if tenant is not None:
             await self._check_turn(submission, collection.uid, tenant.mark)
-        image = b""
+        image, *further = [b""]
+        models: tuple[tuple[str, str], ...] = ()
         fingerprint = ""
         thumbnail_side_px = 0
         if submission.kind is Kind.UPLOAD:
             fingerprint = shard.spec.model_fingerprint
             thumbnail_side_px = shard.spec.thumbnail_side_px
+            bound = (each for each in shard.spec.vectors if each.model_fingerprint)
+            models = tuple((each.name, each.model_fingerprint) for each in bound)
             _check_policy(submission.duplicate_policy, shard.spec)
-            image = await self._image(submission, bound=bool(fingerprint))
+            image, *further = await self._images(submission, bound=bool(fingerprint))
             if tenant is not None and self._twins.twin_of(collection.uid) is not None:
                 await asyncio.to_thread(_check_own, shard, submission.id, tenant)
         mutation = QueuedMutation(
@@ -115,6 +119,8 @@ class Intake:
             duplicate_policy=submission.duplicate_policy,
             keep_metadata=submission.keep_metadata,
             thumbnail_side_px=thumbnail_side_px,
+            further_images=tuple(further),
+            named_models=models,
             guard=tenant.guard if tenant else b"",
             request_id=request_ids.current(),
         )
@@ -141,32 +147,40 @@ class Intake:
                 retry_delay_s=_TURN_DELAY_S,
             )
 
-    async def _image(self, submission: Submission, *, bound: bool) -> bytes:
+    async def _images(self, submission: Submission, *, bound: bool) -> list[bytes]:
         if not bound:
             raise Precondition(
                 "the collection takes vectors that the caller makes; use UpsertVectors",
                 reason=Reason.MODEL_MISMATCH,
                 field="collection",
             )
-        image = submission.image
-        if submission.image_uri and submission.tenant is not None:
-            raise PermissionDenied(
-                "this API key may not name files of the service: send the image itself",
-                "upload.image_uri",
-            )
-        if submission.image_uri:
-            image = await self._references.read(submission.image_uri, field="upload.image_uri")
+        limits.check_count(
+            "upload.further_images", len(submission.further), limits.MAX_ITEM_VECTORS - 1, least=0
+        )
+        first = Picture(submission.image, submission.image_uri, "upload")
+        named = submission.tenant is None
+        return [await self._image(picture, named=named) for picture in (first, *submission.further)]
+
+    async def _image(self, picture: Picture, *, named: bool) -> bytes:
+        image, field = picture.image, f"{picture.field}.image"
+        if picture.image_uri:
+            field = f"{picture.field}.image_uri"
+            if not named:
+                raise PermissionDenied(
+                    "this API key may not name files of the service: send the image itself", field
+                )
+            image = await self._references.read(picture.image_uri, field=field)
             if not image:
-                raise ImageUnreadable("the file is empty", field="upload.image_uri")
+                raise ImageUnreadable("the file is empty", field=field)
             return image
         if not image:
-            raise InvalidField("upload.image", "send an encoded image, or a reference to one")
+            raise InvalidField(field, "send an encoded image, or a reference to one")
         if len(image) > self._max_image_bytes:
             raise ImageTooLarge(
                 f"the image has {len(image):,} bytes; the limit is {self._max_image_bytes:,} (the "
                 "search service's setting max_image_bytes): send a smaller copy, or a reference "
                 "(image_uri)",
-                field="upload.image",
+                field=field,
             )
         return image
 

@@ -11,6 +11,15 @@ from search_service.domain.metadata import Metadata
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded image, or the reference of one; `field` is its path in the request."""
+
+    image: bytes
+    image_uri: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """Who sees and changes only what is its own.
 
@@ -30,6 +39,7 @@ class Submission:
     `metadata` is a serialised `google.protobuf.Struct` that was checked already,
     `duplicate_policy` a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's.
     With `keep_metadata` what is stored stays. `tenant` says whose it is, None: nobody's.
+    `further` are more pictures of an upload's item.
     """
 
     collection: str
@@ -41,6 +51,7 @@ class Submission:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    further: tuple[Picture, ...] = ()
     tenant: Tenant | None = None
 
 

@@ -165,4 +165,6 @@ def _own_trace() -> Iterator[None]:
 def _size_bytes(request: Request) -> int:
     if isinstance(request.submission, LookalikeError):
         return 0
-    return len(request.submission.image) + len(request.submission.metadata)
+    submission = request.submission
+    further = sum(len(picture.image) for picture in submission.further)
+    return len(submission.image) + further + len(submission.metadata)

@@ -199,6 +199,8 @@ class Reembeddings:
             raise _unsuited("is the source itself: name another collection, of the new model")
         for collection in (source, target):
             twinned(collection)
+            if collection.shard.spec.vectors:
+                raise _unsuited(f'"{collection.name}" has vectors by name, which are not moved')
             if self._pairs.of(collection.uid) is not None:
                 raise _unsuited(f'"{collection.name}" is being embedded anew already: end that')
         if not target.shard.spec.model_fingerprint:

@@ -151,6 +151,8 @@ class BuildJob:
     hurried: bool = False
     # Leave out what was deleted, however little it is.
     erase: bool = False
+    # The number of the name whose vectors these are, 0 for the items' own.
+    space: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return its JSON form, as the builder's child gets it."""

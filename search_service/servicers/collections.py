@@ -20,6 +20,7 @@ from search_service.domain.collection import CollectionSpec, DuplicatePolicy, Se
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
+from search_service.servicers.named import read_names
 from search_service.servicers.paging import page_by_name, scope_of
 from search_service.servicers.specs import (
     collection_message,
@@ -52,6 +53,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         limits.check_name(request.name, "name")
         self._gate.check_free(request.name, "name")
         dimension, fingerprint = await self._bind(request)
+        names = await read_names(list(request.settings.vectors), self._embedders)
         spec = CollectionSpec(
             uid=uuid.uuid4().hex,
             name=request.name,
@@ -63,6 +65,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             thumbnail_side_px=read_thumbnails(request.settings.thumbnails, "settings.thumbnails"),
             partitions=_layout("partitions", request.settings.partitions, limits.MAX_PARTITIONS),
             replicas=_layout("replicas", request.settings.replicas, limits.MAX_REPLICAS),
+            vectors=names,
         )
         collection = await self._slow.run(self._gate.create, spec)
         return pb.CreateCollectionResponse(collection=await self._describe(collection))

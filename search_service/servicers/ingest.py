@@ -17,7 +17,7 @@ from lookalike.v1 import collection_pb2, ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError
 from lookalike.wire.status import to_item_error
 from search_service.access.confined import stamped
-from search_service.ingest.submission import Answer, Request, Submission, Tenant
+from search_service.ingest.submission import Answer, Picture, Request, Submission, Tenant
 from search_service.servicers.specs import read_policy_override
 from search_service.servicers.structs import check_kept, read_metadata, write_metadata
 from search_service.servicers.translate import duration_of, timestamp_of
@@ -169,6 +169,10 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
             metadata=upload.metadata.SerializeToString(),
             duplicate_policy=_read_policy(upload.duplicate_policy, "upload.duplicate_policy"),
             keep_metadata=upload.keep_metadata,
+            further=tuple(
+                Picture(each.image, each.image_uri, f"upload.further_images[{number}]")
+                for number, each in enumerate(upload.further_images)
+            ),
         )
     if which == "delete":
         return Submission(message.collection, Kind.DELETE, message.delete.id, message.job_id)

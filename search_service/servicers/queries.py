@@ -24,6 +24,7 @@ from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
 from search_service.sampler import RecallSampler
 from search_service.servicers.filter_translation import filter_from_proto
+from search_service.servicers.named import read_weights, sum_parts
 from search_service.servicers.rankings import (
     check_ranking,
     check_work,
@@ -35,6 +36,7 @@ from search_service.servicers.search_pages import read_page
 from search_service.servicers.targets import Targets, resolve_targets, vectors_of_images
 from search_service.servicers.translate import fill_result, read_fields, read_path
 from search_service.shard.api import ShardApi
+from search_service.shard.summing import Part, search_sum
 
 _NO_FIELDS = Fields()
 # Texts lie elsewhere than images in the space of both: a reference of images says nothing
@@ -83,17 +85,27 @@ class Queries:
         shard = collection.shard
         check_request(request)
         condition = filter_from_proto(request.filter) if request.HasField("filter") else None
-        page = read_page(request, collection.uid, shard.spec.dimension)
+        weights = read_weights(request, shard.spec)
+        space = weights[0][0]
+        page = read_page(request, collection.uid, shard.spec.of(space).dimension)
         targets = None if page is None else page.targets()
-        if targets is None:
-            targets = await resolve_targets(
-                request.queries, shard, self._embedders, self._reads, deadline_s
+        parts: list[Part] = []
+        if len(weights) > 1:
+            parts, targets = await sum_parts(
+                request, weights, shard, self._embedders, self._reads, deadline_s
             )
-        query = read_request(request, targets, condition, deadline_s)
+        elif targets is None:
+            targets = await resolve_targets(
+                request.queries, shard, self._embedders, self._reads, deadline_s, space
+            )
+        query = replace(read_request(request, targets, condition, deadline_s), space=space)
         if page is not None:
             query = replace(query, limit=page.limit, after=page.after)
         check_work(query)
-        outcomes = await self._ask(shard, query)
+        if parts:
+            outcomes = await self._reads.run(search_sum, shard, parts, query)
+        else:
+            outcomes = await self._ask(shard, query)
         response = search_pb2.SearchResponse()
         size = ResponseSize("limit")
         remarks: list[str] = []
@@ -122,7 +134,7 @@ class Queries:
             response.partial.missing_partitions.extend(missing)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         _say_stages(outcomes[0].plan)
-        if page is None and collection.is_whole:
+        if page is None and collection.is_whole and not (space or parts):
             self._sampler.offer(collection, query, outcomes)
             self._watcher.offer(collection, query, outcomes, _new_queries(request))
         return response

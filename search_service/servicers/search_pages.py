@@ -35,7 +35,7 @@ _OF_ONE_PAGE = (
 _OF_A_SEARCH = frozenset(
     (
         *_OF_ONE_PAGE,
-        *("queries", "filter", "min_score"),
+        *("queries", "filter", "min_score", "vectors"),
         *("exact", "expansion_search", "exclude_ids"),
     )
 )

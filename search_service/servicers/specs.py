@@ -18,6 +18,7 @@ from search_service.domain.collection import (
 )
 from search_service.presets import index_settings
 from search_service.servicers.calibration import decision_message
+from search_service.servicers.named import names_messages
 from search_service.servicers.translate import duration_of, timestamp_of
 
 _PRESETS = {
@@ -163,6 +164,7 @@ def collection_message(
             thumbnails=pb.ThumbnailSettings(side_px=spec.thumbnail_side_px),
             partitions=spec.partitions,
             replicas=spec.replicas,
+            vectors=names_messages(spec),
         ),
         create_time=timestamp_of(spec.create_time_us),
         stats=_stats_message(stats),

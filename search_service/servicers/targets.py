@@ -45,8 +45,9 @@ async def resolve_targets(
     embedders: Embedders,
     offload: Offload,
     deadline_s: float | None,
+    space: int = 0,
 ) -> Targets:
-    """Return the vectors of `queries`, in order.
+    """Return the vectors of `queries`, in order; by the name with the number `space`.
 
     Raises:
         InvalidField: a target is missing or wrong, with its path.
@@ -54,7 +55,7 @@ async def resolve_targets(
         Precondition: an image for a collection without a model.
         Unavailable, DeadlineExceeded, Exhausted: the embedder.
     """
-    spec = shard.spec
+    spec = shard.spec.of(space)
     # A query without a vector has an empty one here, which is none.
     matrix = unit_matrix([query.vector_f32_le for query in queries], spec.dimension)
     if matrix is not None:
@@ -63,7 +64,7 @@ async def resolve_targets(
     builders = [
         _read_query(query, f"queries[{index}]", wanted) for index, query in enumerate(queries)
     ]
-    await wanted.read_ids(shard, offload)
+    await wanted.read_ids(shard, offload, shard.spec.vectors[space - 1].name if space else "")
     embed_s = await wanted.embed(embedders, deadline_s)
     return Targets(
         np.stack([target.vector(wanted) for target in builders]),

@@ -88,6 +88,11 @@ def fill_item(stored: StoredItem, item: search_pb2.Item, *, with_id: bool, as_js
         item.facts.thumbnail_webp = stored.thumbnail
     if stored.vector is not None:
         item.vector_f32_le = vectors.encode(stored.vector)
+        for vector in stored.further:
+            item.vectors.add(vector_f32_le=vectors.encode(vector))
+        for name, named in stored.named.items():
+            for vector in named:
+                item.vectors.add(vector_f32_le=vectors.encode(vector), name=name)
 
 
 def fill_result(
@@ -158,7 +163,7 @@ def _fill_hits(
     hits: Sequence[Hit], into: RepeatedCompositeFieldContainer[search_pb2.Hit], as_json: bool
 ) -> None:
     for hit in hits:
-        message = into.add(id=hit.id, score=hit.score)
+        message = into.add(id=hit.id, score=hit.score, matched_vector=hit.matched)
         if hit.item is not None:
             fill_item(hit.item, message.item, with_id=False, as_json=as_json)
 

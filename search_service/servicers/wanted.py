@@ -81,11 +81,11 @@ class Wanted:
         self._images.append((image, field))
         return Part(field, image=len(self._images) - 1)
 
-    async def read_ids(self, shard: ShardApi, offload: Offload) -> None:
-        """Read the vectors of stored items.
+    async def read_ids(self, shard: ShardApi, offload: Offload, name: str = "") -> None:
+        """Read the vectors of stored items, the first of each; those of a name.
 
         Raises:
-            NotFound: one is not stored, with its path.
+            NotFound: one is not stored, or has none of the name, with its path.
         """
         if not self._ids:
             return
@@ -97,7 +97,13 @@ class Wanted:
                     reason=Reason.ITEM_NOT_FOUND,
                     field=self._ids[item_id],
                 )
-            self.stored[item_id] = item.vector
+            if name and name not in item.named:
+                raise NotFound(
+                    f'item "{item_id}" has no vector of the name "{name}"',
+                    reason=Reason.ITEM_NOT_FOUND,
+                    field=self._ids[item_id],
+                )
+            self.stored[item_id] = item.named[name][0] if name else item.vector
 
     async def embed(self, embedders: Embedders, deadline_s: float | None) -> float:
         """Have images and texts embedded; return how long that took, in seconds.

@@ -23,6 +23,7 @@ from search_service.domain.mutations import (
     Upsert,
 )
 from search_service.metrics import SearchMetrics
+from search_service.servicers.named import read_vectors
 from search_service.servicers.specs import read_policy_override
 from search_service.servicers.structs import check_kept, read_guard, read_metadata
 from search_service.servicers.translate import error_message, outcome_message, split_facts
@@ -245,6 +246,7 @@ def _read_upsert(
         )
     if row is None:
         row = unit_vector(item.vector_f32_le, spec.dimension, f"{field}.vector_f32_le")
+    further, named = read_vectors(item, spec, field) if item.vectors else ((), {})
     facts, thumbnail = b"", b""
     if item.HasField("facts"):
         facts, thumbnail = split_facts(item.facts, f"{field}.facts")
@@ -261,6 +263,7 @@ def _read_upsert(
     return Upsert(
         item.id, row, metadata, facts, thumbnail, item.version, policy, item.keep_metadata,
         read_guard(item, field),
+        further=further, named=named,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -29,7 +28,7 @@ from search_service.shard.live.memory import Memory
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.metadata.filter_log import FilterLog
 from search_service.shard.metadata.listing import Listing
-from search_service.shard.opening import SEGMENTS, disk_segments, load, open_store
+from search_service.shard.opening import SEGMENTS, disk_segments, load, load_named, open_store
 from search_service.shard.options import ShardOptions
 from search_service.shard.refusals import refused, too_many_unindexed
 from search_service.shard.search.answerer import Answerer
@@ -37,10 +36,12 @@ from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.lines import QueryLines
 from search_service.shard.search.recall import measure_recall
 from search_service.shard.search.scan_pool import ScanPool
+from search_service.shard.spaces import Spaces
 from search_service.shard.stats import read_stats
 from search_service.shard.upkeep import SegmentUpkeep
 from search_service.shard.writing.log_position import LogPosition
 from search_service.shard.writing.selecting import change_selection
+from search_service.shard.writing.settings_held import SettingsHeld
 from search_service.shard.writing.twinned import Twinned
 from search_service.shard.writing.write_queue import only_deletes
 from search_service.shard.writing.writer import Writer
@@ -56,11 +57,7 @@ BALLAST = "ballast"
 
 
 class Shard:
-    """`ShardApi` over a directory of its own.
-
-    Opening reads ids and the vectors that no segment holds; metadata follows in
-    the background.
-    """
+    """`ShardApi` over a directory; opening reads ids and the vectors that no segment holds."""
 
     def __init__(
         self,
@@ -76,16 +73,17 @@ class Shard:
         path = directory / STORE
         self._directory = directory
         self._options = options
-        self._spec = schema.spec_from_json(bytes(schema.read_meta(db, "spec")))
-        self._settings_lock = threading.Lock()  # held while they change
+        self._settings = SettingsHeld(db)
+        spec = self._settings.spec
         self._health = health or StoreHealth(directory.name)
-        self._memory = Memory(self._spec.dimension)
-        self._reader = ItemReader(path, options.vfs, self._health)
+        self._memory = Memory(spec.dimension)
+        self._reader = ItemReader(path, options.vfs, self._health, spec.names)
         self._pool = ScanPool(options.threads)
         cache = ItemCache(options.item_cache_bytes)
         changed = ChangedIds(cache.forget)
         log = FilterLog(db)
-        self._filters = FilterIndex(directory, STORE, self._spec.uid, log, options, self._health)
+        self._filters = FilterIndex(directory, STORE, spec.uid, log, options, self._health)
+        carried = CarriedItems(self._reader, cache)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
             self._memory,
@@ -93,14 +91,24 @@ class Shard:
             self._reader,
             store_path=path,
             segments_path=directory / SEGMENTS,
-            spec=lambda: self._spec,
+            spec=self._settings.read,
+            options=options,
+            health=self._health,
+        )
+        self._spaces = Spaces(
+            *(self._settings.read, directory, path, self._memory),
+            reader=self._reader,
+            carried=carried,
+            filters=self._filters,
+            pool=self._pool,
             options=options,
             health=self._health,
         )
         self._writer = Writer(
             db,
-            spec=lambda: self._spec,
+            spec=self._settings.read,
             memory=self._memory,
+            named=self._spaces.memories,
             filters=self._filters,
             changed=changed.note,
             sequencer=Sequencer(int(schema.read_meta(db, "versions_upto"))),
@@ -114,20 +122,20 @@ class Shard:
         self.log_position = LogPosition(db, self._writer.run)
         self.twinned = Twinned(path, options.vfs, changed, self._writer.versions, self._writer.run)
         answerer = Answerer(
-            *(self._memory, self._filters, CarriedItems(self._reader, cache)),
-            expansion=lambda: self._spec.index.expansion_search,
+            *(self._memory, self._filters, carried),
+            expansion=lambda: self.spec.index.expansion_search,
             heal=self._upkeep.heal,
             pool=self._pool,
         )
-        self._queries = QueryLines(
-            answerer, self._filters.when_ready, self._spec.dimension, options
-        )
+        self._queries = QueryLines(answerer, self._filters.when_ready, spec.dimension, options)
         self._checker = StoreChecker(
-            *(path, options.vfs, self._spec.dimension, self._health),
+            *(path, options.vfs, spec.dimension, self._health),
             bytes_per_s=options.check_bytes_per_s,
         )
-        look(db, self._spec.dimension, self._health)
-        self._start(load(db, path, self._memory, self._upkeep, self._health))
+        look(db, spec.dimension, self._health)
+        live, ids = load(db, path, self._memory, self._upkeep, self._health)
+        load_named(db, path, self._spaces.parts, (live, ids), self._health)
+        self._start(live)
 
     @classmethod
     def create(
@@ -165,7 +173,7 @@ class Shard:
     @property
     def spec(self) -> CollectionSpec:
         """See `ShardApi`."""
-        return self._spec
+        return self._settings.spec
 
     def reserve_versions(self, count: int) -> range:
         """See `ShardApi`."""
@@ -173,7 +181,9 @@ class Shard:
 
     def submit(self, mutations: Sequence[Mutation]) -> Future[list[MutationOutcome]]:
         """See `ShardApi`."""
-        if self._memory.unindexed >= self._options.unindexed_limit and not only_deletes(mutations):
+        if self._spaces.most_unindexed >= self._options.unindexed_limit and not only_deletes(
+            mutations
+        ):
             return refused(too_many_unindexed())
         return self._writer.submit(mutations)
 
@@ -183,19 +193,15 @@ class Shard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`."""
-        return self._queries.submit(request)
+        return self._spaces.lines_for(request, self._queries).submit(request)
 
     def query_here(self, request: QueryRequest) -> list[QueryOutcome] | None:
         """See `ShardApi`."""
-        return self._queries.answer_here(request)
+        return self._spaces.lines_for(request, self._queries).answer_here(request)
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         """See `ShardApi`."""
-        found = self._reader.read(ids, fields)
-        if found.damaged_ids:
-            shown = ", ".join(f'"{id}"' for id in found.damaged_ids[:3])
-            raise damaged(f"{len(found.damaged_ids)} of the items asked for ({shown})")
-        return [found.items.get(id) for id in ids]
+        return self._reader.in_order(ids, fields)
 
     def list_items(
         self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
@@ -246,17 +252,7 @@ class Shard:
 
     def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`."""
-
-        def save(db: apsw.Connection) -> CollectionSpec:
-            spec = change.applied_to(self._spec)
-            schema.write_meta(db, "spec", schema.spec_to_json(spec))
-            return spec
-
-        # The writer may save the next change before this thread goes on: each starts from
-        # the one before only if it is made after that was noted here.
-        with self._settings_lock:
-            self._spec = self._writer.run(save).result()
-            return self._spec
+        return self._settings.update(change, self._writer.run)
 
     def measure_recall(
         self, *, sample_size: int, limit: int, expansions: Sequence[int], seed: int
@@ -279,6 +275,7 @@ class Shard:
     def build_now(self) -> None:
         """Have what is not indexed indexed soon, whatever its size."""
         self._upkeep.build_now()
+        self._spaces.build_now()
 
     def close(self) -> None:
         """See `ShardApi`."""
@@ -286,7 +283,9 @@ class Shard:
         self._filters.close()
         self._writer.stop()
         self._queries.close()
+        self._spaces.close_lines()
         self._upkeep.close()
+        self._spaces.close()
         self._reader.close()
         self._writer.close()
         self._pool.close()
@@ -296,4 +295,5 @@ class Shard:
         self._writer.start()
         self._queries.start()
         self._upkeep.start()
+        self._spaces.start()
         self._checker.start()

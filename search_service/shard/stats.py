@@ -11,7 +11,8 @@ import numpy as np
 
 from search_service.domain.arrays import I64
 from search_service.domain.collection import ShardStats
-from search_service.shard.live.memory import LiveView, Memory
+from search_service.shard.live.memory import Memory
+from search_service.shard.live.view import LiveView
 from search_service.shard.upkeep import SegmentUpkeep
 from search_service.shard.writing.commit_clock import CommitClock
 from search_service.store.damage import StoreHealth

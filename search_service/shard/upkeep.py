@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from search_service.domain.arrays import I64
 from search_service.domain.collection import CollectionSpec
 from search_service.segments.api import BuildJob, BuildResult, SegmentSource
 from search_service.segments.building.planning import LEAST_GRAPH_VECTORS
@@ -50,10 +49,12 @@ class SegmentUpkeep:
         spec: Callable[[], CollectionSpec],
         options: ShardOptions,
         health: StoreHealth,
+        space: int = 0,
     ) -> None:
+        """`space` is the number of the name whose vectors these are."""
         self._memory = memory
         self._source = source
-        self._reader = reader
+        self._reader, self._space = reader, space
         self._store_path = store_path
         self._segments_path = segments_path
         self._spec = spec
@@ -107,7 +108,7 @@ class SegmentUpkeep:
 
     def _dissolve(self, sealed: Sealed) -> None:
         """Have the head hold what is left of a segment."""
-        ordinals, vectors = self._reader.vectors(np.sort(sealed.ordinals))
+        ordinals, vectors = self._reader.vectors(np.sort(sealed.ordinals), self._space)
         if not len(ordinals):
             vectors = np.empty((0, self._spec().dimension), dtype=np.float32)
         self._memory.readmit(sealed, ordinals, vectors)
@@ -146,8 +147,8 @@ class SegmentUpkeep:
             self._build_all()
 
     def _is_left_by_most(self) -> bool:
-        """Whether so few items are left that a fresh collection of them had no segment."""
-        few = self._memory.items <= min(LEAST_GRAPH_VECTORS, self._options.head_limit) // 2
+        """Whether so few vectors are left that a fresh collection of them had no segment."""
+        few = self._memory.vectors <= min(LEAST_GRAPH_VECTORS, self._options.head_limit) // 2
         if not few or self._health.damage:
             return False
         return dead_share(self._memory) > max(0.5, self._options.max_dead_share)
@@ -232,6 +233,7 @@ class SegmentUpkeep:
             seal_only=seal_only,
             hurried=hurried,
             erase=erase,
+            space=self._space,
         )
         self._adopt(self._wait(self._source.build(job), may_seal=not seal_only))
 
@@ -287,12 +289,3 @@ class SegmentUpkeep:
         self._needs_rebuild = True
         self._retry_after_s = time.monotonic() + self._retry_delay_s
         self._retry_delay_s = min(2 * self._retry_delay_s, self._options.max_build_retry_s)
-
-
-def unindexed_ordinals(live: I64, sealed: tuple[Sealed, ...]) -> I64:
-    """Return which of `live`, int64 [n] ascending, no segment holds."""
-    covered = np.zeros(len(live), dtype=np.bool_)
-    for one in sealed:
-        here, _ = one.locate(live)
-        covered[np.searchsorted(live, here)] = True
-    return live[~covered]

@@ -11,11 +11,14 @@ from typing import Any
 import apsw
 
 from lookalike.wire.errors import SnapshotInvalid
+from search_service.limits import MAX_ITEM_VECTORS
 from search_service.snapshots.manifest import Manifest, side_names
 from search_service.snapshots.pace import Pace
 from search_service.store import schema
 from search_service.store.check import read_through
 from search_service.store.damage import damaged
+from search_service.store.further import has_several
+from search_service.store.named import count_names, tables, vectors_table
 from search_service.store.side_files import SIDE_FILES
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
@@ -83,7 +86,7 @@ def _check_form(db: apsw.Connection) -> None:
     if db.pragma("user_version") not in schema.READABLE_FORMATS:
         raise SnapshotInvalid("the snapshot's store has a format that this release does not read")
     # Exactly our tables: a trigger or a view would run within our own statements.
-    if _schema_of(db) != _own_schema():
+    if _schema_of(db) != _own_schema(has_several(db), count_names(db)):
         raise SnapshotInvalid("this is no snapshot: its store has other tables")
     if db.execute("PRAGMA quick_check(1)").get != "ok":
         raise SnapshotInvalid("the snapshot's store is damaged")
@@ -106,6 +109,35 @@ def _check_content(db: apsw.Connection, manifest: Manifest) -> None:
     ).get
     if misfits:
         raise SnapshotInvalid("the snapshot's store holds items without a fitting vector")
+    if has_several(db):
+        _check_further(db, spec.dimension)
+    if count_names(db) != len(spec.vectors):
+        raise SnapshotInvalid("the snapshot's store does not hold the names of its collection")
+    for number, named in enumerate(spec.vectors, 1):
+        _check_named(db, number, named.dimension)
+
+
+def _check_further(db: apsw.Connection, dimension: int) -> None:
+    misfits = db.execute(
+        "SELECT count(*) FROM further_vectors f LEFT JOIN vectors v ON v.ordinal = f.ordinal"
+        " LEFT JOIN items i ON i.ordinal = f.item LEFT JOIN items o ON o.ordinal = f.ordinal"
+        " WHERE v.vector IS NULL OR length(v.vector) != ? OR i.id IS NULL OR o.id IS NOT NULL"
+        " OR f.ordinal <= f.item OR f.ordinal >= f.item + ?",
+        (4 * dimension, MAX_ITEM_VECTORS),
+    ).get
+    if misfits:
+        raise SnapshotInvalid("the snapshot's store holds further vectors that fit no item")
+
+
+def _check_named(db: apsw.Connection, number: int, dimension: int) -> None:
+    misfits = db.execute(
+        f"SELECT count(*) FROM {vectors_table(number)} n LEFT JOIN items i ON i.ordinal = n.item"  # noqa: S608 - a number
+        " WHERE i.id IS NULL OR length(n.vector) != ? OR n.ordinal < n.item"
+        " OR n.ordinal >= n.item + ?",
+        (4 * dimension, MAX_ITEM_VECTORS),
+    ).get
+    if misfits:
+        raise SnapshotInvalid("the snapshot's store holds named vectors that fit no item")
 
 
 def _schema_of(db: apsw.Connection) -> list[Any]:
@@ -113,7 +145,11 @@ def _schema_of(db: apsw.Connection) -> list[Any]:
     return rows
 
 
-def _own_schema() -> list[Any]:
+def _own_schema(several: bool, names: int) -> list[Any]:
     with closing(apsw.Connection(":memory:")) as db:
         db.execute(schema.TABLES)
+        if several:
+            db.execute(schema.FURTHER_TABLE)
+        if names:
+            db.execute(tables(names))
         return _schema_of(db)

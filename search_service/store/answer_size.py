@@ -37,5 +37,5 @@ class AnswerSize:
 
 
 def nbytes(row: Sequence[Any]) -> int:
-    """Return the bytes of a row's values, which follow five narrow columns."""
-    return sum(len(part) for part in row[5:] if part is not None)
+    """Return the bytes of a row's values, which follow six narrow columns."""
+    return sum(len(part) for part in row[6:] if part is not None)

@@ -10,13 +10,16 @@ free list) are not looked at: what they hold counts for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import apsw
 
+from search_service.limits import MAX_ITEM_VECTORS
 from search_service.store.damage import RowDamaged, is_damage
+from search_service.store.further import has_several, live_between
+from search_service.store.named import count_names, vectors_table
 from search_service.store.rows_read import checked_rows
 from search_service.store.schema import one_moment
 
@@ -26,12 +29,15 @@ _ROW_BYTES = 64
 # less than what SQLite keeps beside the key of any table).
 _LONG_BYTES = 1_600
 _TAIL_BYTES = 32
+# Of the greatest dimension, 1 MiB.
+_NAMED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A table or index. `values` yields what is read of a row, `wrong` says of a row that
-    it is not what was written. `each_live`: there is a row for each ordinal in use."""
+    it is not what was written. `each_live`: there is a row for each ordinal in use, of
+    further vectors too with `further`."""
 
     what: str
     keys: tuple[str, ...]
@@ -41,6 +47,20 @@ class _Part:
     wrong: str = "0"
     where: str = "1"
     each_live: bool = False
+    further: bool = False
+    vectors: bool = False
+
+
+_FURTHER = _Part(
+    "further vectors",
+    ("ordinal",),
+    "further_vectors",
+    "item",
+    2_000,
+    wrong=f"NOT (item < ordinal AND ordinal < item + {MAX_ITEM_VECTORS}"  # noqa: S608 - built from constants
+    " AND EXISTS (SELECT 1 FROM items INDEXED BY items_by_ordinal"
+    " WHERE items.ordinal = further_vectors.item))",
+)
 
 
 def read_through(
@@ -56,7 +76,7 @@ def read_through(
     Raises:
         apsw.Error: reading fails otherwise than by damage.
     """
-    for part in _parts(dimension):
+    for part in (*_parts(dimension, several=has_several(db)), *_named_parts(count_names(db))):
         try:
             if not _read_part(db, part, spend):
                 return
@@ -66,8 +86,9 @@ def read_through(
             note(error, part.what)
 
 
-def _parts(dimension: int) -> tuple[_Part, ...]:
+def _parts(dimension: int, *, several: bool) -> tuple[_Part, ...]:
     return (
+        *(_FURTHER for _ in range(several)),
         _Part("settings", ("key",), "meta", "length(value)", 100),
         _Part("ids", ("id",), "items NOT INDEXED", "length(id)", 2_000),
         _Part(
@@ -85,6 +106,8 @@ def _parts(dimension: int) -> tuple[_Part, ...]:
             "vector",
             max(1, (1 << 20) // (4 * dimension)),
             each_live=True,
+            further=True,
+            vectors=True,
         ),
         _Part(
             "metadata",
@@ -113,6 +136,29 @@ def _parts(dimension: int) -> tuple[_Part, ...]:
         ),
         _Part("rejections", ("id", "version"), "rejections", "length(id)", 2_000),
     )
+
+
+def _named_parts(count: int) -> Iterator[_Part]:
+    for number in range(1, count + 1):
+        table = vectors_table(number)
+        in_items = f"{table}.item IN (SELECT ordinal FROM items WHERE ordinal IS NOT NULL)"  # noqa: S608 - a number
+        span = f"item <= ordinal AND ordinal < item + {MAX_ITEM_VECTORS}"
+        yield _Part(
+            f"named vectors {number}",
+            ("ordinal",),
+            table,
+            "vector",
+            _NAMED_ROWS,
+            wrong=f"NOT ({span} AND {in_items})",
+            vectors=True,
+        )
+        yield _Part(
+            f"the index of named vectors {number}",
+            ("item", "ordinal"),
+            f"{table} INDEXED BY {table}_by_item",
+            "item",
+            2_000,
+        )
 
 
 def _tail(column: str) -> str:
@@ -163,7 +209,7 @@ def _check(part: _Part, rows: list[Any], after: tuple[Any, ...]) -> None:
         if last and ([type(value) for value in key] != kinds or not key > last):
             raise RowDamaged(f"rows of {part.what} are out of order")
         last = key
-    if part.source == "vectors":
+    if part.vectors:
         checked_rows([(row[2], row[0]) for row in rows])
 
 
@@ -174,12 +220,9 @@ def _check_each_live(
     RowDamaged: an ordinal in use has no row, or a row is of none in use.
     """
     upto = rows[-1][2] if len(rows) == part.rows else 2**62
-    found: list[Any] = db.execute(
-        "SELECT ordinal FROM items INDEXED BY items_by_ordinal"
-        " WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal",
-        (after[0] if after else -1, upto),
-    ).fetchall()
-    if [row[0] for row in found] != [row[2] for row in rows]:
+    further = part.further and has_several(db)
+    found = live_between(db, after[0] if after else -1, upto, -1, further=further)
+    if found != [row[2] for row in rows]:
         raise RowDamaged(f"{part.what} are not there for just the items that are")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,21 @@ import orjson
 from lookalike.wire.errors import Reason, Unavailable
 from search_service.domain.arrays import F32, I64
 from search_service.domain.items import Fields, StoredItem
-from search_service.domain.metadata import decode_metadata, encode_metadata
 from search_service.store.answer_size import AnswerSize, nbytes
 from search_service.store.damage import RowDamaged, StoreHealth, damaged, is_damage
-from search_service.store.picking import pick
-from search_service.store.rows_read import are_unit, checked_rows, intact_rows
+from search_service.store.item_rows import items_of, select_items
+from search_service.store.named import vectors_table
+from search_service.store.rows_read import checked_rows, intact_rows
 from search_service.store.salvage import live_items, rows_between
-from search_service.store.schema import open_reader
+from search_service.store.schema import one_moment, open_reader
 
 # Idle connections that are kept; each has a page cache of 2 MiB.
 KEPT_CONNECTIONS = 4
 IDS_PER_QUERY = 2_000
 _MOST_ORDINAL = 2**32
 
-_COLUMNS = (
-    "i.id, max(i.vector_version, i.metadata_version), i.update_time_us,"
-    " CASE WHEN i.near_flagged THEN i.near_id ELSE '' END, i.vector_version"
-)
-
-
 _VECTORS_BETWEEN = (
-    "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
+    "SELECT ordinal, vector FROM {table} WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
 )
 
 
@@ -55,8 +49,12 @@ class ItemReader:
     What is damaged is left out, and `health` is told.
     """
 
-    def __init__(self, store_path: Path, vfs: str, health: StoreHealth) -> None:
+    def __init__(
+        self, store_path: Path, vfs: str, health: StoreHealth, names: Sequence[str] = ()
+    ) -> None:
+        """`names` are those of the vectors that items have besides their own."""
         self._store_path = store_path
+        self._names = tuple(names)
         self._vfs = vfs
         self._health = health
         self._salvaged: list[tuple[str, int]] | None = None
@@ -79,19 +77,34 @@ class ItemReader:
         """
         size = AnswerSize()
         found = Read()
-        query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
-        with self._connection() as db:
+        query = f"{select_items(fields)} WHERE i.ordinal IS NOT NULL AND i.id IN (SELECT value FROM json_each(?))"  # noqa: E501, S608 - built from constants
+        with self._connection() as db, _moment(db, fields):
             for start in range(0, len(ids), IDS_PER_QUERY):
                 self._read_some(db, query, ids[start : start + IDS_PER_QUERY], fields, size, found)
         return found
 
+    def in_order(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+        """Read items in the order of `ids`; None where there is none.
+
+        Raises:
+            StoreDamaged: one is damaged.
+            LimitExceeded: they are larger together than an answer can be.
+        """
+        found = self.read(ids, fields)
+        if found.damaged_ids:
+            shown = ", ".join(f'"{id}"' for id in found.damaged_ids[:3])
+            raise damaged(f"{len(found.damaged_ids)} of the items asked for ({shown})")
+        return [found.items.get(id) for id in ids]
+
     def page(self, after_id: str, page_size: int, fields: Fields) -> list[StoredItem]:
         """Read up to `page_size` items after `after_id`, sorted by id."""
-        query = f"{_select(fields)} WHERE i.ordinal IS NOT NULL AND i.id > ? ORDER BY i.id LIMIT ?"
-        with self._connection() as db:
+        query = (
+            f"{select_items(fields)} WHERE i.ordinal IS NOT NULL AND i.id > ? ORDER BY i.id LIMIT ?"
+        )
+        with self._connection() as db, _moment(db, fields):
             try:
                 rows: list[Any] = db.execute(query, (after_id, page_size)).fetchall()
-                return [_item(row, fields) for row in rows]
+                return items_of(db, rows, fields, self._names)
             except (apsw.Error, RowDamaged) as error:
                 self._note(error)
         page: list[StoredItem] = []
@@ -131,12 +144,15 @@ class ItemReader:
             ).fetchall()
         return rows
 
-    def vectors(self, ordinals: I64) -> tuple[I64, F32]:
-        """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D]."""
+    def vectors(self, ordinals: I64, space: int = 0) -> tuple[I64, F32]:
+        """Read the vectors that are live among `ordinals`: int64 [n], float32 [n, D].
+
+        Those of the name with the number `space`.
+        """
         parts: list[tuple[I64, F32]] = []
         with self._connection() as db:
             parts += [
-                self._some_vectors(db, ordinals[start : start + IDS_PER_QUERY])
+                self._some_vectors(db, ordinals[start : start + IDS_PER_QUERY], space)
                 for start in range(0, len(ordinals), IDS_PER_QUERY)
             ]
         parts = [part for part in parts if len(part[0])] or [checked_rows([])]
@@ -144,11 +160,11 @@ class ItemReader:
             [part[1] for part in parts]
         )
 
-    def _some_vectors(self, db: apsw.Connection, ordinals: I64) -> tuple[I64, F32]:
-        chosen = ordinals.tolist()
+    def _some_vectors(self, db: apsw.Connection, ordinals: I64, space: int) -> tuple[I64, F32]:
+        chosen, table = ordinals.tolist(), vectors_table(space)
         try:
             rows: list[Any] = db.execute(
-                "SELECT ordinal, vector FROM vectors"
+                f"SELECT ordinal, vector FROM {table}"  # noqa: S608 - a number
                 " WHERE ordinal IN (SELECT value FROM json_each(?)) ORDER BY ordinal",
                 (orjson.dumps(chosen).decode(),),
             ).fetchall()
@@ -156,8 +172,9 @@ class ItemReader:
         except (apsw.Error, RowDamaged) as error:
             self._note(error)
         rows = []
+        between = _VECTORS_BETWEEN.format(table=table)
         for ordinal in sorted(chosen):
-            rows += rows_between(db, _VECTORS_BETWEEN, ordinal - 1, ordinal, self._note)
+            rows += rows_between(db, between, ordinal - 1, ordinal, self._note)
         return intact_rows(rows, -1, _MOST_ORDINAL)
 
     def _read_some(
@@ -175,7 +192,9 @@ class ItemReader:
             for row in db.execute(query, (orjson.dumps(list(ids)).decode(),)):
                 size.add(row)
                 rows.append(row)
-            found.items.update({row[0]: _item(row, fields) for row in rows})
+            items = items_of(db, rows, fields, self._names)
+            size.add_bytes(sum(item.more_vector_bytes for item in items))
+            found.items.update({item.id: item for item in items})
         except (apsw.Error, RowDamaged) as error:
             self._note(error)
             if len(ids) == 1:
@@ -240,55 +259,6 @@ class ItemReader:
             db.close()
 
 
-def _select(fields: Fields) -> str:
-    columns, joins = _COLUMNS, ""
-    columns += ", d.metadata" if fields.metadata else ", NULL"
-    columns += ", d.facts" if fields.facts else ", NULL"
-    columns += ", t.thumbnail" if fields.thumbnail else ", NULL"
-    columns += ", v.vector" if fields.vector else ", NULL"
-    if fields.metadata or fields.facts:
-        joins += " LEFT JOIN details d ON d.ordinal = i.ordinal"
-    if fields.thumbnail:
-        joins += " LEFT JOIN thumbnails t ON t.ordinal = i.ordinal"
-    if fields.vector:
-        joins += " LEFT JOIN vectors v ON v.ordinal = i.ordinal"
-    return f"SELECT {columns} FROM items i{joins}"  # noqa: S608 - built from constants
-
-
-def _read_metadata(metadata: bytes, fields: Fields) -> bytes:
-    read = decode_metadata(metadata)  # what is no JSON is damaged
-    if not fields.metadata_paths:
-        return metadata
-    return encode_metadata(pick(read, fields.metadata_paths))
-
-
-def _vector(data: bytes) -> F32:
-    vector: F32 = np.frombuffer(data, dtype="<f4")
-    return vector
-
-
-def _item(
-    row: tuple[str, int, int, str, int, bytes, bytes, bytes, bytes], fields: Fields
-) -> StoredItem:
-    """Make an item of a row.
-
-    Raises:
-        RowDamaged: the row is not what was written.
-    """
-    id, version, time_us, near_id, vector_version, metadata, facts, thumbnail, vector = row
-    if fields.vector and (vector is None or not are_unit(_vector(vector)[np.newaxis])):
-        raise RowDamaged("an item's vector is not what was written")
-    try:
-        return StoredItem(
-            id=id,
-            version=version,
-            update_time_us=time_us,
-            metadata_json=_read_metadata(metadata, fields) if fields.metadata else None,
-            facts=facts or b"",
-            thumbnail=thumbnail or b"",
-            vector=_vector(vector) if fields.vector else None,
-            near_duplicate_of=near_id or "",
-            vector_version=vector_version,
-        )
-    except (ValueError, TypeError) as error:  # no row of details, no JSON
-        raise RowDamaged("an item's metadata is not what was written") from error
+def _moment(db: apsw.Connection, fields: Fields) -> AbstractContextManager[None]:
+    """Have an item and its further vectors be of one state of the store."""
+    return one_moment(db) if fields.vector else nullcontext()

@@ -7,7 +7,7 @@ step of up to hundreds of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -16,7 +16,9 @@ import apsw
 
 from lookalike.wire.vectors import encode
 from search_service.domain.arrays import F32
-from search_service.domain.mutations import NearDuplicate
+from search_service.domain.mutations import NearDuplicate, Upsert
+from search_service.store.further import erase_further, has_several, take_several
+from search_service.store.named import erase_named, vectors_table
 from search_service.store.rules import Registers
 
 NO_REGISTERS = Registers()
@@ -38,6 +40,8 @@ _WRITE_ITEMS = (
     " update_time_us, near_id, near_score, near_flagged) VALUES "
 )
 _WRITE_VECTORS = "INSERT INTO vectors (ordinal, vector) VALUES "
+_WRITE_FURTHER = "INSERT INTO further_vectors (ordinal, item) VALUES "
+_WRITE_NAMED = "INSERT INTO {table} (ordinal, item, vector) VALUES "
 _WRITE_DETAILS = "INSERT INTO details (ordinal, metadata, facts) VALUES "
 _WRITE_THUMBNAILS = "INSERT INTO thumbnails (ordinal, thumbnail) VALUES "
 
@@ -60,6 +64,8 @@ class _Fresh(NamedTuple):
     metadata: bytes
     facts: bytes
     thumbnail: bytes
+    further: tuple[F32, ...]
+    named: Mapping[str, tuple[F32, ...]]
 
 
 class RowBatch:
@@ -68,9 +74,11 @@ class RowBatch:
     All methods run inside the writer's transaction.
     """
 
-    def __init__(self, db: apsw.Connection, ids: Sequence[str]) -> None:
-        """Read what there is of `ids`."""
+    def __init__(self, db: apsw.Connection, ids: Sequence[str], names: Sequence[str] = ()) -> None:
+        """Read what there is of `ids`; `names` are those of the collection's named vectors."""
         self._db = db
+        self._names = names
+        self._several = has_several(db)
         self._rows: dict[str, ItemRow] = {}
         self._metadata: dict[str, bytes] = {}
         self._waiting: set[str] = set()  # ids with a row in `pending_metadata`
@@ -105,19 +113,36 @@ class RowBatch:
         """Take an id's row as it is now."""
         self._rows[row.id] = self._changed[row.id] = row
 
-    def add_vector(
-        self, ordinal: int, id: str, vector: F32, metadata: bytes, facts: bytes, thumbnail: bytes
-    ) -> None:
-        """Take what hangs on a new ordinal of an id, whose row follows."""
-        self._fresh[ordinal] = _Fresh(vector, metadata, facts, thumbnail)
-        self._metadata[id] = metadata
+    def add_vectors(self, ordinal: int, upsert: Upsert, metadata: bytes) -> None:
+        """Take what hangs on a new ordinal of an id, and on the next if it has further vectors.
 
-    def erase_vector(self, ordinal: int) -> None:
-        """Remove what hangs on an ordinal."""
-        if self._fresh.pop(ordinal, None) is None:
-            self._db.execute("DELETE FROM vectors WHERE ordinal = ?", (ordinal,))
-            self._db.execute("DELETE FROM details WHERE ordinal = ?", (ordinal,))
-            self._db.execute("DELETE FROM thumbnails WHERE ordinal = ?", (ordinal,))
+        The row of the id follows.
+        """
+        self._fresh[ordinal] = _Fresh(
+            upsert.vector,
+            metadata,
+            upsert.facts,
+            upsert.thumbnail,
+            upsert.further,
+            upsert.named,
+        )
+        self._metadata[upsert.id] = metadata
+
+    def erase_vectors(self, ordinal: int) -> list[int]:
+        """Remove what hangs on an item's ordinal; return how many vectors it had of its own,
+        and by each name."""
+        fresh = self._fresh.pop(ordinal, None)
+        if fresh is not None:
+            return [
+                1 + len(fresh.further),
+                *(len(fresh.named.get(name, ())) for name in self._names),
+            ]
+        self._db.execute("DELETE FROM vectors WHERE ordinal = ?", (ordinal,))
+        self._db.execute("DELETE FROM details WHERE ordinal = ?", (ordinal,))
+        self._db.execute("DELETE FROM thumbnails WHERE ordinal = ?", (ordinal,))
+        numbers = range(1, len(self._names) + 1)
+        further = erase_further(self._db, ordinal) if self._several else 0
+        return [1 + further, *(erase_named(self._db, number, ordinal) for number in numbers)]
 
     def set_metadata(self, row: ItemRow, metadata: bytes) -> None:
         """Write an item's metadata, or have it wait where there is no vector."""
@@ -145,7 +170,25 @@ class RowBatch:
     def flush(self, now_us: int) -> None:
         """Write what was put and added."""
         fresh = self._fresh.items()
-        self._insert(_WRITE_VECTORS, [(key, encode(one.vector)) for key, one in fresh])
+        vectors = [
+            (ordinal, encode(vector))
+            for key, one in fresh
+            for ordinal, vector in enumerate((one.vector, *one.further), key)
+        ]
+        self._insert(_WRITE_VECTORS, vectors)
+        further = [
+            (key + place, key) for key, one in fresh for place in range(1, len(one.further) + 1)
+        ]
+        if further:
+            take_several(self._db)
+            self._insert(_WRITE_FURTHER, further)
+        for number, name in enumerate(self._names, 1):
+            named = [
+                (key + place, key, encode(vector))
+                for key, one in fresh
+                for place, vector in enumerate(one.named.get(name, ()))
+            ]
+            self._insert(_WRITE_NAMED.format(table=vectors_table(number)), named)
         self._insert(_WRITE_DETAILS, [(key, one.metadata, one.facts) for key, one in fresh])
         thumbnails = [(key, one.thumbnail) for key, one in fresh if one.thumbnail]
         self._insert(_WRITE_THUMBNAILS, thumbnails)

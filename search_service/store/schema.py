@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import apsw
@@ -21,8 +22,9 @@ from search_service.domain.collection import (
     DuplicatePolicy,
     DuplicateSettings,
     IndexSettings,
+    NamedVectors,
 )
-from search_service.store import checksums
+from search_service.store import checksums, named
 from search_service.store.checksums import RESERVED_BYTES
 from search_service.store.damage import damaged, is_damage
 
@@ -35,8 +37,15 @@ PLAIN_FORMAT = 1
 # such form says so, and does not take the settings for damaged: without checksums, with.
 NIBBLES_PLAIN_FORMAT = 3
 NIBBLES_FORMAT = 4
-SUMMED_FORMATS = (FORMAT_VERSION, NIBBLES_FORMAT)
-READABLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION, NIBBLES_PLAIN_FORMAT, NIBBLES_FORMAT)
+# One of those plus this has items with several vectors, which a release that knows no
+# such items would count and delete wrongly (`further.py`).
+SEVERAL_MORE = 4
+_SINGLE_FORMATS = (PLAIN_FORMAT, FORMAT_VERSION, NIBBLES_PLAIN_FORMAT, NIBBLES_FORMAT)
+SEVERAL_FORMATS = tuple(single + SEVERAL_MORE for single in _SINGLE_FORMATS)
+SUMMED_FORMATS = tuple(
+    summed + more for summed in (FORMAT_VERSION, NIBBLES_FORMAT) for more in (0, SEVERAL_MORE)
+)
+READABLE_FORMATS = _SINGLE_FORMATS + SEVERAL_FORMATS
 # A row with a 2 KiB vector costs 4,110 bytes with pages of 4 KiB, 2,359 with 16.
 PAGE_BYTES = 16_384
 # How long a connection waits for another that holds the lock it needs.
@@ -72,6 +81,9 @@ CREATE TABLE rejections (
     PRIMARY KEY (id, version)
 ) WITHOUT ROWID;
 """
+FURTHER_TABLE = """
+CREATE TABLE further_vectors (ordinal INTEGER PRIMARY KEY, item INTEGER NOT NULL);
+"""
 
 
 def create(path: Path, spec: CollectionSpec, vfs: str) -> apsw.Connection:
@@ -87,7 +99,11 @@ def create(path: Path, spec: CollectionSpec, vfs: str) -> apsw.Connection:
     with db:
         db.execute(TABLES)
         db.pragma("application_id", APPLICATION_ID)
-        db.pragma("user_version", _format_of(spec, summed=summed))
+        form = _format_of(spec, summed=summed)
+        if spec.vectors:
+            db.execute(FURTHER_TABLE + named.tables(len(spec.vectors)))
+            form += SEVERAL_MORE
+        db.pragma("user_version", form)
         write_meta(db, "next_ordinal", 1)
         write_meta(db, "versions_upto", 1)
         write_meta(db, "spec", spec_to_json(spec))
@@ -178,7 +194,10 @@ def write_meta(db: apsw.Connection, key: str, value: int | bytes) -> None:
 
 def spec_to_json(spec: CollectionSpec) -> bytes:
     """Write a spec as JSON."""
-    return orjson.dumps(spec)
+    fields = asdict(spec)
+    if not spec.vectors:  # releases before there were any read it
+        del fields["vectors"]
+    return orjson.dumps(fields)
 
 
 def spec_from_json(data: bytes) -> CollectionSpec:
@@ -187,8 +206,10 @@ def spec_from_json(data: bytes) -> CollectionSpec:
     index = raw.pop("index")
     duplicates = raw.pop("duplicates")
     calibration = raw.pop("calibration", None)
+    named_vectors = raw.pop("vectors", ())
     return CollectionSpec(
         **raw,
+        vectors=tuple(NamedVectors(**each) for each in named_vectors),
         index=IndexSettings.from_json(index),
         duplicates=DuplicateSettings(
             policy=DuplicatePolicy(duplicates["policy"]), threshold=duplicates["threshold"]

@@ -18,11 +18,13 @@ import orjson
 
 from search_service.domain.arrays import F32, I64
 from search_service.store.damage import RowDamaged, is_damage
+from search_service.store.further import has_several, live_between
+from search_service.store.named import live_named, vectors_table
 from search_service.store.rows_read import checked_rows, intact_rows
 from search_service.store.salvage import OnDamage, live_items, rows_between
 from search_service.store.schema import open_reader
 
-_VECTORS = "SELECT ordinal, vector FROM vectors WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
+_VECTORS = "SELECT ordinal, vector FROM {table} WHERE ordinal > ? AND ordinal <= ? ORDER BY ordinal"
 # Ordinals are read ahead of vectors in blocks of this many: 8 bytes each.
 ORDINALS_PER_READ = 200_000
 # Ids of the greatest length fill 32 MiB so.
@@ -35,22 +37,25 @@ def iter_live_vectors(
     upto_ordinal: int,
     batch: int,
     on_damage: OnDamage | None = None,
+    space: int = 0,
 ) -> Iterator[tuple[I64, F32]]:
     """Yield the live vectors with `after_ordinal < ordinal <= upto_ordinal`.
 
     Each item is (int64 [n], float32 [n, D]) with 1 <= n <= `batch`, ordinals
     ascending. Liveness is that of the moment of each batch. With `on_damage`, what
-    is damaged is left out; without, nothing is yielded past it.
+    is damaged is left out; without, nothing is yielded past it. `space` is the number of
+    a name of vectors.
 
     Raises:
         apsw.Error: the store cannot be read, or is damaged.
         RowDamaged: a row is not what was written.
     """
+    query = _VECTORS.format(table=vectors_table(space))
     with closing(open_reader(store_path, "")) as db:
         while after_ordinal < upto_ordinal:
             try:
                 rows: list[Any] = db.execute(
-                    f"{_VECTORS} LIMIT ?", (after_ordinal, upto_ordinal, batch)
+                    f"{query} LIMIT ?", (after_ordinal, upto_ordinal, batch)
                 ).fetchall()
                 last = int(rows[-1][0]) if rows else upto_ordinal
                 found = checked_rows(rows, after_ordinal)
@@ -60,33 +65,30 @@ def iter_live_vectors(
                 on_damage(error)
                 last = min(after_ordinal + batch, upto_ordinal)
                 found = intact_rows(
-                    rows_between(db, _VECTORS, after_ordinal, last, on_damage), after_ordinal, last
+                    rows_between(db, query, after_ordinal, last, on_damage), after_ordinal, last
                 )
             if len(found[0]):
                 yield found
             after_ordinal = last
 
 
-def live_ordinals(store_path: Path, upto_ordinal: int) -> I64:
-    """Return the live ordinals up to `upto_ordinal`, int64 [n], ascending."""
+def live_ordinals(store_path: Path, upto_ordinal: int, space: int = 0) -> I64:
+    """Return the ordinals of live vectors up to `upto_ordinal`, int64 [n], ascending."""
     blocks: list[I64] = [np.empty(0, dtype=np.int64)]
     with closing(open_reader(store_path, "")) as db:
+        if space:
+            return live_named(db, space, upto_ordinal)
         after = 0
         while True:
-            rows = db.execute(
-                "SELECT ordinal FROM items WHERE ordinal > ? AND ordinal <= ?"
-                " ORDER BY ordinal LIMIT ?",
-                (after, upto_ordinal, ORDINALS_PER_READ),
-            ).fetchall()
-            if not rows:
+            some = live_between(db, after, upto_ordinal, ORDINALS_PER_READ, further=has_several(db))
+            if not some:
                 return np.concatenate(blocks)
-            block = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-            blocks.append(block)
-            after = int(block[-1])
+            blocks.append(np.array(some, dtype=np.int64))
+            after = some[-1]
 
 
 def live_ids(db: apsw.Connection, upto_ordinal: int, on_damage: OnDamage) -> tuple[I64, list[str]]:
-    """Return the live ordinals, int64 [n] ascending, and the id of each; damaged ones are
+    """Return the ordinals of items, int64 [n] ascending, and the id of each; damaged ones are
     left out."""
     try:
         ordinals, ids = _live_ids(db)

@@ -42,7 +42,8 @@ HASH = known_hashes.KnownHash(b"h" * 32, 90, "known", "", 6)
 PAIRED_UID = "f" * 32
 # Everything that is kept on the disk of the search service, and its version now.
 FORMATS = {
-    "store": schema.FORMAT_VERSION,
+    # One with an item of several vectors; one without has the format before.
+    "store": schema.FORMAT_VERSION + schema.SEVERAL_MORE,
     "names": names._FORMAT,
     "segment": segment_manifest.FORMAT_VERSION,
     "segments in use": current._FORMAT_VERSION,
@@ -74,7 +75,8 @@ def write(root: Path) -> bytes:
         # An item that is gone, and one that is in no segment.
         gone = [Delete(f"item-{n}") for n in (7, 311)]
         assert all(each.error is None for each in shard.submit(gone).result(60))
-        assert all(each.error is None for each in shard.submit(upserts(400, 1)).result(60))
+        last = replace(upserts(400, 1)[0], further=(VECTORS[1], VECTORS[2]))
+        assert shard.submit([last]).result(60)[0].error is None
         rig.catalog.set_alias("live", NAME)
         reviews.Reviews(collection).decide([DECISION], [])
         known_hashes.KnownHashes(collection).put([HASH])

@@ -67,7 +67,14 @@ def test_parquet_round_trip_is_identical(client: Client, tmp_path: Path) -> None
     schema = pq.read_schema(file)
     assert schema.metadata[DIMENSION_KEY] == b"24"
     assert schema.metadata[FINGERPRINT] == b""
-    assert [field.name for field in schema] == ["id", "vector", "metadata", "facts", "version"]
+    assert [field.name for field in schema] == [
+        "id",
+        "vector",
+        "metadata",
+        "facts",
+        "version",
+        "further_vectors",
+    ]
 
 
 def test_settings_go_along_with_the_items(client: Client, tmp_path: Path) -> None:
@@ -224,7 +231,7 @@ def items_of(client: Client, collection: str) -> dict[str, tuple[Any, ...]]:
 
 def bytes_of(item: Item) -> bytes:
     assert item.vector is not None
-    return item.vector.tobytes()
+    return b"".join(each.tobytes() for each in (item.vector, *item.further_vectors))
 
 
 def an_item(number: int) -> VectorItem:
@@ -251,4 +258,5 @@ def an_item(number: int) -> VectorItem:
         "text": "ü\n\"'\u2028",
         "list": [1, "a", None],
     }
-    return VectorItem(f"id/{number}", vector, metadata, facts=facts)
+    further = np.random.default_rng([7, number]).normal(size=(number % 3 // 2 * 2, DIMENSION))
+    return VectorItem(f"id/{number}", vector, metadata, facts=facts, further_vectors=list(further))

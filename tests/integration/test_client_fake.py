@@ -16,6 +16,7 @@ from tests.integration.client_scenarios import images_scenario, vectors_scenario
 from tests.integration.ingest.system import System
 from tests.integration.random_changes import random_scenario
 from tests.integration.search_server import running
+from tests.integration.several_scenarios import several_pictures, several_vectors
 
 Scenario = Callable[[Client], Iterator[tuple[str, Any]]]
 
@@ -43,8 +44,22 @@ def embed(image: bytes) -> Any:
 def test_vectors_are_answered_alike(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         real = answers(f"127.0.0.1:{server.port}", vectors_scenario)
+        several = answers(f"127.0.0.1:{server.port}", several_vectors)
     with FakeServer() as fake:
         assert differences(answers(fake.address, vectors_scenario), real) == {}
+        assert differences(answers(fake.address, several_vectors), several) == {}
+    # What is alike is also right.
+    assert several["several counted"] == (3, 3)
+    assert several["several near z"] == [("a", 1.0, 1), ("b", 0.0, 0), ("c", 0.0, 0)]
+    assert several["several read"][0] == ("a", [[1, 0, 0], [0, 0, 1], [0, 0.995037, 0.099504]])
+    assert several["several replaced"] == [("a", 0.0, 0), ("b", 0.0, 0), ("c", 0.0, 0)]
+    assert several["several wrong"] == [
+        ("w", "failed", "DIMENSION_MISMATCH"),
+        ("w", "failed", "VECTOR_NOT_FINITE"),
+        ("w", "failed", "LIMIT_EXCEEDED"),
+        ("full", "applied", ""),
+    ]
+    assert several["several twins"] == [("rejected_duplicate", "c")]
 
 
 def test_changes_of_many_items_are_answered_alike(tmp_path: Path) -> None:
@@ -78,11 +93,28 @@ def test_images_are_answered_alike(tmp_path: Path) -> None:
         system.start()
         real = answers(system.search_address, images_scenario)
         real_too = answers(system.search_address, duplicates_scenario)
+        several = answers(system.search_address, partial(several_pictures, collection="photos"))
     finally:
         system.stop()
     with FakeServer(embed=embed) as fake:
         assert differences(answers(fake.address, images_scenario), real) == {}
         assert differences(answers(fake.address, duplicates_scenario), real_too) == {}
+        again = answers(fake.address, partial(several_pictures, collection="photos"))
+        assert differences(again, several) == {}
     # What is alike is also right.
+    assert several["pictures accepted"] == [
+        ("cup", ""),
+        ("jar", ""),
+        ("pan", "LIMIT_EXCEEDED"),
+        ("pot", "IMAGE_UNREADABLE"),
+    ]
+    assert several["pictures ended"] == [
+        ("cup", "applied", ""),
+        ("jar", "failed", "IMAGE_UNREADABLE"),
+    ]
+    assert [several[f"pictures near cup {side}"] for side in ("front", "side", "top")] == [
+        [("cup", 1.0, number)] for number in range(3)
+    ]
+    assert (several["pictures of a cup"], several["pictures failed"]) == (2, [True])
     assert real_too["listed"] == [("b", "DUPLICATE_REJECTED", ("a", 1.0), "dup")]
     assert real_too["stored in the end"] == ["a", "b", "c"]

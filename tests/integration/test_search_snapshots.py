@@ -14,7 +14,7 @@ from lookalike.v1 import image_pb2, snapshot_pb2_grpc
 from lookalike.v1 import search_pb2 as spb
 from lookalike.v1 import snapshot_pb2 as pb
 from lookalike.wire.errors import Reason
-from tests.integration.search_server import SearchServer, item, refused, running
+from tests.integration.search_server import SearchServer, item, packed, refused, running
 
 DIMENSION = 16
 ALL = spb.ItemFields(metadata=True, facts=True, thumbnail=True, vector=True)
@@ -202,7 +202,10 @@ def an_item(number: int) -> spb.VectorUpsert:
         format="JPEG",
         thumbnail_webp=b"webp" * (number % 50),
     )
-    return item(f"item-{number}", vector(number), metadata=metadata, facts=facts)
+    made = item(f"item-{number}", vector(number), metadata=metadata, facts=facts)
+    for place in range(number % 40 // 38 * 3):  # a few have four vectors
+        made.vectors.add(vector_f32_le=packed(vector(10_000 + 3 * number + place)))
+    return made
 
 
 def vector(number: int) -> Sequence[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import grpc
 
@@ -34,6 +34,7 @@ class AsyncCollections:
         thumbnail_side_px: int = 0,
         partitions: int = 0,
         replicas: int = 0,
+        vectors: Mapping[str, str | int] | None = None,
     ) -> types.Collection:
         """Create an empty collection.
 
@@ -41,6 +42,8 @@ class AsyncCollections:
         a collection of vectors that the caller makes, whose `dimension` is needed.
         With `thumbnail_side_px` (32 to 256) a small picture of each submitted image is
         kept, for people to look at: about 5 KB at 256.
+        `vectors` are names by which items have vectors besides their own, each with the
+        model that makes them, or with the dimension of vectors that the caller makes.
         `partitions` and `replicas` are for a cluster; 0 is the server's default.
         """
         request = requests.create_collection(
@@ -52,6 +55,7 @@ class AsyncCollections:
             thumbnail_side_px=thumbnail_side_px,
             partitions=partitions,
             replicas=replicas,
+            vectors=vectors,
         )
         with calls.translated(self._explain):
             response = await self._stub.CreateCollection(request, timeout=self._timeout_s)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import grpc
 
@@ -35,6 +35,7 @@ class Collections:
         thumbnail_side_px: int = 0,
         partitions: int = 0,
         replicas: int = 0,
+        vectors: Mapping[str, str | int] | None = None,
     ) -> types.Collection:
         """Create an empty collection.
 
@@ -42,6 +43,8 @@ class Collections:
         a collection of vectors that the caller makes, whose `dimension` is needed.
         With `thumbnail_side_px` (32 to 256) a small picture of each submitted image is
         kept, for people to look at: about 5 KB at 256.
+        `vectors` are names by which items have vectors besides their own, each with the
+        model that makes them, or with the dimension of vectors that the caller makes.
         `partitions` and `replicas` are for a cluster; 0 is the server's default.
         """
         request = requests.create_collection(
@@ -53,6 +56,7 @@ class Collections:
             thumbnail_side_px=thumbnail_side_px,
             partitions=partitions,
             replicas=replicas,
+            vectors=vectors,
         )
         with calls.translated(self._explain):
             response = self._stub.CreateCollection(request, timeout=self._timeout_s)

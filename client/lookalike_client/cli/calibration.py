@@ -117,7 +117,8 @@ def _print_calibration(
     if report.curve:
         bound = f"{decision.confidence:.0%} bound"
         facts |= {
-            "recall": f"{report.recall:.4f} ({bound} {report.recall_low:.4f})",
+            "recall": f"{report.recall:.4f}",
+            "images all found": f"{report.recall_low:.4f} at least ({bound})",
             "precision": f"{report.precision:.4f} ({bound} {report.precision_low:.4f})",
             "false-positive rate": f"{report.false_positive_rate:.4f} "
             f"({bound} {report.false_positive_rate_high:.4f})",

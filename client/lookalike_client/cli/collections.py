@@ -87,6 +87,14 @@ def show(session: Session, name: str | None, collection: str | None) -> None:
 @click.option("--duplicates", type=_POLICIES, default="off", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Least cosine of a duplicate.")
 @_thumbnails
+@click.option(
+    "--vector",
+    "vectors",
+    multiple=True,
+    metavar="NAME=MODEL",
+    help="Vectors by a name besides, of another model, or of so many dimensions of your own. May"
+    " be given again.",
+)
 @click.option("--partitions", type=click.IntRange(1, 256), help="Parts, on a cluster.")
 @click.option("--replicas", type=click.IntRange(1, 8), help="Copies of each, on a cluster.")
 @connected
@@ -106,6 +114,7 @@ def create(
     duplicates: str,
     threshold: float | None,
     thumbnail_side_px: int | None,
+    vectors: tuple[str, ...],
     partitions: int | None,
     replicas: int | None,
 ) -> None:
@@ -133,8 +142,16 @@ def create(
             thumbnail_side_px=thumbnail_side_px or 0,
             partitions=partitions or 0,
             replicas=replicas or 0,
+            vectors=dict(map(_named, vectors)),
         )
     print_collection(session.output, created)
+
+
+def _named(text: str) -> tuple[str, str | int]:
+    name, told, model = text.partition("=")
+    if not (name and told):
+        raise click.UsageError(f"--vector takes NAME=MODEL, or NAME=DIMENSION: {text!r}")
+    return name, int(model) if model.isdecimal() else model
 
 
 @collections.command()

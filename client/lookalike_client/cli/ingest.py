@@ -18,6 +18,7 @@ from lookalike_client.cli.progress import IndexProgress
 from lookalike_client.cli.session import Session, connected
 from lookalike_client.cli.stall import StallWatch
 from lookalike_client.indexing import matching, metadata_csv
+from lookalike_client.indexing.gathering import gather
 from lookalike_client.indexing.matching import Matches
 from lookalike_client.indexing.run import IndexJob, ensure_collection, run
 from lookalike_client.indexing.scan import Scan, scan
@@ -50,6 +51,12 @@ from lookalike_client.types.collections import THUMBNAIL_SIDE_PX
     is_flag=True,
     help="Go on where most rows of the table match no file.",
 )
+@click.option(
+    "--item-column",
+    metavar="NAME",
+    help="Column of the table that says whose picture a file is: its value is the id, and files"
+    " with the same one are pictures of one item.",
+)
 @click.option("--prefix", default="", help="Goes before each id.")
 @click.option("--wait", is_flag=True, help="Until all can be found, and say what failed.")
 @click.option("--job", "job_id", help="Groups the outcomes; a new one by default.")
@@ -65,6 +72,7 @@ def index(
     table: Path | None,
     replace_metadata: bool,
     allow_unmatched: bool,
+    item_column: str | None,
     prefix: str,
     wait: bool,
     job_id: str | None,
@@ -79,16 +87,25 @@ def index(
     so that an interrupted run goes on where it was. Images are told by their first
     bytes, not by their names. A file that is given no metadata keeps what is stored.
 
+    With --item-column, files of one item are sent together, each time: an item is found by
+    that of its pictures which is nearest to a query.
+
     Exit code 1 if a file failed or was lost, or if nothing was indexed.
     """
     found = scan(paths, prefix=prefix, base=Path.cwd())
     matches = None
     if table is not None:
-        matches = _match(table, paths, found, allow_unmatched=allow_unmatched)
+        rows = metadata_csv.read(table, text_column=item_column)
+        matches = _match(table, rows, paths, found, allow_unmatched=allow_unmatched)
+    said = matches.said if matches is not None else {}
+    if item_column is not None:
+        if matches is None:
+            raise click.UsageError("--item-column is one of a table: give --metadata-csv too.")
+        found.files, said = gather(found.files, said, item_column, prefix)
     job = IndexJob(
         collection=collection,
         files=found.files,
-        metadata=matches.said if matches is not None else {},
+        metadata=said,
         refused=found.refused,
         replace_metadata=replace_metadata,
         job_id=job_id or f"index-{uuid.uuid4().hex[:12]}",
@@ -101,7 +118,7 @@ def index(
     with session.client() as client, _state(session) as state:
         side_px = THUMBNAIL_SIDE_PX if thumbnails else 0
         uid = ensure_collection(client, collection, side_px).uid
-        if state is not None:
+        if state is not None and item_column is None:  # it follows files, each an item
             claiming = Claiming(state, uid, prefix, folders, found.files)
             job = replace(job, claim=claiming.claim)
         stall = StallWatch(client.ingest_status)
@@ -133,14 +150,20 @@ def _state(session: Session) -> Iterator[State | None]:
         yield state
 
 
-def _match(table: Path, paths: tuple[Path, ...], found: Scan, *, allow_unmatched: bool) -> Matches:
+def _match(
+    table: Path,
+    rows: list[metadata_csv.Row],
+    paths: tuple[Path, ...],
+    found: Scan,
+    *,
+    allow_unmatched: bool,
+) -> Matches:
     """Find the files of a table's rows; say which have none.
 
     Raises:
         InvalidField: most have none, which `allow_unmatched` allows.
     """
     folders = (Path.cwd(), table.parent, *(path for path in paths if path.is_dir()))
-    rows = metadata_csv.read(table)
     matches = matching.match(rows, found.files, others=found.others, folders=folders)
     if matches.mostly_strangers and not allow_unmatched:
         raise InvalidField(

@@ -67,6 +67,7 @@ def search(
     boosts: tuple[str, ...],
     diverse: float,
     candidates: int,
+    by: tuple[str, ...],
 ) -> None:
     """Find what looks like IMAGE, like the item --id, like examples: --like; or as --text says.
 
@@ -89,7 +90,7 @@ def search(
     options["explain"], options["allow_partial"] = explain, allow_partial
     if group_by:
         options["group_by"], options["hits_per_group"] = group_by, per_group
-    add_ranking(options, boosts, diverse, candidates)
+    add_ranking(options, boosts, diverse, candidates, by)
     with session.client() as client:
         if paged:
             found = client.search_pages(collection, query, page_token=after, **options)

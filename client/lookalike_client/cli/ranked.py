@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lookalike.wire.errors import InvalidField
 from lookalike_client.boosts import Boost
 from lookalike_client.inputs import Example, Query
 from lookalike_client.requests import SearchOptions
@@ -39,6 +40,13 @@ def ranking_options(command: Command) -> Command:
             default=0,
             type=click.IntRange(0, 10_000),
             help="Nearest items that --boost and --diverse choose from; 4 times -k if absent.",
+        ),
+        click.option(
+            "--by",
+            multiple=True,
+            metavar="NAME[=WEIGHT]",
+            help="Vectors to search by, such as: style; or several with their weights, such as: "
+            "style=0.3, and =0.7 for the items' own. May be given again.",
         ),
     )
     for option in reversed(options):
@@ -125,19 +133,33 @@ def query_of(
 
 
 def add_ranking(
-    options: SearchOptions, boosts: Sequence[str], diverse: float, candidates: int
+    options: SearchOptions,
+    boosts: Sequence[str],
+    diverse: float,
+    candidates: int,
+    by: Sequence[str],
 ) -> None:
     """Put what orders the hits into the options of a search.
 
     Raises:
-        InvalidField: a boost cannot be read.
+        InvalidField: a boost, or a weight, cannot be read.
     """
+    if by:
+        options["vectors"] = dict(map(_weight, by))
     if boosts:
         options["boosts"] = [Boost.parse(each) for each in boosts]
     if diverse:
         options["diversity"] = diverse
     if candidates:
         options["candidates"] = candidates
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, told, weight = text.partition("=")
+    try:
+        return name, float(weight) if told else 1.0
+    except ValueError as error:
+        raise InvalidField("by", f"{text!r}: the weight is no number") from error
 
 
 def parts_text(hit: Hit) -> str:
@@ -157,9 +179,12 @@ def parts_text(hit: Hit) -> str:
 
 def document_of(hit: Hit) -> dict[str, object]:
     """Return what a hit's JSON says besides likeness; nothing where that is all."""
+    said: dict[str, object] = {}
+    if hit.matched_vector:
+        said["matched_vector"] = hit.matched_vector
     if hit.rank_score is None:
-        return {}
-    said: dict[str, object] = {"rank_score": hit.rank_score}
+        return said
+    said["rank_score"] = hit.rank_score
     if hit.ranking is not None:
         said["ranking"] = hit.ranking
     return said

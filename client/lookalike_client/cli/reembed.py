@@ -33,7 +33,8 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group()
-def reembed() -> None:
+@connected
+def reembed(session: Session) -> None:
     """Move a collection to another model while it is searched and written.
 
     ALIAS is the name that its users give: it leads to the old collection, and after

@@ -34,6 +34,10 @@ def collection(message: collection_pb2.Collection) -> types.Collection:
         thumbnail_side_px=message.settings.thumbnails.side_px,
         partitions=message.settings.partitions or 1,
         replicas=message.settings.replicas or 1,
+        vectors=[
+            types.VectorName(each.name, each.dimension, each.model_fingerprint)
+            for each in message.settings.vectors
+        ],
     )
 
 

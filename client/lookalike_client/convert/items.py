@@ -6,6 +6,7 @@ import json
 
 from lookalike.v1 import image_pb2, search_pb2
 from lookalike.wire import vectors
+from lookalike.wire.vectors import F32
 from lookalike_client import structs, types
 from lookalike_client.convert.values import moment
 
@@ -13,6 +14,11 @@ from lookalike_client.convert.values import moment
 def item(message: search_pb2.Item, *, id: str = "") -> types.Item:
     """Return a stored item; `id` is its id where the message leaves that out."""
     data = message.vector_f32_le
+    named: dict[str, list[F32]] = {}
+    for each in message.vectors:
+        vector = vectors.decode(each.vector_f32_le, field="vectors")
+        named.setdefault(each.name, []).append(vector)
+    further = named.pop("", [])
     return types.Item.with_parts(
         # There is nothing else that is not set.
         lambda _metadata: metadata(message),
@@ -22,6 +28,8 @@ def item(message: search_pb2.Item, *, id: str = "") -> types.Item:
         facts=_facts(message.facts) if message.HasField("facts") else None,
         vector=vectors.decode(data, field="vector_f32_le") if data else None,
         near_duplicate_of=message.near_duplicate_of,
+        further_vectors=tuple(further),
+        named_vectors=named,
     )
 
 

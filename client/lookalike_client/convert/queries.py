@@ -46,7 +46,12 @@ def facets(message: search_pb2.CountFacetsResponse) -> types.Facets:
 
 
 def _hit(message: search_pb2.Hit) -> types.Hit:
-    return types.Hit.with_parts(partial(_part_of_hit, message), id=message.id, score=message.score)
+    return types.Hit.with_parts(
+        partial(_part_of_hit, message),
+        id=message.id,
+        score=message.score,
+        matched_vector=message.matched_vector,
+    )
 
 
 def _part_of_hit(message: search_pb2.Hit, name: str) -> object:

@@ -40,13 +40,13 @@ class Row:
     line: int
 
 
-def read(path: Path, *, as_text: bool = False) -> list[Row]:
+def read(path: Path, *, as_text: bool = False, text_column: str | None = None) -> list[Row]:
     """Read a table with a column of files; its other columns are their metadata.
 
     The column is called `file`, `filename`, `path` or the like. Cells that look like
     JSON numbers become numbers, `true` and `false` booleans; empty cells are left out;
     all else is text. Where a whole number is too large to be exact, its column is text.
-    With `as_text` every cell stays text.
+    With `as_text` every cell stays text, and with `text_column` those of that column.
 
     Raises:
         InvalidField: it has no column of files, a column comes twice or has no name,
@@ -80,9 +80,15 @@ def read(path: Path, *, as_text: bool = False) -> list[Row]:
     except csv.Error as error:
         raise InvalidField(FIELD, f"line {lines + reader.line_num}: {error}") from error
 
+    texts = {
+        index
+        for index, column in enumerate(columns)
+        if as_text or index in large or column == text_column
+    }
+
     def metadata(values: list[str]) -> Metadata:
         return {
-            column: cell if as_text or index in large else value_of(cell)
+            column: cell if index in texts else value_of(cell)
             for index, (column, cell) in enumerate(zip(columns, values, strict=True))
             if index != at and cell != ""
         }

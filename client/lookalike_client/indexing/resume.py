@@ -51,11 +51,12 @@ def compare(
 
     A file whose bytes are stored and whose metadata differs has only its metadata
     replaced. Reads the files that are stored under their id already. With `resend`
-    all are sent.
+    all are sent, and so is always an item of several files: only the first one's bytes
+    are known from what is stored.
     """
     if resend:
         for file in files:
-            yield ImageItem(file.id, image=file.path, metadata=wanted.of(file))
+            yield _sent(file, wanted.of(file))
         return
     for start in range(0, len(files), _CHUNK):
         chunk = files[start : start + _CHUNK]
@@ -75,13 +76,18 @@ def image_hashes(actions: Sequence[Unchanged | ImageItem | MetadataItem]) -> dic
 def _compare(
     file: FileEntry, metadata: Metadata | None, stored: Item | None
 ) -> Unchanged | ImageItem | MetadataItem:
-    if stored is None or stored.facts is None or stored.facts.sha256 != _sha256(file.path):
-        return ImageItem(file.id, image=file.path, metadata=metadata)
+    facts = None if stored is None or file.further else stored.facts
+    if stored is None or facts is None or facts.sha256 != _sha256(file.path):
+        return _sent(file, metadata)
     if metadata is None:
         return Unchanged(file.id)
     if structs.from_dict(stored.metadata) != structs.from_dict(metadata):
         return MetadataItem(file.id, metadata)
     return Unchanged(file.id)
+
+
+def _sent(file: FileEntry, metadata: Metadata | None) -> ImageItem:
+    return ImageItem(file.id, image=file.path, metadata=metadata, further_images=file.further)
 
 
 def _sha256(path: Path) -> str:

@@ -21,12 +21,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file to index under `id`; `key` is its path in the folder `root`."""
+    """A file to index under `id`; `key` is its path in the folder `root`.
+
+    `further` are files of more pictures of the same item.
+    """
 
     id: str
     key: str
     path: Path
     root: Path
+    further: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

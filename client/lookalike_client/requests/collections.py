@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lookalike.v1 import collection_pb2
 from lookalike_client.requests.bounds import choose, not_negative
 from lookalike_client.types import DuplicateSettings, IndexSettings
@@ -40,6 +42,7 @@ def create_collection(
     thumbnail_side_px: int = 0,
     partitions: int = 0,
     replicas: int = 0,
+    vectors: Mapping[str, str | int] | None = None,
 ) -> collection_pb2.CreateCollectionRequest:
     """Return a request for a collection; `model` None: vectors of the caller's own."""
     request = collection_pb2.CreateCollectionRequest(
@@ -51,6 +54,12 @@ def create_collection(
             thumbnails=thumbnail_settings(thumbnail_side_px),
             partitions=not_negative(partitions, "partitions"),
             replicas=not_negative(replicas, "replicas"),
+            vectors=[
+                collection_pb2.NamedVectors(name=name, dimension=not_negative(of, "vectors"))
+                if isinstance(of, int)
+                else collection_pb2.NamedVectors(name=name, model=of)
+                for name, of in (vectors or {}).items()
+            ],
         ),
     )
     if model is None:

@@ -8,9 +8,12 @@ from lookalike.v1 import ingest_pb2
 from lookalike.wire.errors import InvalidField
 from lookalike_client import structs
 from lookalike_client.inputs import DeleteItem, ImageItem, MetadataItem, image_bytes
-from lookalike_client.lists import texts
+from lookalike_client.lists import listed, texts
 from lookalike_client.requests.bounds import check_id, check_size, naming, parts
 from lookalike_client.requests.collections import duplicate_policy
+
+# What a reference begins with, for the service to read.
+_REFERENCES = ("file:", "s3:", "gs:")
 
 
 def submission(
@@ -47,9 +50,24 @@ def submission(
             case DeleteItem():
                 request.delete.id = mutation.id
         check_size(request)
-    if isinstance(mutation, ImageItem) and not mutation.image_uri:
-        request.upload.image = image_bytes(mutation.image or b"")
+    if isinstance(mutation, ImageItem):
+        if not mutation.image_uri:
+            request.upload.image = image_bytes(mutation.image or b"")
+        _add_further(request.upload, mutation)
     return request
+
+
+def _add_further(upload: ingest_pb2.ImageUpload, item: ImageItem) -> None:
+    """Add the further pictures of an item, one after the other: they must fit in a message."""
+    with naming(item.id):
+        images = listed("further_images", item.further_images)
+    for image in images:
+        if isinstance(image, str) and image.startswith(_REFERENCES):
+            upload.further_images.add(image_uri=image)
+        else:
+            upload.further_images.add(image=image_bytes(image))
+        with naming(item.id):
+            check_size(upload)
 
 
 def retries(

@@ -8,7 +8,7 @@ from lookalike.v1 import image_pb2, search_pb2
 from lookalike.wire.errors import InvalidField
 from lookalike_client import calls, structs
 from lookalike_client.inputs import VectorItem, vector_bytes
-from lookalike_client.lists import texts
+from lookalike_client.lists import listed, texts
 from lookalike_client.metadata_values import described
 from lookalike_client.requests.bounds import check_id, check_size, naming, not_negative, parts
 from lookalike_client.requests.changes import metadata_mode
@@ -30,6 +30,19 @@ def vector_upsert(item: VectorItem) -> search_pb2.VectorUpsert:
         message = search_pb2.VectorUpsert(
             id=item.id,
             vector_f32_le=vector_bytes(item.vector),
+            vectors=[
+                search_pb2.ItemVector(vector_f32_le=vector_bytes(each))
+                for each in listed("further_vectors", item.further_vectors)
+            ]
+            + [
+                search_pb2.ItemVector(
+                    vector_f32_le=vector_bytes(each),
+                    name=name,
+                    model_fingerprint=named.model_fingerprint,
+                )
+                for name, named in item.named_vectors.items()
+                for each in listed("named_vectors", named.vectors)
+            ],
             metadata=None if item.metadata is None else structs.from_dict(item.metadata),
             model_fingerprint=item.model_fingerprint,
             facts=None if item.facts is None else image_facts(item.facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from lookalike.v1 import search_pb2
@@ -27,7 +27,8 @@ class SearchOptions(TypedDict, total=False):
     groups, of up to `hits_per_group` hits (default 1) that share its value.
     `boosts` are added to the scores (`Boost`, or its text), and `diversity`, 0 to 1,
     prefers hits that differ from each other (maximal marginal relevance); both choose
-    from the `candidates` nearest items (default 4 times `limit`, 100 at least).
+    from the `candidates` nearest items (default 4 times `limit`, 100 at least). `vectors` is
+    the name of the vectors to search by, or names with their weights, "" for the items' own.
 
     On a cluster, `read_position` has the answer see what was acknowledged up to the
     `position` of a `MutationResult`, whichever front stored it. `allow_partial` takes an
@@ -48,6 +49,7 @@ class SearchOptions(TypedDict, total=False):
     boosts: Sequence[Boost | str]
     diversity: float
     candidates: int
+    vectors: str | Mapping[str, float]
     read_position: int
     allow_partial: bool
 
@@ -80,6 +82,7 @@ def search(
         explain=options.get("explain", False),
         group_by=_group_by(options),
         ranking=_ranking(options),
+        vectors=_weights(options.get("vectors", {})),
         read_position=not_negative(options.get("read_position", 0), "read_position", bits=64),
         allow_partial=options.get("allow_partial", False),
     )
@@ -95,6 +98,14 @@ def facets(
         filter=condition(filter),
         limit=not_negative(limit, "limit"),
     )
+
+
+def _weights(vectors: str | Mapping[str, float]) -> list[search_pb2.VectorWeight]:
+    if isinstance(vectors, str):
+        return [search_pb2.VectorWeight(name=vectors)]
+    if not isinstance(vectors, Mapping):
+        raise InvalidField("vectors", "must be a name, or names with their weights")
+    return [search_pb2.VectorWeight(name=name, weight=each) for name, each in vectors.items()]
 
 
 def _ranking(options: SearchOptions) -> search_pb2.Ranking | None:

@@ -15,6 +15,8 @@ FINGERPRINT = b"lookalike.model_fingerprint"
 FORMAT = b"lookalike.format"
 # JSON, and not there in files of the first releases: the defaults hold then.
 SETTINGS = b"lookalike.settings"
+# A column that only exports have.
+FURTHER_VECTORS = "further_vectors"
 
 
 @dataclass(frozen=True, slots=True)

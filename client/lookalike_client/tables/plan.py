@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.wire.errors import InvalidField
 from lookalike_client.tables import arrow_files, columns, numpy_files, text_files, values
-from lookalike_client.tables.binding import Binding
+from lookalike_client.tables.binding import FURTHER_VECTORS, Binding
 from lookalike_client.tables.columns import VectorColumn
 from lookalike_client.tables.rows import Source, unreadable
 from lookalike_client.types import DuplicateSettings, IndexSettings
@@ -64,6 +64,7 @@ class Plan:
     left_out: Sequence[str]
     guessed: frozenset[str]
     has_facts: bool
+    has_further: bool
     dimension: int
     fingerprint: str | None
     index: IndexSettings | None
@@ -118,7 +119,8 @@ def _plan(first: Source, choice: Choice) -> Plan:
     else:
         vector = columns.given_vector(choice.vector_column, names)
     facts = _FACTS if any(_is_facts(row.get(_FACTS)) for row in sample) else None
-    taken = [*vector.columns, *([facts] if facts else [])]
+    further = [FURTHER_VECTORS] if binding.dimension and FURTHER_VECTORS in names else []
+    taken = [*vector.columns, *further, *([facts] if facts else [])]
     id_column = _id_column(choice, names, sample, taken, guessed)
     taken += [id_column] if id_column else []
     # Versions of the collection that was exported mean nothing in another one.
@@ -134,6 +136,7 @@ def _plan(first: Source, choice: Choice) -> Plan:
         left_out=[each for each in names if each not in (*taken, *metadata)],
         guessed=frozenset(guessed),
         has_facts=facts is not None,
+        has_further=bool(further),
         dimension=binding.dimension or _dimension(first, vector),
         fingerprint=binding.fingerprint,
         index=binding.index,

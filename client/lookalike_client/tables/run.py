@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from lookalike.wire.errors import (
     Precondition,
     Reason,
 )
+from lookalike.wire.vectors import F32
 from lookalike_client import types
-from lookalike_client.inputs import VectorItem
+from lookalike_client.inputs import VectorItem, VectorLike
 from lookalike_client.tables import columns, text_files, values
+from lookalike_client.tables.binding import FURTHER_VECTORS
 from lookalike_client.tables.plan import Plan
 from lookalike_client.tables.rows import Row, Source
 from lookalike_client.types import JsonValue, MutationResult, MutationStatus
@@ -147,11 +150,21 @@ class TableImport:
             stored = {} if self._found is None else self._stored([each.id for each in group])
             for item, first in zip(group, fresh, strict=True):
                 before = stored.get(item.id)
-                kept = item if before is None else _kept(item, before)
+                kept = item if before is None else self._kept(item, before)
                 if first and before is not None and _same(kept, before):
                     self.unchanged += 1
                 else:
                     yield kept
+
+    def _kept(self, item: VectorItem, stored: types.Item) -> VectorItem:
+        """Return an item with what is stored, where the file says nothing of it."""
+        metadata = stored.metadata if item.metadata is None else item.metadata
+        alike = _near(item.vector, stored.vector)
+        facts = stored.facts if alike and item.facts is None else item.facts
+        further = item.further_vectors
+        if alike and not self._plan.has_further:
+            further = stored.further_vectors
+        return replace(item, metadata=metadata, facts=facts, further_vectors=further)
 
     def _stored(self, ids: list[str]) -> dict[str, types.Item]:
         try:
@@ -190,6 +203,7 @@ class TableImport:
             raise InvalidField("vector", "the row has no vector of numbers")
         if len(found) != plan.dimension:
             raise DimensionMismatch.between("vector", got=len(found), want=plan.dimension)
+        further = row.cells.get(FURTHER_VECTORS) if plan.has_further else None
         facts = values.image_facts(row.cells.get("facts")) if plan.has_facts else None
         return VectorItem(
             self._id(source, row),
@@ -197,6 +211,7 @@ class TableImport:
             self._metadata(source, row),
             self._fingerprint,
             facts,
+            further_vectors=values.vectors(further, plan.dimension),
         )
 
     def _id(self, source: Source, row: Row) -> str:
@@ -238,21 +253,18 @@ def _drained(failures: list[MutationResult]) -> Iterator[MutationResult]:
         yield failures.pop(0)
 
 
-def _kept(item: VectorItem, stored: types.Item) -> VectorItem:
-    """Return an item with what is stored, where the file says nothing of it."""
-    metadata = stored.metadata if item.metadata is None else item.metadata
-    alike = item.facts is None and _near(item, stored)
-    facts = stored.facts if alike else item.facts
-    return VectorItem(item.id, item.vector, metadata, item.model_fingerprint, facts)
-
-
 def _same(item: VectorItem, stored: types.Item) -> bool:
-    return item.metadata == stored.metadata and item.facts == stored.facts and _near(item, stored)
-
-
-def _near(item: VectorItem, stored: types.Item) -> bool:
-    vector = np.asarray(item.vector, np.float64)
-    length = float(np.sqrt(vector @ vector))
-    if stored.vector is None or not 0 < length < np.inf:
+    if item.metadata != stored.metadata or item.facts != stored.facts:
         return False
-    return bool(np.abs(vector / length - stored.vector).max() <= _SAME)
+    vectors, others = list(item.further_vectors), stored.further_vectors
+    return len(vectors) == len(others) and all(
+        map(_near, [item.vector, *vectors], [stored.vector, *others])
+    )
+
+
+def _near(given: VectorLike, stored: F32 | None) -> bool:
+    vector = np.asarray(given, np.float64)
+    length = float(np.sqrt(vector @ vector))
+    if stored is None or not 0 < length < np.inf:
+        return False
+    return bool(np.abs(vector / length - stored).max() <= _SAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -50,6 +50,21 @@ def item_id(cell: object) -> str:
         case bytes() if len(cell) == _UUID_BYTES:
             return str(UUID(bytes=cell))
     raise InvalidField("id", f"{cell!r:.40} is no id: text or a whole number is")
+
+
+def vectors(cell: object, dimension: int) -> tuple[F32, ...]:
+    """Return a cell as vectors, float32 [`dimension`] each; none where it is empty.
+
+    Raises:
+        InvalidField: it holds something else.
+    """
+    if cell is None:
+        return ()
+    found = [vector(each) for each in cell] if isinstance(cell, Iterable) else [None]
+    whole = tuple(each for each in found if each is not None and len(each) == dimension)
+    if len(whole) < len(found):
+        raise InvalidField("further_vectors", f"must be vectors of {dimension:,} numbers")
+    return whole
 
 
 def vector(cell: object) -> F32 | None:

@@ -25,6 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
 _MAX_ID_BYTES = 512
+_MOST_VECTORS = 64
 
 
 def unary(
@@ -88,6 +89,18 @@ def check_count(field: str, count: int, most: int) -> None:
         raise LimitExceeded(field, f"at most {most:,} are taken at once, got {count:,}")
     if not count:
         raise InvalidField(field, "at least 1 is needed, got 0")
+
+
+def check_further(field: str, count: int, where: str) -> None:
+    """Check that an item has at most 64 vectors or pictures, its first included.
+
+    Raises:
+        LimitExceeded: it has more.
+    """
+    if count >= _MOST_VECTORS:
+        raise LimitExceeded(
+            f"{where}{field}", f"at most {_MOST_VECTORS - 1} are taken, got {count:,}"
+        )
 
 
 def check_id(item_id: str, field: str) -> None:

@@ -39,6 +39,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
                 model_fingerprint=fingerprint,
                 create_time=now(),
             )
+            if request.settings.vectors:
+                raise InvalidField("settings.vectors", "the fake service has no vectors by name")
             settings = message.settings
             settings.index.CopyFrom(request.settings.index)
             if not settings.index.preset:

@@ -11,8 +11,10 @@ from itertools import count
 from lookalike.v1 import ingest_pb2, ingest_pb2_grpc, search_pb2
 from lookalike.wire.errors import InvalidField, LookalikeError, Precondition, Reason
 from lookalike.wire.status import to_item_error
+from lookalike.wire.vectors import F32
 from lookalike_client.testing.answering import (
     check_count,
+    check_further,
     check_id,
     check_kept,
     now,
@@ -20,7 +22,7 @@ from lookalike_client.testing.answering import (
     streaming,
     unary,
 )
-from lookalike_client.testing.models import FINGERPRINT
+from lookalike_client.testing.models import FINGERPRINT, Model
 from lookalike_client.testing.state import FakeCollection, State, failed
 
 _MOST_AT_ONCE = 1000
@@ -139,7 +141,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     ) -> search_pb2.MutationResult:
         model = self._state.model
         try:
-            vector = model.vector(upload.image, "upload.image")
+            vectors = _vectors(upload, model)
         except LookalikeError as error:
             result = failed(upload.id, error)
             result.version = version
@@ -152,7 +154,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
             model_fingerprint=FINGERPRINT,
             duplicate_policy=upload.duplicate_policy,
         )
-        return collection.upsert(item, vector=vector, version=version)
+        return collection.upsert(item, vectors=vectors, version=version)
 
     def _end(
         self,
@@ -194,6 +196,23 @@ def _rejection(result: search_pb2.MutationResult) -> LookalikeError:
     )
 
 
+def _vectors(upload: ingest_pb2.ImageUpload, model: Model) -> list[F32]:
+    """Return the vectors of an item's pictures; an error says of which of several.
+
+    Raises:
+        LookalikeError: what the model raises.
+    """
+    vectors = [model.vector(upload.image, "upload.image")]
+    for number, each in enumerate(upload.further_images):
+        try:
+            vectors.append(model.vector(each.image, f"upload.further_images[{number}].image"))
+        except LookalikeError as error:
+            of = 1 + len(upload.further_images)
+            error.message = f"picture {number + 2} of {of}: {error.message}"
+            raise
+    return vectors
+
+
 def _id_of(request: ingest_pb2.SubmitImagesRequest) -> str:
     return request.upload.id or request.delete.id or request.metadata.id
 
@@ -214,5 +233,12 @@ def _check_upload(upload: ingest_pb2.ImageUpload, collection: FakeCollection) ->
     if upload.image_uri:
         raise InvalidField("upload.image_uri", "the fake service reads no references")
     check_kept(upload, "upload.")
+    check_further("further_images", len(upload.further_images), "upload.")
+    for number, each in enumerate(upload.further_images):
+        where = f"upload.further_images[{number}]"
+        if each.image_uri:
+            raise InvalidField(f"{where}.image_uri", "the fake service reads no references")
+        if not each.image:
+            raise InvalidField(f"{where}.image", "send an encoded image")
     if not upload.image:
         raise InvalidField("upload.image", "send an encoded image")

@@ -16,7 +16,7 @@ from lookalike_client.testing.answering import check_count
 from lookalike_client.testing.filters import Value, matches, meets
 from lookalike_client.testing.models import Model
 from lookalike_client.testing.pages import MAX_HITS, SearchPage
-from lookalike_client.testing.state import FakeCollection, StoredItem, cosine
+from lookalike_client.testing.state import FakeCollection, StoredItem
 
 _DEFAULT_LIMIT = 10
 _LARGEST_LIMIT = 10_000
@@ -33,6 +33,8 @@ def answer(
         LookalikeError: a query or an option is wrong.
     """
     check_count("queries", len(request.queries), _MOST_QUERIES)
+    if any(each.name for each in request.vectors):
+        raise InvalidField("vectors[0].name", "the fake service has no vectors by name")
     if request.limit > _LARGEST_LIMIT:
         raise LimitExceeded("limit", f"must be 1 to {_LARGEST_LIMIT:,}, got {request.limit:,}")
     rankings.check(request)
@@ -164,15 +166,14 @@ def _fill(
             raise InvalidField("group_by", "takes no examples by best score: use their mean")
         positives = target.positives or [target.vector]
         for found in rankings.ranked(within, positives, target.negatives, left_out, request):
-            hit = _hit(found.score, found.item, request)
+            hit = _hit(found.score, found.item, request, found.place)
             hit.rank_score = found.rank_score
             if request.explain:
                 hit.ranking.CopyFrom(found.parts)
             result.hits.append(hit)
         return
-    scored = [
-        (cosine(item.vector, target.vector), item) for item in within if item.id not in left_out
-    ]
+    nearest = {item.id: item.nearest(target.vector) for item in within}
+    scored = [(nearest[item.id][0], item) for item in within if item.id not in left_out]
     if request.HasField("min_score"):
         scored = [pair for pair in scored if pair[0] >= request.min_score]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
@@ -184,21 +185,25 @@ def _fill(
             score, last = scored[limit - 1]
             result.next_page_token = page.next_token(score, last.id, page.rank + limit)
     if not request.HasField("group_by"):
-        result.hits.extend(_hit(*pair, request) for pair in scored[:limit])
+        result.hits.extend(
+            _hit(score, item, request, nearest[item.id][1]) for score, item in scored[:limit]
+        )
         return
     groups: dict[Value, list[search_pb2.Hit]] = {}
     for score, item in scored:
         for value in sorted(reading.values_at(item, request.group_by.field, "group_by.field")):
             hits = groups.setdefault(value, [])
             if len(hits) < (request.group_by.hits_per_group or 1):
-                hits.append(_hit(score, item, request))
+                hits.append(_hit(score, item, request, nearest[item.id][1]))
     for value, hits in list(groups.items())[:limit]:
         result.groups.add(value=reading.value_message(value), hits=hits)
 
 
-def _hit(score: float, item: StoredItem, request: search_pb2.SearchRequest) -> search_pb2.Hit:
+def _hit(
+    score: float, item: StoredItem, request: search_pb2.SearchRequest, place: int
+) -> search_pb2.Hit:
     fields = request.fields
-    hit = search_pb2.Hit(id=item.id, score=score)
+    hit = search_pb2.Hit(id=item.id, score=score, matched_vector=place)
     if any((fields.metadata, fields.facts, fields.thumbnail, fields.vector)):
         hit.item.CopyFrom(reading.item_message(item, fields, with_id=False))
     return hit

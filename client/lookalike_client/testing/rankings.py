@@ -31,6 +31,13 @@ class RankedItem:
     score: float
     rank_score: float
     parts: search_pb2.HitRanking
+    # The number of the item's vector that has the score, and that stands for it.
+    place: int = 0
+
+    @property
+    def vector(self) -> F32:
+        """That vector."""
+        return (self.item.vector, *self.item.further)[self.place]
 
 
 def asked(request: search_pb2.SearchRequest) -> bool:
@@ -73,7 +80,7 @@ def ranked(
     count = max(limit, request.ranking.candidates or max(4 * limit, 100)) + len(left_out)
     candidates: dict[str, StoredItem] = {}
     for vector in positives:
-        near = sorted(within, key=lambda item: (-cosine(item.vector, vector), item.id))
+        near = sorted(within, key=lambda item: (-item.nearest(vector)[0], item.id))
         candidates |= {item.id: item for item in near[:count]}
     found = [
         _scored(item, positives, negatives, request.ranking)
@@ -94,17 +101,19 @@ def _scored(
     ranking: search_pb2.Ranking,
 ) -> RankedItem:
     parts = search_pb2.HitRanking()
-    score = max(cosine(item.vector, each) for each in positives)
+    score, place = max(
+        (item.nearest(each) for each in positives), key=lambda each: (each[0], -each[1])
+    )
     rank_score = score
     if negatives:
-        parts.negative = max(cosine(item.vector, each) for each in negatives)
+        parts.negative = max(item.nearest(each)[0] for each in negatives)
         if score <= parts.negative:
             rank_score = score - parts.negative - 1.0
     for index, boost in enumerate(ranking.boosts):
         part = _part(item, boost, f"ranking.boosts[{index}]")
         parts.boosts.append(part)
         rank_score += boost.weight * (part.curve if part.HasField("value") else boost.missing)
-    return RankedItem(item, score, float(np.float32(rank_score)), parts)
+    return RankedItem(item, score, float(np.float32(rank_score)), parts, place)
 
 
 def _diverse(left: list[RankedItem], limit: int, weight: float) -> list[RankedItem]:
@@ -112,7 +121,7 @@ def _diverse(left: list[RankedItem], limit: int, weight: float) -> list[RankedIt
     chosen: list[RankedItem] = []
     while left and len(chosen) < limit:
         for each in left if chosen else ():
-            to_it = cosine(each.item.vector, chosen[-1].item.vector)
+            to_it = cosine(each.vector, chosen[-1].vector)
             before = each.parts.redundancy if each.parts.HasField("redundancy") else -math.inf
             each.parts.redundancy = max(before, to_it)
 

@@ -39,6 +39,8 @@ def item_message(
         message.facts.thumbnail_webp = item.facts.thumbnail_webp
     if fields.vector:
         message.vector_f32_le = vectors.encode(item.vector)
+        for vector in item.further:
+            message.vectors.add(vector_f32_le=vectors.encode(vector))
     return message
 
 

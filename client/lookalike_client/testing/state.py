@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from lookalike.v1 import collection_pb2, image_pb2, ingest_pb2, search_pb2
-from lookalike.wire import vectors
 from lookalike.wire.errors import (
     AlreadyExists,
     InvalidField,
@@ -22,16 +21,16 @@ from lookalike.wire.errors import (
     Reason,
 )
 from lookalike.wire.status import to_item_error
-from lookalike.wire.vectors import F32
+from lookalike.wire.vectors import F32, decode, normalise
 from lookalike_client import structs
-from lookalike_client.testing.answering import check_id, check_kept, now
+from lookalike_client.testing.answering import check_further, check_id, check_kept, now
 from lookalike_client.testing.models import Model
 from lookalike_client.types import JsonValue, Metadata
 
 
 @dataclass(slots=True)
 class StoredItem:
-    """An item; `vector` is float32 [D], unit L2."""
+    """An item; `vector` and each `further` one are float32 [D], unit L2."""
 
     id: str
     vector: F32
@@ -40,6 +39,13 @@ class StoredItem:
     version: int
     update_time: Timestamp
     near_duplicate_of: str = ""
+    further: tuple[F32, ...] = ()
+
+    def nearest(self, vector: F32) -> tuple[float, int]:
+        """Return the greatest cosine of its vectors to one, and the number of the first that
+        has it."""
+        scores = [cosine(each, vector) for each in (self.vector, *self.further)]
+        return max(scores), scores.index(max(scores))
 
 
 @dataclass(slots=True)
@@ -61,18 +67,18 @@ class FakeCollection:
         Raises:
             InvalidField: it is none.
         """
-        vector = vectors.decode(data, field=where, dimension=self.message.dimension)
-        return vectors.normalise(vector, field=where)
+        vector = decode(data, field=where, dimension=self.message.dimension)
+        return normalise(vector, field=where)
 
     def upsert(
         self,
         item: search_pb2.VectorUpsert,
         *,
-        vector: F32 | None = None,
+        vectors: Sequence[F32] = (),
         version: int = 0,
         where: str = "",
     ) -> search_pb2.MutationResult:
-        """Store an item; `vector`, unit L2, goes before the item's own."""
+        """Store an item; `vectors`, unit L2, go before the item's own."""
         try:
             check_id(item.id, f"{where}id")
             check_kept(item, where)
@@ -83,15 +89,14 @@ class FakeCollection:
                     reason=Reason.MODEL_MISMATCH,
                     field=f"{where}model_fingerprint",
                 )
-            if vector is None:
-                vector = self.unit_vector(item.vector_f32_le, f"{where}vector_f32_le")
+            vector, *further = vectors or self._vectors(item, where)
         except LookalikeError as error:
             return failed(item.id, error)
         version = version or self.next_version()
         result = search_pb2.MutationResult(
             id=item.id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
         )
-        near = self._near_duplicate(item.id, vector)
+        near = self._near_duplicate(item.id, [vector, *further])
         policy = item.duplicate_policy or self.message.settings.duplicates.policy
         if near is not None:
             result.near_duplicate.CopyFrom(near)
@@ -108,8 +113,19 @@ class FakeCollection:
             version=version,
             update_time=now(),
             near_duplicate_of=result.near_duplicate.id if flagged else "",
+            further=tuple(further),
         )
         return result
+
+    def _vectors(self, item: search_pb2.VectorUpsert, where: str) -> list[F32]:
+        check_further("vectors", len(item.vectors), where)
+        return [
+            self.unit_vector(item.vector_f32_le, f"{where}vector_f32_le"),
+            *(
+                self.unit_vector(each.vector_f32_le, f"{where}vectors[{number}].vector_f32_le")
+                for number, each in enumerate(item.vectors)
+            ),
+        ]
 
     def update(
         self, update: search_pb2.MetadataUpdate, *, version: int = 0, where: str = ""
@@ -166,13 +182,16 @@ class FakeCollection:
             id=item_id, version=version, status=search_pb2.MUTATION_STATUS_APPLIED
         )
 
-    def _near_duplicate(self, item_id: str, vector: F32) -> search_pb2.NearDuplicate | None:
+    def _near_duplicate(
+        self, item_id: str, vectors: Sequence[F32]
+    ) -> search_pb2.NearDuplicate | None:
         settings = self.message.settings.duplicates
         if settings.policy in _NO_VERDICT:
             return None
         others = (
-            (-cosine(each.vector, vector), each.id)
+            (-each.nearest(vector)[0], each.id)
             for each in self.items.values()
+            for vector in vectors
             if each.id != item_id
         )
         distance, nearest = min(others, default=(1.0, ""))

@@ -25,6 +25,7 @@ from lookalike_client.types.collections import (
     Partition,
     RecallMeasurement,
     Replica,
+    VectorName,
 )
 from lookalike_client.types.drift import (
     Drift,
@@ -186,5 +187,6 @@ __all__ = [
     "Snapshot",
     "StackKind",
     "UpdateProgress",
+    "VectorName",
     "WorkerStatus",
 ]

@@ -54,6 +54,15 @@ class CollectionStats:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorName:
+    """A name by which items have vectors besides their own: of which length and model."""
+
+    name: str
+    dimension: int
+    model_fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """A set of items that are searched together."""
 
@@ -71,6 +80,7 @@ class Collection:
     thumbnail_side_px: int = 0
     partitions: int = 1
     replicas: int = 1
+    vectors: Sequence[VectorName] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,6 +67,10 @@ class Item(LazyParts):
     facts: ImageFacts | None = None
     vector: F32 | None = None
     near_duplicate_of: str = ""
+    # Its vectors besides `vector`, float32 [D] each; there where that is.
+    further_vectors: Sequence[F32] = ()
+    # Its vectors by name, float32 [D] each; there where that is.
+    named_vectors: Mapping[str, Sequence[F32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Hit(LazyParts):
     """An item near the query; `score` is the cosine, -1 to 1.
 
     `rank_score` is what ordered the hits, where that is more than likeness; `ranking`
-    its parts, with `explain`.
+    its parts, with `explain`. Of an item with several vectors the one of number
+    `matched_vector` is the nearest: 0 is its first.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Hit(LazyParts):
     item: Item | None = None
     rank_score: float | None = None
     ranking: HitRanking | None = None
+    matched_vector: int = 0
 
 
 @dataclass(frozen=True, slots=True)

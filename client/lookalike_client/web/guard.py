@@ -7,6 +7,8 @@ token, or have the cookie sent at all (SameSite=Strict).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -42,6 +44,10 @@ _HEADERS = {
 }
 
 
+# How long the rest of a body that is too large is read, and thrown away.
+_DISCARD_S = 5.0
+
+
 class BodyTooLargeError(Exception):
     """A body passed the limit while it was read."""
 
@@ -64,12 +70,15 @@ class Guard:
         guarded = _Guarded(receive, send, self._options.max_body_bytes)
         answer = self._refuse(scope, headers) or self._let_in(scope)
         if answer is not None:
+            if answer.status_code == 413 and "expect" not in headers:
+                await guarded.discard()
             await answer(scope, receive, guarded.send)
             return
         try:
             await self._app(scope, guarded.receive, guarded.send)
         except BodyTooLargeError:
             if not guarded.started:
+                await guarded.discard()
                 await self._too_large()(scope, receive, guarded.send)
 
     def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
@@ -145,15 +154,28 @@ class _Guarded:
 
     def __init__(self, receive: Receive, send: Send, most_bytes: int) -> None:
         self._receive, self._send = receive, send
-        self._left_bytes = most_bytes
+        self._most_bytes = self._left_bytes = most_bytes
+        self._ended = False
         self.started = False
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self._ended = not message.get("more_body", False)
         self._left_bytes -= len(message.get("body", b""))
         if self._left_bytes < 0:
             raise BodyTooLargeError
         return message
+
+    async def discard(self) -> None:
+        """Read on for a while, so that the answer arrives.
+
+        Who still sends when the connection is closed sees a reset and never the reason.
+        """
+        self._left_bytes = self._most_bytes
+        with contextlib.suppress(TimeoutError, BodyTooLargeError):
+            async with asyncio.timeout(_DISCARD_S):
+                while not self._ended:
+                    await self.receive()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

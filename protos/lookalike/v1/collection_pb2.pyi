@@ -249,6 +249,46 @@ class ThumbnailSettings(_message.Message):
 Global___ThumbnailSettings: _TypeAlias = ThumbnailSettings  # noqa: Y015
 
 @_typing.final
+class NamedVectors(_message.Message):
+    """Vectors that the items of a collection have by a name, besides their own: of another
+    model, such as one of looks beside one of subjects. They are searched by themselves, or
+    together by a weighted sum (`SearchRequest.vectors`).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name: of the form of collection names."""
+    dimension: _builtins.int
+    """Length of the vectors: 2 to 4,096. 0 takes it from the model."""
+    model: _builtins.str
+    """Name or fingerprint of a model that an embedder serves now, when the collection is
+    created: each submitted image is embedded by it too. Empty with a dimension for
+    vectors of the caller's, and without one for the embedder's default model.
+    """
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model, in answers; empty for vectors of the caller's."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dimension: _builtins.int = ...,
+        model: _builtins.str = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "model", b"model", "model_fingerprint", b"model_fingerprint", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedVectors: _TypeAlias = NamedVectors  # noqa: Y015
+
+@_typing.final
 class CollectionSettings(_message.Message):
     """What can be set about a collection."""
 
@@ -257,6 +297,7 @@ class CollectionSettings(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     THUMBNAILS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     PARTITIONS_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
     partitions: _builtins.int
@@ -279,18 +320,23 @@ class CollectionSettings(_message.Message):
     def thumbnails(self) -> Global___ThumbnailSettings:
         """Thumbnails of images that are submitted."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedVectors]:
+        """Vectors by name, at most 8. They cannot be changed later. Not on a cluster."""
+
     def __init__(
         self,
         *,
         index: Global___IndexSettings | None = ...,
         duplicates: Global___DuplicateSettings | None = ...,
         thumbnails: Global___ThumbnailSettings | None = ...,
+        vectors: _abc.Iterable[Global___NamedVectors] | None = ...,
         partitions: _builtins.int = ...,
         replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "thumbnails", b"thumbnails"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "partitions", b"partitions", "replicas", b"replicas", "thumbnails", b"thumbnails"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "partitions", b"partitions", "replicas", b"replicas", "thumbnails", b"thumbnails", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,7 +30,7 @@ from lookalike.v1 import errors_pb2 as lookalike_dot_v1_dot_errors__pb2
 from lookalike.v1 import search_pb2 as lookalike_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lookalike/v1/ingest.proto\x12\x0clookalike.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlookalike/v1/collection.proto\x1a\x19lookalike/v1/errors.proto\x1a\x19lookalike/v1/search.proto\"\xe4\x01\n\x13SubmitImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12+\n\x06upload\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.ImageUploadH\x00\x12+\n\x06\x64\x65lete\x18\x05 \x01(\x0b\x32\x19.lookalike.v1.ImageDeleteH\x00\x12/\n\x08metadata\x18\x06 \x01(\x0b\x32\x1b.lookalike.v1.ImageMetadataH\x00\x42\n\n\x08mutation\"\xc4\x01\n\x0bImageUpload\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x13\n\timage_uri\x18\x03 \x01(\tH\x00\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x37\n\x10\x64uplicate_policy\x18\x05 \x01(\x0e\x32\x1d.lookalike.v1.DuplicatePolicy\x12\x15\n\rkeep_metadata\x18\x06 \x01(\x08\x42\x08\n\x06source\"\x19\n\x0bImageDelete\x12\n\n\x02id\x18\x01 \x01(\t\"F\n\rImageMetadata\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xc1\x01\n\x14SubmitImagesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.SubmitAcceptedH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemErrorH\x00\x12.\n\x0bretry_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07outcome\"!\n\x0eSubmitAccepted\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x18\n\x16GetIngestStatusRequest\"\x95\x02\n\x17GetIngestStatusResponse\x12\x13\n\x0bqueue_depth\x18\x01 \x01(\x04\x12\x10\n\x03lag\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07pending\x18\x03 \x01(\x04\x12-\n\noldest_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x04\x12\x13\n\x0bqueue_bytes\x18\x06 \x01(\x04\x12\x17\n\x0fmax_queue_bytes\x18\x07 \x01(\x04\x12+\n\x07workers\x18\x08 \x03(\x0b\x32\x1a.lookalike.v1.WorkerStatus\x12\x0c\n\x04lost\x18\t \x01(\x04\x12\x10\n\x08warnings\x18\n \x03(\tB\x06\n\x04_lag\"\xce\x01\n\x0cWorkerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\rheartbeat_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rpaused_reason\x18\x03 \x01(\t\x12\x10\n\x08\x66inished\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x17\n\x0frate_per_second\x18\x06 \x01(\x01\x12,\n\x0bstage_times\x18\x07 \x03(\x0b\x32\x17.lookalike.v1.StageTime\"C\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"4\n\x12WatchIngestRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"~\n\x13WatchIngestResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.MutationResult\x12\x16\n\x0e\x63ollection_uid\x18\x03 \x01(\t\x12\x11\n\tremaining\x18\x04 \x01(\x04\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x14ListFailuresResponse\x12-\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x1b.lookalike.v1.IngestFailure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x02\n\rIngestFailure\x12\x12\n\nfailure_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ollection_uid\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12&\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x17.lookalike.v1.ItemError\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12-\n\tfail_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x08 \x01(\t\x12\x33\n\x0enear_duplicate\x18\t \x01(\x0b\x32\x1b.lookalike.v1.NearDuplicate\"d\n\x14RetryFailuresRequest\x12\x13\n\x0b\x66\x61ilure_ids\x18\x01 \x03(\t\x12\x37\n\x10\x64uplicate_policy\x18\x02 \x01(\x0e\x32\x1d.lookalike.v1.DuplicatePolicy\"E\n\x15RetryFailuresResponse\x12\x0f\n\x07retried\x18\x01 \x01(\r\x12\x1b\n\x13missing_failure_ids\x18\x02 \x03(\t2\xe0\x03\n\rIngestService\x12Y\n\x0cSubmitImages\x12!.lookalike.v1.SubmitImagesRequest\x1a\".lookalike.v1.SubmitImagesResponse(\x01\x30\x01\x12\x63\n\x0fGetIngestStatus\x12$.lookalike.v1.GetIngestStatusRequest\x1a%.lookalike.v1.GetIngestStatusResponse\"\x03\x90\x02\x01\x12Y\n\x0bWatchIngest\x12 .lookalike.v1.WatchIngestRequest\x1a!.lookalike.v1.WatchIngestResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\x0cListFailures\x12!.lookalike.v1.ListFailuresRequest\x1a\".lookalike.v1.ListFailuresResponse\"\x03\x90\x02\x01\x12X\n\rRetryFailures\x12\".lookalike.v1.RetryFailuresRequest\x1a#.lookalike.v1.RetryFailuresResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19lookalike/v1/ingest.proto\x12\x0clookalike.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dlookalike/v1/collection.proto\x1a\x19lookalike/v1/errors.proto\x1a\x19lookalike/v1/search.proto\"\xe4\x01\n\x13SubmitImagesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12+\n\x06upload\x18\x04 \x01(\x0b\x32\x19.lookalike.v1.ImageUploadH\x00\x12+\n\x06\x64\x65lete\x18\x05 \x01(\x0b\x32\x19.lookalike.v1.ImageDeleteH\x00\x12/\n\x08metadata\x18\x06 \x01(\x0b\x32\x1b.lookalike.v1.ImageMetadataH\x00\x42\n\n\x08mutation\"\xf7\x01\n\x0bImageUpload\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x05image\x18\x02 \x01(\x0cH\x00\x12\x13\n\timage_uri\x18\x03 \x01(\tH\x00\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x37\n\x10\x64uplicate_policy\x18\x05 \x01(\x0e\x32\x1d.lookalike.v1.DuplicatePolicy\x12\x15\n\rkeep_metadata\x18\x06 \x01(\x08\x12\x31\n\x0e\x66urther_images\x18\x14 \x03(\x0b\x32\x19.lookalike.v1.ImageSourceB\x08\n\x06source\"=\n\x0bImageSource\x12\x0f\n\x05image\x18\x01 \x01(\x0cH\x00\x12\x13\n\timage_uri\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"\x19\n\x0bImageDelete\x12\n\n\x02id\x18\x01 \x01(\t\"F\n\rImageMetadata\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xc1\x01\n\x14SubmitImagesResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.SubmitAcceptedH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemErrorH\x00\x12.\n\x0bretry_delay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07outcome\"!\n\x0eSubmitAccepted\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x18\n\x16GetIngestStatusRequest\"\x95\x02\n\x17GetIngestStatusResponse\x12\x13\n\x0bqueue_depth\x18\x01 \x01(\x04\x12\x10\n\x03lag\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07pending\x18\x03 \x01(\x04\x12-\n\noldest_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x04\x12\x13\n\x0bqueue_bytes\x18\x06 \x01(\x04\x12\x17\n\x0fmax_queue_bytes\x18\x07 \x01(\x04\x12+\n\x07workers\x18\x08 \x03(\x0b\x32\x1a.lookalike.v1.WorkerStatus\x12\x0c\n\x04lost\x18\t \x01(\x04\x12\x10\n\x08warnings\x18\n \x03(\tB\x06\n\x04_lag\"\xce\x01\n\x0cWorkerStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\rheartbeat_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rpaused_reason\x18\x03 \x01(\t\x12\x10\n\x08\x66inished\x18\x04 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x04\x12\x17\n\x0frate_per_second\x18\x06 \x01(\x01\x12,\n\x0bstage_times\x18\x07 \x03(\x0b\x32\x17.lookalike.v1.StageTime\"C\n\tStageTime\x12\r\n\x05stage\x18\x01 \x01(\t\x12\'\n\x04mean\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"4\n\x12WatchIngestRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"~\n\x13WatchIngestResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12,\n\x06result\x18\x02 \x01(\x0b\x32\x1c.lookalike.v1.MutationResult\x12\x16\n\x0e\x63ollection_uid\x18\x03 \x01(\t\x12\x11\n\tremaining\x18\x04 \x01(\x04\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x14ListFailuresResponse\x12-\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x1b.lookalike.v1.IngestFailure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x86\x02\n\rIngestFailure\x12\x12\n\nfailure_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ollection_uid\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12&\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x17.lookalike.v1.ItemError\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\r\x12-\n\tfail_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06job_id\x18\x08 \x01(\t\x12\x33\n\x0enear_duplicate\x18\t \x01(\x0b\x32\x1b.lookalike.v1.NearDuplicate\"d\n\x14RetryFailuresRequest\x12\x13\n\x0b\x66\x61ilure_ids\x18\x01 \x03(\t\x12\x37\n\x10\x64uplicate_policy\x18\x02 \x01(\x0e\x32\x1d.lookalike.v1.DuplicatePolicy\"E\n\x15RetryFailuresResponse\x12\x0f\n\x07retried\x18\x01 \x01(\r\x12\x1b\n\x13missing_failure_ids\x18\x02 \x03(\t2\xe0\x03\n\rIngestService\x12Y\n\x0cSubmitImages\x12!.lookalike.v1.SubmitImagesRequest\x1a\".lookalike.v1.SubmitImagesResponse(\x01\x30\x01\x12\x63\n\x0fGetIngestStatus\x12$.lookalike.v1.GetIngestStatusRequest\x1a%.lookalike.v1.GetIngestStatusResponse\"\x03\x90\x02\x01\x12Y\n\x0bWatchIngest\x12 .lookalike.v1.WatchIngestRequest\x1a!.lookalike.v1.WatchIngestResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\x0cListFailures\x12!.lookalike.v1.ListFailuresRequest\x1a\".lookalike.v1.ListFailuresResponse\"\x03\x90\x02\x01\x12X\n\rRetryFailures\x12\".lookalike.v1.RetryFailuresRequest\x1a#.lookalike.v1.RetryFailuresResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,37 +46,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITIMAGESREQUEST']._serialized_start=224
   _globals['_SUBMITIMAGESREQUEST']._serialized_end=452
   _globals['_IMAGEUPLOAD']._serialized_start=455
-  _globals['_IMAGEUPLOAD']._serialized_end=651
-  _globals['_IMAGEDELETE']._serialized_start=653
-  _globals['_IMAGEDELETE']._serialized_end=678
-  _globals['_IMAGEMETADATA']._serialized_start=680
-  _globals['_IMAGEMETADATA']._serialized_end=750
-  _globals['_SUBMITIMAGESRESPONSE']._serialized_start=753
-  _globals['_SUBMITIMAGESRESPONSE']._serialized_end=946
-  _globals['_SUBMITACCEPTED']._serialized_start=948
-  _globals['_SUBMITACCEPTED']._serialized_end=981
-  _globals['_GETINGESTSTATUSREQUEST']._serialized_start=983
-  _globals['_GETINGESTSTATUSREQUEST']._serialized_end=1007
-  _globals['_GETINGESTSTATUSRESPONSE']._serialized_start=1010
-  _globals['_GETINGESTSTATUSRESPONSE']._serialized_end=1287
-  _globals['_WORKERSTATUS']._serialized_start=1290
-  _globals['_WORKERSTATUS']._serialized_end=1496
-  _globals['_STAGETIME']._serialized_start=1498
-  _globals['_STAGETIME']._serialized_end=1565
-  _globals['_WATCHINGESTREQUEST']._serialized_start=1567
-  _globals['_WATCHINGESTREQUEST']._serialized_end=1619
-  _globals['_WATCHINGESTRESPONSE']._serialized_start=1621
-  _globals['_WATCHINGESTRESPONSE']._serialized_end=1747
-  _globals['_LISTFAILURESREQUEST']._serialized_start=1749
-  _globals['_LISTFAILURESREQUEST']._serialized_end=1829
-  _globals['_LISTFAILURESRESPONSE']._serialized_start=1831
-  _globals['_LISTFAILURESRESPONSE']._serialized_end=1925
-  _globals['_INGESTFAILURE']._serialized_start=1928
-  _globals['_INGESTFAILURE']._serialized_end=2190
-  _globals['_RETRYFAILURESREQUEST']._serialized_start=2192
-  _globals['_RETRYFAILURESREQUEST']._serialized_end=2292
-  _globals['_RETRYFAILURESRESPONSE']._serialized_start=2294
-  _globals['_RETRYFAILURESRESPONSE']._serialized_end=2363
-  _globals['_INGESTSERVICE']._serialized_start=2366
-  _globals['_INGESTSERVICE']._serialized_end=2846
+  _globals['_IMAGEUPLOAD']._serialized_end=702
+  _globals['_IMAGESOURCE']._serialized_start=704
+  _globals['_IMAGESOURCE']._serialized_end=765
+  _globals['_IMAGEDELETE']._serialized_start=767
+  _globals['_IMAGEDELETE']._serialized_end=792
+  _globals['_IMAGEMETADATA']._serialized_start=794
+  _globals['_IMAGEMETADATA']._serialized_end=864
+  _globals['_SUBMITIMAGESRESPONSE']._serialized_start=867
+  _globals['_SUBMITIMAGESRESPONSE']._serialized_end=1060
+  _globals['_SUBMITACCEPTED']._serialized_start=1062
+  _globals['_SUBMITACCEPTED']._serialized_end=1095
+  _globals['_GETINGESTSTATUSREQUEST']._serialized_start=1097
+  _globals['_GETINGESTSTATUSREQUEST']._serialized_end=1121
+  _globals['_GETINGESTSTATUSRESPONSE']._serialized_start=1124
+  _globals['_GETINGESTSTATUSRESPONSE']._serialized_end=1401
+  _globals['_WORKERSTATUS']._serialized_start=1404
+  _globals['_WORKERSTATUS']._serialized_end=1610
+  _globals['_STAGETIME']._serialized_start=1612
+  _globals['_STAGETIME']._serialized_end=1679
+  _globals['_WATCHINGESTREQUEST']._serialized_start=1681
+  _globals['_WATCHINGESTREQUEST']._serialized_end=1733
+  _globals['_WATCHINGESTRESPONSE']._serialized_start=1735
+  _globals['_WATCHINGESTRESPONSE']._serialized_end=1861
+  _globals['_LISTFAILURESREQUEST']._serialized_start=1863
+  _globals['_LISTFAILURESREQUEST']._serialized_end=1943
+  _globals['_LISTFAILURESRESPONSE']._serialized_start=1945
+  _globals['_LISTFAILURESRESPONSE']._serialized_end=2039
+  _globals['_INGESTFAILURE']._serialized_start=2042
+  _globals['_INGESTFAILURE']._serialized_end=2304
+  _globals['_RETRYFAILURESREQUEST']._serialized_start=2306
+  _globals['_RETRYFAILURESREQUEST']._serialized_end=2406
+  _globals['_RETRYFAILURESRESPONSE']._serialized_start=2408
+  _globals['_RETRYFAILURESRESPONSE']._serialized_end=2477
+  _globals['_INGESTSERVICE']._serialized_start=2480
+  _globals['_INGESTSERVICE']._serialized_end=2960
 # @@protoc_insertion_point(module_scope)

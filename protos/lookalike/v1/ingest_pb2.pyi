@@ -88,6 +88,7 @@ class ImageUpload(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     KEEP_METADATA_FIELD_NUMBER: _builtins.int
+    FURTHER_IMAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     image: _builtins.bytes
@@ -108,6 +109,14 @@ class ImageUpload(_message.Message):
     def metadata(self) -> _struct_pb2.Struct:
         """A JSON object."""
 
+    @_builtins.property
+    def further_images(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageSource]:
+        """More pictures of the item, such as other photographs of the same product, or crops: at
+        most 63. Each is embedded, and that one counts in a search which is nearest to the
+        query. Facts and thumbnail are those of the first picture. Where one cannot be read,
+        nothing of the item is stored. They fit in a message together, or are references.
+        """
+
     def __init__(
         self,
         *,
@@ -117,16 +126,45 @@ class ImageUpload(_message.Message):
         metadata: _struct_pb2.Struct | None = ...,
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
         keep_metadata: _builtins.bool = ...,
+        further_images: _abc.Iterable[Global___ImageSource] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_uri", b"image_uri", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "id", b"id", "image", b"image", "image_uri", b"image_uri", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "further_images", b"further_images", "id", b"id", "image", b"image", "image_uri", b"image_uri", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "image_uri"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
 Global___ImageUpload: _TypeAlias = ImageUpload  # noqa: Y015
+
+@_typing.final
+class ImageSource(_message.Message):
+    """A picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
+    image: _builtins.bytes
+    """An encoded image."""
+    image_uri: _builtins.str
+    """As `ImageUpload.image_uri`."""
+    def __init__(
+        self,
+        *,
+        image: _builtins.bytes = ...,
+        image_uri: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_uri", b"image_uri", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "image_uri", b"image_uri", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "image_uri"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___ImageSource: _TypeAlias = ImageSource  # noqa: Y015
 
 @_typing.final
 class ImageDelete(_message.Message):

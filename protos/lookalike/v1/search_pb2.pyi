@@ -237,6 +237,7 @@ class Item(_message.Message):
     NEAR_DUPLICATE_OF_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     METADATA_JSON_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the caller: 1 to 512 bytes of UTF-8 without control characters."""
     vector_f32_le: _builtins.bytes
@@ -263,6 +264,10 @@ class Item(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the last change was made durable."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemVector]:
+        """Its vectors besides `vector_f32_le`, in their order; empty unless asked for."""
+
     def __init__(
         self,
         *,
@@ -274,14 +279,49 @@ class Item(_message.Message):
         near_duplicate_of: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         metadata_json: _builtins.bytes = ...,
+        vectors: _abc.Iterable[Global___ItemVector] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "id", b"id", "metadata", b"metadata", "metadata_json", b"metadata_json", "near_duplicate_of", b"near_duplicate_of", "update_time", b"update_time", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class ItemVector(_message.Message):
+    """A vector of an item besides its first, as of another photograph of the same thing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VECTOR_F32_LE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    vector_f32_le: _builtins.bytes
+    """Little-endian float32, as many as the collection's dimension, or that of the name.
+    What is stored is normalised on arrival; all zeros, NaN and infinity are refused.
+    """
+    name: _builtins.str
+    """One of `CollectionSettings.vectors`; empty for one more of the item's own."""
+    model_fingerprint: _builtins.str
+    """Fingerprint of the model; required with a name that is bound to one, and empty
+    without a name.
+    """
+    def __init__(
+        self,
+        *,
+        vector_f32_le: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+        model_fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_fingerprint", b"model_fingerprint", "name", b"name", "vector_f32_le", b"vector_f32_le"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemVector: _TypeAlias = ItemVector  # noqa: Y015
 
 @_typing.final
 class Query(_message.Message):
@@ -433,6 +473,7 @@ class SearchRequest(_message.Message):
     PAGED_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     READ_POSITION_FIELD_NUMBER: _builtins.int
     ALLOW_PARTIAL_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
@@ -491,6 +532,15 @@ class SearchRequest(_message.Message):
     def ranking(self) -> Global___Ranking:
         """Orders the hits by more than likeness. Not with `group_by`."""
 
+    @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___VectorWeight]:
+        """By which vectors to search: names of `CollectionSettings.vectors`, or the empty one
+        for the items' own; none for these alone. With several, each query, which is then no
+        vector, is one by each, and an item's score is the weighted mean of its cosines; 0
+        counts where it has no vector of a name. Not then with `group_by`, `ranking`, BEST_SCORE
+        and pages; candidates are up to 10,000 nearest by each name.
+        """
+
     def __init__(
         self,
         *,
@@ -508,18 +558,47 @@ class SearchRequest(_message.Message):
         paged: _builtins.bool = ...,
         page_token: _builtins.str = ...,
         ranking: Global___Ranking | None = ...,
+        vectors: _abc.Iterable[Global___VectorWeight] | None = ...,
         read_position: _builtins.int = ...,
         allow_partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "min_score", b"min_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "allow_partial", b"allow_partial", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking", "read_position", b"read_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "allow_partial", b"allow_partial", "collection", b"collection", "exact", b"exact", "exclude_ids", b"exclude_ids", "expansion_search", b"expansion_search", "explain", b"explain", "fields", b"fields", "filter", b"filter", "group_by", b"group_by", "limit", b"limit", "min_score", b"min_score", "page_token", b"page_token", "paged", b"paged", "queries", b"queries", "ranking", b"ranking", "read_position", b"read_position", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_score) -> _WhichOneofReturnType__min_score | None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class VectorWeight(_message.Message):
+    """How much vectors of a name count in a search."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name; empty for the items' own vectors."""
+    weight: _builtins.float
+    """Above 0, at most 1,000; 1 where it is not set."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "name", b"name", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___VectorWeight: _TypeAlias = VectorWeight  # noqa: Y015
 
 @_typing.final
 class Ranking(_message.Message):
@@ -908,12 +987,17 @@ class Hit(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     RANK_SCORE_FIELD_NUMBER: _builtins.int
     RANKING_FIELD_NUMBER: _builtins.int
+    MATCHED_VECTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The item's id."""
     score: _builtins.float
     """Cosine of the float32 vectors: -1 to 1."""
     rank_score: _builtins.float
     """With `ranking` or BEST_SCORE: what orders the hits, diversity aside."""
+    matched_vector: _builtins.int
+    """Which of the item's vectors has the score: 0 for `vector_f32_le`, then those in
+    `Item.vectors`. An item is one hit, however many of its vectors are near.
+    """
     @_builtins.property
     def item(self) -> Global___Item:
         """The item's fields, as asked for; its `id` is left empty."""
@@ -930,10 +1014,11 @@ class Hit(_message.Message):
         item: Global___Item | None = ...,
         rank_score: _builtins.float | None = ...,
         ranking: Global___HitRanking | None = ...,
+        matched_vector: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "id", b"id", "item", b"item", "rank_score", b"rank_score", "ranking", b"ranking", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score", "id", b"id", "item", b"item", "matched_vector", b"matched_vector", "rank_score", b"rank_score", "ranking", b"ranking", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rank_score: _TypeAlias = _typing.Literal["rank_score"]  # noqa: Y015
     _WhichOneofArgType__rank_score: _TypeAlias = _typing.Literal["_rank_score", b"_rank_score"]  # noqa: Y015
@@ -1217,6 +1302,7 @@ class VectorUpsert(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     KEEP_METADATA_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
@@ -1249,6 +1335,13 @@ class VectorUpsert(_message.Message):
         """What the embedder saw."""
 
     @_builtins.property
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemVector]:
+        """More vectors of the item, as of other photographs of the same thing, all of the same
+        model: at most 63, and 64 of each name. In a search that one counts which is nearest to the query. All
+        are stored together, and replaced and deleted together.
+        """
+
+    @_builtins.property
     def guard(self) -> _struct_pb2.Struct:
         """A JSON object of texts, numbers and booleans. An item that is there must hold
         exactly these values, or is left alone (PERMISSION_DENIED); near-duplicates
@@ -1267,11 +1360,12 @@ class VectorUpsert(_message.Message):
         version: _builtins.int = ...,
         duplicate_policy: _collection_pb2.DuplicatePolicy.ValueType = ...,
         keep_metadata: _builtins.bool = ...,
+        vectors: _abc.Iterable[Global___ItemVector] | None = ...,
         guard: _struct_pb2.Struct | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "guard", b"guard", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "guard", b"guard", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_policy", b"duplicate_policy", "facts", b"facts", "guard", b"guard", "id", b"id", "keep_metadata", b"keep_metadata", "metadata", b"metadata", "model_fingerprint", b"model_fingerprint", "vector_f32_le", b"vector_f32_le", "vectors", b"vectors", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,7 +47,7 @@ def run_job(job: BuildJob, report: Callable[[Step], None]) -> str | None:
     plan = _plan(job, _current(job.segments_path, identity))
     if plan.action is Action.NOTHING:
         return None
-    vectors = partial(iter_live_vectors, job.store_path)
+    vectors = partial(iter_live_vectors, job.store_path, space=job.space)
     assembly = Assembly(job.segments_path, identity, job.settings, job.threads, vectors, report)
     return assembly.run(plan)
 
@@ -58,7 +58,7 @@ def _plan(job: BuildJob, current: list[Current]) -> BuildPlan:
     upto_ordinal = max([job.upto_ordinal, *covered])
     if job.seal_only:
         return make_seal_plan(current, job.settings, upto_ordinal)
-    live = live_ordinals(job.store_path, upto_ordinal)
+    live = live_ordinals(job.store_path, upto_ordinal, job.space)
     return make_plan(current, live, job.settings, upto_ordinal, erase=job.erase)
 
 

@@ -12,46 +12,32 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
-from search_service.domain.arrays import F32, I64, Flags
+from search_service.domain.arrays import F32, I64
 from search_service.domain.effects import Added, Effect, Killed
-from search_service.shard.live.head import Coded, Head, HeadView
+from search_service.shard.live.head import Coded, Head
 from search_service.shard.live.sealed import Sealed, newest_codec
+from search_service.shard.live.view import LiveView
 
 ALIVE = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True, slots=True)
-class LiveView:
-    """A moment. `died_at` is int64 [>= upto], `ids` is indexed by ordinal."""
-
-    epoch: int
-    upto: int
-    items: int
-    died_at: I64
-    ids: Sequence[str | None]
-    head: tuple[HeadView, ...]
-    sealed: tuple[Sealed, ...]
-
-    def alive(self, ordinals: I64) -> Flags:
-        """Say which of `ordinals`, all below `upto`, are live."""
-        flags: Flags = self.died_at[ordinals] > self.epoch
-        return flags
+_NONE = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
 class Memory:
     """Changed by one thread at a time, under `lock`; read through views."""
 
-    def __init__(self, dimension: int) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, dimension: int, beside: Memory | None = None) -> None:
+        """`beside`: of the same items, which need not all be here; both change together."""
+        self.lock: threading.RLock = threading.RLock() if beside is None else beside.lock
         self.head = Head(dimension)
         self._epoch = 1
         self._items = 0
+        self._vectors = 0
         self._upto = 1
         self._died_at: I64 = np.zeros(1_024, dtype=np.int64)
+        self._item_of: I64 | None = None if beside is None else np.arange(len(self._died_at))
         self._ids: list[str | None] = [None]
         self._sealed: tuple[Sealed, ...] = ()
         self._readers: dict[int, int] = {}
@@ -64,6 +50,11 @@ class Memory:
     def items(self) -> int:
         """How many items there are."""
         return self._items
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors they have."""
+        return self._vectors
 
     @property
     def sealed(self) -> tuple[Sealed, ...]:
@@ -81,30 +72,47 @@ class Memory:
         """The greatest ordinal that was ever given out."""
         return self._upto - 1
 
-    def load(self, ordinals: I64, ids: Sequence[str], next_ordinal: int) -> None:
-        """Take over what the store holds, int64 [n] ascending, before any reader."""
+    def load(
+        self,
+        ordinals: I64,
+        ids: Sequence[str],
+        next_ordinal: int,
+        further: tuple[I64, I64] = _NONE,
+    ) -> None:
+        """Take over what the store holds, before any reader.
+
+        `ordinals` are those of items, int64 [n] ascending; `further` has those of further
+        vectors and of the items that these are of, int64 [m] both.
+        """
         self._reserve(next_ordinal)
         self._died_at[ordinals] = ALIVE
         by_ordinal = np.full(next_ordinal, None, dtype=np.object_)
         by_ordinal[ordinals] = ids
+        if len(further[0]):
+            self._died_at[further[0]] = ALIVE
+            self._note_items(*further)
+            by_ordinal[further[0]] = by_ordinal[further[1]]
         self._ids = by_ordinal.tolist()
         self._items = len(ordinals)
+        self._vectors = len(ordinals) + len(further[0])
         self._upto = next_ordinal
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Make a committed group visible."""
         added = [effect for effect in effects if isinstance(effect, Added)]
-        killed = [effect.ordinal for effect in effects if isinstance(effect, Killed)]
+        killed = [effect for effect in effects if isinstance(effect, Killed)]
+        dead = [each.ordinal + place for each in killed for place in range(1 + each.further)]
         if added:  # queries need not wait for that
-            vectors = np.stack([effect.vector for effect in added])
+            vectors = np.stack([one for each in added for one in (each.vector, *each.further)])
             coded = self.head.encode(vectors)
         with self.lock:
             epoch = self._epoch + 1
             if added:
                 self._add(added, vectors, coded)
-            self._died_at[killed] = epoch
-            self._graves.extend((epoch, ordinal) for ordinal in killed)
+            self._died_at[dead] = epoch
+            self._graves.extend((epoch, ordinal) for ordinal in dead)
             self._items -= len(killed)
+            self._vectors -= len(dead)
             self._epoch = epoch
             self._sweep()
 
@@ -180,7 +188,9 @@ class Memory:
                 self._epoch,
                 self._upto,
                 self._items,
+                self._vectors,
                 self._died_at,
+                self._item_of,
                 self._ids,
                 self.head.views(),
                 self._sealed,
@@ -205,15 +215,20 @@ class Memory:
 
     def _add(self, added: Sequence[Added], vectors: F32, coded: Coded | None) -> None:
         """Add vectors, ordinals ascending; float32 [n, D] and their compact form."""
-        ordinals = np.array([effect.ordinal for effect in added], dtype=np.int64)
+        counts = [1 + len(effect.further) for effect in added]
+        items = np.repeat(np.array([effect.ordinal for effect in added], dtype=np.int64), counts)
+        ordinals = items + np.concatenate([np.arange(count) for count in counts])
         upto = int(ordinals[-1]) + 1
         self._reserve(upto)
         self._ids.extend([None] * (upto - len(self._ids)))
-        for effect in added:
-            self._ids[effect.ordinal] = effect.id
+        for effect, count in zip(added, counts, strict=True):
+            self._ids[effect.ordinal : effect.ordinal + count] = [effect.id] * count
+        if len(ordinals) > len(added):
+            self._note_items(ordinals, items)
         self._died_at[ordinals] = ALIVE
         self._upto = upto
         self._items += len(added)
+        self._vectors += len(ordinals)
         self.head.extend(ordinals, vectors, coded)
 
     def _reserve(self, size: int) -> None:
@@ -222,6 +237,15 @@ class Memory:
             grown: I64 = np.zeros(max(size, 2 * len(self._died_at)), dtype=np.int64)
             grown[: len(self._died_at)] = self._died_at
             self._died_at = grown
+            if self._item_of is not None:
+                own = np.arange(len(grown))
+                own[: len(self._item_of)] = self._item_of
+                self._item_of = own
+
+    def _note_items(self, ordinals: I64, items: I64) -> None:
+        if self._item_of is None:
+            self._item_of = np.arange(len(self._died_at))
+        self._item_of[ordinals] = items
 
     def _sweep(self) -> None:
         # An id may be forgotten once every reader began after its ordinal's death.

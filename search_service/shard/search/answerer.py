@@ -24,8 +24,10 @@ from search_service.domain.queries import (
 )
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView, Memory
+from search_service.shard.live.memory import Memory
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.by_item import search_items
 from search_service.shard.search.carried import CarriedItems
 from search_service.shard.search.choosing import Reranked
 from search_service.shard.search.grouping import search_groups
@@ -34,7 +36,6 @@ from search_service.shard.search.paging import search_pages
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.reranking import search_reranked
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
 
 NO_GROUPS: Sequence[HitGroup] = ()
@@ -108,7 +109,7 @@ class Answerer:
             count=max(wanted_rows(one.request) for one in gathered),
             exact=first.exact,
             expansion=first.expansion_search or self._expansion(),
-            matches=matches,
+            matches=None if matches is None else live.with_further(matches),
         )
         requests = [one.request for one in gathered]
         reranked: list[Reranked] = []
@@ -120,11 +121,14 @@ class Answerer:
             found, reranked = search_reranked(live, task, requests, self._filters, self._pool)
             hits = [(one.hits, NO_GROUPS, None) for one in reranked]
         elif first.group_by is None:
-            found = search(live, task, self._pool)
+            found = search_items(live, task, self._pool)
             hits = [(some, NO_GROUPS, None) for some in _hits(live, found.ranked, requests)]
         else:
             by = first.group_by.field
-            found, groups = search_groups(live, task, by, requests, self._filters, self._pool)
+            assert matches is not None, "items without the field are left out"
+            found, groups = search_groups(
+                live, task, matches, by, requests, self._filters, self._pool
+            )
             hits = [([], each, None) for each in groups]
         searched_s = time.monotonic()
         plan = QueryPlan(
@@ -188,7 +192,7 @@ class Answerer:
 
         def filled(some: Sequence[Hit]) -> list[Hit]:
             return [
-                Hit(hit.id, hit.score, items[hit.id], hit.ranking)
+                Hit(hit.id, hit.score, items[hit.id], hit.ranking, hit.matched)
                 for hit in some
                 if hit.id in items
             ]
@@ -269,14 +273,16 @@ def _hits(live: LiveView, ranked: Ranked, requests: list[QueryRequest]) -> list[
             first, last = bounds[query], bounds[query + 1]
             if plain and query not in tied:
                 last = min(last, first + request.limit)
-                found.append(list(map(Hit, ids[first:last], scores[first:last])))
-                continue
-            pairs = sorted(
-                zip(ids[first:last], scores[first:last], strict=True),
-                key=lambda pair: (-pair[1], pair[0]),
+                if ranked.matched is None:
+                    found.append(list(map(Hit, ids[first:last], scores[first:last])))
+                    continue
+            places = ranked.places(slice(first, last))
+            rows = sorted(
+                zip(ids[first:last], scores[first:last], places, strict=True),
+                key=lambda row: (-row[1], row[0]),
             )
             left_out = request.exclude[index] if request.exclude else frozenset()
             floor = LEAST_FLOOR if request.min_score is None else np.float32(request.min_score)
-            kept = [pair for pair in pairs if pair[0] not in left_out and pair[1] >= floor]
-            found.append([Hit(id, score) for id, score in kept[: request.limit]])
+            kept = [row for row in rows if row[0] not in left_out and row[1] >= floor]
+            found.append([Hit(*row[:2], matched=row[2]) for row in kept[: request.limit]])
     return found

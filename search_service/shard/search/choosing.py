@@ -17,7 +17,7 @@ import numpy as np
 from search_service.domain.arrays import F32, F64, I64
 from search_service.domain.queries import Hit, QueryRequest
 from search_service.domain.ranking import BestScore, BoostPart, HitRanking, Ranking, best_of
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.exact import scores_each
 from search_service.shard.search.ranking import LEAST, LEAST_FLOOR, Ranked
 
@@ -36,7 +36,10 @@ class Reranked:
 
 
 class Candidates:
-    """What the vectors of a query found: distinct ordinals, int64 [n] ascending."""
+    """What the vectors of a query found: distinct ordinals of items, int64 [n] ascending.
+
+    `matched`, int64 [n], has the ordinal of each one's vector that is nearest to one of those.
+    """
 
     def __init__(self, live: LiveView, ranked: Ranked, spans: Sequence[int], count: int) -> None:
         """Take the best `count` of each of `spans`, which follow each other in `ranked`.
@@ -45,26 +48,29 @@ class Candidates:
         change the hits.
         """
         self.live = live
-        rows: list[tuple[float, str, int]] = []
+        rows: list[tuple[float, str, int, int]] = []
         # The best cosine that an item which no vector found can have.
         self.unseen = float(LEAST)
         for start, end in itertools.pairwise(spans):
             ordinals = ranked.ordinal[start:end].tolist()
             scores = ranked.score[start:end].tolist()
+            places = ranked.places(slice(start, end))
             found = [
-                (-score, live.ids[ordinal] or "", ordinal)
-                for score, ordinal in zip(scores, ordinals, strict=True)
+                (-score, live.ids[ordinal] or "", ordinal, place)
+                for score, ordinal, place in zip(scores, ordinals, places, strict=True)
             ]
             found.sort()
             if len(found) >= count:
                 self.unseen = max(self.unseen, -found[count - 1][0])
             rows += found[:count]
-        best = {ordinal: -far for far, _, ordinal in sorted(rows, reverse=True)}
-        ids = {ordinal: id for _, id, ordinal in rows}
+        best = {row[2]: row for row in sorted(rows, reverse=True)}
         self.ordinals: I64 = np.array(sorted(best), dtype=np.int64)
-        self.ids = [ids[ordinal] for ordinal in self.ordinals.tolist()]
+        chosen = [best[ordinal] for ordinal in self.ordinals.tolist()]
+        self.ids = [id for _, id, _, _ in chosen]
         # The greatest cosine to a vector that found it, float32 [n].
-        self.nearest: F32 = np.array([best[o] for o in self.ordinals.tolist()], np.float32)
+        self.nearest: F32 = np.array([-far for far, _, _, _ in chosen], np.float32)
+        self.places = [place for _, _, _, place in chosen]
+        self.matched: I64 = self.ordinals + np.array(self.places, dtype=np.int64)
         if len(self.ordinals) == live.items:
             self.unseen = float(LEAST)
 
@@ -90,12 +96,7 @@ class Choosing:
     def answer(self) -> Reranked:
         """Choose the hits."""
         ordinals = self._found.ordinals
-        rows = (
-            rows_of(self._found.live, ordinals, self._query.positives.shape[1])
-            if self._needs_rows
-            else None
-        )
-        similarity, negative = self._similarities(rows)
+        similarity, negative = self._similarities()
         base = similarity.astype(np.float64)
         if len(self._query.negatives):
             base = np.where(similarity > negative, base, base - negative - 1.0)
@@ -109,37 +110,24 @@ class Choosing:
         added = np.array([sum(part.added for part in each) for each in parts], np.float64)
         scores = (base + added).astype(np.float32)  # rounded once, as cosines are
         order = self._order(similarity, scores)
-        chosen, redundancy = self._chosen(order, scores, rows)
+        chosen, redundancy = self._chosen(order, scores)
         hits = [
             self._hit(at, similarity, scores, parts[at], negative, redundancy.get(at))
             for at in chosen
         ]
         return Reranked(hits, len(order), self._complete(hits, len(order)))
 
-    @property
-    def _needs_rows(self) -> bool:
-        several = len(self._query.positives) > 1 or len(self._query.negatives)
-        return bool(several or self._ranking.diversity)
-
-    def _similarities(self, rows: F32 | None) -> tuple[F32, F32]:
+    def _similarities(self) -> tuple[F32, F32]:
         """The greatest cosines to a positive and to a negative: float32 [n] both."""
-        count = len(self._found.ordinals)
-        none: F32 = np.full(count, LEAST, dtype=np.float32)
-        if rows is None or not count:
+        positives, negatives = self._query.positives, self._query.negatives
+        none: F32 = np.full(len(self._found.ordinals), LEAST, dtype=np.float32)
+        if not len(none) or (len(positives) == 1 and not len(negatives)):
             return self._found.nearest, none
-        nodes = np.arange(count)
-        nearest = scores_each(
-            rows,
-            np.tile(nodes, (len(self._query.positives), 1)),
-            np.ascontiguousarray(self._query.positives),
-        ).max(axis=0)
-        if len(self._query.negatives):
-            none = scores_each(
-                rows,
-                np.tile(nodes, (len(self._query.negatives), 1)),
-                np.ascontiguousarray(self._query.negatives),
-            ).max(axis=0)
-        return nearest, none
+        live = self._found.live
+        ordinals, starts = live.vectors_of(self._found.ordinals)
+        rows = rows_of(live, ordinals, positives.shape[1])
+        nearest = _greatest(rows, starts, positives)
+        return nearest, _greatest(rows, starts, negatives) if len(negatives) else none
 
     def _order(self, similarity: F32, scores: F32) -> list[int]:
         """Places of the candidates that may be hits, best first, equal ones by id."""
@@ -154,13 +142,14 @@ class Choosing:
         kept.sort(key=lambda at: (-scores[at], ids[at]))
         return kept
 
-    def _chosen(
-        self, order: list[int], scores: F32, rows: F32 | None
-    ) -> tuple[list[int], dict[int, float]]:
+    def _chosen(self, order: list[int], scores: F32) -> tuple[list[int], dict[int, float]]:
         """The places of the hits, and each one's redundancy where that counted."""
         weight = self._ranking.diversity
-        if not weight or rows is None:
+        if not weight:
             return order[: self._request.limit], {}
+        matched, width = self._found.matched, self._query.positives.shape[1]
+        # Vectors of items ascend as these do: an item's follow one another.
+        rows = rows_of(self._found.live, matched, width)
         left = np.array(order, dtype=np.int64)
         relevance: F64 = scores[left].astype(np.float64)
         nearest: F64 = np.full(len(left), -np.inf)
@@ -192,7 +181,8 @@ class Choosing:
     ) -> Hit:
         far = float(negative[at]) if len(self._query.negatives) else None
         why = HitRanking(float(scores[at]), parts, redundancy, far)
-        return Hit(self._found.ids[at], float(similarity[at]), None, why)
+        found = self._found
+        return Hit(found.ids[at], float(similarity[at]), None, why, found.places[at])
 
     def _complete(self, hits: list[Hit], candidates: int) -> bool:
         """Whether an item that is no candidate cannot be among the hits."""
@@ -203,6 +193,17 @@ class Choosing:
         most = sum(max(0.0, boost.weight) for boost in self._ranking.boosts)
         least = min((hit.ranking.rank_score for hit in hits if hit.ranking), default=-np.inf)
         return least > self._found.unseen + most
+
+
+def _greatest(rows: F32, starts: I64, vectors: F32) -> F32:
+    """Return float32 [n]: the greatest cosine of an item's rows to any of `vectors`.
+
+    `rows` is float32 [m, D], those of item i from `starts[i]` on; `vectors` float32 [k, D].
+    """
+    nodes = np.tile(np.arange(len(rows)), (len(vectors), 1))
+    each = scores_each(rows, nodes, np.ascontiguousarray(vectors)).max(axis=0)
+    greatest: F32 = np.maximum.reduceat(each, starts)
+    return greatest
 
 
 def rows_of(live: LiveView, ordinals: I64, dimension: int) -> F32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +68,13 @@ class Groups:
         short = np.flatnonzero(np.diff(self.starts) < hits_per_group).tolist()
         return [(self.values[place], int(self.seen[place])) for place in short]
 
-    def hits(self, ids: Sequence[str | None]) -> list[HitGroup]:
-        """Return what a caller gets; `ids` is indexed by ordinal."""
-        named = [ids[ordinal] or "" for ordinal in self.ordinals.tolist()]
-        hits = list(map(Hit, named, self.scores.tolist()))
+    def hits(self, ids: Sequence[str | None], places: Mapping[int, int]) -> list[HitGroup]:
+        """Return what a caller gets; `ids` is indexed by ordinal, `places` says which vector of
+        an item has the score, the first where it does not."""
+        hits = [
+            Hit(ids[ordinal] or "", score, matched=places.get(ordinal, 0))
+            for ordinal, score in zip(self.ordinals.tolist(), self.scores.tolist(), strict=True)
+        ]
         bounds = self.starts.tolist()
         return [
             HitGroup(value, hits[start:end])

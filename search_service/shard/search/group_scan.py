@@ -22,7 +22,8 @@ from search_service.shard.search.tuning import DENSE_SHARE, ROWS_PER_GATHER, ROW
 def best_of_groups(scope: Scope, matches: I64, spread: Spread, wanted: Sequence[Wanted]) -> Ranked:
     """Rank all rows that can be among the groups of a query, and perhaps some more.
 
-    `matches`, int64 [m] ascending, are what `scope` allows, and `spread` what they hold.
+    `matches`, int64 [m] ascending, are the vectors that `scope` allows, and `spread` is what
+    their items hold.
     """
     sources: list[Source] = [*scope.live.sealed, *scope.live.head]
     parts: list[tuple[Source, I64, I64, F32]] = []
@@ -32,10 +33,18 @@ def best_of_groups(scope: Scope, matches: I64, spread: Spread, wanted: Sequence[
             parts.append((source, rows, ordinals, _scores(scope, source, rows)))
     kept = np.zeros((len(wanted), scope.live.upto), dtype=np.bool_)
     scores = np.full(scope.live.upto, LEAST, dtype=np.float32)
+    item_of = scope.live.item_of
     for number, one in enumerate(wanted):
+        if item_of is not None:
+            scores.fill(LEAST)
         for _, _, ordinals, found in parts:
-            scores[ordinals] = found[number]
+            if item_of is None:
+                scores[ordinals] = found[number]
+            else:  # the best of an item's vectors counts
+                np.maximum.at(scores, item_of[ordinals], found[number])
         kept[number, spread.ordinals[_chosen(scores[spread.ordinals], spread, one)]] = True
+        if item_of is not None:
+            kept[number, matches] = kept[number, item_of[matches]]
     found_in = [_kept(*part, kept) for part in parts]
     most = int(kept.sum(axis=1).max(initial=1))
     return rank(found_in, scope.queries, most, scope.live, scope.allowed)

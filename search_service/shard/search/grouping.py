@@ -20,14 +20,14 @@ from search_service.domain.conditions import FieldPath, Scalar
 from search_service.domain.queries import HitGroup, PlanKind, QueryRequest
 from search_service.filters.spread import Spread
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.search import plan, tuning
+from search_service.shard.search.by_item import best_of_items, search_items
 from search_service.shard.search.group_by import Groups, Wanted, gather
 from search_service.shard.search.group_scan import best_of_groups
 from search_service.shard.search.ranking import Ranked
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Scope, Task
 
 # A value that is told from another of its kind and of other kinds: True is not 1.0.
@@ -39,6 +39,7 @@ Rows: TypeAlias = tuple[I64, F32]
 def search_groups(
     live: LiveView,
     task: Task,
+    matches: Matches,
     field: FieldPath,
     requests: Sequence[QueryRequest],
     filters: FilterIndex,
@@ -46,15 +47,17 @@ def search_groups(
 ) -> tuple[Answer, list[list[HitGroup]]]:
     """Return how the queries of `task` were answered, and the groups of each.
 
-    `task.matches` holds the items that have the field.
+    `matches` are the items that have the field, and `task` is to find their vectors.
     """
-    assert task.matches is not None, "items without the field are left out"
-    near = _without_filter(live, task, task.matches) if requests[0].filter is None else task
-    found = _Search(live, near, task.matches, field, Wanted.of(requests), filters, pool)
+    near = _without_filter(live, task, matches) if requests[0].filter is None else task
+    found = _Search(live, near, matches, field, Wanted.of(requests), filters, pool)
     found.rank_deeper()
     found.rank_values()
     found.fill()
-    return found.answer, [groups.hits(live.ids) for groups in found.groups]
+    return found.answer, [
+        groups.hits(live.ids, places)
+        for groups, places in zip(found.groups, found.places, strict=True)
+    ]
 
 
 class _Search:
@@ -83,6 +86,8 @@ class _Search:
         # Of each query: its rows, whether no other row is left, its groups.
         self._rows: list[Rows] = [_NO_ROWS] * len(wanted)
         self._whole = np.zeros(len(wanted), dtype=np.bool_)
+        # Which vector of an item a query is nearest to, where that is not its first.
+        self.places: list[dict[int, int]] = [{} for _ in wanted]
         self.groups: list[Groups] = [Groups.none()] * len(wanted)
         self.answer = Answer(_NOTHING, (PlanKind.EXACT_FILTERED,) * len(wanted), 0, 0)
         everyone = range(len(wanted))
@@ -155,7 +160,7 @@ class _Search:
         for some in _parts(numbers, max(1, tuning.MOST_RANKED // task.count)):
             found = self._search(some, task)
             kinds += found.kinds
-            for number, rows in zip(some, _split(found.ranked, len(some)), strict=True):
+            for number, rows in self._rows_of(found.ranked, some):
                 self._rows[number] = rows
                 everything = task.count >= _items(self._live, task)
                 self._whole[number] = everything or len(rows[0]) < task.count
@@ -163,7 +168,17 @@ class _Search:
         return replace(found, kinds=tuple(kinds))
 
     def _search(self, numbers: Sequence[int], task: Task) -> Answer:
-        return search(self._live, task.part(np.array(numbers, dtype=np.int64)), self._pool)
+        return search_items(self._live, task.part(np.array(numbers, dtype=np.int64)), self._pool)
+
+    def _rows_of(self, ranked: Ranked, numbers: Sequence[int]) -> Iterator[tuple[int, Rows]]:
+        """Yield the rows of each of the queries `numbers`, and note which vectors they are of."""
+        bounds = np.searchsorted(ranked.query, np.arange(len(numbers) + 1)).tolist()
+        for number, (start, end) in zip(numbers, pairwise(bounds), strict=True):
+            ordinals = ranked.ordinal[start:end]
+            if ranked.matched is not None:
+                placed = zip(ordinals.tolist(), ranked.places(slice(start, end)), strict=True)
+                self.places[number] |= dict(placed)
+            yield number, (ordinals, ranked.score[start:end])
 
     def _gather(self, numbers: Sequence[int]) -> None:
         spread = self._spread([self._rows[number] for number in numbers])
@@ -224,20 +239,22 @@ class _Search:
         """Search for the hits of one group, in the way that is cheapest."""
         left_out = max(len(self._wanted[number].left_out) for number in numbers)
         each = max(self._wanted[number].hits_per_group for number in numbers)
-        task = replace(self._task, count=each + left_out, matches=matches)
+        found = self._live.with_further(matches)
+        task = replace(self._task, count=each + left_out, matches=found)
         for some in _parts(numbers, max(1, tuning.MOST_RANKED // task.count)):
-            yield from zip(some, _split(self._search(some, task).ranked, len(some)), strict=True)
+            yield from self._rows_of(self._search(some, task).ranked, some)
 
     def _best(self, numbers: Sequence[int], matches: Matches) -> Iterator[tuple[int, Rows]]:
         """Compare all `matches`, and yield what can be among the groups of each query."""
         spread = self._filters.spread(self._field, matches.ordinals)
-        at_once = max(1, tuning.MOST_RANKED // max(1, len(matches.ordinals)))
+        vectors = self._live.with_further(matches)
+        at_once = max(1, tuning.MOST_RANKED // max(1, len(vectors.ordinals)))
         for some in _parts(numbers, at_once):
-            task = replace(self._task.part(np.array(some)), matches=matches)
+            task = replace(self._task.part(np.array(some)), matches=vectors)
             scope = Scope.of(self._live, task, self._pool)
             wanted = [self._wanted[number] for number in some]
-            ranked = best_of_groups(scope, matches.ordinals, spread, wanted)
-            yield from zip(some, _split(ranked, len(some)), strict=True)
+            ranked = best_of_groups(scope, vectors.ordinals, spread, wanted)
+            yield from self._rows_of(best_of_items(self._live, ranked), some)
 
 
 _NOTHING = Ranked(
@@ -267,12 +284,6 @@ def _key(value: Scalar) -> Value:
 
 def _parts(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
-
-
-def _split(ranked: Ranked, queries: int) -> list[Rows]:
-    """Return the rows of each query."""
-    bounds = np.searchsorted(ranked.query, np.arange(queries + 1)).tolist()
-    return [(ranked.ordinal[start:end], ranked.score[start:end]) for start, end in pairwise(bounds)]
 
 
 def _joined(rows: Sequence[Rows]) -> Rows:

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from search_service.domain.queries import Hit, HitPlace, QueryRequest
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
+from search_service.shard.search.by_item import search_items
 from search_service.shard.search.ranking import LEAST_FLOOR, Ranked
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
 from search_service.shard.search.tuning import MORE_ROWS
 
@@ -29,7 +29,7 @@ def search_pages(
     """Rank ever more rows until they fill the page of every query, or none are left."""
     countable = live.items if task.matches is None else len(task.matches.ordinals)
     while True:
-        found = search(live, task, pool)
+        found = search_items(live, task, pool)
         pages, enough = _pages(live, found.ranked, requests, task.count)
         if enough or task.count >= countable:
             return found, pages
@@ -63,9 +63,12 @@ def _hits_after(
     after, left_out = request.after.order, request.exclude[index] if request.exclude else ()
     floor = LEAST_FLOOR if request.min_score is None else np.float32(request.min_score)
     hits = [
-        Hit(live.ids[ordinal] or "", score)
-        for ordinal, score in zip(
-            ranked.ordinal[rows].tolist(), ranked.score[rows].tolist(), strict=True
+        Hit(live.ids[ordinal] or "", score, matched=place)
+        for ordinal, score, place in zip(
+            ranked.ordinal[rows].tolist(),
+            ranked.score[rows].tolist(),
+            ranked.places(rows),
+            strict=True,
         )
         if score >= floor
     ]

@@ -6,8 +6,8 @@ import math
 from typing import TypeAlias
 
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search import tuning
 from search_service.shard.search.graphs import Walk
 from search_service.shard.search.task import Task
@@ -37,7 +37,7 @@ def candidates_wanted(live: LiveView, task: Task) -> int | None:
 
     Nodes count that are in a graph, or will soon be and are scanned in its form.
     """
-    if task.exact or not _nodes(live) or not live.items:
+    if task.exact or not _nodes(live) or not live.vectors:
         return None
     exactly = tuning.gathered(task.count, len(task.queries))
     if task.matches is not None and len(task.matches.ordinals) <= exactly:
@@ -50,9 +50,9 @@ def _share_alive(live: LiveView, task: Task) -> float:
     """Return the share of what graphs give that lives; walks for matches leave out the rest."""
     if task.matches is not None:
         return 1.0
-    # Items in the head hide dead nodes here; the fallback is there for what is left.
+    # Vectors in the head hide dead nodes here; the fallback is there for what is left.
     held = sum(len(sealed.ordinals) for sealed in graphs_of(live))
-    return min(1.0, live.items / max(1, held))
+    return min(1.0, live.vectors / max(1, held))
 
 
 def _nodes(live: LiveView) -> int:

@@ -14,8 +14,8 @@ import numpy as np
 
 from search_service.domain.arrays import F32, I64, Flags
 from search_service.shard.live.head import HeadView
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.exact import scores_of_pairs
 
 Source: TypeAlias = HeadView | Sealed
@@ -48,11 +48,23 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Best first within each query: query int64 [n], ordinal int64 [n], score float32 [n]."""
+    """Best first within each query: query int64 [n], ordinal int64 [n], score float32 [n].
+
+    Of items, `ordinal` is the item's and `matched`, int64 [n], the ordinal of the vector that
+    has the score; None where each item has one.
+    """
 
     query: I64
     ordinal: I64
     score: F32
+    matched: I64 | None = None
+
+    def places(self, rows: slice) -> list[int]:
+        """Return the number among its item's vectors of the one that each row is of."""
+        if self.matched is None:
+            return [0] * len(self.ordinal[rows])
+        places: list[int] = (self.matched[rows] - self.ordinal[rows]).tolist()
+        return places
 
 
 class Bound:

@@ -9,7 +9,8 @@ import numpy as np
 
 from search_service.domain.arrays import F32, I64
 from search_service.domain.collection import RecallMeasurement
-from search_service.shard.live.memory import LiveView, Memory
+from search_service.shard.live.memory import Memory
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.ranking import LEAST_FLOOR
 from search_service.shard.search.scan_pool import ScanPool
 from search_service.shard.search.search import search

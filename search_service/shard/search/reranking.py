@@ -13,12 +13,12 @@ from lookalike.wire.times import parse_time
 from search_service.domain.arrays import I64
 from search_service.domain.queries import PlanKind, QueryRequest
 from search_service.domain.ranking import BestScore, Boost, Ranking
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.by_item import search_items
 from search_service.shard.search.choosing import Candidates, Choosing, Reranked
 from search_service.shard.search.line import wanted_rows
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.search.search import search
 from search_service.shard.search.task import Answer, Task
 
 _PLAIN = Ranking()
@@ -38,7 +38,7 @@ def search_reranked(
     queries = _queries(requests)
     vectors = np.concatenate([query.best.positives for query in queries], dtype=np.float32)
     floor = np.repeat(task.floor, [len(query.best.positives) for query in queries])
-    found = search(live, replace(task, queries=vectors, floor=floor), pool)
+    found = search_items(live, replace(task, queries=vectors, floor=floor), pool)
     first = requests[0].ranking or _PLAIN  # requests are gathered by their ranking
     values = _values(first.boosts, np.unique(found.ranked.ordinal), filters)
     bounds = np.searchsorted(found.ranked.query, np.arange(len(vectors) + 1)).tolist()

@@ -15,8 +15,8 @@ from search_service.domain.arrays import I64, Flags
 from search_service.domain.queries import PlanKind
 from search_service.segments.api import LEAST_EXPANSION
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search import compact, graphs, plan, scans
 from search_service.shard.search.ranking import LEAST_FLOOR, MARGIN, Found, radius_of
 from search_service.shard.search.scan_pool import ScanPool
@@ -78,7 +78,7 @@ def _search_living(live: LiveView, task: Task, wanted: int, pool: ScanPool) -> A
     # What no graph reaches must not be missing where there is nothing else.
     some = np.bincount(answer.ranked.query, minlength=len(task.queries))
     open_below = task.floor <= LEAST_FLOOR
-    short = np.flatnonzero((some < min(task.count, live.items)) & open_below)
+    short = np.flatnonzero((some < min(task.count, live.vectors)) & open_below)
     if not len(short):
         return answer
     return answer.with_others(short, _compare_all(live, task.part(short), pool))
@@ -137,4 +137,4 @@ def _short(live: LiveView, task: Task, answer: Answer, found: list[Found]) -> I6
     radius = radius_of(found, len(task.queries))
     near = answer.ranked.score >= radius[answer.ranked.query] - MARGIN
     certain = np.bincount(answer.ranked.query[near], minlength=len(radius))
-    return np.flatnonzero((certain < min(task.count, live.items)) & (radius > task.floor))
+    return np.flatnonzero((certain < min(task.count, live.vectors)) & (radius > task.floor))

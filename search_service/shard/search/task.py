@@ -10,8 +10,8 @@ import numpy as np
 from search_service.domain.arrays import F32, I64, Flags
 from search_service.domain.queries import PlanKind
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
 from search_service.shard.live.sealed import Sealed
+from search_service.shard.live.view import LiveView
 from search_service.shard.search.ranking import Bound, Found, Ranked, rank
 from search_service.shard.search.reranks import RerankTimes
 from search_service.shard.search.scan_pool import ScanPool

@@ -5,8 +5,9 @@ What they will change in memory is collected, and takes effect after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 import orjson
@@ -19,7 +20,7 @@ from lookalike.wire.errors import (
     LookalikeError,
 )
 from search_service.domain.arrays import F32
-from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.collection import DuplicatePolicy, NamedVectors
 from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed, MetadataChanged
 from search_service.domain.metadata import Metadata, encode_metadata, merged, same
@@ -33,6 +34,8 @@ from search_service.domain.mutations import (
     Upsert,
 )
 from search_service.limits import MAX_METADATA_BYTES
+from search_service.shard.live.memory import Memory
+from search_service.shard.metadata.filter_index import FilterIndex
 from search_service.shard.writing.guarding import guarded
 from search_service.store.row_batch import ItemRow, RowBatch
 from search_service.store.rules import Registers, judge_delete, judge_metadata, judge_upsert
@@ -68,6 +71,7 @@ class MutationBatch:
         admit: Callable[[Metadata], None],
         next_ordinal: int,
         refuse_upserts: Exhausted | None = None,
+        names: Sequence[NamedVectors] = (),
     ) -> None:
         self._batch = batch
         self._dimension = dimension
@@ -77,6 +81,23 @@ class MutationBatch:
         self._refuse_upserts = refuse_upserts
         self.next_ordinal = next_ordinal
         self.effects: list[Effect] = []
+        self._names = names
+        # By name, what changes of its vectors.
+        self.named_effects: list[list[Effect]] = [[] for _ in names]
+
+    def show(self, memory: Memory, named: Sequence[Memory], filters: FilterIndex) -> None:
+        """Make what was applied visible, once it is committed, all of it at one moment."""
+        with memory.lock:
+            memory.apply(self.effects)
+            for each, effects in zip(named, self.named_effects, strict=True):
+                each.apply(effects)
+            filters.apply(self.effects)
+
+    @property
+    def erased(self) -> int:
+        """How many vectors were removed."""
+        every = chain(self.effects, *self.named_effects)
+        return sum(1 + each.further for each in every if isinstance(each, Killed))
 
     def apply(self, index: int, mutation: Mutation, version: int) -> MutationOutcome:
         """Apply one mutation; what is wrong with it is in the outcome."""
@@ -108,7 +129,11 @@ class MutationBatch:
         if isinstance(mutation, Upsert) or not mutation.merge:
             self._admit(mutation.metadata)
         if isinstance(mutation, Upsert):
-            check_vector(mutation.vector, self._dimension)
+            for vector in (mutation.vector, *mutation.further):
+                check_vector(vector, self._dimension)
+            for each in self._names:
+                for vector in mutation.named.get(each.name, ()):
+                    check_vector(vector, each.dimension)
         return encode_metadata(mutation.metadata)
 
     def _upsert(self, index: int, upsert: Upsert, metadata: bytes, version: int) -> MutationOutcome:
@@ -143,22 +168,33 @@ class MutationBatch:
     ) -> None:
         """Store a vector; `own_metadata` is None where what is there is kept."""
         if row.ordinal is not None:
-            self._batch.erase_vector(row.ordinal)
-            self.effects.append(Killed(row.ordinal, orjson.loads(self._batch.metadata(row.id))))
+            self._erase(row.ordinal, self._batch.metadata(row.id))
         metadata = self._batch.metadata(row.id) if own_metadata is None else own_metadata
         self._batch.forget(row.id)
         ordinal = self.next_ordinal
-        self.next_ordinal += 1
-        self._batch.add_vector(
-            ordinal, row.id, upsert.vector, metadata, upsert.facts, upsert.thumbnail
-        )
+        by_name = [upsert.named.get(each.name, ()) for each in self._names]
+        self.next_ordinal += max(1 + len(upsert.further), *map(len, by_name), 0)
+        self._batch.add_vectors(ordinal, upsert, metadata)
         held = row.registers
         policy = upsert.duplicate_policy or self._policy
         told = held.metadata if own_metadata is None else version
         flagged = near is not None and policy is DuplicatePolicy.FLAG
         registers = Registers(version, told, held.delete)
         self._batch.put(ItemRow(row.id, registers, ordinal, near, flagged))
-        self.effects.append(Added(ordinal, row.id, upsert.vector, orjson.loads(metadata)))
+        shown = orjson.loads(metadata)
+        self.effects.append(Added(ordinal, row.id, upsert.vector, shown, upsert.further))
+        for effects, vectors in zip(self.named_effects, by_name, strict=True):
+            if vectors:
+                effects.append(Added(ordinal, row.id, vectors[0], shown, vectors[1:]))
+
+    def _erase(self, ordinal: int, metadata: bytes) -> None:
+        """Remove all vectors of an item, whose metadata this was."""
+        own, *by_name = self._batch.erase_vectors(ordinal)
+        held = orjson.loads(metadata)
+        self.effects.append(Killed(ordinal, held, own - 1))
+        for effects, count in zip(self.named_effects, by_name, strict=True):
+            if count:
+                effects.append(Killed(ordinal, held, count - 1))
 
     def _update_metadata(
         self, update: UpdateMetadata, metadata: bytes, version: int
@@ -210,8 +246,7 @@ class MutationBatch:
             gone = replace(row, ordinal=None, near=None, registers=registers)
             held = self._batch.metadata(row.id)
             if row.ordinal is not None:
-                self._batch.erase_vector(row.ordinal)
-                self.effects.append(Killed(row.ordinal, orjson.loads(held)))
+                self._erase(row.ordinal, held)
             if registers.metadata_counts:
                 self._batch.set_metadata(gone, held)
             else:

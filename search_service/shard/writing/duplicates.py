@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,11 +14,11 @@ from search_service.domain.confinement import Confinement
 from search_service.domain.effects import Added, Effect, Killed
 from search_service.domain.mutations import Mutation, NearDuplicate, Upsert
 from search_service.shard.live.matches import Matches
-from search_service.shard.live.memory import LiveView
+from search_service.shard.live.view import LiveView
 from search_service.shard.metadata.filter_index import FilterIndex
+from search_service.shard.search.by_item import search_items
 from search_service.shard.search.ranking import MARGIN
 from search_service.shard.search.scan_pool import ScanPool
-from search_service.shard.search.search import search
 from search_service.shard.search.task import Task
 
 # Neighbours looked up at first; more where all of them go in the same group.
@@ -47,20 +48,21 @@ class DuplicateFinder:
         self._threshold = np.float32(spec.duplicates.threshold)
         self._filters = filters
         self._pool = pool
-        places = [
-            place
+        vectors = [
+            (place, vector)
             for place, mutation in enumerate(mutations)
-            if isinstance(mutation, Upsert) and mutation.vector.shape == (dimension,)
+            if isinstance(mutation, Upsert)
+            for vector in (mutation.vector, *mutation.further)
+            if vector.shape == (dimension,)
         ]
-        self._row_of = {place: row for row, place in enumerate(places)}
-        self._vectors: F32 = np.zeros((len(places), dimension), dtype=np.float32)
-        for row, place in enumerate(places):
-            mutation = mutations[place]
-            if isinstance(mutation, Upsert):
-                self._vectors[row] = mutation.vector
+        self._rows_of: defaultdict[int, list[int]] = defaultdict(list)
+        self._vectors: F32 = np.zeros((len(vectors), dimension), dtype=np.float32)
+        for row, (place, vector) in enumerate(vectors):
+            self._rows_of[place].append(row)
+            self._vectors[row] = vector
         self._task = Task(
             queries=self._vectors,
-            floor=np.full(len(places), self._threshold, dtype=np.float32),
+            floor=np.full(len(vectors), self._threshold, dtype=np.float32),
             count=NEIGHBOURS,
             exact=False,
             expansion=spec.index.expansion_search,
@@ -73,18 +75,23 @@ class DuplicateFinder:
         self._changed: set[int] = set()
         self._parts: dict[Confinement, Matches] = {}
         self._seen_effects = 0
-        self._last_row = -1
+        self._last_rows: list[int] = []
 
     def nearest(
         self, index: int, id: str, effects: list[Effect], guard: Confinement | None = None
     ) -> NearDuplicate | None:
-        """Return the nearest live item other than `id`, at or above the threshold.
+        """Return the live item other than `id` that is nearest to one of its vectors, at or
+        above the threshold.
 
         With `guard` the nearest of those that its caller may see; while the metadata is
         still read after a start, of those whose metadata is known.
         """
         self._follow(effects)
-        row = self._last_row = self._row_of[index]
+        self._last_rows = self._rows_of[index]
+        found = [near for row in self._last_rows for near in self._near(row, id, guard)]
+        return min(found, key=lambda near: (-near.score, near.id), default=None)
+
+    def _near(self, row: int, id: str, guard: Confinement | None) -> list[NearDuplicate]:
         found = self._stored_near(row, id) if guard is None else self._shown_near(row, id, guard)
         vector = self._vectors[row].astype(np.float64)
         for other in self._pairs.get(row, ()):
@@ -93,16 +100,17 @@ class DuplicateFinder:
                 continue
             if guard is not None and not self._shows(guard, item):
                 continue
-            score = np.float32(min(1.0, float(np.dot(vector, item.vector.astype(np.float64)))))
+            near = self._vectors[other].astype(np.float64)
+            score = np.float32(min(1.0, float(np.dot(vector, near))))
             if score >= self._threshold:
                 found.append(NearDuplicate(item.id, float(score)))
-        return min(found, key=lambda near: (-near.score, near.id), default=None)
+        return found
 
     def _follow(self, effects: list[Effect]) -> None:
-        # An upsert adds one vector at most, between its `nearest` and the next.
+        # An upsert adds one item at most, between its `nearest` and the next.
         for effect in effects[self._seen_effects :]:
             if isinstance(effect, Added):
-                self._fresh[self._last_row] = effect
+                self._fresh |= dict.fromkeys(self._last_rows, effect)
             elif isinstance(effect, Killed):
                 self._dead.add(effect.ordinal)
             else:
@@ -127,7 +135,8 @@ class DuplicateFinder:
         matches = self._parts.get(guard)
         if matches is None:
             with self._filters.commit_lock:  # the loader may be reading
-                matches = self._filters.matches(guard.within(None), self._live.upto)
+                owned = self._filters.matches(guard.within(None), self._live.upto)
+                matches = self._live.with_further(owned)
             self._parts[guard] = matches
         task = replace(
             self._task,
@@ -156,7 +165,7 @@ class DuplicateFinder:
         found: list[list[tuple[int, float]]] = [[] for _ in task.queries]
         if not len(task.queries) or not self._live.items:
             return found
-        ranked = search(self._live, task, self._pool).ranked
+        ranked = search_items(self._live, task, self._pool).ranked
         for query, ordinal, score in zip(
             ranked.query.tolist(), ranked.ordinal.tolist(), ranked.score.tolist(), strict=True
         ):

@@ -174,7 +174,8 @@ def mutation_bytes(mutations: Sequence[Mutation]) -> int:
     total = MUTATION_OVERHEAD_BYTES * len(mutations)
     for mutation in mutations:
         if isinstance(mutation, Upsert):
-            total += mutation.vector.nbytes + len(mutation.facts) + len(mutation.thumbnail)
+            total += sum(vector.nbytes for vector in mutation.all_vectors)
+            total += len(mutation.facts) + len(mutation.thumbnail)
     return total
 
 

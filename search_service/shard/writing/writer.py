@@ -21,7 +21,6 @@ import apsw
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason
 from search_service.domain.collection import CollectionSpec, DuplicatePolicy
-from search_service.domain.effects import Killed
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.segments.errors import SegmentDamaged
 from search_service.shard.live.memory import Memory
@@ -64,6 +63,7 @@ class Writer:
         *,
         spec: Callable[[], CollectionSpec],
         memory: Memory,
+        named: Sequence[Memory],
         filters: FilterIndex,
         changed: Callable[[Sequence[str]], None],
         sequencer: Sequencer,
@@ -74,10 +74,11 @@ class Writer:
         health: StoreHealth,
         on_fatal: Callable[[], None],
     ) -> None:
-        """`heal` takes damaged segments out of memory; `changed` is told ids once committed."""
+        """`heal` takes damaged segments out of memory; `named` are those of vectors by name;
+        `changed` is told ids once committed."""
         self._db = db
         self._spec = spec
-        self._memory = memory
+        self._memory, self._named = memory, named
         self._filters = filters
         self._changed = changed
         self.versions = Versions(db, sequencer)
@@ -221,7 +222,8 @@ class Writer:
         versions = self.versions.assign(mutations)
         with ExitStack() as held:
             self._db.execute("BEGIN IMMEDIATE")
-            batch = RowBatch(self._db, [mutation.id for mutation in mutations])
+            ids = [mutation.id for mutation in mutations]
+            batch = RowBatch(self._db, ids, self._spec().names)
             group = self._new_group(batch, mutations, refusal, held)
             outcomes = [
                 group.apply(index, mutation, version)
@@ -234,12 +236,10 @@ class Writer:
             held.enter_context(self._filters.commit_lock)
             self.clock.time(lambda: self._db.execute("COMMIT"))
             self._next_ordinal = group.next_ordinal
-            self._changed([mutation.id for mutation in mutations])
-            with self._memory.lock:
-                self._memory.apply(group.effects)
-                self._filters.apply(group.effects)
-            erased = sum(isinstance(effect, Killed) for effect in group.effects)
-        self._tidying.note(newest=max(versions, default=0), erased=erased, left=self._memory.items)
+            self._changed(ids)
+            group.show(self._memory, self._named, self._filters)
+        newest = max(versions, default=0)
+        self._tidying.note(newest=newest, erased=group.erased, left=self._memory.items)
         return outcomes
 
     def _new_group(
@@ -263,6 +263,7 @@ class Writer:
             admit=self._filters.admit,
             next_ordinal=self._next_ordinal,
             refuse_upserts=refusal,
+            names=spec.vectors,
         )
 
     def _roll_back(self, error: apsw.Error) -> LookalikeError:

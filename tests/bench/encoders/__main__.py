@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench.encoders import exact, faces, projections, styles, whole
+from tests.bench.encoders import exact, faces, projections, several, styles, whole
 from tests.bench.encoders.embedding import Missing
 from tests.bench.report import Report
 
@@ -15,6 +15,7 @@ _GROUPS = {
     "3": (projections.measure, projections.EXPECTED),
     "4": (styles.measure, styles.EXPECTED),
     "5": (faces.measure, faces.EXPECTED),
+    "6": (several.measure, several.EXPECTED),
 }
 
 

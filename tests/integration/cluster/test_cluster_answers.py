@@ -176,6 +176,6 @@ def test_changes_by_filter_are_not_offered(both: tuple[ShardApi, Shard]) -> None
 
 
 def _shown(hit: Hit) -> tuple[object, ...]:
-    id, score, item, ranking = hit
+    id, score, item, ranking, matched = hit
     parts = None if item is None or item.vector is None else (item.metadata, item.vector.tobytes())
-    return id, score, parts, ranking and ranking.rank_score
+    return id, score, parts, ranking and ranking.rank_score, matched

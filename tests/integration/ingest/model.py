@@ -60,7 +60,7 @@ class FakeShard:
     def spec(self) -> Any:
         duplicates = DuplicateSettings(self.policy, 0.9)
         fields = {"model_fingerprint": FINGERPRINT, "duplicates": duplicates}
-        return type("Spec", (), {**fields, "thumbnail_side_px": 0})
+        return type("Spec", (), {**fields, "thumbnail_side_px": 0, "vectors": ()})
 
     def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
         return [

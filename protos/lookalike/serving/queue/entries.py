@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +41,9 @@ class QueuedMutation:
     """One accepted mutation.
 
     `metadata` is a serialised `google.protobuf.Struct`, empty for none; `image`
-    the encoded file; `model_fingerprint` the collection's model. `duplicate_policy`
+    the encoded file, `further_images` those of more pictures of the item;
+    `model_fingerprint` the collection's model, `named_models` those by which it has vectors
+    besides: name and fingerprint. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
     with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
     `lookalike.v1.ThumbnailSettings`. `guard` is a serialised Struct, empty for none: see
@@ -62,6 +65,8 @@ class QueuedMutation:
     thumbnail_side_px: int = 0
     guard: bytes = b""
     traceparent: str = ""
+    further_images: tuple[bytes, ...] = ()
+    named_models: tuple[tuple[str, str], ...] = ()
     request_id: str = ""
 
     @property
@@ -69,6 +74,7 @@ class QueuedMutation:
         """What the entry is taken to cost in Redis."""
         return (
             len(self.image)
+            + sum(map(len, self.further_images))
             + len(self.metadata)
             + len(self.id.encode())
             + len(self.job_id)
@@ -97,6 +103,8 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
         (b"g", mutation.guard),
         (b"x", mutation.traceparent.encode()),
+        (b"y", json.dumps(mutation.named_models).encode() if mutation.named_models else b""),
+        *((b"b%d" % number, image) for number, image in enumerate(mutation.further_images, 1)),
         (b"q", mutation.request_id.encode()),
     )
     for name, value in optional:
@@ -127,10 +135,21 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             thumbnail_side_px=int(fields.get(b"w", 0)),
             guard=fields.get(b"g", b""),
             traceparent=fields.get(b"x", b"").decode(),
+            further_images=_further_images(fields),
+            named_models=tuple(
+                (str(name), str(model)) for name, model in json.loads(fields.get(b"y", b"[]"))
+            ),
             request_id=fields.get(b"q", b"").decode(),
         )
     except (KeyError, ValueError) as error:
         raise EntryDamaged from error
+
+
+def _further_images(fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    images: list[bytes] = []
+    while (image := fields.get(b"b%d" % (len(images) + 1))) is not None:
+        images.append(image)
+    return tuple(images)
 
 
 def counted_bytes(fields: Mapping[bytes, bytes]) -> int:

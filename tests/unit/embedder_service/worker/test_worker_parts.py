@@ -135,6 +135,21 @@ async def test_what_comes_one_after_the_other_goes_in_one_call() -> None:
     assert calls == [[0, 1], [0, 1, 2, 3]]
 
 
+async def test_a_call_stays_below_what_a_message_holds() -> None:
+    calls: list[list[int]] = []
+
+    async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
+        calls.append(list(items))
+        return [MutationResult(version=item) for item in items]
+
+    gatherer: CallGatherer[int] = CallGatherer(
+        send, max_items=9, max_calls=1, gather_s=0.01, size_of=lambda item: item << 20
+    )
+    await asyncio.gather(*(gatherer.submit("a", size) for size in (20, 12, 1, 40, 3)))
+    await gatherer.close()
+    assert calls == [[20, 12], [1], [40], [3]]
+
+
 async def test_too_few_results_are_nobodys_results() -> None:
     async def send(uid: str, items: Sequence[int]) -> Sequence[MutationResult]:
         return [MutationResult()] * (len(items) - 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike_client import Client
+from lookalike_client import Client, Query
 from lookalike_client.testing import FakeServer
 from tests.unit.lookalike_client.cli.running import Ran, ran
 
@@ -166,3 +166,27 @@ def test_nothing_indexed_is_a_failure_with_its_reason(
     assert "error: nothing was indexed" in text.err
     assert says in text.err
     assert says in told.json["error"]["message"]
+
+
+def test_a_column_of_the_table_says_which_pictures_are_of_one_item(
+    server: FakeServer,
+    index: Index,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = tmp_path / "products.csv"
+    table.write_text("file,product,price\na.jpg,7.50,3\nsub/b.jpg,7.50,\né.jpg,,1\n")
+    ran_once = index(folder, "--metadata-csv", table, "--item-column", "product", "--json")
+
+    assert ran_once.code == 0
+    assert stored(server) == {"7.50": {"product": "7.50", "price": 3}, "é.jpg": {"price": 1}}
+    with Client(server.address) as client:
+        (found,) = client.search("images", Query.by_image(JPEG + b"sub/b.jpg"), limit=1).hits
+    assert (found.id, found.matched_vector) == ("7.50", 1)
+    (tmp_path / "b.jpg").write_bytes(JPEG + b"sub/b.jpg")
+    told = ran(capsys, "--address", server.address, "search", str(tmp_path / "b.jpg"), "--json")
+    assert told.json["hits"][0]["matched_vector"] == 1
+    without = index(folder, "--item-column", "product")
+    assert without.code == 2
+    assert "--item-column is one of a table" in without.err
