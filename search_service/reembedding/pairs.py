@@ -99,7 +99,9 @@ class Pairs:
             self._by_uid = {uid: its for uid, its in self._by_uid.items() if its != pair}
             try:
                 for each in both:
-                    if each.is_open:  # a damaged one was never joined
+                    # One that cannot be opened was never joined, and one that is damaged
+                    # takes no bound.
+                    if each.is_open and each.name != removed:
                         twinned(each).part()
                 items = self._catalog.delete(removed) if removed else 0
                 self._save(self.all())

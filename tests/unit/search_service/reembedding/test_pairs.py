@@ -194,6 +194,17 @@ def test_an_end_that_fails_leaves_the_pair_joined(tmp_path: Path) -> None:
     catalog.close()
 
 
+def test_a_pair_ends_although_one_of_it_is_damaged_and_removed(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    (pair,) = pairs.all()
+    catalog.find("old").shard.note_damage(OSError("a page is gone"))
+    pairs.end(pair, "old")
+    assert pairs.all() == []
+    assert catalog.find("new").shard.reserve_versions(1)
+    catalog.close()
+
+
 def test_a_pair_ends_although_one_of_it_cannot_be_opened(tmp_path: Path) -> None:
     catalog, pairs = opened(tmp_path)
     make(catalog, pairs)
