@@ -226,9 +226,9 @@ def _pair(client: Client, alias: str, model: str, name: str | None) -> Reembeddi
         client.reembeddings.rename(alias, renamed)
         complain(f"{alias} is an alias now, of the collection {renamed}")
         source = client.collections.get(renamed)
-    target = _target(client, source, model, name or _next_name(source.name))
+    target, made = _target(client, source, model, name or _next_name(source.name))
     if target.model_fingerprint == source.model_fingerprint:
-        if not target.stats.items:
+        if made:
             client.collections.delete(target.name)
         raise InvalidField("model", f"{source.name} is of that very model")
     return client.reembeddings.start(source.name, target.name)
@@ -240,18 +240,20 @@ def _next_name(name: str) -> str:
     return f"{base}.{int(number) + 1}" if separator and number.isdecimal() else f"{name}.2"
 
 
-def _target(client: Client, source: Collection, model: str, name: str) -> Collection:
-    """Return the new collection; what an earlier run has made is taken as it is."""
+def _target(client: Client, source: Collection, model: str, name: str) -> tuple[Collection, bool]:
+    """Return the new collection, and whether it was made now; one that is there, such as an
+    earlier run has made, is taken as it is."""
     index = source.index
     try:
-        return client.collections.create(
+        made = client.collections.create(
             name,
             model=model,
             index=IndexSettings(preset=index.preset),
             thumbnail_side_px=source.thumbnail_side_px,
         )
     except AlreadyExists:
-        return client.collections.get(name)
+        return client.collections.get(name), False
+    return made, True
 
 
 def _arrived(client: Client, pair: Reembedding) -> Reembedding:

@@ -139,6 +139,9 @@ async def test_each_step_says_what_is_wrong_and_what_to_do(
         begin = ("start", "own", "--model", "second", "--images", tmp_path)
         same = await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
         assert "that very model" in same["error"]["message"]
+        await one.create("own.2")  # of the same model, and somebody else's
+        await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
+        await one.collections.DeleteCollection(collection_pb2.DeleteCollectionRequest(name="own.2"))
         (tmp_path / item_id(0)).rename(tmp_path / "moved.jpg")
         (tmp_path / item_id(1)).unlink()
         begun = await reembed(*begin)
