@@ -129,7 +129,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         pairs = Pairs(settings.data / PAIRS_FILE, catalog)
         catalog.before_ready = pairs.open
         asks_keys = settings.keys_file is not None
-        gate = Gate(catalog, asks_keys=asks_keys, check_removal=pairs.check_alone)
+        checks = (pairs.check_alone, pairs.check_may_reject)
+        gate = Gate(catalog, *checks, asks_keys=asks_keys)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
@@ -205,8 +206,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         if door is not None:
             stack.push_async_callback(door.close)
             await door.start()
-            settling = asyncio.create_task(Settling(catalog, pairs).run(), name="settling")
-            stack.push_async_callback(end, settling)
+            settling = Settling(catalog, pairs, server.tenant_fields)
+            stack.push_async_callback(end, asyncio.create_task(settling.run(), name="settling"))
         stack.push_async_callback(end, asyncio.create_task(sampler.run(), name="recall-sampler"))
         stack.push_async_callback(asyncio.to_thread, watcher.close)
         stack.push_async_callback(end, asyncio.create_task(watcher.run(), name="drift-watcher"))

@@ -25,13 +25,16 @@ class Gate:
     def __init__(
         self,
         catalog: Catalog,
+        check_removal: Callable[[str], None] = lambda uid: None,
+        check_may_reject: Callable[[str], None] = lambda uid: None,
         *,
         asks_keys: bool,
-        check_removal: Callable[[str], None] = lambda uid: None,
     ) -> None:
-        """`check_removal` raises where a collection (UID) is still needed."""
+        """`check_removal` raises where a collection (UID) is still needed, `check_may_reject`
+        where it must not begin to reject near-duplicates."""
         self._catalog = catalog
         self._check_removal = check_removal
+        self._check_may_reject = check_may_reject
         self._asks_keys = asks_keys
 
     def find(self, name: str, field: str = "collection") -> Collection:
@@ -137,6 +140,14 @@ class Gate:
         """See `Catalog.create`."""
         self.check_name(spec.name, "name")
         return self._catalog.create(spec)
+
+    def check_may_reject(self, uid: str) -> None:
+        """Hold that a collection may begin to reject near-duplicates.
+
+        Raises:
+            InvalidField: another one takes its changes.
+        """
+        self._check_may_reject(uid)
 
     def delete(self, name: str) -> int:
         """See `Catalog.delete`."""

@@ -33,7 +33,7 @@ from search_service import limits
 from search_service.catalog.collection import Collection, ShardFactory
 from search_service.catalog.data_lock import DataLock
 from search_service.catalog.names import NameFile, Names
-from search_service.catalog.starting import load_names, remove_leftovers
+from search_service.catalog.starting import load_names, named, remove_leftovers
 from search_service.domain.collection import CollectionSpec, SettingsChange
 from search_service.durable_files import sync_directory
 from search_service.shard.api import ShardApi
@@ -89,8 +89,7 @@ class Catalog:
             raise Unavailable(
                 "the search service is starting", reason=Reason.NOT_READY, retry_delay_s=1.0
             )
-        collection = self._by_uid.get(self._names.uid_of(name) or name)
-        if collection is not None:
+        if (collection := self._by_uid.get(self._names.uid_of(name) or name)) is not None:
             return collection
         if not name:
             raise InvalidField(field, "name a collection")
@@ -234,7 +233,11 @@ class Catalog:
                 raise InvalidField("name", f'"{name}" is no collection\'s own name')
             self.check_free(new_name, "new_name")
             collection.shard.update_settings(SettingsChange(name=new_name))
-            self._save(self._names.renamed(name, new_name))
+            try:
+                self._save(self._names.renamed(name, new_name))
+            except OSError:
+                collection.shard.update_settings(SettingsChange(name=name))
+                raise
             collection.name = new_name
 
     def delete_alias(self, alias: str) -> None:
@@ -246,9 +249,7 @@ class Catalog:
         with self._change:
             if alias not in self._names.aliases:
                 raise NotFound(
-                    "there is no alias of that name",
-                    reason=Reason.COLLECTION_NOT_FOUND,
-                    field="alias",
+                    "there is no such alias", reason=Reason.COLLECTION_NOT_FOUND, field="alias"
                 )
             self._save(self._names.without_alias(alias))
 
@@ -290,7 +291,7 @@ class Catalog:
 
     def _open_one(self, name: str, uid: str) -> Collection:
         try:
-            shard = self._factory.open(self.directory(uid))
+            shard = named(self._factory.open(self.directory(uid)), name)
         except Exception as error:  # noqa: BLE001 - what is wrong with one must not stop the others
             _log.exception("cannot open collection", extra={"collection": name, "uid": uid})
             damage = error.message if isinstance(error, StoreDamaged) else ""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from search_service import limits
 from search_service.catalog.names import NameFile, Names, NamesDamaged
+from search_service.domain.collection import SettingsChange
+from search_service.shard.api import ShardApi
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,18 @@ def load_names(root: Path, file: NameFile) -> Names:
         )
     file.save(Names())
     return Names()
+
+
+def named(shard: ShardApi, name: str) -> ShardApi:
+    """Return a shard that was opened, under its name: a crash may have come between the two
+    of a renaming.
+
+    Raises:
+        LookalikeError: the disk is full.
+    """
+    if shard.spec.name != name:
+        shard.update_settings(SettingsChange(name=name))
+    return shard
 
 
 def remove_leftovers(root: Path, names: Names) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lookalike.wire.errors import PermissionDenied
 from search_service.domain.conditions import AllOf, Equals, FieldPath, Filter
-from search_service.domain.metadata import JsonValue, Metadata
+from search_service.domain.metadata import JsonValue, Metadata, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Confinement:
         for path, value in self.fields:
             metadata = _with(metadata, path, value, field)
         return metadata
+
+
+def same_owner(one: Metadata, other: Metadata, paths: Iterable[FieldPath]) -> bool:
+    """Say whether two items hold the same under the paths that callers are confined by."""
+    return all(same({"": _at(one, path)}, {"": _at(other, path)}) for path in paths)
 
 
 def _with(

@@ -16,7 +16,7 @@ from lookalike.serving import tasks
 from lookalike.serving.queue import entries, jobs, scripts
 from lookalike.serving.queue.connection import full, queue_errors, to_error
 from lookalike.serving.queue.entries import QueuedMutation
-from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
 from search_service.ingest.twins import copy_for_twin
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class _Waiting:
     mutation: QueuedMutation
     future: asyncio.Future[int]
     copy: QueuedMutation | None = None
+    refusal: LookalikeError | None = None
 
     @property
     def both(self) -> list[QueuedMutation]:
@@ -213,7 +214,32 @@ class Appender:
             for item, version in zip(items, versions, strict=True):
                 item.mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
                 item.copy = copy_for_twin(item.mutation, self._twins.twin_of)
+            await asyncio.to_thread(self._refuse_contested, items)
+            for item in items:
+                if item.refusal is not None:
+                    _resolve(item, item.refusal)
         return live
+
+    def _refuse_contested(self, items: Sequence[_Waiting]) -> None:
+        """Refuse a tenant's image for two collections while somebody else's mutation of the
+        item is in the queue: each of the two might find another one first, and give the id
+        to another."""
+        before: dict[str, set[str]] = {}
+        for item in items:
+            mutation = item.mutation
+            tenant = jobs.tenant_of(mutation.job_id)
+            others = before.setdefault(mutation.id, set())
+            if (
+                mutation.guard
+                and item.copy is not None
+                and (
+                    others - {tenant}
+                    or self._ledger.others_wait(mutation.collection_uid, mutation.id, tenant)
+                )
+            ):
+                item.refusal = _contested(mutation.id)
+            else:
+                others.add(tenant)
 
     def _arguments(self, mutation: QueuedMutation, lane: int) -> list[str | bytes | int]:
         keys, job = self._keys, mutation.job_id if jobs.followed(mutation.job_id) else ""
@@ -258,6 +284,14 @@ def _resolve(item: _Waiting, outcome: int | LookalikeError) -> None:
         item.future.set_result(outcome)
     else:
         item.future.set_exception(outcome)
+
+
+def _contested(item_id: str) -> Exhausted:
+    return Exhausted(
+        f'an item "{item_id}" of somebody else is in the queue: take another id, or send this '
+        "again later",
+        retry_delay_s=1.0,
+    )
 
 
 def _stopping() -> Unavailable:

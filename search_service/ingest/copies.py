@@ -41,6 +41,11 @@ class Copies:
         """Return the newest version under which images of `ids` are queued; may read the disk."""
         return self._ledger.queued(uid, ids)
 
+    def changes_queued(self, uid: str) -> int:
+        """Return how many deletions and changes of metadata are queued for a collection, of
+        which its twin hears once they are committed; may read the disk."""
+        return self._ledger.changes_of(uid)
+
     def is_taken(self, uid: str, version: int) -> bool:
         """Say whether a mutation of that version is queued already; may read the disk."""
         return self._ledger.holds(uid, version)

@@ -88,11 +88,8 @@ class Failures:
                 rows: Rows = await command(
                     self._client, "XREVRANGE", self._keys.dead, newest, "-", "COUNT", _LOOK
                 )
-            for failure in await self._unsettled(rows):
-                if collection_uid and failure.collection_uid != collection_uid:
-                    continue
-                if not jobs.belongs(tenant, failure.job_id):
-                    continue
+            wanted = [row for row in rows if _is_of(_read(*row), collection_uid, tenant)]
+            for failure in await self._unsettled(wanted):
                 if len(found) == page_size:
                     return found, f"{found[-1].failure_id}/{collection_uid}"
                 found.append(failure)
@@ -257,6 +254,13 @@ class Failures:
             self._ledger.end([(uid, version)])
         else:
             self._ledger.confirm([(uid, version, answer.decode())])
+
+
+def _is_of(failure: Failure, collection_uid: str, tenant: str) -> bool:
+    """Say whether a failure is of a collection, "" for any, and of a tenant."""
+    return failure.collection_uid == (collection_uid or failure.collection_uid) and jobs.belongs(
+        tenant, failure.job_id
+    )
 
 
 def _page_start(collection_uid: str, page_token: str) -> str:

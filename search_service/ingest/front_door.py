@@ -76,7 +76,7 @@ class FrontDoor:
         self._appender = Appender(self._client, self._keys, settings, ledger, twins)
         self.copies = Copies(self._client, self._keys, self._appender, ledger)
         self._failures = Failures(self._client, self._keys, settings, collections, ledger)
-        accounts = Accounts(self._client, self._keys, settings, ledger, metrics)
+        accounts = self._accounts = Accounts(self._client, self._keys, settings, ledger, metrics)
         self._jobs = Jobs(self._client, self._keys, settings, accounts)
         self._queue_watch = QueueWatch(
             self._client,
@@ -96,6 +96,7 @@ class FrontDoor:
             self._appender,
             metrics,
             ledger,
+            twins,
             max_image_bytes=settings.max_image_bytes,
         )
         self._watch_task: asyncio.Task[None] | None = None
@@ -183,4 +184,5 @@ class FrontDoor:
     ) -> tuple[int, list[str]]:
         """Queue failures again; see `Failures.retry`."""
         limits.check_count("failure_ids", len(failure_ids), limits.MAX_ITEMS_PER_MESSAGE)
+        await self._accounts.note_ended()  # or the end of the first try would be taken for theirs
         return await self._failures.retry(failure_ids, duplicate_policy, seen)

@@ -23,6 +23,7 @@ from lookalike.wire.errors import (
 from lookalike.wire.traces import spans
 from search_service import limits
 from search_service.domain.collection import DuplicatePolicy
+from search_service.domain.items import Fields
 from search_service.ingest.submission import Picture
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.queue_watch import QueueWatch
     from search_service.ingest.references import References
-    from search_service.ingest.submission import Submission
+    from search_service.ingest.submission import Submission, Tenant
+    from search_service.ingest.twins import Twins
+    from search_service.shard.api import ShardApi
 
 # Of one item: 64 photographs of 12 megapixels. They are held and queued together, and
 # a queue has room for four such items where nothing is set (`max_queue_bytes`).
@@ -53,6 +56,7 @@ class Intake:
         appender: Appender,
         metrics: IngestMetrics,
         ledger: Ledger,
+        twins: Twins,
         *,
         max_image_bytes: int,
     ) -> None:
@@ -62,6 +66,7 @@ class Intake:
         self._appender = appender
         self._metrics = metrics
         self._ledger = ledger
+        self._twins = twins
         self._max_image_bytes = max_image_bytes
 
     async def submit(self, submission: Submission) -> int:
@@ -102,6 +107,8 @@ class Intake:
             models = tuple((each.name, each.model_fingerprint) for each in bound)
             _check_policy(submission.duplicate_policy, shard.spec)
             image, *further = await self._images(submission, bound=bool(fingerprint))
+            if tenant is not None and self._twins.twin_of(collection.uid) is not None:
+                await asyncio.to_thread(_check_own, shard, submission.id, tenant)
         mutation = QueuedMutation(
             collection_uid=collection.uid,
             id=submission.id,
@@ -191,6 +198,20 @@ class Intake:
                 field=field,
             )
         return image
+
+
+def _check_own(shard: ShardApi, item_id: str, tenant: Tenant) -> None:
+    """Hold that an id is not that of another's item, before the image is queued for both of
+    two collections: the second may not have the item yet.
+
+    Raises:
+        PermissionDenied: it is.
+    """
+    (item,) = shard.get([item_id], Fields(metadata=True))
+    if item is not None and not tenant.owns(item.metadata or {}):
+        raise PermissionDenied(
+            "this API key may not write an item of that id: take another", "upload.id"
+        )
 
 
 def _check_policy(policy: int, spec: CollectionSpec) -> None:

@@ -128,7 +128,8 @@ class Ledger:
         with self._lock, self._db:
             for uid, version, entry in entries:
                 for (item_id,) in self._db.execute(
-                    "UPDATE accepted SET entry = ? WHERE uid = ? AND version = ? RETURNING id",
+                    "UPDATE accepted SET entry = ?"
+                    " WHERE uid = ? AND version = ? AND entry = '' RETURNING id",
                     (entry, uid, version),
                 ):
                     self._open += 1
@@ -179,6 +180,12 @@ class Ledger:
             rows: list[Any] = self._db.execute(query, (uid, version)).fetchall()
             return bool(rows[0][0])
 
+    def changes_of(self, uid: str) -> int:
+        """Return how many mutations of a collection, but images, have not ended."""
+        query = "SELECT count(*) FROM accepted WHERE uid = ? AND kind <> 'upload'"
+        with self._lock:
+            return self._one(query, uid)
+
     def open_of(self, job: str) -> int:
         """Return how many of a job were accepted and have not ended."""
         with self._lock:
@@ -206,6 +213,17 @@ class Ledger:
                     "SELECT count(*) FROM accepted WHERE uid = ? AND id = ?"
                     " AND job >= ? AND job < ?",
                     *(uid, item_id, *names),
+                )
+            )
+
+    def others_wait(self, uid: str, item_id: str, tenant: str) -> bool:
+        """Say whether a mutation of an item that somebody else submitted has not ended."""
+        with self._lock:
+            return bool(
+                self._one(
+                    "SELECT count(*) FROM accepted WHERE uid = ? AND id = ?"
+                    " AND NOT (job >= ? AND job < ?)",
+                    *(uid, item_id, *jobs.names_of(tenant)),
                 )
             )
 
@@ -240,8 +258,9 @@ class Ledger:
         return int(rows[0][0])
 
     def _put(self, row: Accepted) -> None:
+        self._take(row.uid, row.version)  # tried again, or queued twice: it counts once
         self._db.execute(
-            "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.uid, row.version, row.id, row.kind, row.job, row.lane, row.entry,
                 row.time_ms,

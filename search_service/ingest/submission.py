@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookalike.serving.queue.entries import Kind
 from lookalike.wire.errors import LookalikeError
+from search_service.domain.metadata import Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,12 @@ class Tenant:
     """Who sees and changes only what is its own.
 
     `mark` is what its jobs are kept apart by, `guard` the values that its items hold, a
-    serialised `google.protobuf.Struct`.
+    serialised `google.protobuf.Struct`; `owns` says of an item's metadata whether it is one.
     """
 
     mark: str
     guard: bytes
+    owns: Callable[[Metadata], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from lookalike.serving.queue import jobs
 from lookalike.serving.queue.entries import Kind, QueuedMutation
+from lookalike.v1.collection_pb2 import DUPLICATE_POLICY_REJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,12 @@ class Twin:
     duplicate_policy: int = 0
 
     def copy_of(self, mutation: QueuedMutation) -> QueuedMutation:
-        """Return the mutation as it is queued for this collection; it is of no job."""
+        """Return the mutation as it is queued for this collection; it is of no job, and
+        of the same tenant."""
         return replace(
             mutation,
             collection_uid=self.uid,
-            job_id="",
+            job_id=jobs.named(jobs.tenant_of(mutation.job_id), ""),
             model_fingerprint=self.model_fingerprint,
             thumbnail_side_px=self.thumbnail_side_px,
             duplicate_policy=self.duplicate_policy,
@@ -60,9 +63,10 @@ def copy_for_twin(
 ) -> QueuedMutation | None:
     """Return what is queued beside a mutation for the twin of its collection.
 
-    Images alone: what else changes is taken over from what was committed.
+    Images alone: what else changes is taken over from what was committed. Of those that are
+    to be rejected as near-duplicates none: two models would not reject the same.
     """
-    if mutation.kind is not Kind.UPLOAD:
+    if mutation.kind is not Kind.UPLOAD or mutation.duplicate_policy == DUPLICATE_POLICY_REJECT:
         return None
     twin = twin_of(mutation.collection_uid)
     return None if twin is None else twin.copy_of(mutation)

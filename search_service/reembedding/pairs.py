@@ -66,10 +66,7 @@ class Pairs:
                 _log.warning("a collection of a pair is gone: the pair is forgotten")
                 continue
             self._take(pair)
-            try:
-                twinned(shards[pair.source]).join(twinned(shards[pair.target]))
-            except LookalikeError as error:
-                _log.error("a pair of collections stands still", extra={"reason": error.message})
+            self._join(shards[pair.source], shards[pair.target])
 
     def all(self) -> list[Pair]:
         """Return all pairs."""
@@ -94,15 +91,23 @@ class Pairs:
     def end(self, pair: Pair, removed: str = "") -> int:
         """Part two collections, durably, and remove the one named `removed`, "" for none.
 
-        Returns how many items went with it. May wait for the disk.
+        Returns how many items went with it. May wait for the disk. One that breaks off
+        leaves the pair as it is, where both collections are still there.
         """
+        both = [self._catalog.find(uid) for uid in (pair.source, pair.target)]
         with self._change:
             self._by_uid = {uid: its for uid, its in self._by_uid.items() if its != pair}
-            for uid in (pair.source, pair.target):
-                twinned(self._catalog.find(uid)).part()
-            # Before the pair is forgotten, so that a call that breaks off can be made again.
-            items = self._catalog.delete(removed) if removed else 0
-            self._save(self.all())
+            try:
+                for each in both:
+                    # One that cannot be opened was never joined, and one that is damaged
+                    # takes no bound.
+                    if each.is_open and each.name != removed:
+                        twinned(each).part()
+                items = self._catalog.delete(removed) if removed else 0
+                self._save(self.all())
+            except BaseException:
+                self._join_again(pair)
+                raise
         return items
 
     def check_alone(self, uid: str) -> None:
@@ -116,6 +121,19 @@ class Pairs:
                 "name",
                 "the collection is being embedded anew, and takes the changes of another: end "
                 "that first, by `lookalike reembed finish` or `abort`",
+            )
+
+    def check_may_reject(self, uid: str) -> None:
+        """Hold that a collection may begin to reject near-duplicates.
+
+        Raises:
+            InvalidField: it belongs to a pair, of which the other one would not reject the same.
+        """
+        if uid in self._by_uid:
+            raise InvalidField(
+                "duplicates.policy",
+                "the collection is being embedded anew, and two models would not reject the same: "
+                "flag near-duplicates until that has ended",
             )
 
     def twin_of(self, uid: str) -> Twin | None:
@@ -137,6 +155,18 @@ class Pairs:
             spec.thumbnail_side_px,
             DUPLICATE_POLICY_FLAG if rejects else 0,
         )
+
+    def _join_again(self, pair: Pair) -> None:
+        shards = {each.uid: each for each in self._catalog.collections()}
+        if pair.source in shards and pair.target in shards:
+            self._take(pair)
+            self._join(shards[pair.source], shards[pair.target])
+
+    def _join(self, source: Stored, target: Stored) -> None:
+        try:
+            twinned(source).join(twinned(target))
+        except LookalikeError as error:
+            _log.error("a pair of collections stands still", extra={"reason": error.message})
 
     def _take(self, pair: Pair) -> None:
         self._by_uid = {**self._by_uid, pair.source: pair, pair.target: pair}

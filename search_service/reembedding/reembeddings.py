@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lookalike.wire.errors import InvalidField, NotFound, Precondition, Reason
+from lookalike.wire.errors import Exhausted, InvalidField, NotFound, Precondition, Reason
 from search_service.domain.collection import DuplicatePolicy
 from search_service.ingest.twins import copy_for_twin
 from search_service.reembedding.comparing import NOTHING, Difference, pages
@@ -24,6 +25,10 @@ _log = logging.getLogger(__name__)
 
 # Pages of a comparison that one call reads at most: 40,000 ids, some tens of milliseconds.
 _PAGES_A_CALL = 20
+# What is committed is taken over in `settling._EVERY_S`, and the queue tells what ended each
+# second: without a backlog there is nothing left long before.
+_END_WAIT_S = 5.0
+_LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,10 @@ class Reembeddings:
         """End a pair and remove the collection named `removed`, "" for none; return the names
         of source and target, and how many items were removed.
 
+        What was deleted or changed in the one that is removed is taken over first.
+
         Raises:
+            Exhausted: that takes longer; end it later.
             InvalidField: `removed` is the name of neither.
             NotFound: there is no such collection, or it belongs to no pair.
         """
@@ -132,9 +140,43 @@ class Reembeddings:
                 raise InvalidField(
                     "delete_collection", f'is neither "{source.name}" nor "{target.name}"'
                 )
+            if removed and source.is_open and target.is_open:
+                leaving, kept = (source, target) if removed == source.name else (target, source)
+                await self._taken_over(leaving, kept)
             items = await asyncio.to_thread(self._pairs.end, pair, removed)
         _log.info("pair ended", extra={"source": source.name, "target": target.name})
         return source.name, target.name, items
+
+    async def _taken_over(self, leaving: Collection, kept: Collection) -> None:
+        """Wait until `kept` has the deletions and metadata of a collection that is removed.
+
+        Raises:
+            Exhausted: some are still on their way.
+        """
+        give_up_s = time.monotonic() + _END_WAIT_S
+        while left := await asyncio.to_thread(self._not_taken_over, leaving, kept):
+            if time.monotonic() >= give_up_s:
+                raise Exhausted(
+                    f"{left:,} deletions and changes of metadata are still on their way from "
+                    f'"{leaving.name}" to "{kept.name}": end it when they are there',
+                    retry_delay_s=_END_WAIT_S,
+                )
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _not_taken_over(self, leaving: Collection, kept: Collection) -> int:
+        if queued := self._copies.changes_queued(leaving.uid):
+            return queued
+        count = 0
+        for found, _ in pages(twinned(leaving).registers, twinned(kept).registers):
+            told = [each for each in found if each.target.metadata and each.target.picture]
+            coming = self._copies.on_their_way(kept.uid, [each.id for each in told])
+            # Without a picture, and none to come, there is nothing to take metadata over for.
+            given_up = {each.id for each in told if each.target.picture > coming.get(each.id, 0)}
+            count += sum(
+                bool(each.target.deletion or (each.target.metadata and each.id not in given_up))
+                for each in found
+            )
+        return count
 
     def members(self, uid: str) -> tuple[str, ...]:
         """Return the names of the pair that a collection belongs to; none without one."""
@@ -177,7 +219,7 @@ class Reembeddings:
         async for mutation in self._copies.images_of(source.uid, source.shard):
             copy = copy_for_twin(mutation, self._pairs.twin_of)
             if copy is None:
-                return
+                continue
             if await asyncio.to_thread(self._lacks, target, copy.id, copy.version):
                 await self._copies.put(target.shard, replace(copy, traceparent=""))
 
@@ -238,7 +280,8 @@ class Reembeddings:
 
 def _unsettled(each: Difference) -> bool:
     lacks = (each.source, each.target)
-    return any(lack.metadata or lack.deletion for lack in lacks)
+    without_picture = any(lack.picture for lack in lacks)  # with which metadata may have to come
+    return any(lack.deletion or (lack.metadata and not without_picture) for lack in lacks)
 
 
 def _unsuited(why: str) -> InvalidField:

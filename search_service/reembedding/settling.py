@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import TYPE_CHECKING
 
 from lookalike.wire.errors import LookalikeError
-from search_service.domain.items import Fields
+from search_service.domain.confinement import same_owner
+from search_service.domain.items import Fields, StoredItem
 from search_service.domain.mutations import Delete, Mutation, UpdateMetadata
 from search_service.reembedding.comparing import NOTHING, Difference, Lack, difference, pages
 from search_service.reembedding.pairs import Pair, Pairs, twinned
@@ -16,6 +17,7 @@ from search_service.reembedding.pairs import Pair, Pairs, twinned
 if TYPE_CHECKING:
     from search_service.catalog.catalog import Catalog
     from search_service.catalog.collection import Collection
+    from search_service.domain.conditions import FieldPath
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +33,16 @@ class Settling:
     it may be done twice, late or in another order, and the end is the same.
     """
 
-    def __init__(self, catalog: Catalog, pairs: Pairs) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        pairs: Pairs,
+        owned_by: Callable[[], Set[FieldPath]] = frozenset,
+    ) -> None:
+        """`owned_by` returns the fields of metadata that tell whose an item is."""
         self._catalog = catalog
         self._pairs = pairs
+        self._owned_by = owned_by
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -69,7 +78,7 @@ class Settling:
             try:
                 if ids is None:
                     for found, _ in pages(twinned(source).registers, twinned(target).registers):
-                        settle(source, target, found)
+                        settle(source, target, found, self._owned_by())
                 else:
                     self._look_at(source, target, sorted(ids))
             except BaseException:
@@ -84,22 +93,33 @@ class Settling:
             some = ids[start : start + _IDS_AT_ONCE]
             ours, theirs = twinned(source).registers.of(some), twinned(target).registers.of(some)
             found = (difference(id, ours.get(id, NOTHING), theirs.get(id, NOTHING)) for id in some)
-            settle(source, target, [each for each in found if each is not None])
+            differing = [each for each in found if each is not None]
+            settle(source, target, differing, self._owned_by())
 
 
-def settle(source: Collection, target: Collection, found: Sequence[Difference]) -> None:
+def settle(
+    source: Collection, target: Collection, found: Sequence[Difference], owned_by: Set[FieldPath]
+) -> None:
     """Write to each of two collections the deletions and metadata that it lacks.
+
+    With `owned_by`, fields that tell whose an item is, no picture gets another one's owner
+    by that: where the pictures differ and the owners do, metadata comes with the picture.
 
     Raises:
         LookalikeError: a shard does not take or give them now.
     """
     for start in range(0, len(found), _IDS_AT_ONCE):
         some = found[start : start + _IDS_AT_ONCE]
-        _give(source, target, [(each.id, each.target) for each in some])
-        _give(target, source, [(each.id, each.source) for each in some])
+        _give(source, target, [(each.id, each.target) for each in some], owned_by)
+        _give(target, source, [(each.id, each.source) for each in some], owned_by)
 
 
-def _give(giver: Collection, taker: Collection, lacks: Sequence[tuple[str, Lack]]) -> None:
+def _give(
+    giver: Collection,
+    taker: Collection,
+    lacks: Sequence[tuple[str, Lack]],
+    owned_by: Set[FieldPath],
+) -> None:
     mutations: list[Mutation] = [
         Delete(id, version=lack.deletion) for id, lack in lacks if lack.deletion
     ]
@@ -108,8 +128,7 @@ def _give(giver: Collection, taker: Collection, lacks: Sequence[tuple[str, Lack]
         # One that is gone by now, or has other metadata, was noted again.
         mutations.extend(
             UpdateMetadata(item.id, item.metadata or {}, version=wanted[item.id])
-            for item in giver.shard.get(list(wanted), Fields(metadata=True))
-            if item is not None
+            for item in _given(giver, taker, list(wanted), owned_by)
         )
     if not mutations:
         return
@@ -121,3 +140,24 @@ def _give(giver: Collection, taker: Collection, lacks: Sequence[tuple[str, Lack]
                 "a change was not taken over",
                 extra={"collection": taker.name, "reason": outcome.error.message},
             )
+
+
+def _given(
+    giver: Collection, taker: Collection, ids: Sequence[str], owned_by: Set[FieldPath]
+) -> list[StoredItem]:
+    """Return the items whose metadata may be taken over."""
+    items = giver.shard.get(ids, Fields(metadata=True))
+    if not owned_by:
+        return [item for item in items if item is not None]
+    # What changes between the two was noted, and is looked at again.
+    held = taker.shard.get(ids, Fields(metadata=True))
+    return [
+        item
+        for item, other in zip(items, held, strict=True)
+        if item is not None
+        and other is not None
+        and (
+            item.vector_version == other.vector_version
+            or same_owner(item.metadata or {}, other.metadata or {}, owned_by)
+        )
+    ]

@@ -16,7 +16,7 @@ from lookalike.wire.errors import InvalidField
 from search_service import limits
 from search_service.access.gate import Gate
 from search_service.catalog.collection import Collection
-from search_service.domain.collection import CollectionSpec, SettingsChange
+from search_service.domain.collection import CollectionSpec, DuplicatePolicy, SettingsChange
 from search_service.embedders import Embedders
 from search_service.metrics import SearchMetrics
 from search_service.offload import Offload
@@ -87,6 +87,8 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
             if request.HasField("duplicates")
             else None
         )
+        if duplicates is not None and duplicates.policy is DuplicatePolicy.REJECT:
+            self._gate.check_may_reject(collection.uid)
         expansion: int | None = None
         if request.HasField("expansion_search"):
             expansion = limits.check_range(

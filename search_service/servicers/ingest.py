@@ -190,7 +190,7 @@ def _read_submission(message: ingest_pb2.SubmitImagesRequest) -> Submission:
 
 def _confined(submission: Submission, confinement: Confinement) -> Submission:
     """Return a submission as the tenant's: its metadata says so, and its guard."""
-    tenant = Tenant(confinement.mark, _struct(confinement.stamped({})))
+    tenant = Tenant(confinement.mark, _struct(confinement.stamped({})), confinement.owns)
     metadata = submission.metadata
     if submission.kind is not Kind.DELETE and not submission.keep_metadata:
         field = "metadata.metadata" if submission.kind is Kind.METADATA else "upload.metadata"

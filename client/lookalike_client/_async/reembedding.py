@@ -12,7 +12,8 @@ from lookalike_client._async.paging import pages
 from lookalike_client.inputs import ImageLike, image_bytes
 from lookalike_client.types import EndedReembedding, MissingItem, OfferOutcome, Reembedding
 
-# What is queued is read and queued again, image by image.
+# All ids are compared, at some 200,000 a second, and at the start what is queued is read
+# and queued again.
 LONG_TIMEOUT_S = 3_600.0
 
 
@@ -46,11 +47,11 @@ class AsyncReembeddings:
             response = await self._stub.StartReembedding(request, timeout=timeout_s)
         return convert.reembedding(response.reembedding)
 
-    async def get(self, collection: str) -> Reembedding:
+    async def get(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Reembedding:
         """Say how far the pair is that a collection belongs to."""
         request = reembedding_pb2.GetReembeddingRequest(collection=collection)
         with calls.translated(self._explain):
-            response = await self._stub.GetReembedding(request, timeout=self._timeout_s)
+            response = await self._stub.GetReembedding(request, timeout=timeout_s)
         return convert.reembedding(response.reembedding)
 
     async def missing(self, collection: str) -> AsyncIterator[MissingItem]:
@@ -82,11 +83,16 @@ class AsyncReembeddings:
         outcomes = [convert.offer_outcome(each) for each in response.outcomes]
         return calls.same_length(outcomes, images)
 
-    async def end(self, collection: str, *, delete_collection: str = "") -> EndedReembedding:
-        """End the pair that a collection belongs to; remove the named one of the two."""
+    async def end(
+        self, collection: str, *, delete_collection: str = "", timeout_s: float = LONG_TIMEOUT_S
+    ) -> EndedReembedding:
+        """End the pair that a collection belongs to; remove the named one of the two.
+
+        What was deleted or changed in that one is taken over first.
+        """
         request = reembedding_pb2.EndReembeddingRequest(
             collection=collection, delete_collection=delete_collection
         )
         with calls.translated(self._explain):
-            response = await self._stub.EndReembedding(request, timeout=self._timeout_s)
+            response = await self._stub.EndReembedding(request, timeout=timeout_s)
         return EndedReembedding(response.source, response.target, response.deleted_items)

@@ -13,7 +13,8 @@ from lookalike_client._sync.paging import pages
 from lookalike_client.inputs import ImageLike, image_bytes
 from lookalike_client.types import EndedReembedding, MissingItem, OfferOutcome, Reembedding
 
-# What is queued is read and queued again, image by image.
+# All ids are compared, at some 200,000 a second, and at the start what is queued is read
+# and queued again.
 LONG_TIMEOUT_S = 3_600.0
 
 
@@ -45,11 +46,11 @@ class Reembeddings:
             response = self._stub.StartReembedding(request, timeout=timeout_s)
         return convert.reembedding(response.reembedding)
 
-    def get(self, collection: str) -> Reembedding:
+    def get(self, collection: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Reembedding:
         """Say how far the pair is that a collection belongs to."""
         request = reembedding_pb2.GetReembeddingRequest(collection=collection)
         with calls.translated(self._explain):
-            response = self._stub.GetReembedding(request, timeout=self._timeout_s)
+            response = self._stub.GetReembedding(request, timeout=timeout_s)
         return convert.reembedding(response.reembedding)
 
     def missing(self, collection: str) -> Iterator[MissingItem]:
@@ -81,11 +82,16 @@ class Reembeddings:
         outcomes = [convert.offer_outcome(each) for each in response.outcomes]
         return calls.same_length(outcomes, images)
 
-    def end(self, collection: str, *, delete_collection: str = "") -> EndedReembedding:
-        """End the pair that a collection belongs to; remove the named one of the two."""
+    def end(
+        self, collection: str, *, delete_collection: str = "", timeout_s: float = LONG_TIMEOUT_S
+    ) -> EndedReembedding:
+        """End the pair that a collection belongs to; remove the named one of the two.
+
+        What was deleted or changed in that one is taken over first.
+        """
         request = reembedding_pb2.EndReembeddingRequest(
             collection=collection, delete_collection=delete_collection
         )
         with calls.translated(self._explain):
-            response = self._stub.EndReembedding(request, timeout=self._timeout_s)
+            response = self._stub.EndReembedding(request, timeout=timeout_s)
         return EndedReembedding(response.source, response.target, response.deleted_items)

@@ -9,6 +9,7 @@ import click
 
 from lookalike.wire.errors import AlreadyExists, InvalidField, NotFound
 from lookalike_client import Client
+from lookalike_client.cli import reembed_checks as checks
 from lookalike_client.cli import reembed_report as report
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, confirm, connected
@@ -18,9 +19,9 @@ from lookalike_client.moving.filling import Filled, Originals, fill
 from lookalike_client.types import Collection, IndexSettings, Reembedding
 
 _LOOK_EVERY_S = 0.5
+# A look compares all ids: seconds of the service for a million. Most of the time is others'.
+_LOOK_PAUSE = 9
 _TOLD_EVERY_S = 5.0
-# On its way: a thousandth of the items is what writers send at any time.
-_LITTLE, _LITTLE_SHARE = 64, 0.001
 # With writers there is always some; without them this is enough for the last few.
 _LITTLE_WAIT_S = 5.0
 
@@ -128,7 +129,8 @@ def switch(session: Session, alias: str, allow_missing: bool) -> None:
     """Point ALIAS at the new collection. Both still take all changes."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_full(
+        checks.hold_settled(pair)
+        checks.hold_full(
             pair.target, pair.target_missing, pair.target_queued, pair.source_items, allow_missing
         )
         client.collections.set_alias(alias, pair.target)
@@ -143,7 +145,8 @@ def rollback(session: Session, alias: str, allow_missing: bool) -> None:
     """Point ALIAS at the old collection again, with all that was written since."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_full(
+        checks.hold_settled(pair)
+        checks.hold_full(
             pair.source, pair.source_missing, pair.source_queued, pair.target_items, allow_missing
         )
         client.collections.set_alias(alias, pair.source)
@@ -152,9 +155,10 @@ def rollback(session: Session, alias: str, allow_missing: bool) -> None:
 
 @reembed.command()
 @_alias
+@_allow_missing
 @_yes
 @connected
-def finish(session: Session, alias: str, yes: bool) -> None:
+def finish(session: Session, alias: str, allow_missing: bool, yes: bool) -> None:
     """Delete the old collection; there is no way back from it."""
     with session.client() as client:
         client.collections.get(alias)  # a name that is none is refused
@@ -163,8 +167,9 @@ def finish(session: Session, alias: str, yes: bool) -> None:
         except NotFound:
             report.tell_no_pair(session.output, client, alias)
             return
-        _check_leads(client, alias, pair.target, "switch first: `lookalike reembed switch {}`")
-        _check_aliases(client, pair.source)
+        checks.hold_leads(client, alias, pair.target, "switch first: `lookalike reembed switch {}`")
+        checks.hold_no_aliases(client, pair.source)
+        checks.hold_given_up(alias, pair, allow_missing=allow_missing)
         if not yes:
             confirm(f"Delete {pair.source}, the old collection, with its items?")
         ended = client.reembeddings.end(pair.target, delete_collection=pair.source)
@@ -179,8 +184,10 @@ def abort(session: Session, alias: str, yes: bool) -> None:
     """Delete the new collection, and leave the old one as it is."""
     with session.client() as client:
         pair = client.reembeddings.get(alias)
-        _check_leads(client, alias, pair.source, "go back first: `lookalike reembed rollback {}`")
-        _check_aliases(client, pair.target)
+        checks.hold_leads(
+            client, alias, pair.source, "go back first: `lookalike reembed rollback {}`"
+        )
+        checks.hold_no_aliases(client, pair.target)
         if not yes:
             confirm(f"Delete {pair.target}, the new collection, with its items?")
         ended = client.reembeddings.end(pair.source, delete_collection=pair.target)
@@ -219,9 +226,9 @@ def _pair(client: Client, alias: str, model: str, name: str | None) -> Reembeddi
         client.reembeddings.rename(alias, renamed)
         complain(f"{alias} is an alias now, of the collection {renamed}")
         source = client.collections.get(renamed)
-    target = _target(client, source, model, name or _next_name(source.name))
+    target, made = _target(client, source, model, name or _next_name(source.name))
     if target.model_fingerprint == source.model_fingerprint:
-        if not target.stats.items:
+        if made:
             client.collections.delete(target.name)
         raise InvalidField("model", f"{source.name} is of that very model")
     return client.reembeddings.start(source.name, target.name)
@@ -233,68 +240,37 @@ def _next_name(name: str) -> str:
     return f"{base}.{int(number) + 1}" if separator and number.isdecimal() else f"{name}.2"
 
 
-def _target(client: Client, source: Collection, model: str, name: str) -> Collection:
-    """Return the new collection; what an earlier run has made is taken as it is."""
+def _target(client: Client, source: Collection, model: str, name: str) -> tuple[Collection, bool]:
+    """Return the new collection, and whether it was made now; one that is there, such as an
+    earlier run has made, is taken as it is."""
     index = source.index
     try:
-        return client.collections.create(
+        made = client.collections.create(
             name,
             model=model,
             index=IndexSettings(preset=index.preset),
             thumbnail_side_px=source.thumbnail_side_px,
         )
     except AlreadyExists:
-        return client.collections.get(name)
+        return client.collections.get(name), False
+    return made, True
 
 
 def _arrived(client: Client, pair: Reembedding) -> Reembedding:
     """Wait until what is queued for the new collection is there, but what writers send."""
     told_s = time.monotonic()
     little_s: float | None = None
+    look_s = 0.0
     while pair.target_queued:
-        if not _much(pair.target_queued, pair.source_items):
+        if not checks.much(pair.target_queued, pair.source_items):
             little_s = little_s or time.monotonic()
             if time.monotonic() >= little_s + _LITTLE_WAIT_S:
                 break
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(max(_LOOK_EVERY_S, look_s * _LOOK_PAUSE))
+        asked_s = time.monotonic()
         pair = client.reembeddings.get(pair.target)
+        look_s = time.monotonic() - asked_s
         if time.monotonic() >= told_s + _TOLD_EVERY_S:
             told_s = time.monotonic()
             complain(f"{pair.target_queued:,} images on their way")
     return pair
-
-
-def _much(queued: int, items: int) -> bool:
-    return queued > max(_LITTLE, items * _LITTLE_SHARE)
-
-
-def _check_full(name: str, missing: int, queued: int, items: int, allow_missing: bool) -> None:
-    """Hold that a collection has what the other has.
-
-    Raises:
-        click.ClickException: it has not.
-    """
-    if _much(queued, items):
-        raise click.ClickException(
-            f"{queued:,} images are still on their way to {name}: wait until they are there"
-        )
-    if missing and not allow_missing:
-        raise click.ClickException(
-            f"{name} lacks the pictures of {missing:,} items: `lookalike reembed start` sends them "
-            "from their originals; with --allow-missing they are not found from now on"
-        )
-
-
-def _check_leads(client: Client, alias: str, wanted: str, otherwise: str) -> None:
-    found = client.collections.get(alias)
-    if found.name != wanted:
-        raise click.ClickException(f"{alias} leads to {found.name}; " + otherwise.format(alias))
-
-
-def _check_aliases(client: Client, name: str) -> None:
-    """Hold that nobody is led to a collection that is about to be deleted."""
-    if left := client.collections.get(name).aliases:
-        raise click.ClickException(
-            f"{', '.join(left)} still lead to {name}: point them elsewhere with "
-            "`lookalike collections alias`"
-        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from lookalike.wire.errors import LookalikeError
+from lookalike.wire.errors import ImageTooLarge, LookalikeError
 from lookalike_client import Client
 from lookalike_client.indexing.scan import FileEntry
 from lookalike_client.types import MissingItem
@@ -17,6 +17,7 @@ from lookalike_client.types import MissingItem
 # Files of one call: the service takes 64, and a message of up to 64 MiB.
 _MOST_FILES = 32
 _MOST_BYTES = 16 << 20
+_MOST_FILE_BYTES = 63 << 20
 _AGAIN_AFTER_S = 0.5
 _PIECE_BYTES = 1 << 20
 
@@ -117,6 +118,11 @@ def _batches(
                 filled.without_file.append(item.id)
                 continue
             size = path.stat().st_size
+            if size > _MOST_FILE_BYTES:
+                filled.refused[item.id] = ImageTooLarge(
+                    f"{path} has {size:,} bytes; at most {_MOST_FILE_BYTES:,} are sent"
+                )
+                continue
             if batch and nbytes + size > _MOST_BYTES:
                 yield batch
                 batch, nbytes = {}, 0

@@ -119,7 +119,7 @@ class CollectionServicer(collection_pb2_grpc.CollectionServiceServicer):
         with self._state.lock:
             if self._state.aliases.pop(request.alias, None) is None:
                 raise NotFound(
-                    "there is no alias of that name",
+                    "there is no such alias",
                     reason=Reason.COLLECTION_NOT_FOUND,
                     field="alias",
                 )

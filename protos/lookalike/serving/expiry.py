@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Expiry(Collector):
 
     def __init__(self, files: Sequence[Path], records: Callable[[], Iterable[KeyRecord]]) -> None:
         """`files` hold certificates, `records` are the keys that are known now."""
-        self._files = files
+        self._files = tuple(dict.fromkeys(files))
         self._records = records
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -28,12 +29,15 @@ class Expiry(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the metrics."""
         of_certificates, of_keys = self._families()
+        names = Counter(path.name for path in self._files)
         for path in self._files:
             try:
                 ends = min(certificates.expire_times(path))
             except (OSError, ValueError):
                 continue  # in the middle of a change; the server says what it cannot use
-            of_certificates.add_metric([path.name], ends.timestamp())
+            # As in Kubernetes' secrets: tls.crt may lie in two directories.
+            file = path.name if names[path.name] == 1 else str(path)
+            of_certificates.add_metric([file], ends.timestamp())
         for record in self._records():
             if record.expire_time is not None:
                 of_keys.add_metric([record.id, record.name], record.expire_time.timestamp())

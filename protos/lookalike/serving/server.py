@@ -72,6 +72,7 @@ class Server:
         calls = CallInterceptor(options.max_concurrent_rpcs, metrics)
         interceptors: list[grpc.aio.ServerInterceptor] = [calls]
         store = None if options.keys_file is None else KeyStore(options.keys_file)
+        self._keys = store
         if store is not None:
             interceptors.insert(0, AccessInterceptor(store, calls.refused))
         if metrics is not None:
@@ -86,6 +87,11 @@ class Server:
         if options.reflection:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
+
+    def tenant_fields(self) -> frozenset[tuple[str, ...]]:
+        """Return the paths of metadata that API keys are bound to; from any thread."""
+        records = [] if self._keys is None else self._keys.records()
+        return frozenset(path for record in records for path, _ in record.tenant)
 
     async def start(self) -> int:
         """Bind and start; every service is NOT_SERVING. Return the port.

@@ -11,6 +11,7 @@ import pytest
 
 from lookalike.v1 import collection_pb2 as collections
 from lookalike.v1 import ingest_pb2 as ingest
+from lookalike.v1 import reembedding_pb2 as reembedding
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire.errors import Reason
 from lookalike.wire.keys import Scope
@@ -43,6 +44,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     system = System(
         root,
         search_options=(*keys, "--token-file", str(root / "token")),
+        embedder_options=("--models", "stub,second"),
         worker_options=("--token-file", str(root / "token")),
     )
     try:
@@ -208,3 +210,41 @@ def test_the_jobs_of_others_cannot_be_named(rig: Rig) -> None:
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert answer.results[0].error.field == "guard"
     assert stored(rig, "own-b") is not None
+
+
+def test_a_move_to_another_model_keeps_tenants_apart(rig: Rig) -> None:
+    submit(rig.a, "moved", "moved")
+    watched(rig.a, "moved")
+    create = collections.CreateCollectionRequest(name="c2", model="second")
+    rig.admin.call("CollectionService/CreateCollection", create)
+    rig.system.worker.terminate()
+    try:
+        submit(rig.a, "on-its-way", "moved")
+        start = reembedding.StartReembeddingRequest(source="c", target="c2")
+        rig.admin.call("ReembeddingService/StartReembedding", start)
+        # The second collection has neither yet, and would take them.
+        taken = submit(rig.b, "moved")
+        contested = submit(rig.b, "on-its-way")
+        submit(rig.a, "deleted", "moved")
+        request = ingest.SubmitImagesRequest(collection="c2")
+        request.delete.id = "deleted"
+        (early,) = rig.a.call("IngestService/SubmitImages", [request])
+    finally:
+        rig.system.worker.start()
+    assert (taken.error.reason, taken.error.field) == (int(Reason.PERMISSION_DENIED), "upload.id")
+    assert contested.error.retryable
+    assert early.error.retryable  # what waits of the tenant's is known there, too
+    watched(rig.a, "moved")
+    deadline_s = time.monotonic() + 30
+    while (owner_in(rig, "c2", "on-its-way"), owner_in(rig, "c2", "deleted")) != ("a", "a"):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    assert [owner_in(rig, "c", id) for id in ("moved", "on-its-way")] == ["a", "a"]
+    ending = reembedding.EndReembeddingRequest(collection="c", delete_collection="c2")
+    rig.admin.call("ReembeddingService/EndReembedding", ending)
+
+
+def owner_in(rig: Rig, collection: str, id: str) -> str:
+    request = spb.GetItemsRequest(collection=collection, ids=[id], fields=FIELDS)
+    (answer,) = rig.admin.call("SearchService/GetItems", request)
+    return str(answer.items[0].metadata["owner"]["name"]) if answer.items else ""

@@ -139,6 +139,9 @@ async def test_each_step_says_what_is_wrong_and_what_to_do(
         begin = ("start", "own", "--model", "second", "--images", tmp_path)
         same = await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
         assert "that very model" in same["error"]["message"]
+        await one.create("own.2")  # of the same model, and somebody else's
+        await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
+        await one.collections.DeleteCollection(collection_pb2.DeleteCollectionRequest(name="own.2"))
         (tmp_path / item_id(0)).rename(tmp_path / "moved.jpg")
         (tmp_path / item_id(1)).unlink()
         begun = await reembed(*begin)
@@ -164,6 +167,48 @@ async def test_each_step_says_what_is_wrong_and_what_to_do(
         assert set(await one.items("own")) == {item_id(number) for number in range(3)}
 
 
+async def test_no_deletion_ends_with_the_collection_that_it_was_sent_to(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        await one.create("before")
+        writer = Writer(one, 1, "before", tmp_path)
+        for number in range(2):
+            await writer.upload(item_id(number), f"before-{number}")
+        await one.drained(30)
+        await reembed("start", "before", "--model", "second", "--images", tmp_path)
+        await asyncio.to_thread(system.worker.terminate)
+        try:
+            await writer.queue(delete=ingest_pb2.ImageDelete(id=item_id(0)))
+            await reembed("switch", "before")
+            early = await reembed("finish", "before", "--yes", code=1)
+            assert "on their way" in early["error"]["message"]
+        finally:
+            await asyncio.to_thread(system.worker.start)
+        await one.drained(30)
+        await reembed("finish", "before", "--yes")
+        assert set(await one.items("before")) == {item_id(1)}
+
+
+async def test_items_without_a_picture_are_not_given_up_unasked(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        await one.create("whole")
+        writer = Writer(one, 1, "whole", tmp_path)
+        for number in range(2):
+            await writer.upload(item_id(number), f"whole-{number}")
+        await one.drained(30)
+        (tmp_path / item_id(0)).unlink()
+        await reembed("start", "whole", "--model", "second", "--images", tmp_path)
+        await reembed("switch", "whole", "--allow-missing")
+        refused = await reembed("finish", "whole", "--yes", code=1)
+        assert "given up" in refused["error"]["message"]
+        ended = await reembed("finish", "whole", "--yes", "--allow-missing")
+        assert ended["deleted_items"] == 2
+        assert set(await one.items("whole")) == {item_id(1)}
+
+
 async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System) -> None:
     async with caller(system.search_address) as one:
         await one.create("plain")
@@ -179,6 +224,12 @@ async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System
         await stub.StartReembedding(
             reembedding_pb2.StartReembeddingRequest(source="plain", target="next")
         )
+        rejecting = collection_pb2.UpdateCollectionRequest(collection="plain")
+        rejecting.duplicates.policy = collection_pb2.DUPLICATE_POLICY_REJECT
+        rejecting.duplicates.threshold = 0.9
+        with pytest.raises(grpc.aio.AioRpcError, match="flag near-duplicates") as refused:
+            await one.collections.UpdateCollection(rejecting)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         item = search_pb2.VectorUpsert(
             id="a", vector_f32_le=vector_of(b"a"), model_fingerprint=MODELS["stub"]
         )

@@ -76,6 +76,27 @@ def test_a_name_becomes_an_alias_of_the_renamed_collection(tmp_path: Path) -> No
     again.close()
 
 
+def test_a_renaming_that_broke_off_can_be_made_again(tmp_path: Path) -> None:
+    catalog = opened(tmp_path)
+    catalog.create(spec("a"))
+    before = (tmp_path / "catalog.json").read_bytes()
+    catalog.rename("a", "a.1")
+    catalog.close()
+    (tmp_path / "catalog.json").write_bytes(before)  # as a crash leaves it between the two
+    catalog = opened(tmp_path)
+    made = catalog.find("a")
+    assert made.shard.spec.name == made.name == "a"
+    (tmp_path / "catalog.json").unlink()
+    (tmp_path / "catalog.json").mkdir()  # which no file takes the place of
+    with pytest.raises(OSError, match=r"catalog\.json"):
+        catalog.rename("a", "a.1")
+    assert made.shard.spec.name == made.name == "a"
+    (tmp_path / "catalog.json").rmdir()
+    catalog.rename("a", "a.1")
+    assert catalog.find("a") is catalog.find("a.1") is made
+    catalog.close()
+
+
 def test_a_collection_is_found_by_name_alias_and_uid(catalog: Catalog) -> None:
     made = catalog.create(spec("a"))
     assert catalog.set_alias("live", "a") == ""

@@ -16,6 +16,11 @@ from lookalike.wire import keys, request_ids, status
 from lookalike.wire.errors import LookalikeError, PermissionDenied
 
 _log = logging.getLogger("lookalike.audit")
+# Fields of requests that say what a call is about.
+_NAMES = (
+    *("collection", "name", "alias", "snapshot_id"),
+    *("new_name", "source", "target", "delete_collection"),
+)
 
 # Probes have no key.
 _OPEN_PREFIX = "/grpc.health.v1.Health/"
@@ -97,7 +102,7 @@ def audit(
     record = None if principal is None else principal.record
     about = {
         name: value
-        for name in ("collection", "name", "alias", "snapshot_id")
+        for name in _NAMES
         if isinstance(value := getattr(request, name, None), str) and value
     }
     _log.info(

@@ -31,6 +31,12 @@ def followed(name: str) -> bool:
     return bool(name) and not name.endswith(_MARK_ENDS)
 
 
+def tenant_of(name: str) -> str:
+    """Return the mark of the tenant whose job it is; "" for nobody's."""
+    mark, ends, _ = name.partition(_MARK_ENDS)
+    return mark if ends else ""
+
+
 def names_of(tenant: str) -> tuple[str, str]:
     """Return the first name of a tenant's, and the first past all of them."""
     return f"{tenant}{_MARK_ENDS}", f"{tenant}{chr(ord(_MARK_ENDS) + 1)}"
@@ -39,5 +45,5 @@ def names_of(tenant: str) -> tuple[str, str]:
 def item_of(name: str, item_id: str) -> str:
     """Return what an item's failures are looked up by: apart for each tenant, since two may
     have tried the same id. `endings` makes the same of what is listed."""
-    mark, ends, _ = name.partition(_MARK_ENDS)
-    return f"{mark}{_ID_BEGINS}{item_id}" if ends else item_id
+    mark = tenant_of(name)
+    return f"{mark}{_ID_BEGINS}{item_id}" if mark else item_id

@@ -14,12 +14,13 @@ import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from lookalike.serving.access.interceptor import audit
 from lookalike.serving.access.key_store import KeyStore
 from lookalike.serving.access.principal import Principal, current
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.serving.settings.shared import ServerSettings
-from lookalike.v1 import collection_pb2, collection_pb2_grpc
+from lookalike.v1 import collection_pb2, collection_pb2_grpc, reembedding_pb2
 from lookalike.wire import keys
 from lookalike.wire.channel import ChannelOptions, TlsFiles, aio_channel
 from lookalike.wire.errors import Exhausted, InvalidField, Unauthenticated
@@ -155,6 +156,34 @@ async def test_each_call_knows_its_caller_and_admin_calls_are_noted(
     assert [line["key"] for line in noted[:3]] == [one.id, two.id, one.id]
     assert noted[0]["about"] == {"alias": "a", "collection": "c"}
     assert first not in caplog.text
+
+
+class FromHere:
+    """The context of a call, as far as the audit asks."""
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("method", "request_type", "about"),
+    [
+        ("Rename", reembedding_pb2.RenameCollectionRequest, {"name": "a", "new_name": "b"}),
+        ("Start", reembedding_pb2.StartReembeddingRequest, {"source": "a", "target": "b"}),
+        (
+            "End",
+            reembedding_pb2.EndReembeddingRequest,
+            {"collection": "a", "delete_collection": "b"},
+        ),
+    ],
+)
+def test_the_audit_names_all_that_a_call_is_about(
+    method: str, request_type: Any, about: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    context: Any = FromHere()
+    audit(method, request_type(**about), context, None, "OK")
+    assert [vars(line)["about"] for line in caplog.records] == [about]
 
 
 async def test_a_key_that_calls_too_often_is_told_how_long_to_wait(tmp_path: Path) -> None:

@@ -56,3 +56,18 @@ def test_metrics_say_when_and_follow_the_files(tmp_path: Path) -> None:
     assert value("api_key", key="k1", name="shop") is None
     written(path, ENDS + timedelta(days=9))
     assert value("certificate", file="server.pem") == ENDS.timestamp() + 9 * day
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = []
+    for number, name in enumerate(("ca", "own")):
+        (tmp_path / name).mkdir()
+        paths.append(written(tmp_path / name / "tls.crt", ENDS + timedelta(days=number)))
+    registry = CollectorRegistry()
+    expiry.watch(registry, [*paths, paths[0]], lambda: ())
+
+    (family,) = [each for each in registry.collect() if "certificate" in each.name]
+    assert {each.labels["file"]: each.value for each in family.samples} == {
+        str(path): (ENDS + timedelta(days=number)).timestamp() for number, path in enumerate(paths)
+    }
+    assert len(family.samples) == 2

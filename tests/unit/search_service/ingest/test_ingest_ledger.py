@@ -46,6 +46,21 @@ def test_one_that_ends_before_it_is_confirmed_stays_ended() -> None:
     assert ledger.end([(UID, 1)]) == []
 
 
+def test_what_is_queued_twice_counts_once() -> None:
+    """As two runs that offer one picture, or a failure that is tried again at once."""
+    ledger = Ledger(":memory:")
+    ledger.begin([mutation("a", 1)])
+    ledger.begin([mutation("a", 1)])
+    ledger.confirm([(UID, 1, "1-0")])
+    ledger.confirm([(UID, 1, "2-0")])
+    assert (ledger.open, [row.entry for row in ledger.rows()]) == (1, ["1-0"])
+    queue(ledger, mutation("a", 1))
+    assert ledger.open == 1
+    ledger.end([(UID, 1)])
+    assert ledger.open == 0
+    assert queue(ledger, mutation("b", 2)) == [0]  # the lane of before is nobody's
+
+
 def test_each_job_gets_a_lane_and_gives_it_back() -> None:
     ledger = Ledger(":memory:")
     lanes = [

@@ -59,6 +59,10 @@ class SmallStore:
         self._db.execute("PRAGMA journal_mode=WAL").fetchall()
         self._db.execute("CREATE TABLE IF NOT EXISTS vectors(ordinal INTEGER PRIMARY KEY, vector)")
         self._db.execute("CREATE TABLE IF NOT EXISTS items(ordinal INTEGER PRIMARY KEY)")
+        self._db.execute(
+            "CREATE INDEX IF NOT EXISTS items_by_ordinal ON items (ordinal)"
+            " WHERE ordinal IS NOT NULL"
+        )
         self.last_ordinal = 0
 
     def add(self, vectors: F32) -> None:
