@@ -160,6 +160,13 @@ def _check_sum(request: search_pb2.SearchRequest) -> None:
             raise InvalidField(
                 f"queries[{place}].examples.mode", "goes with one name of vectors, not with several"
             )
+        examples = (*query.examples.positives, *query.examples.negatives)
+        # One of the same length would be taken for one of each name.
+        if query.vector_f32_le or any(each.vector_f32_le for each in examples):
+            raise InvalidField(
+                f"queries[{place}]",
+                "a vector is of one name: search by several with an image, a text or an id",
+            )
 
 
 def _unknown(name: str, spec: CollectionSpec) -> str:

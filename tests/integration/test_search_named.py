@@ -187,6 +187,11 @@ def test_what_cannot_be_is_said(client: Client, tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidField):
             client.search("named", query, vectors=both)
+    alike = client.collections.create("alike", model=None, dimension=2, vectors={"second": 2})
+    for query in (Query.by_vector([1, 0]), Query.by_examples([Example.by_vector([1, 0])])):
+        with pytest.raises(InvalidField, match="a vector is of one name"):
+            client.search(alike.name, query, vectors={"": 1, "second": 1})
+    client.collections.delete("alike")
     with pytest.raises(LookalikeError, match='has no vector of the name "style"'):
         without = COUNTS["style"].index(0)
         client.search("named", Query.by_id(f"item-{without:03}"), vectors="style")

@@ -142,9 +142,16 @@ def create(
             thumbnail_side_px=thumbnail_side_px or 0,
             partitions=partitions or 0,
             replicas=replicas or 0,
-            vectors=dict(map(_named, vectors)),
+            vectors=_names(vectors),
         )
     print_collection(session.output, created)
+
+
+def _names(texts: tuple[str, ...]) -> dict[str, str | int]:
+    names = dict(map(_named, texts))
+    if len(names) < len(texts):
+        raise click.UsageError("--vector: a name comes twice.")
+    return names
 
 
 def _named(text: str) -> tuple[str, str | int]:

@@ -145,7 +145,10 @@ def add_ranking(
         InvalidField: a boost, or a weight, cannot be read.
     """
     if by:
-        options["vectors"] = dict(map(_weight, by))
+        weights = dict(map(_weight, by))
+        if len(weights) < len(by):
+            raise InvalidField("by", "a name comes twice: give each its weight once")
+        options["vectors"] = weights
     if boosts:
         options["boosts"] = [Boost.parse(each) for each in boosts]
     if diverse:
