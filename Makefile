@@ -11,7 +11,9 @@ BIN := $(VENV)/bin
 # Another package index for torch and torchvision, for their smaller CPU-only builds (docs/getting-started.md).
 TORCH_INDEX ?=
 # Processes that share the tests: many wait for servers that they have started.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
+# Anything: see how much of the code the tests reach, which takes longer.
+COVERAGE ?=
 # A folder of photographs for `make demo`; empty takes those that scikit-image ships.
 IMAGES ?=
 # The version that pyproject.toml names, and what is kept of its contract.
@@ -59,11 +61,13 @@ $(STAMP): pyproject.toml deploy/constraints.txt deploy/locked.txt
 demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=dir for your own)
 	$(BIN)/python -m lookalike_client.demo $(if $(IMAGES),--images '$(IMAGES)')
 
-test: setup ## Run the tests, and see how much of the code they reach
+test: setup ## Run the tests (COVERAGE=1: and see how much of the code they reach)
 	@mkdir -p build
-	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadscope --cov --cov-report=
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadscope $(if $(COVERAGE),--cov --cov-report=)
+ifneq ($(COVERAGE),)
 	@echo 'Lines and branches that the tests reach, in percent:'
 	@$(BIN)/python -m coverage report --format=total
+endif
 
 # Chromium by apt where that is there and may install; the tests say what to install where it is not.
 test-web: setup ## Run the tests of the page in Chromium (installs it by apt where it can)

@@ -19,7 +19,7 @@ from tests.integration.search_server import item, metadata
 from tests.integration.tenant_requests import SECRET, analyses, asked
 
 # What a process without a queue and without a cluster does not serve.
-ELSEWHERE = ("IngestService/", "ClusterService/")
+ELSEWHERE = ("IngestService/", "ReembeddingService/", "ClusterService/")
 # They take away what the others are asked about, in this order.
 LAST = [
     "SearchService/DeleteItems",

@@ -10,7 +10,7 @@ from tests.integration.ingest.scenarios import interleavings, thrice_shuffled
 from tests.integration.ingest.valkey import Valkey
 
 # `tests/chaos` runs 10,000.
-SEEDS = 40
+SEEDS = 16
 
 
 async def test_seeded_interleavings_end_as_the_model(valkey_server: Valkey, client: Redis) -> None:
