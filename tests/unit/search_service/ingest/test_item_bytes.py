@@ -28,7 +28,7 @@ def read(root: Path, sizes: list[int]) -> list[int]:
             file.truncate(size)  # which takes no room on the disk
         pictures.append(Picture(b"", path.as_uri(), f"upload.further_images[{number}]"))
     references = References(ReferenceSettings(image_roots=(root,)))
-    intake = Intake(NOBODY, references, NOBODY, NOBODY, NOBODY, NOBODY, max_image_bytes=1)
+    intake = Intake(NOBODY, references, *[NOBODY] * 5, max_image_bytes=1)
     first, *further = pictures
     submission = Submission(
         "photos", Kind.UPLOAD, "cup", image_uri=first.image_uri, further=tuple(further)
