@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -20,6 +22,9 @@ def searched(page: Page) -> None:
     """Wait until the answer is shown."""
     expect(page.locator(".found [role=status]")).to_contain_text(" ms")
     expect(page.locator(".view[aria-busy]")).to_have_count(0)
+    # The tiles of a list, which come before, have no scores.
+    scored = re.compile(", score ")
+    expect(page.locator(".tile .open").first).to_have_attribute("aria-label", scored)
 
 
 def test_a_click_searches_from_a_picture_and_pictures_are_shown(page: Page, site: Site) -> None:
