@@ -92,8 +92,8 @@ class Embedders:
             found = response.model
             return Model(found.name, found.fingerprint, found.dimension)
         if missing is not None and failure is None:
-            raise NotFound(
-                "no embedder serves that model", reason=Reason.MODEL_NOT_FOUND, field="model"
+            raise NotFound(  # in the words of the embedder, which says what is served
+                missing.message, reason=Reason.MODEL_NOT_FOUND, field="model"
             ) from missing
         raise unreachable() from failure
 

@@ -213,25 +213,33 @@ def _pair(client: Client, alias: str, model: str, name: str | None) -> Reembeddi
         InvalidField: the new collection does not suit.
     """
     source = client.collections.get(alias)
+    own = f"{alias}.1" if alias == source.name else ""  # what the collection is called from then on
     try:
         pair = client.reembeddings.get(alias)
     except NotFound:
-        pass
+        pair = _paired(client, source, model, name or _next_name(own or source.name))
     else:
         if name not in (None, pair.target):
             raise InvalidField("name", f"{alias} is moving to {pair.target} already")
-        return client.reembeddings.start(pair.source, pair.target)
-    if alias == source.name:
-        renamed = f"{alias}.1"
-        client.reembeddings.rename(alias, renamed)
-        complain(f"{alias} is an alias now, of the collection {renamed}")
-        source = client.collections.get(renamed)
-    target, made = _target(client, source, model, name or _next_name(source.name))
-    if target.model_fingerprint == source.model_fingerprint:
+        pair = client.reembeddings.start(pair.source, pair.target)
+    if own:  # last, so that nothing has another name where the move is refused
+        client.reembeddings.rename(alias, own)
+        complain(f"{alias} is an alias now, of the collection {own}")
+        pair = client.reembeddings.get(alias)
+    return pair
+
+
+def _paired(client: Client, source: Collection, model: str, name: str) -> Reembedding:
+    """Make a pair of `source` and a new collection, which goes again where that is refused."""
+    target, made = _target(client, source, model, name)
+    try:
+        if target.model_fingerprint == source.model_fingerprint:
+            raise InvalidField("model", f"{source.name} is of that very model")
+        return client.reembeddings.start(source.name, target.name)
+    except InvalidField:
         if made:
             client.collections.delete(target.name)
-        raise InvalidField("model", f"{source.name} is of that very model")
-    return client.reembeddings.start(source.name, target.name)
+        raise
 
 
 def _next_name(name: str) -> str:
