@@ -51,13 +51,15 @@ class SealsEndLast(DiskSegments):
         super().__init__(directory, uid=uid, dimension=DIMENSION, fingerprint="model-1")
         self.seals_beside = 0
         self._build: Future[BuildResult] | None = None
+        self._held: Future[BuildResult] | None = None
         self._asked = threading.Event()
 
     def build(self, job: BuildJob) -> Future[BuildResult]:
         if not job.seal_only:
             self._build = super().build(job)
-            return _when(self._asked, self._build)
-        if self._build is None:
+            self._held = _when(self._asked, self._build)
+            return self._held
+        if self._build is None or self._held is None or self._held.done():
             return super().build(job)
         self.seals_beside += 1
         self._asked.set()
