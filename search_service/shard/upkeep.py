@@ -276,6 +276,7 @@ class SegmentUpkeep:
         self._release()
 
     def _release(self) -> None:
+        self._memory.forget_dead()
         for sealed in self._memory.released():
             sealed.segment.close()
             self._source.remove(sealed.segment.path)

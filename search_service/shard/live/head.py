@@ -1,17 +1,19 @@
 """The newest vectors, in memory, searched exactly.
 
 Rows are only ever appended, by one thread; a reader's view ends where the head
-ended when the view was taken, so it needs no copy. Once there is a segment with a
-compact form, new rows have that form too: all of a head are read for each query.
+ended when the view was taken, so it needs no copy. A block most of whose rows were
+replaced or deleted is let go, once the others are copied. Once there is a segment
+with a compact form, new rows have that form too: all of a head are read for each query.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from search_service.domain.arrays import F32, I64, U8
+from search_service.domain.arrays import F32, I64, U8, Flags
 from search_service.segments.api import CodecApi
 
 # 16 MiB at 512 dimensions, untouched pages of which cost nothing; large enough
@@ -29,7 +31,7 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class HeadView:
-    """Some consecutive rows: ordinals int64 [n] ascending, rows float32 [n, D]."""
+    """Rows of one block: ordinals int64 [n] ascending, rows float32 [n, D]."""
 
     ordinals: I64
     rows: F32
@@ -52,6 +54,19 @@ class _Block:
         span = slice(self.start, self.count)
         coded = None if self.codec is None else Coded(self.codec, self.codes[span])
         return HeadView(self.ordinals[span], self.rows[span], coded)
+
+    def takes(self, count: int, codec: CodecApi | None) -> bool:
+        """Say whether `count` more rows, in this compact form, go in."""
+        return self.codec is codec and self.count + count <= BLOCK_ROWS
+
+    def append(self, ordinals: I64, rows: F32, codes: U8 | None) -> None:
+        """Add rows behind what is there, which no view has seen: there is room."""
+        span = slice(self.count, self.count + len(ordinals))
+        self.ordinals[span] = ordinals
+        self.rows[span] = rows
+        if codes is not None:
+            self.codes[span] = codes
+        self.count += len(ordinals)
 
 
 class Head:
@@ -78,12 +93,10 @@ class Head:
         while done < len(ordinals):
             block = self._room(coded.codec if coded else None)
             take = min(BLOCK_ROWS - block.count, len(ordinals) - done)
-            span = slice(block.count, block.count + take)
-            block.ordinals[span] = ordinals[done : done + take]
-            block.rows[span] = vectors[done : done + take]
-            if coded is not None:
-                block.codes[span] = coded.codes[done : done + take]
-            block.count += take
+            span = slice(done, done + take)
+            block.append(
+                ordinals[span], vectors[span], None if coded is None else coded.codes[span]
+            )
             done += take
 
     def drop_upto(self, ordinal: int) -> None:
@@ -94,6 +107,27 @@ class Head:
                 int(np.searchsorted(block.ordinals[: block.count], ordinal, side="right")),
             )
         self._blocks = [block for block in self._blocks if block.start < block.count]
+
+    def forget(self, alive: Callable[[I64], Flags]) -> None:
+        """Let go of rows that are no longer `alive`, where a block has few others.
+
+        The others are copied together, at most half a block of each; the block that
+        new rows go to stays as it is.
+        """
+        last = self._blocks[-1] if self._blocks else None
+        kept: list[_Block] = []
+        for block in self._blocks:
+            view = block.view()
+            keep = np.flatnonzero(alive(view.ordinals))
+            filling = block is last and block.count < BLOCK_ROWS
+            if filling or 2 * len(keep) > len(view.ordinals):
+                kept.append(block)
+            elif len(keep):
+                if not kept or not kept[-1].takes(len(keep), block.codec):
+                    kept.append(_Block(self._dimension, block.codec))
+                codes = None if view.coded is None else view.coded.codes[keep]
+                kept[-1].append(view.ordinals[keep], view.rows[keep], codes)
+        self._blocks = kept
 
     def with_rows(self, ordinals: I64, vectors: F32) -> Head:
         """Return a head with these rows too: int64 [n] ascending, float32 [n, D]."""
@@ -116,7 +150,7 @@ class Head:
 
     def _room(self, codec: CodecApi | None) -> _Block:
         last = self._blocks[-1] if self._blocks else None
-        if last is None or last.count == BLOCK_ROWS or last.codec is not codec:
+        if last is None or not last.takes(1, codec):
             last = _Block(self._dimension, codec)
             self._blocks.append(last)
         return last

@@ -137,6 +137,11 @@ class Memory:
             self._retired.append((self._epoch, damaged))
             self._sealed = tuple(one for one in self._sealed if one is not damaged)
 
+    def forget_dead(self) -> None:
+        """Give back the memory of head rows that were replaced or deleted."""
+        with self.lock:
+            self.head.forget(lambda ordinals: self._died_at[ordinals] == ALIVE)
+
     def released(self) -> list[Sealed]:
         """Hand over retired segments that no reader holds any more, to be closed."""
         with self.lock:

@@ -22,6 +22,7 @@ from tests.unit.search_service.shard.kit import (
     reopen,
     seal,
     search,
+    wait_until,
 )
 
 BEFORE = random_units(10_500, 24, seed=6)
@@ -81,6 +82,15 @@ def test_what_is_deleted_or_replaced_is_not_found(shard: Shard) -> None:
     assert "item-3" not in [hit.id for hit in search(shard, VECTORS[3])]
     assert "item-4" not in [hit.id for hit in search(shard, VECTORS[4])]
     assert search(shard, -VECTORS[4])[0].id == "item-4"
+
+
+def test_the_nearest_are_found_once_most_of_a_block_was_deleted(shard: Shard) -> None:
+    shard.submit([Delete(f"item-{row}") for row in range(len(VECTORS)) if row % 400]).result(60)
+    wait_until(lambda: shard.stats().unindexed_vectors < len(VECTORS))
+    for row in range(0, len(VECTORS), 400):
+        found, exact = both(shard, row)
+        assert found.hits[0].id == exact.hits[0].id == f"item-{row}"
+        assert len({hit.id for hit in found.hits} & {hit.id for hit in exact.hits}) >= 9
 
 
 def test_more_equal_ones_than_are_reranked_are_ordered_by_id(shard: Shard) -> None:
