@@ -20,9 +20,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from lookalike.wire.errors import LookalikeError, Reason
+from lookalike.wire.errors import LookalikeError, Reason, Unavailable
 from search_service.catalog.shards import Shards
-from search_service.cluster.log import CollectionLog, connect
+from search_service.cluster.connection import connect
+from search_service.cluster.log import CollectionLog
 from search_service.cluster.names import SharedCatalog
 from search_service.cluster.replica import Replica
 from search_service.cluster.settings import ClusterSettings
@@ -41,6 +42,10 @@ _FATAL_DELAY_S = 0.2
 _READ_THREADS = 4
 _SWITCH_INTERVAL_S = 0.001
 _WATCH_S = 1.0
+# Another replica is asked meanwhile; calls must not pile up at one that is behind.
+_REACH_WITHIN_S = 1.0
+# As at a front (`servicers/queries.py`).
+_CROWD_LASTS_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ class ReplicaActor:
         if spec is None:
             raise RuntimeError("the collection was deleted")
         warm_up()
+        self._asking = 0
+        self._crowded_s = -_CROWD_LASTS_S
         self._pool = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="reads")
         self.replica = Replica(
             spec,
@@ -108,18 +115,27 @@ class ReplicaActor:
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     @_told
-    async def query(self, request: QueryRequest, left_s: float | None, position: int) -> Any:
-        """Answer queries, once what the caller has seen is applied."""
-        await self._reach(position)
-        if left_s is not None:
-            request = replace(request, deadline_s=time.monotonic() + left_s)
-        return await asyncio.wrap_future(self.replica.shard.query(request))
+    async def query(self, request: QueryRequest, position: int, left_s: float, timed: bool) -> Any:
+        """Answer queries, once what the caller has seen is applied; with `timed` within what is
+        left of the time, else only that is waited for so long."""
+        deadline_s = time.monotonic() + left_s
+        shard = self.replica.shard
+        await self._reach(position, left_s)
+        if timed:
+            request = replace(request, deadline_s=deadline_s)
+        self._asking += 1
+        try:
+            if self._is_alone() and (outcomes := shard.query_here(request)) is not None:
+                return outcomes
+            return await asyncio.wrap_future(shard.query(request))
+        finally:
+            self._asking -= 1
 
     @_told
-    async def read(self, method: str, args: tuple[Any, ...], position: int) -> Any:
-        """Call one of the reading methods of the shard."""
-        await self._reach(position)
+    async def read(self, method: str, args: tuple[Any, ...], position: int, left_s: float) -> Any:
+        """Call one of the reading methods of the shard, once it has what the caller has seen."""
         shard = self.replica.shard
+        await self._reach(position, left_s)
         match method:
             case "get":
                 return await self._in_thread(shard.get, *args)
@@ -161,43 +177,57 @@ class ReplicaActor:
                 )
 
     @_told
-    async def stored(self, positions: range) -> Any:
+    async def stored(self, positions: range, within_s: float) -> Any:
         """Wait until entries are applied durably; return what each led to, None: forgotten."""
-        await asyncio.wrap_future(self.replica.progress.reach(positions[-1]))
+        await self._applied(positions[-1], within_s)
         return self.replica.progress.outcomes(positions)
 
     @_told
     async def reached(self) -> Any:
-        """Return the last entry that is applied durably."""
-        return self.replica.shard and self.replica.progress.position
+        """Return the last entry that is applied or being applied."""
+        return await asyncio.to_thread(self.replica.reached)
 
     @_told
     async def status(self) -> Any:
         """Say how the replica is."""
-        return await self._in_thread(self.replica.status)
+        return await asyncio.to_thread(self.replica.status)  # not behind long reads
 
     @_told
     async def update_settings(self, change: SettingsChange) -> Any:
         """Change settings durably."""
-        await self._in_thread(self.replica.shard.update_settings, change)
+        await self._in_thread(self.replica.update_settings, change)
 
     @_told
     async def prune_tombstones(self, below_version: int) -> Any:
         """Forget deletions."""
-        return await self._in_thread(self.replica.shard.prune_tombstones, below_version)
+        return await self._in_thread(self.replica.prune_tombstones, below_version)
 
     @_told
     async def leave(self) -> Any:
         """End the replica, and delete what it has on the disk."""
         await asyncio.to_thread(self.replica.stop, remove=True)
 
-    async def _reach(self, position: int) -> None:
+    def _is_alone(self) -> bool:
+        """Say whether there was one request at a time lately: others would share index calls."""
+        now_s = time.monotonic()
+        if self._asking > 1:
+            self._crowded_s = now_s
+        return now_s - self._crowded_s > _CROWD_LASTS_S
+
+    async def _reach(self, position: int, within_s: float) -> None:
         progress = self.replica.progress
         if progress.is_complete(position):
             return
         last = await asyncio.to_thread(self.replica.look_up, position)
-        await asyncio.wrap_future(progress.reach(last))
+        await self._applied(last, min(within_s, _REACH_WITHIN_S))
         progress.note_complete(position)
+
+    async def _applied(self, position: int, within_s: float) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.wrap_future(self.replica.progress.reach(position))
+        except TimeoutError:
+            raise Unavailable("the replica is behind in its log", reason=Reason.NOT_READY) from None
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         call = functools.partial(function, *args, **kwargs)

@@ -10,7 +10,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    LookalikeError,
+    Reason,
+    Unavailable,
+)
 
 # How long a replica that failed is asked last, doubled up to the second value. A dead one
 # is known at once by its connection; this is for one that is slow or silent.
@@ -46,16 +52,33 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine; to cancel the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        """Start a coroutine; to cancel the future cancels it.
+
+        Raises (as the future's exception):
+            Unavailable: the loop is closed.
+        """
+        with self._closing:
+            if not self._closed:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        coroutine.close()
+        refused: Future[T] = Future()
+        refused.set_exception(
+            Unavailable("the search service is stopping", reason=Reason.NOT_READY)
+        )
+        return refused
 
     def close(self) -> None:
         """Cancel what runs and end."""
-        self.run(self._cancel_all()).result()
+        with self._closing:
+            self._closed = True
+        ended = asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
+        ended.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -83,18 +106,28 @@ class Partition:
         self._failures = [0] * len(replicas)
 
     async def ask(
-        self, method: str, arguments: Arguments, until_s: float, *, dispensable: bool = False
+        self,
+        method: str,
+        arguments: Arguments,
+        until_s: float,
+        *,
+        dispensable: bool = False,
+        retry_s: float | None = None,
+        steady: bool = False,
     ) -> Any:
         """Return the first answer of any replica; `until_s` is on `time.monotonic()`.
 
         `arguments` is asked anew for each try: what is left of the time changes. While no
         replica can be reached they are tried again, but not for ever; `dispensable` says
         that the caller takes an answer without this partition, and would not wait for it.
+        `retry_s` is for what is known to take long; `steady` asks the same replica each time,
+        as long as it answers.
 
         Raises:
             LookalikeError: what a replica says, where no other would say something else.
             Unavailable: PARTITION_UNAVAILABLE, none answered in time.
         """
+        retry_s = self._retry_s if retry_s is None else retry_s
         under_way: dict[asyncio.Future[Any], int] = {}
         began_s = time.monotonic()
         away_until_s = began_s + self._give_up_s
@@ -103,7 +136,7 @@ class Partition:
             # One that is hung is waited for once, not by each query.
             silent = min(self._avoid_until_s) > began_s
             until_s = min(until_s, away_until_s if silent else began_s + self._give_up_s)
-        order = self._order()
+        order = self._order(steady=steady)
         tried = 0
         last: LookalikeError | None = None
         try:
@@ -111,17 +144,18 @@ class Partition:
                 if tried < len(order):
                     under_way[self._start(order[tried], method, arguments())] = order[tried]
                     tried += 1
-                    wait_s = self._retry_s if tried < len(order) else left_s
                 elif not under_way:
-                    if time.monotonic() >= away_until_s:
+                    # A full queue does not empty by being asked again and again.
+                    if time.monotonic() >= away_until_s or (last and _is_final(last)):
                         break
                     await asyncio.sleep(min(_NEXT_ROUND_S, left_s))
-                    order, tried = self._order(), 0
+                    order, tried = self._order(steady=steady), 0
                     continue
-                else:
-                    wait_s = left_s
+                all_asked = len(under_way) == len(self.replicas)
                 done, _ = await asyncio.wait(
-                    under_way, timeout=min(wait_s, left_s), return_when=asyncio.FIRST_COMPLETED
+                    under_way,
+                    timeout=left_s if all_asked else min(retry_s, left_s),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 for future in done:
                     replica = under_way.pop(future)
@@ -133,9 +167,16 @@ class Partition:
                         raise failure
                     self._note(replica, well=False)
                     last = failure if isinstance(failure, LookalikeError) else last
-                if not done and (tried < len(order) or time.monotonic() >= until_s):
+                if done:
+                    continue
+                if tried < len(order) or time.monotonic() >= until_s:
                     for replica in under_way.values():
                         self._note(replica, well=False)
+                elif time.monotonic() < away_until_s:
+                    # Those that failed may be back, while another is silent.
+                    asked = under_way.values()
+                    order = [each for each in self._order(steady=steady) if each not in asked]
+                    tried = 0
         finally:
             for future in under_way:
                 future.cancel()
@@ -152,9 +193,10 @@ class Partition:
     def _start(self, replica: int, method: str, args: tuple[Any, ...]) -> asyncio.Future[Any]:
         return asyncio.wrap_future(self.replicas[replica].call(method, *args))
 
-    def _order(self) -> list[int]:
-        """Return the replicas, in turns, those last that failed lately."""
-        count, first, now_s = len(self.replicas), next(self._turn), time.monotonic()
+    def _order(self, *, steady: bool) -> list[int]:
+        """Return the replicas, in turns or not, those last that failed lately."""
+        count, now_s = len(self.replicas), time.monotonic()
+        first = 0 if steady else next(self._turn)
         around = [(first + offset) % count for offset in range(count)]
         return sorted(around, key=lambda replica: self._avoid_until_s[replica] > now_s)
 
@@ -187,6 +229,11 @@ def _another_may(failure: BaseException) -> bool:
     )
 
 
+def _is_final(failure: LookalikeError) -> bool:
+    """Say whether to ask all replicas once more would only make it worse, or lead nowhere."""
+    return isinstance(failure, Exhausted) or failure.reason is Reason.STORE_DAMAGED
+
+
 def unavailable(*partitions: int) -> Unavailable:
     """Return what is said of partitions that do not answer."""
     names = ", ".join(str(number) for number in partitions)
@@ -196,3 +243,10 @@ def unavailable(*partitions: int) -> Unavailable:
         reason=Reason.PARTITION_UNAVAILABLE,
         retry_delay_s=1.0,
     )
+
+
+def is_missing(error: LookalikeError) -> bool:
+    """Say whether a partition did not answer, rather than refuse."""
+    if isinstance(error, Exhausted):
+        return False
+    return error.reason is Reason.PARTITION_UNAVAILABLE or error.retryable

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from lookalike.wire.errors import Exhausted
+from lookalike.wire.errors import Exhausted, Unavailable
 from search_service.cluster.appending import Appender, WriteOptions
+from search_service.cluster.connection import log_errors
 from search_service.cluster.fanout import NO_ANSWER, LoopThread, Partition, ReplicaHandle
 from search_service.cluster.log import CollectionLog, LogState
 from search_service.cluster.partitioned import PartitionedShard
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
 _APPEND_THREADS = 8
 # Of making or finding the replicas of one collection, which one front does at a time.
-_PLACING_LASTS_S = 60.0
+_PLACING_LASTS_S, _PLACING_MORE_S = 60.0, 15.0
 _STATUS_S = 1.0
 # A process that imports the service and compiles its loops: 5 s, more where many start on
 # few cores.
 _SERVING_WITHIN_S = 90.0
 _LOOK_AGAIN_S = 0.05
+# Where a partition has no replica to say how far it is, which is waited for.
+_LOOK_AT_RUN_EVERY_S = 15.0
 
 
 class Placing(Protocol):
@@ -59,22 +63,25 @@ class Front:
         self._pool = ThreadPoolExecutor(_APPEND_THREADS, thread_name_prefix="append")
         self._partitions: dict[str, list[Partition]] = {}
         self._opened: dict[str, PartitionedShard] = {}
+        self._appenders: dict[str, Appender] = {}
+        self._run, self._look_after_s = "", 0.0
 
     def connect(self) -> None:
         """Join the cluster."""
         self._placing.connect()
 
     def open(
-        self, spec: CollectionSpec, save: Callable[[CollectionSpec], None], *, wait: bool
+        self, spec: CollectionSpec, save: Callable[[CollectionSpec], None], *, new: bool
     ) -> PartitionedShard:
-        """Return a collection, with its replicas made where there are none.
+        """Return a collection, with its replicas made where there are none; a new one once
+        they serve.
 
         Raises:
             Exhausted: the cluster has too few nodes with room, or another front is at it.
             Unavailable: the log is away.
         """
         log, settings = self._log_of(spec), self._settings
-        replicas = self._place(spec, log, wait)
+        replicas = self._place(spec, log, new)
         partitions = [
             Partition(
                 number,
@@ -90,15 +97,43 @@ class Front:
             timeout_s=settings.cluster_write_timeout_s,
             copies=settings.cluster_log_copies,
         )
-        appender = Appender(log, partitions, options, self._pool)
+        if new:
+            log.start_at(0)
+        appender = Appender(
+            *(log, partitions, options, self._pool),
+            snapshot_of=partial(self._snapshot_of, spec.uid),
+        )
+        self._appenders[spec.uid] = appender
         self._opened[spec.uid] = shard = PartitionedShard(
             *(spec, partitions, appender, self._loop),
             give_up_s=settings.cluster_give_up_s,
             save=save,
         )
-        if wait:
+        if new:
             self._wait_until_serving(spec)
         return shard
+
+    def look_at_run(self) -> None:
+        """Prepare logs for another run of their server, if there is one, as soon as it is there.
+
+        Raises:
+            Unavailable: the server is away, or no replica of a partition is there.
+        """
+        with log_errors():
+            run = self._client.info("server")["run_id"]
+        if run == self._run or time.monotonic() < self._look_after_s:
+            return
+        self._look_after_s = time.monotonic() + _LOOK_AT_RUN_EVERY_S
+        looks = [self._loop.run(each.look_at_run()) for each in list(self._appenders.values())]
+        failures = [failure for look in looks if (failure := look.exception()) is not None]
+        if failures:
+            raise failures[0]
+        self._run, self._look_after_s = run, 0.0
+
+    def forget(self, uid: str) -> None:
+        """Have nothing of a collection that is deleted."""
+        for kept in (self._partitions, self._opened, self._appenders):
+            kept.pop(uid, None)
 
     def adopt(self, spec: CollectionSpec) -> None:
         """Take up settings that another front has changed."""
@@ -106,30 +141,28 @@ class Front:
 
     def remove(self, spec: CollectionSpec) -> None:
         """End a collection's replicas, and delete its logs and snapshots."""
-        self._partitions.pop(spec.uid, None)
-        self._opened.pop(spec.uid, None)
+        self.forget(spec.uid)
         self._placing.remove(spec)
         self._log_of(spec).remove()
         SnapshotStorage(self._settings.cluster_snapshots, spec.uid).remove()
 
     def describe(self, spec: CollectionSpec) -> list[PartitionStatus]:
-        """Say how partitions and replicas are.
+        """Say how partitions and replicas are; without shared storage no snapshot is known of.
 
         Raises:
-            Unavailable: the log or the shared storage is away.
+            Unavailable: the log is away.
         """
         log = self._log_of(spec)
-        storage = SnapshotStorage(self._settings.cluster_snapshots, spec.uid)
         found = self._loop.run(self._ask(self._partitions[spec.uid])).result()
         partitions: list[PartitionStatus] = []
         for number, replicas in enumerate(found):
-            state, newest = log.state(number), storage.newest(number)
+            state = log.state(number)
             partitions.append(
                 PartitionStatus(
                     number,
                     state.last,
                     state.entries,
-                    0 if newest is None else newest.position,
+                    self._snapshot_of(spec.uid, number),
                     [_with_lag(log, number, state, replica) for replica in replicas],
                 )
             )
@@ -144,13 +177,22 @@ class Front:
     def _place(
         self, spec: CollectionSpec, log: CollectionLog, wait: bool
     ) -> Sequence[Sequence[ReplicaHandle]]:
-        deadline_s = time.monotonic() + _PLACING_LASTS_S
+        # The turn of a front that was killed has to be over first.
+        deadline_s = time.monotonic() + _PLACING_LASTS_S + _PLACING_MORE_S
         while time.monotonic() < deadline_s:
             with log.turn("place", _PLACING_LASTS_S) as mine:
                 if mine:
                     return self._placing.place(spec, wait=wait)
             time.sleep(0.1)
         raise Exhausted("another server places the collection's replicas: try again")
+
+    def _snapshot_of(self, uid: str, partition: int) -> int:
+        """Return the position of the newest snapshot of a partition; 0: none is known of."""
+        try:
+            newest = SnapshotStorage(self._settings.cluster_snapshots, uid).newest(partition)
+        except Unavailable:
+            return 0
+        return 0 if newest is None else newest.position
 
     async def _ask(self, partitions: Sequence[Partition]) -> list[list[ReplicaStatus]]:
         asked = await asyncio.gather(

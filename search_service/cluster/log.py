@@ -5,44 +5,36 @@ inside the script that appends: so it is the one sequencer, however many servers
 and positions of one partition have gaps. Each entry names the one before it: a reader that
 has another position has missed something, whether that was trimmed or lost.
 
-A Redis that comes back after a crash may have lost its newest entries, which replicas have
-applied. Every script therefore says which run of the server it was made for. A writer that
-meets another run first asks the replicas how far they are, and raises counter and logs to
-that: no position is given out twice.
+A Redis that comes back after a crash, from a copy, or empty may have lost its newest
+entries, which replicas have applied. The log therefore says which run of the server it was
+prepared for, and scripts refuse to work in another. A writer that meets another run first
+asks the replicas how far they are. It lifts the logs to that, so that a replica which is
+behind knows it; and the counter skips more than can have been lost, since of versions that
+were given out, and of a replica that is away, nobody tells: no position is given out twice.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoScriptError,
-    OutOfMemoryError,
-    RedisError,
-    ResponseError,
-)
-from redis.retry import Retry
+from redis.exceptions import ResponseError
 
-from lookalike.wire.errors import Exhausted, InvalidField, Reason, Unavailable
+from lookalike.wire.errors import Reason, Unavailable
 from search_service.cluster import scripts
+from search_service.cluster.connection import OtherRun, log_errors
 
-_TIMEOUT_S = 5.0
+if TYPE_CHECKING:
+    from redis import Redis
 
-
-class OtherRun(Exception):
-    """The server was started anew since the writer last asked the replicas."""
-
-    def __init__(self, run: str) -> None:
-        super().__init__(run)
-        self.run = run
+# How long replicas of Redis may take to have an entry.
+_COPIED_WITHIN_S = 2.5
+# Positions that are left out after a loss: what a server gives out in the seconds that it may
+# not have on its disk is far less, and 2**53 has nine million of these.
+_SKIPPED = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +54,6 @@ class LogState:
     entries: int
 
 
-def connect(url: str, tls_ca: Path | None = None) -> Redis:
-    """Return a client that connects lazily and repeats nothing by itself.
-
-    Raises:
-        InvalidField: the URL cannot be read.
-    """
-    tls: dict[str, Any] = {"ssl_ca_certs": str(tls_ca)} if tls_ca else {}
-    try:
-        client: Redis = Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,
-            client_name="lookalike-cluster",
-            **tls,
-        )
-    except ValueError:
-        # The library's text may quote the URL, and with it the password.
-        raise InvalidField("cluster_log", "must be redis://user:password@host:6379/0") from None
-    return client
-
-
 class CollectionLog:
     """The logs of one collection; methods block and may be called from any thread."""
 
@@ -94,29 +62,31 @@ class CollectionLog:
         self._partitions = partitions
         # One hash tag: scripts touch counter and streams together.
         self._base = f"{prefix}:{{{uid}}}"
-        self._counter = f"{self._base}:positions"
+        self._counter = [f"{self._base}:positions", f"{self._base}:run"]
         self._append = client.register_script(scripts.APPEND)
         self._reserve = client.register_script(scripts.RESERVE)
-        self._raise = client.register_script(scripts.RAISE)
+        self._prepare = client.register_script(scripts.PREPARE)
+        self._lift = client.register_script(scripts.LIFT)
+        self._last = client.register_script(scripts.LAST)
         self._count = client.register_script(scripts.COUNT)
+        self._release = client.register_script(scripts.RELEASE)
 
-    def append(self, partition: int, entries: Sequence[bytes], run: str, copies: int = 0) -> int:
+    def append(self, partition: int, entries: Sequence[bytes], copies: int = 0) -> int:
         """Append entries, all or none; return the position of the first, others follow it.
 
         Raises:
-            OtherRun: see `raise_to`.
+            OtherRun: see `prepare`.
             Exhausted: the server's memory is full.
             Unavailable: it is away, or too few of its replicas have the entries.
         """
-        keys = [self._counter, self._stream(partition)]
-        arguments: list[str | bytes] = [run, *entries]
+        keys = [*self._counter, self._stream(partition)]
         with log_errors():
             if not copies:
-                return int(self._append(keys, arguments))
+                return int(self._append(keys, entries))
             # WAIT is about what its own connection wrote.
             pipe = self._client.pipeline(transaction=False)
-            self._append(keys, arguments, client=pipe)
-            pipe.wait(copies, int(_TIMEOUT_S * 500))
+            self._append(keys, entries, client=pipe)
+            pipe.wait(copies, int(_COPIED_WITHIN_S * 1_000))
             first, with_them = pipe.execute()
         if int(with_them) < copies:
             raise Unavailable(
@@ -125,26 +95,58 @@ class CollectionLog:
             )
         return int(first)
 
-    def reserve(self, count: int, run: str) -> range:
+    def reserve(self, count: int) -> range:
         """Give out `count` positions that no entry gets.
 
         Raises:
-            OtherRun: see `raise_to`.
+            OtherRun: see `prepare`.
             Unavailable: the server is away.
         """
         with log_errors():
-            first = int(self._reserve([self._counter], [run, count]))
+            first = int(self._reserve(self._counter, [count]))
         return range(first, first + count)
 
-    def raise_to(self, reached: Sequence[int]) -> None:
-        """Give out no position up to `reached`, how far each partition's replicas are.
+    def prepare(self, run: str, reached: Sequence[int]) -> None:
+        """Go on in another run of the server, past `reached`, how far each partition's
+        replicas are.
+
+        Raises:
+            OtherRun: it is started anew again.
+            Unavailable: the server is away.
+        """
+        self._prepare_for(run, reached, _SKIPPED)
+
+    def is_prepared(self) -> bool:
+        """Say whether this run of the server has the log as writers prepared it.
 
         Raises:
             Unavailable: the server is away.
         """
-        streams = [self._stream(partition) for partition in range(self._partitions)]
+        try:
+            self.last(0)
+        except OtherRun:
+            return False
+        return True
+
+    def last(self, partition: int) -> int:
+        """Return the last position of a partition, where nothing can be missing.
+
+        Raises:
+            OtherRun: the server may have lost what came last.
+            Unavailable: the server is away.
+        """
         with log_errors():
-            self._raise([self._counter, *streams], [max(reached), *reached])
+            return int(self._last([*self._counter, self._stream(partition)]))
+
+    def lift(self, partition: int, position: int) -> None:
+        """Have readers know that there was a position that the log lost, if it has none after.
+
+        Raises:
+            OtherRun: see `prepare`.
+            Unavailable: the server is away.
+        """
+        with log_errors():
+            self._lift([*self._counter, self._stream(partition)], [position])
 
     def read(self, partition: int, after: int, count: int, wait_s: float) -> list[Entry]:
         """Return up to `count` entries after a position; wait for the first.
@@ -196,76 +198,64 @@ class CollectionLog:
                 )
             )
 
-    def ask_for_snapshot(self, partition: int, position: int) -> None:
-        """Have a replica that has reached `position` take a snapshot soon."""
+    def ask_for_snapshot(self, partition: int, position: int, doubted: str = "") -> None:
+        """Have a replica that has reached `position` take a snapshot soon; `doubted` is the
+        archive of one that was found damaged."""
         with log_errors():
             self._client.set(f"{self._base}:wanted:{partition}", position)
+            if doubted:
+                self._client.set(f"{self._base}:doubted:{partition}", doubted)
 
     def wanted_snapshot(self, partition: int) -> int:
         """Return the position that a snapshot is asked to have reached; 0: none is."""
         with log_errors():
             return int(self._client.get(f"{self._base}:wanted:{partition}") or 0)
 
-    def snapshot_taken(self, partition: int, position: int) -> None:
-        """Note that a snapshot of that position lies in shared storage."""
+    def doubted_snapshot(self, partition: int) -> str:
+        """Return the archive that somebody found damaged; "": none is."""
         with log_errors():
+            found: Any = self._client.get(f"{self._base}:doubted:{partition}")
+        return (found or b"").decode()
+
+    def snapshot_taken(self, partition: int, position: int) -> None:
+        """Note that a snapshot of that position lies in shared storage, and is whole."""
+        with log_errors():
+            self._client.delete(f"{self._base}:doubted:{partition}")
             if 0 < self.wanted_snapshot(partition) <= position:
                 self._client.delete(f"{self._base}:wanted:{partition}")
 
     @contextlib.contextmanager
     def turn(self, name: str, lasts_s: float) -> Iterator[bool]:
         """Hold what one process at a time may do; False where another does it."""
-        key = f"{self._base}:turn:{name}"
+        key, mark = f"{self._base}:turn:{name}", secrets.token_hex(8)
         with log_errors():
-            mine = bool(self._client.set(key, b"1", nx=True, px=int(lasts_s * 1_000)))
+            mine = bool(self._client.set(key, mark, nx=True, px=int(lasts_s * 1_000)))
         try:
             yield mine
         finally:
-            if mine:
+            if mine:  # or it was over, and is another's by now
                 with contextlib.suppress(Unavailable), log_errors():
-                    self._client.delete(key)
+                    self._release([key], [mark])
 
     def start_at(self, position: int) -> None:
         """Begin a new collection's logs after a position, where snapshots hold the rest."""
-        self.raise_to([position] * self._partitions)
+        self._prepare_for("", [position] * self._partitions, 0)
 
     def remove(self) -> None:
         """Forget everything of the collection."""
-        streams = [self._stream(partition) for partition in range(self._partitions)]
-        wanted = [f"{self._base}:wanted:{partition}" for partition in range(self._partitions)]
+        names = [self._stream(partition) for partition in range(self._partitions)]
+        for kind in ("wanted", "doubted"):
+            names += [f"{self._base}:{kind}:{partition}" for partition in range(self._partitions)]
         with log_errors():
-            self._client.delete(self._counter, *streams, *wanted)
+            self._client.delete(*self._counter, *names)
+
+    def _prepare_for(self, run: str, reached: Sequence[int], skipped: int) -> None:
+        streams = [self._stream(partition) for partition in range(self._partitions)]
+        with log_errors():
+            self._prepare([*self._counter, *streams], [run, skipped, *reached])
 
     def _stream(self, partition: int) -> str:
         return f"{self._base}:log:{partition}"
-
-
-@contextlib.contextmanager
-def log_errors() -> Iterator[None]:
-    """Raise what the client says as ours.
-
-    Raises:
-        OtherRun, Exhausted, Unavailable.
-    """
-    try:
-        yield
-    except OutOfMemoryError as error:
-        raise Exhausted("the log is full: write more slowly", retry_delay_s=5.0) from error
-    except (RedisError, OSError) as error:
-        if isinstance(error, ResponseError) and (run := re.match(r"OTHERRUN (\w+)", str(error))):
-            raise OtherRun(run[1]) from None
-        if isinstance(error, ResponseError) and not isinstance(
-            error, NoScriptError | AuthenticationError
-        ):
-            if "OOM" in str(error):
-                raise Exhausted("the log is full: write more slowly", retry_delay_s=5.0) from error
-            if not re.match(r"(LOADING|READONLY|MASTERDOWN|NOAUTH|MISCONF|BUSY)", str(error)):
-                raise
-        raise Unavailable(
-            "the log of the cluster cannot be reached",
-            reason=Reason.QUEUE_UNAVAILABLE,
-            retry_delay_s=1.0,
-        ) from error
 
 
 def _entry(row: tuple[bytes, dict[bytes, bytes]]) -> Entry:

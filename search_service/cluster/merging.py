@@ -172,6 +172,10 @@ def merge_stats(parts: Sequence[ShardStats]) -> ShardStats:
         last_build_error=next((p.last_build_error for p in parts if p.last_build_error), ""),
         building=any(part.building for part in parts),
         store_damage=next((part.store_damage for part in parts if part.store_damage), ""),
+        commits=sum(part.commits for part in parts),
+        fsync_s=sum(part.fsync_s for part in parts),
+        build_failures=sum(part.build_failures for part in parts),
+        build_s=sum(part.build_s for part in parts),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lookalike.wire.errors import Unsupported
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.queries import QueryRequest
@@ -56,3 +58,12 @@ def check_offered(request: QueryRequest) -> QueryRequest:
             field="group_by.hits_per_group",
         )
     return request
+
+
+def asked_of_each(request: QueryRequest) -> QueryRequest:
+    """Return what each partition is asked: all candidates, where they are ranked here."""
+    if request.ranking is None:
+        return request
+    count = request.candidates
+    ranking = replace(request.ranking, candidates=count)
+    return replace(request, limit=count, ranking=ranking)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unsupported
+from lookalike.wire.errors import LookalikeError, Unavailable, Unsupported
 from search_service.cluster import merging
 from search_service.cluster.appending import Appender
-from search_service.cluster.fanout import LoopThread, Partition, unavailable
+from search_service.cluster.fanout import LoopThread, Partition, is_missing, unavailable
 from search_service.cluster.layout import divide
-from search_service.cluster.offered import check_duplicates, check_offered
+from search_service.cluster.offered import asked_of_each, check_duplicates, check_offered
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
@@ -32,6 +33,8 @@ from search_service.domain.selections import Selection, SelectionOutcome
 # travel, since one that is rare in a partition may be frequent in all.
 _MOST_VALUES = 100_000
 _RECALL_S = 600.0
+# For what nobody should wait long for: statistics, of all collections together, and advice.
+_STATS_S = 2.0
 # How long before a caller's deadline, in seconds and as a share of the time left, partitions
 # that did not answer are given up: an answer of a front takes a few milliseconds.
 _ANSWERED_BEFORE_S, _ANSWERED_BEFORE = 0.25, 0.1
@@ -137,7 +140,8 @@ class PartitionedShard:
             return merged
         listed = In(field, tuple(value for value, _ in merged.counts))
         holding = self.count(listed if filter is None else AllOf((filter, listed)))
-        return replace(merged, other=merged.items - merged.missing - holding)
+        # Counted a moment later, when there may be more of them.
+        return replace(merged, other=max(0, merged.items - merged.missing - holding))
 
     def count(self, filter: Filter | None) -> int:
         """See `ShardApi`."""
@@ -156,13 +160,21 @@ class PartitionedShard:
         raise Unsupported(_NO_ORDINALS)
 
     def remarks(self, filter: Filter) -> list[str]:
-        """See `ShardApi`; what every partition remarks."""
-        first, *others = self._read_all("remarks", filter)
+        """See `ShardApi`; what every partition remarks, and nothing where one does not answer:
+        an answer must not fail for want of advice."""
+        asked = {each.number: (filter,) for each in self._partitions}
+        try:
+            first, *others = self._read("remarks", asked, min(self._give_up_s, _STATS_S))
+        except Unavailable:
+            return []
         return [remark for remark in first if all(remark in other for other in others)]
 
     def stats(self) -> ShardStats:
-        """See `ShardApi`; of one replica of each partition."""
-        return merging.merge_stats(self._read_all("stats"))
+        """See `ShardApi`; of one replica of each partition, the same one while it answers: what
+        it counts must not go back."""
+        asked: dict[int, tuple[Any, ...]] = {each.number: () for each in self._partitions}
+        within_s = min(self._give_up_s, _STATS_S)
+        return merging.merge_stats(self._read("stats", asked, within_s, steady=True))
 
     def update_settings(self, change: SettingsChange) -> CollectionSpec:
         """See `ShardApi`; replicas that are away take it up when they are started."""
@@ -184,7 +196,9 @@ class PartitionedShard:
         each = max(1, sample_size // len(self._partitions))
         args = (each, limit, list(expansions), seed)
         asked = {partition.number: args for partition in self._partitions}
-        return merging.merge_recall(self._read("measure_recall", asked, within_s=_RECALL_S))
+        # Another replica would do the same work beside, for nothing.
+        parts = self._read("measure_recall", asked, _RECALL_S, retry_s=math.inf)
+        return merging.merge_recall(parts)
 
     def prune_tombstones(self, below_version: int) -> int:
         """See `ShardApi`; the most that one replica of each partition forgot."""
@@ -197,7 +211,7 @@ class PartitionedShard:
         """See `ShardApi`; replicas live on without the front."""
 
     async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
-        request, asked = check_offered(request), _asked(request)
+        request, asked = check_offered(request), asked_of_each(request)
         now_s = time.monotonic()
         until_s = now_s + self._give_up_s
         if request.deadline_s is not None:
@@ -213,7 +227,7 @@ class PartitionedShard:
         for number, answer in enumerate(answers):
             if not isinstance(answer, BaseException):
                 parts.append(answer)
-            elif isinstance(answer, LookalikeError) and _is_missing(answer):
+            elif isinstance(answer, LookalikeError) and is_missing(answer):
                 missing.append(number)
             else:
                 raise answer
@@ -225,11 +239,10 @@ class PartitionedShard:
         self, partition: Partition, asked: QueryRequest, until_s: float
     ) -> list[QueryOutcome]:
         position = max(asked.read_position, self._appender.acknowledged[partition.number])
-        timed = asked.deadline_s is not None
+        timed, sent = asked.deadline_s is not None, replace(asked, deadline_s=None)
 
         def arguments() -> tuple[Any, ...]:
-            left_s = max(0.0, until_s - time.monotonic()) if timed else None
-            return replace(asked, deadline_s=None), left_s, position
+            return sent, position, max(0.0, until_s - time.monotonic()), timed
 
         outcomes: list[QueryOutcome] = await partition.ask(
             "query", arguments, until_s, dispensable=asked.allow_partial
@@ -240,15 +253,25 @@ class PartitionedShard:
         return self._read(method, {each.number: args for each in self._partitions})
 
     def _read(
-        self, method: str, asked: dict[int, tuple[Any, ...]], within_s: float | None = None
+        self,
+        method: str,
+        asked: dict[int, tuple[Any, ...]],
+        within_s: float | None = None,
+        *,
+        retry_s: float | None = None,
+        steady: bool = False,
     ) -> list[Any]:
         """Ask some partitions for what they hold; answers in the order of `asked`."""
         until_s = time.monotonic() + (within_s or self._give_up_s)
 
         async def ask(number: int, args: tuple[Any, ...]) -> Any:
             position = self._appender.acknowledged[number]
+
+            def arguments() -> tuple[Any, ...]:
+                return method, args, position, max(0.0, until_s - time.monotonic())
+
             return await self._partitions[number].ask(
-                "read", lambda: (method, args, position), until_s
+                "read", arguments, until_s, retry_s=retry_s, steady=steady
             )
 
         async def ask_all() -> list[Any]:
@@ -259,23 +282,9 @@ class PartitionedShard:
     async def _tell_all(self, method: str, *args: Any) -> int:
         """Tell every replica something; return the sum over partitions of their greatest
         answers that are numbers."""
-        total = 0
-        for partition in self._partitions:
-            answers = await partition.ask_all(method, *args, within_s=self._give_up_s)
-            total += max((each for each in answers if isinstance(each, int)), default=0)
-        return total
-
-
-def _asked(request: QueryRequest) -> QueryRequest:
-    """Return what each partition is asked: all candidates, where they are ranked here."""
-    if request.ranking is None:
-        return request
-    count = request.candidates
-    ranking = replace(request.ranking, candidates=count)
-    return replace(request, limit=count, ranking=ranking)
-
-
-def _is_missing(error: LookalikeError) -> bool:
-    if isinstance(error, Exhausted):
-        return False
-    return error.reason is Reason.PARTITION_UNAVAILABLE or error.retryable
+        told = await asyncio.gather(
+            *(each.ask_all(method, *args, within_s=self._give_up_s) for each in self._partitions)
+        )
+        return sum(
+            max((each for each in answers if isinstance(each, int)), default=0) for answers in told
+        )

@@ -16,7 +16,9 @@ from typing import Any
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason
 from search_service.cluster.actor import ReplicaActor, Told
+from search_service.cluster.connection import connect
 from search_service.cluster.fanout import ReplicaAway
+from search_service.cluster.names import SharedCatalog
 from search_service.cluster.settings import ClusterSettings
 from search_service.domain.collection import CollectionSpec
 from search_service.shard.options import ShardOptions
@@ -41,6 +43,8 @@ class Placement:
     def __init__(self, settings: ClusterSettings, options: ShardOptions) -> None:
         self._settings = settings
         self._options = options
+        log = connect(settings.cluster_log, settings.cluster_log_tls_ca)
+        self._catalog = SharedCatalog(log, settings.cluster_key_prefix)
 
     def connect(self) -> None:
         """Join the cluster.
@@ -140,10 +144,12 @@ class Placement:
             )
 
     def _replica(self, spec: CollectionSpec, partition: int, number: int) -> RayReplica:
-        def actor() -> Any:
-            return self._actor(spec, partition, number)
+        def again() -> Any:
+            # Or another front has deleted it, and nobody would remove what is made now.
+            known = self._catalog.spec(spec.uid) is not None
+            return self._actor(spec, partition, number) if known else None
 
-        return RayReplica(actor)
+        return RayReplica(self._actor(spec, partition, number), again)
 
     def _actor(self, spec: CollectionSpec, partition: int, number: int) -> Any:
         import ray
@@ -155,6 +161,8 @@ class Placement:
             lifetime="detached",
             max_restarts=-1,
             max_task_retries=0,
+            # Ray would tell its head of each call.
+            enable_task_events=False,
             num_cpus=self._settings.cluster_replica_cpus,
             memory=self._settings.cluster_replica_memory_mib * _MIB or None,
             scheduling_strategy=PlacementGroupSchedulingStrategy(
@@ -171,10 +179,10 @@ class Placement:
 class RayReplica:
     """`ReplicaHandle` over an actor."""
 
-    def __init__(self, find: Callable[[], Any]) -> None:
-        """`find` returns the actor, made anew where it is gone for good."""
+    def __init__(self, actor: Any, find: Callable[[], Any]) -> None:
+        """`find` returns the actor, made anew where it is gone for good; None: it is to be gone."""
         self._find = find
-        self._actor = find()
+        self._actor = actor
         self._found_s = time.monotonic()
         self._finding = threading.Lock()
 
@@ -222,7 +230,7 @@ class RayReplica:
 
         def find() -> None:
             try:
-                self._actor = self._find()
+                self._actor = self._find() or self._actor
             except Exception:  # noqa: BLE001 - logged; tried again by whoever calls next
                 _log.exception("a replica cannot be found anew")
 

@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 from search_service.domain.mutations import MutationOutcome
 
-# What an entry led to is kept for its writer, who asks at once.
-_KEPT_OUTCOMES = 20_000
+# What an entry led to is kept for its writer, who asks at once: for as many as one front has
+# under way (`appending.py`), and a second one.
+_KEPT_OUTCOMES = 100_000
+# Who waits at a time; each holds a call.
+_MOST_WAITING = 10_000
 
 
 class Progress:
@@ -20,6 +23,7 @@ class Progress:
     def __init__(self) -> None:
         self._changed = threading.Lock()
         self._position = 0
+        self._begun = 0
         # Up to here no entry is missing: the position, or more, where the log has a gap.
         self._complete_upto = 0
         self._outcomes: OrderedDict[int, MutationOutcome] = OrderedDict()
@@ -30,6 +34,15 @@ class Progress:
     def position(self) -> int:
         """The last entry that is applied durably."""
         return self._position
+
+    @property
+    def reached(self) -> int:
+        """The last entry that is applied, or was read and is being applied."""
+        return max(self._position, self._begun)
+
+    def begin(self, position: int) -> None:
+        """Entries up to `position` were read and are going to be applied."""
+        self._begun = position
 
     def is_complete(self, position: int) -> bool:
         """Say whether all entries up to `position` are known to be applied."""
@@ -44,6 +57,7 @@ class Progress:
         """Return what is resolved once an entry is applied.
 
         Raises (as the future's exception):
+            Exhausted: too many wait.
             Unavailable: the replica is stopping.
         """
         future: Future[None] = Future()
@@ -53,7 +67,12 @@ class Progress:
             elif self._ended:
                 future.set_exception(_stopping())
             else:
-                self._waiting.append((position, future))
+                if len(self._waiting) >= _MOST_WAITING:
+                    self._waiting = [each for each in self._waiting if not each[1].done()]
+                if len(self._waiting) >= _MOST_WAITING:
+                    future.set_exception(Exhausted("too many wait for the replica"))
+                else:
+                    self._waiting.append((position, future))
         return future
 
     def outcomes(self, positions: range) -> list[MutationOutcome | None]:

@@ -4,6 +4,7 @@ ROOT/UID-PARTITION-NUMBER/lock        held while a process has the replica
 ROOT/UID-PARTITION-NUMBER/shard/      the shard, as on one machine
 ROOT/UID-PARTITION-NUMBER/incoming/   a snapshot that is being fetched; of no worth
 ROOT/UID-PARTITION-NUMBER/captured/   one that is being taken; of no worth
+ROOT/UID-PARTITION-NUMBER/astray      there while the shard has what the log lost
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from search_service.catalog.data_lock import DataDirectoryInUse, DataLock
 from search_service.catalog.shards import Shards
 from search_service.cluster.storage import SnapshotStorage, Stored
 from search_service.domain.collection import CollectionSpec
-from search_service.durable_files import sync_directory
+from search_service.durable_files import sync_directory, write_durably
 from search_service.shard.shard import Shard
 from search_service.snapshots.manifest import Manifest
 from search_service.snapshots.pace import Pace
@@ -99,10 +100,11 @@ class ReplicaDirectory:
         sync_directory(self._path)
         return shard
 
-    def fetch(
-        self, shards: Shards, storage: SnapshotStorage, stored: Stored, stop: threading.Event
-    ) -> Shard:
-        """Put a snapshot in the place of what is there, and open it.
+    @contextmanager
+    def fetched(
+        self, storage: SnapshotStorage, stored: Stored, stop: threading.Event
+    ) -> Iterator[Path]:
+        """Give the shard of a snapshot, unpacked beside the one that is there.
 
         Raises:
             SnapshotInvalid: it is damaged.
@@ -124,13 +126,32 @@ class ReplicaDirectory:
                 pace=Pace(_BYTES_PER_S, stop),
                 step=lambda _: None,
             )
-            shutil.rmtree(self._shard, ignore_errors=True)
-            filled.rename(self._shard)
-            sync_directory(self._path)
+            yield filled
+
+    def take(self, shards: Shards, filled: Path, position: int) -> Shard:
+        """Put what was fetched in the place of what is there, which is closed, and open it."""
+        shutil.rmtree(self._shard, ignore_errors=True)
+        filled.rename(self._shard)
+        sync_directory(self._path)
+        self.note_astray(0)
         shard = shards.open(self._shard)
         # A bulk build knows no log: its snapshot's name says what it has reached.
-        shard.log_position.note(max(stored.position, shard.log_position.value)).result()
+        shard.log_position.note(max(position, shard.log_position.value)).result()
         return shard
+
+    def astray(self) -> int:
+        """Return what was noted last; 0: nothing."""
+        path = self._path / "astray"
+        return int(path.read_text()) if path.exists() else 0
+
+    def note_astray(self, position: int) -> None:
+        """Keep from which position on others' snapshots are without what the log lost; 0: the
+        shard has nothing of that."""
+        path = self._path / "astray"
+        if position:
+            write_durably(path, [str(position).encode()])
+        else:
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def captured(self, stop: threading.Event) -> Iterator[tuple[Path, Manifest]]:

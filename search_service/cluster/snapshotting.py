@@ -13,7 +13,7 @@ from collections.abc import Callable
 from lookalike.wire.errors import LookalikeError
 from search_service.cluster.log import CollectionLog
 from search_service.cluster.recovery import ReplicaDirectory
-from search_service.cluster.storage import SnapshotStorage
+from search_service.cluster.storage import SnapshotStorage, Stored
 from search_service.priority import lower_priority
 from search_service.shard.shard import Shard
 
@@ -63,12 +63,17 @@ class SnapshotTaker:
         shard, position = served
         wanted = self._log.wanted_snapshot(self._partition)
         due = self._log.state(self._partition).entries >= self._entries
-        if not due and not 0 < wanted <= position:
+        doubted = self._log.doubted_snapshot(self._partition)
+        if not due and not doubted and not 0 < wanted <= position:
             return False
         with self._log.turn(f"snapshot:{self._partition}", _LASTS_S) as mine:
             if not mine:
                 return False
             newest = self._storage.newest(self._partition)
+            if newest is not None and newest.archive == doubted and not self._whole(newest):
+                if position < newest.position:
+                    return False  # it would be passed over for the damaged one
+                newest = None
             if newest is None or newest.position < position:
                 shard.log_position.note(position).result()
                 with self._directory.captured(self.stop) as (directory, manifest):
@@ -76,6 +81,12 @@ class SnapshotTaker:
             self._log.snapshot_taken(self._partition, newest.position)
             self._log.trim(self._partition, newest.position)
         return True
+
+    def _whole(self, stored: Stored) -> bool:
+        if self._storage.is_whole(self._partition, stored):
+            return True
+        _log.warning("a snapshot in shared storage is damaged; another takes its place")
+        return False
 
 
 def keep_snapshots(taker: SnapshotTaker) -> None:

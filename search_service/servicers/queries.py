@@ -134,7 +134,7 @@ class Queries:
             response.partial.missing_partitions.extend(missing)
         self._metrics.observe_queries(outcomes, targets.embed_s)
         _say_stages(outcomes[0].plan)
-        if page is None and collection.is_whole and not (space or parts):
+        if page is None and collection.is_whole and not (space or parts or missing):
             self._sampler.offer(collection, query, outcomes)
             self._watcher.offer(collection, query, outcomes, _new_queries(request))
         return response

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lookalike.wire.errors import AlreadyExists, NotFound
+from lookalike.wire.errors import AlreadyExists, NotFound, Reason, Unavailable
 from lookalike_bulk.options import Options
 from lookalike_client import Client
 from lookalike_client.settings import ClientSettings
-from search_service.cluster.log import CollectionLog, connect
+from search_service.cluster.connection import connect
+from search_service.cluster.log import CollectionLog
 from search_service.cluster.names import SharedCatalog
 from search_service.domain.collection import CollectionSpec
 
@@ -38,18 +39,29 @@ def publish_on_cluster(options: Options, spec: CollectionSpec, position: int) ->
     """Write the collection into the catalog: fronts find it, and replicas fetch their snapshots.
 
     Raises:
-        AlreadyExists: the name was taken meanwhile.
+        AlreadyExists: the name was taken meanwhile, or the collection has another name already.
         Unavailable: the log's Redis is away.
     """
     client = connect(options.cluster_log)
-    log = CollectionLog(client, options.cluster_key_prefix, spec.uid, spec.partitions)
-    log.start_at(position)
     catalog = SharedCatalog(client, options.cluster_key_prefix)
     before = catalog.load()
     if before.names.uid_of(spec.name) is not None:
         raise AlreadyExists("collection", f'there is "{spec.name}" already')
+    if (name := before.names.name_of(spec.uid)) is not None:
+        raise AlreadyExists(
+            "collection",
+            f'what this work folder holds is published as "{name}"; give it an alias, or take '
+            "another folder",
+        )
+    if spec.uid in before.leaving:
+        raise Unavailable(
+            "what this work folder holds was published and is being deleted: try again later",
+            reason=Reason.NOT_READY,
+        )
+    log = CollectionLog(client, options.cluster_key_prefix, spec.uid, spec.partitions)
+    log.start_at(position)
     names = before.names.with_collection(spec.name, spec.uid)
-    catalog.save(names, {**before.specs, spec.uid: spec}, before)
+    catalog.save(before.changed(names, {**before.specs, spec.uid: spec}), before)
 
 
 def publish_on_server(options: Options, server: ClientSettings, archive: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -68,6 +69,9 @@ class LocalPlacing:
         self.settings = settings
         self.loop = LoopThread("actors")
         self.replicas: dict[str, list[list[LocalReplica]]] = {}
+        # Where a test clears it, collections wait to be placed.
+        self.has_room = threading.Event()
+        self.has_room.set()
 
     def connect(self) -> None:
         """See `Placing`."""
@@ -77,6 +81,7 @@ class LocalPlacing:
 
     def place(self, spec: CollectionSpec, *, wait: bool) -> Sequence[Sequence[LocalReplica]]:
         """See `Placing`."""
+        self.has_room.wait(60)
         if spec.uid not in self.replicas:
             self.replicas[spec.uid] = [
                 [LocalReplica(self, spec.uid, partition, number) for number in range(spec.replicas)]
@@ -88,7 +93,8 @@ class LocalPlacing:
         """See `Placing`."""
         for replicas in self.replicas.pop(spec.uid, []):
             for replica in replicas:
-                replica.call("leave").result(10)
+                with contextlib.suppress(ReplicaAway):
+                    replica.call("leave").result(10)
 
     def stop(self) -> None:
         """End everything."""

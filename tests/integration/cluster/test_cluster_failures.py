@@ -10,7 +10,8 @@ import pytest
 
 from lookalike.wire.errors import LookalikeError, Reason
 from search_service.cluster.catalog import ClusterCatalog
-from search_service.cluster.log import CollectionLog, connect
+from search_service.cluster.connection import connect
+from search_service.cluster.log import CollectionLog
 from search_service.cluster.status import PartitionStatus, ReplicaState
 from search_service.domain.items import Fields
 from search_service.domain.mutations import Upsert
