@@ -56,6 +56,16 @@ class BuildJob:
         """What is there once the partition is built and kept."""
         return self.work / f"partition-{self.partition}.{self.spec.uid}.done"
 
+    def is_kept(self) -> bool:
+        """Say whether what was built is still there: a collection may have been deleted since.
+
+        Raises:
+            Unavailable: the storage cannot be reached.
+        """
+        if not self.storage:
+            return self.archive.exists()
+        return SnapshotStorage(self.storage, self.spec.uid).newest(self.partition) is not None
+
 
 def build_partition(job: BuildJob) -> int:
     """Build a partition unless that was done; return its items.
@@ -63,7 +73,7 @@ def build_partition(job: BuildJob) -> int:
     Raises:
         LookalikeError: an item is refused, or a graph cannot be built.
     """
-    if job.mark.exists():
+    if job.mark.exists() and job.is_kept():
         return int(job.mark.read_text())
     shutil.rmtree(job.folder, ignore_errors=True)
     source, captured = job.folder / "shard", job.folder / "snapshot"

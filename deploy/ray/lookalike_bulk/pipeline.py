@@ -54,7 +54,7 @@ def run(options: Options, server: ClientSettings, say: Say) -> Report:
     """
     (options.work / "blocks").mkdir(parents=True, exist_ok=True)
     check_free(options, server)
-    identity = _job(options)
+    job = _job(options)
     listing = _listing(options, say)
     _start_ray(options)
     blocks = BlockFolder(options.work / "blocks")
@@ -63,13 +63,17 @@ def run(options: Options, server: ClientSettings, say: Say) -> Report:
     if not items:
         raise OptionsInvalid(f"no image could be indexed: {report} says why")
     started_s = time.monotonic()
-    spec = _spec(options, identity["uid"])
+    if job.get("published"):
+        # That collection may be gone with all that belongs to it: this one is another.
+        job = _note_job(options, {**job, "uid": uuid.uuid4().hex, "published": ""})
+    spec = _spec(options, job["uid"])
     stored = _build(options, spec, len(listing.blocks), items)
     if options.cluster_log:
         publish_on_cluster(options, spec, items)
+        _note_job(options, {**job, "published": "yes"})
     else:
-        (job,) = _jobs(options, spec, len(listing.blocks), items)
-        publish_on_server(options, server, job.archive)
+        (build,) = _jobs(options, spec, len(listing.blocks), items)
+        publish_on_server(options, server, build.archive)
     build_s = time.monotonic() - started_s
     failures = sum(1 for _ in report.open())
     return Report(sum(stored), failures, embed_s, embedded, build_s, report)
@@ -83,8 +87,11 @@ def _job(options: Options) -> dict[str, str]:
         if {name: job.get(name) for name in options.identity} != options.identity:
             raise OptionsInvalid(f"{options.work} is of another job: take an empty folder")
         return job
-    job = {**options.identity, "uid": uuid.uuid4().hex}
-    write_durably(path, [json.dumps(job).encode()])
+    return _note_job(options, {**options.identity, "uid": uuid.uuid4().hex})
+
+
+def _note_job(options: Options, job: dict[str, str]) -> dict[str, str]:
+    write_durably(options.work / "job.json", [json.dumps(job).encode()])
     return job
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lookalike.wire.errors import AlreadyExists
+from lookalike.wire.errors import AlreadyExists, Unavailable
 from lookalike_bulk.blocks import BlockFolder
 from lookalike_bulk.building import BuildJob, build_partition
 from lookalike_bulk.options import Options
@@ -46,11 +47,11 @@ def test_partitions_are_built_published_and_written_to(cluster: Cluster, tmp_pat
     assert sum(build_partition(job) for job in jobs) == 300  # what is done is not done again
     publish_on_cluster(options, spec, 300)
 
-    collection = cluster.catalog.find("built")
     deadline_s = time.monotonic() + 30
-    while collection.shard.count(None) != 300:
+    while _count(cluster, "built") != 300:
         assert time.monotonic() < deadline_s
         time.sleep(0.1)
+    collection = cluster.catalog.find("built")
     (outcome,) = collection.shard.query(QueryRequest(ROWS[7:8], limit=3, exact=True)).result(20)
     assert outcome.hits[0].id == "i-7"
     (item,) = collection.shard.get(["i-7"], Fields(metadata=True))
@@ -60,3 +61,37 @@ def test_partitions_are_built_published_and_written_to(cluster: Cluster, tmp_pat
     assert written.position > 300
     with pytest.raises(AlreadyExists):
         check_free(options, ClientSettings())
+
+
+def test_a_folder_is_published_once_under_one_uid(cluster: Cluster, tmp_path: Path) -> None:
+    snapshots = f"file://{cluster.root}/snapshots"
+    (tmp_path / "blocks").mkdir()
+    BlockFolder(tmp_path / "blocks").write(0, [Upsert("only", ROWS[0])], [])
+    spec = spec_of("once")
+    job = BuildJob(tmp_path, spec, 0, 1, 1, snapshots, 1)
+    options = Options(
+        uri="", collection="once", work=tmp_path, cluster_log=cluster.valkey.url,
+        cluster_snapshots=snapshots,
+    )  # fmt: skip
+    assert build_partition(job) == 1
+    publish_on_cluster(options, spec, 1)
+
+    with pytest.raises(AlreadyExists, match='"once"'):
+        publish_on_cluster(options, replace(spec, name="twice"), 1)
+    deadline_s = time.monotonic() + 30
+    while _count(cluster, "once") != 1:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    cluster.catalog.delete("once")
+    # What it had in shared storage went with it: it is not taken for built.
+    assert not job.is_kept()
+    assert build_partition(job) == 1
+    assert job.is_kept()
+
+
+def _count(cluster: Cluster, name: str) -> int:
+    """Count items; -1 while the front opens the collection."""
+    try:
+        return cluster.catalog.find(name).shard.count(None)
+    except Unavailable:
+        return -1
