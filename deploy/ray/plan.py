@@ -49,6 +49,10 @@ class Assumptions:
     # Images that one core embeds a second, and adds to a graph a second.
     embed_rate_core: float = 30.0
     build_rate_core: float = 310.0
+    # Entries of a partition's log until it is cut (`--cluster-snapshot-entries`), and what one has
+    # beside vector, metadata and facts.
+    log_entries: int = 100_000
+    log_entry_bytes: int = 250
     # A node.
     node_memory_gib: float = 64.0
     node_cores: int = 16
@@ -67,6 +71,7 @@ class Plan:
     nodes: int
     memory_gib: float
     disk_gib: float
+    log_gib: float
     query_ms: float
     queries_per_s: float
     index_hours: float
@@ -104,6 +109,7 @@ def plan(images: int, given: Assumptions) -> Plan:
         cores * given.build_rate_core
     )
     disk_gib = images * disk * given.replicas / _GIB
+    entry = 4 * given.dimension + given.metadata_bytes + given.facts_bytes + given.log_entry_bytes
     hours = 730
     return Plan(
         images=images,
@@ -111,6 +117,7 @@ def plan(images: int, given: Assumptions) -> Plan:
         nodes=nodes,
         memory_gib=images * memory * given.replicas / _GIB,
         disk_gib=disk_gib,
+        log_gib=partitions * given.log_entries * entry / _GIB,
         query_ms=shard_ms + fan_out_ms,
         queries_per_s=cores * 1_000 / (shard_ms * partitions),
         index_hours=seconds / 3_600,
@@ -121,14 +128,15 @@ def plan(images: int, given: Assumptions) -> Plan:
 def table(plans: Sequence[Plan]) -> str:
     """Return plans as a table in Markdown."""
     lines = [
-        "| images | partitions | nodes | memory, GiB | disk, GiB | median query, ms | "
+        "| images | partitions | nodes | memory, GiB | disk, GiB | log in Redis, GiB | "
+        "median query, ms | "
         "queries/s at most | first index, hours | a month |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one.images:,} | {one.partitions} | {one.nodes} | {one.memory_gib:,.0f} | "
-        f"{one.disk_gib:,.0f} | {one.query_ms:.1f} | {one.queries_per_s:,.0f} | "
-        f"{one.index_hours:,.1f} | {one.month_price:,.0f} |"
+        f"{one.disk_gib:,.0f} | {one.log_gib:,.1f} | {one.query_ms:.1f} | "
+        f"{one.queries_per_s:,.0f} | {one.index_hours:,.1f} | {one.month_price:,.0f} |"
         for one in plans
     ]
     return "\n".join(lines)
