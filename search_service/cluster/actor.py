@@ -203,6 +203,11 @@ class ReplicaActor:
         return await self._in_thread(self.replica.prune_tombstones, below_version)
 
     @_told
+    async def give_up(self, position: int) -> Any:
+        """Go on past entries that nobody has any more."""
+        self.replica.give_up(position)
+
+    @_told
     async def leave(self) -> Any:
         """End the replica, and delete what it has on the disk."""
         await asyncio.to_thread(self.replica.stop, remove=True)

@@ -210,12 +210,12 @@ class ClusterCatalog(Catalog):
 
     def _save_spec(self, spec: CollectionSpec) -> None:
         with self._change:
-            self._adopt(self._newest(self._shared.load(), self._contents))
+            self._adopt(self._newest(self._shared.load(self._contents), self._contents))
             self._save_with(self._names, {**self._contents.specs, spec.uid: spec})
 
     def _refresh(self) -> None:
         with self._change:
-            self._adopt(self._newest(self._shared.load(), self._contents))
+            self._adopt(self._newest(self._shared.load(self._contents), self._contents))
 
     def _newest(self, found: Contents, known: Contents) -> Contents:
         """Return what the catalog says, put back where Redis has lost the end of it."""
@@ -260,7 +260,7 @@ class ClusterCatalog(Catalog):
         try:
             self._front.remove(spec)
             with self._change:
-                self._adopt(self._newest(self._shared.load(), self._contents))
+                self._adopt(self._newest(self._shared.load(self._contents), self._contents))
                 if spec.uid in self._contents.leaving:
                     without = self._contents.without(spec.uid)
                     self._contents = self._shared.save(without, self._contents)
@@ -277,9 +277,10 @@ class ClusterCatalog(Catalog):
                 self._finish(leaving[uid])
 
     def _watch(self) -> None:
-        steps = (self._look, self._front.look_at_run, self._keep_copy, self._finish_what_is_left)
+        front = self._front
+        steps = (self._look, front.look_at_run, front.look_for_losses, self._keep_copy)
         while not self._stop.is_set():
-            for step in steps:
+            for step in (*steps, self._finish_what_is_left):
                 try:
                     step()
                 except LookalikeError as error:

@@ -104,6 +104,12 @@ class Partition:
         self._turn = itertools.count()
         self._avoid_until_s = [0.0] * len(replicas)
         self._failures = [0] * len(replicas)
+        self._gone = [False] * len(replicas)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether each replica was away, and not only slow, when it was asked last."""
+        return all(self._gone)
 
     async def ask(
         self,
@@ -160,6 +166,7 @@ class Partition:
                 for future in done:
                     replica = under_way.pop(future)
                     failure = future.exception()
+                    self._gone[replica] = isinstance(failure, ReplicaAway)
                     if failure is None:
                         self._note(replica, well=True)
                         return future.result()

@@ -65,6 +65,9 @@ class Following:
         self.shard: Shard | None = None
         self.state = ReplicaState.RECOVERING
         self.trouble = "it opens its store"
+        # What neither the log nor a snapshot has; and up to where it is given up.
+        self.lacks = 0
+        self._given_up = 0
         self._noted_s = 0.0
         self._asked_s = 0.0
         # Set where the others went on without what this replica has and the log has lost: the
@@ -105,6 +108,10 @@ class Following:
             return None
         self._note(shard)
         return self.progress.reached
+
+    def give_up(self, position: int) -> None:
+        """Go on past `position`, if it is what is lacking: nobody has it any more."""
+        self._given_up = position
 
     def snapshot_source(self) -> tuple[Shard, int] | None:
         """Return the shard with what it has reached; None while others should not have it."""
@@ -157,15 +164,21 @@ class Following:
         """Fetch a snapshot that has reached `least`; ask for one where there is none."""
         self.state = ReplicaState.RECOVERING
         self.trouble = "it lacks entries that the log has no more, and needs a newer snapshot"
-        if not self._fetch_newer(least):
+        if least == self._given_up:
+            _log.error("nobody has entries up to %d any more; the replica goes on", least)
+            self.progress.advance(least)
+            self.lacks = 0
+        elif not self._fetch_newer(least):
             self._stop.wait(_LOOK_FOR_SNAPSHOTS_S)
 
     def _fetch_newer(self, least: int) -> bool:
         """Take a snapshot that has reached `least`; False: it is asked for, or cannot be had."""
+        self.lacks = 0
         try:
             stored = self._storage.newest(self._partition)
             if stored is None or stored.position < least:
                 self._log.ask_for_snapshot(self._partition, least)
+                self.lacks = least
                 return False
             self.trouble = "it fetches a snapshot"
             self._fetch(stored)
@@ -254,6 +267,7 @@ class Following:
         return None
 
     def _serve(self) -> None:
+        self.lacks = 0
         self.state, self.trouble = ReplicaState.SERVING, ""
 
     def _note_position(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from search_service.cluster.appending import Appender, WriteOptions
 from search_service.cluster.connection import log_errors
 from search_service.cluster.fanout import NO_ANSWER, LoopThread, Partition, ReplicaHandle
 from search_service.cluster.log import CollectionLog, LogState
+from search_service.cluster.losses import Losses
 from search_service.cluster.partitioned import PartitionedShard
 from search_service.cluster.settings import ClusterSettings
 from search_service.cluster.status import PartitionStatus, ReplicaState, ReplicaStatus
@@ -23,6 +25,8 @@ from search_service.domain.collection import CollectionSpec
 
 if TYPE_CHECKING:
     from redis import Redis
+
+_log = logging.getLogger(__name__)
 
 _APPEND_THREADS = 8
 # Of making or finding the replicas of one collection, which one front does at a time.
@@ -34,6 +38,7 @@ _SERVING_WITHIN_S = 90.0
 _LOOK_AGAIN_S = 0.05
 # Where a partition has no replica to say how far it is, which is waited for.
 _LOOK_AT_RUN_EVERY_S = 15.0
+_LOOK_FOR_LOSSES_EVERY_S = 15.0
 
 
 class Placing(Protocol):
@@ -65,6 +70,7 @@ class Front:
         self._opened: dict[str, PartitionedShard] = {}
         self._appenders: dict[str, Appender] = {}
         self._run, self._look_after_s = "", 0.0
+        self._losses, self._losses_after_s = Losses(), 0.0
 
     def connect(self) -> None:
         """Join the cluster."""
@@ -129,6 +135,18 @@ class Front:
         if failures:
             raise failures[0]
         self._run, self._look_after_s = run, 0.0
+
+    def look_for_losses(self) -> None:
+        """Have partitions go on whose replicas all wait for what none of them has any more."""
+        now_s = time.monotonic()
+        if now_s < self._losses_after_s:
+            return
+        self._losses_after_s = now_s + _LOOK_FOR_LOSSES_EVERY_S
+        for uid, partitions in list(self._partitions.items()):
+            found = self._loop.run(self._ask(partitions)).result()
+            for number, replica, position in self._losses.look(uid, found, now_s):
+                _log.error("partition %d of %s goes on without lost entries", number, uid)
+                partitions[number].replicas[replica].call("give_up", position)
 
     def forget(self, uid: str) -> None:
         """Have nothing of a collection that is deleted."""

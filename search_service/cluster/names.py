@@ -64,15 +64,15 @@ class SharedCatalog:
         self._key = f"{prefix}:catalog"
         self._set = client.register_script(_SET)
 
-    def load(self) -> Contents:
-        """Return what the catalog says.
+    def load(self, known: Contents | None = None) -> Contents:
+        """Return what the catalog says; `known` itself where that is what it says.
 
         Raises:
             Unavailable: Redis is away, or another release wrote it.
         """
         with log_errors():
             raw: Any = self._client.get(self._key) or b""
-        return read_contents(raw)
+        return known if known is not None and raw == known.raw else read_contents(raw)
 
     def spec(self, uid: str) -> CollectionSpec | None:
         """Return the spec of a collection; None: there is none of that UID."""

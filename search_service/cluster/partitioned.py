@@ -35,6 +35,8 @@ _MOST_VALUES = 100_000
 _RECALL_S = 600.0
 # For what nobody should wait long for: statistics, of all collections together, and advice.
 _STATS_S = 2.0
+# For a partition whose replicas were all away when they were asked last.
+_GONE_S = 0.5
 # How long before a caller's deadline, in seconds and as a share of the time left, partitions
 # that did not answer are given up: an answer of a front takes a few milliseconds.
 _ANSWERED_BEFORE_S, _ANSWERED_BEFORE = 0.25, 0.1
@@ -270,8 +272,11 @@ class PartitionedShard:
             def arguments() -> tuple[Any, ...]:
                 return method, args, position, max(0.0, until_s - time.monotonic())
 
-            return await self._partitions[number].ask(
-                "read", arguments, until_s, retry_s=retry_s, steady=steady
+            partition = self._partitions[number]
+            # Readers hold threads, which are few: one waits for a partition that is gone.
+            gone_until_s = time.monotonic() + (_GONE_S if partition.is_gone else math.inf)
+            return await partition.ask(
+                *("read", arguments, min(until_s, gone_until_s)), retry_s=retry_s, steady=steady
             )
 
         async def ask_all() -> list[Any]:

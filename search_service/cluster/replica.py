@@ -112,7 +112,14 @@ class Replica:
         shard = self._following.shard
         items = 0 if shard is None else shard.count(None)
         position, trouble = self.progress.position, self._following.trouble
-        return ReplicaStatus(self._number, self.state, self._node, position, 0, items, trouble)
+        return ReplicaStatus(
+            *(self._number, self.state, self._node, position, 0, items, trouble),
+            lacks=self._following.lacks,
+        )
+
+    def give_up(self, position: int) -> None:
+        """Go on past entries up to `position`, if they are what is lacking."""
+        self._following.give_up(position)
 
     def reached(self) -> int:
         """Return the last entry that is applied or being applied, whatever is served.

@@ -18,7 +18,11 @@ class ReplicaState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """A replica; `trouble` says why it does not serve."""
+    """A replica; `trouble` says why it does not serve.
+
+    `lacks` is the entry up to which it lacks some that neither the log nor a snapshot has, 0
+    where that is not so or not known.
+    """
 
     number: int
     state: ReplicaState = ReplicaState.AWAY
@@ -27,6 +31,7 @@ class ReplicaStatus:
     lag_entries: int = 0
     items: int = 0
     trouble: str = ""
+    lacks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

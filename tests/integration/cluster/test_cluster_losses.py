@@ -257,3 +257,19 @@ def test_a_replica_that_serves_notices_that_the_log_was_cut_under_it(
         assert follower.shard is not None
         follower.shard.close()
         directory.release()
+
+
+def test_replicas_that_lack_what_nobody_has_go_on_when_they_are_told(cluster: Cluster) -> None:
+    put(cluster, "before-the-end")
+    eventually(lambda: has_all(cluster, "before-the-end"))
+    first, second = cluster.replicas("c")[0]
+    log = log_of(cluster)
+    lost = log.reserve(1).start
+    log.lift(0, lost)  # as when one that is gone had told of it
+    eventually(lambda: [each.lacks for each in cluster.status("c")[0].replicas] == [lost] * 2)
+
+    first.call("give_up", lost).result(10)
+    eventually(lambda: caught_up(cluster.status("c")[0]))
+    assert put(cluster, "gone-on") > lost
+    eventually(lambda: has_all(cluster, "gone-on") and has_all(cluster, "before-the-end"))
+    assert second.call("reached").result(10) > lost

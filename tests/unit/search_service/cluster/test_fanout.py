@@ -95,6 +95,17 @@ def test_long_work_is_given_to_one() -> None:
     assert other.calls == 0
 
 
+def test_a_partition_is_gone_only_when_all_its_replicas_are_away() -> None:
+    away = Told(lambda call: ReplicaAway() if call < 3 else "answer")
+    silent = Told(lambda _: None)
+    for replicas, gone in (([away, away], True), ([away, silent], False), ([silent], False)):
+        partition = Partition(0, replicas, retry_s=0.01, give_up_s=0)
+        away.calls = 0
+        with pytest.raises(Unavailable):
+            asyncio.run(partition.ask("read", tuple, time.monotonic() + 0.3))
+        assert partition.is_gone is gone
+
+
 def test_a_closed_loop_refuses() -> None:
     loop = LoopThread("test")
     never = loop.run(asyncio.sleep(3600))
