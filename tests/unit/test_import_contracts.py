@@ -17,6 +17,7 @@ ALLOWED = {
     "torch": {"embedder_service.models", "embedder_service.runtimes"},
     "usearch": {"search_service.segments.building"},
     "redis": {
+        "search_service.cluster.connection",
         "search_service.cluster.front",
         "search_service.cluster.log",
         "search_service.cluster.names",
