@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from lookalike.wire.errors import Reason, Unavailable
+from lookalike.wire.errors import Exhausted, Reason, Unavailable
 from search_service.cluster import scripts
 from search_service.cluster.connection import OtherRun, log_errors
 
@@ -185,6 +185,17 @@ class CollectionLog:
         with log_errors():
             return int(self._count([self._stream(partition)], [position + 1]))
 
+    def fullness(self) -> float:
+        """Return the share of its memory that the server has in use; 0 where it has no bound.
+
+        Raises:
+            Unavailable: the server is away.
+        """
+        with log_errors():
+            memory = self._client.info("memory")
+        bound = int(memory.get("maxmemory", 0))
+        return int(memory["used_memory"]) / bound if bound else 0.0
+
     def trim(self, partition: int, upto: int) -> int:
         """Forget entries up to a position; return how many.
 
@@ -225,11 +236,20 @@ class CollectionLog:
                 self._client.delete(f"{self._base}:wanted:{partition}")
 
     @contextlib.contextmanager
-    def turn(self, name: str, lasts_s: float) -> Iterator[bool]:
-        """Hold what one process at a time may do; False where another does it."""
+    def turn(self, name: str, lasts_s: float, *, needed: bool = False) -> Iterator[bool]:
+        """Hold what one process at a time may do; False where another does it.
+
+        What is `needed` to make room on a full server is done by all, since nothing can be
+        noted there.
+        """
         key, mark = f"{self._base}:turn:{name}", secrets.token_hex(8)
-        with log_errors():
-            mine = bool(self._client.set(key, mark, nx=True, px=int(lasts_s * 1_000)))
+        try:
+            with log_errors():
+                mine = bool(self._client.set(key, mark, nx=True, px=int(lasts_s * 1_000)))
+        except Exhausted:
+            if not needed:
+                raise
+            mine = True
         try:
             yield mine
         finally:

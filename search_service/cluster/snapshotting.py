@@ -23,6 +23,8 @@ _LOOK_EVERY_S = 1.0
 # When the turn of a replica that died meanwhile is over. Two that take a snapshot at one
 # time only work in vain.
 _LASTS_S = 600.0
+# Of its memory, when the log is cut early; and entries that are worth a snapshot.
+_FULL, _FEWEST_ENTRIES = 0.5, 1_000
 
 
 class SnapshotTaker:
@@ -62,11 +64,11 @@ class SnapshotTaker:
             return False
         shard, position = served
         wanted = self._log.wanted_snapshot(self._partition)
-        due = self._log.state(self._partition).entries >= self._entries
+        due = self._is_due(self._log.state(self._partition).entries)
         doubted = self._log.doubted_snapshot(self._partition)
         if not due and not doubted and not 0 < wanted <= position:
             return False
-        with self._log.turn(f"snapshot:{self._partition}", _LASTS_S) as mine:
+        with self._log.turn(f"snapshot:{self._partition}", _LASTS_S, needed=True) as mine:
             if not mine:
                 return False
             newest = self._storage.newest(self._partition)
@@ -81,6 +83,13 @@ class SnapshotTaker:
             self._log.snapshot_taken(self._partition, newest.position)
             self._log.trim(self._partition, newest.position)
         return True
+
+    def _is_due(self, entries: int) -> bool:
+        """Say whether the log is long, or fills the memory that its server may use: then nothing
+        is written any more until it is cut."""
+        if entries >= self._entries:
+            return True
+        return entries >= _FEWEST_ENTRIES and self._log.fullness() > _FULL
 
     def _whole(self, stored: Stored) -> bool:
         if self._storage.is_whole(self._partition, stored):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.wire.errors import LookalikeError, SnapshotInvalid
+from lookalike.wire.errors import Exhausted, LookalikeError, SnapshotInvalid
 from search_service.cluster.connection import connect
 from search_service.cluster.log import CollectionLog
 from search_service.cluster.status import ReplicaState
@@ -110,6 +110,22 @@ def test_deletions_are_forgotten_only_by_those_who_have_read_so_far(cluster: Clu
         replica.start()
     _eventually(lambda: _serving(cluster))
     assert shard.get(["late"], Fields()) == [None]
+
+
+def test_a_log_that_fills_its_server_is_cut(cluster: Cluster) -> None:
+    shard, client = cluster.catalog.find("c").shard, connect(cluster.valkey.url)
+    rows = units(2_000, seed=6)
+    written = [Upsert(f"many-{n}", row) for n, row in enumerate(rows)]
+    shard.submit(written[:1_900]).result(30)
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 100_000)
+    try:
+        with pytest.raises(Exhausted):
+            shard.submit(written[1_900:]).result(30)
+        _eventually(lambda: _log(cluster).state(0).entries == 0)
+        outcomes = shard.submit(written[1_900:]).result(30)
+        assert all(outcome.error is None for outcome in outcomes)
+    finally:
+        client.config_set("maxmemory", 0)
 
 
 def test_counters_of_stores_are_told(cluster: Cluster) -> None:
