@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from lookalike.wire.errors import InvalidField, LimitExceeded, PermissionDenied
@@ -24,6 +25,7 @@ from search_service.domain.items import Facets, Fields, Order, OrderedItem, Plac
 from search_service.domain.metadata import Metadata, encode_metadata
 from search_service.domain.mutations import Delete, Mutation, MutationOutcome, Upsert
 from search_service.domain.queries import Hit, QueryOutcome, QueryRequest
+from search_service.domain.reading import ANYTIME, Reading
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.limits import MAX_METADATA_BYTES
 from search_service.shard.api import ShardApi
@@ -94,16 +96,19 @@ class ConfinedShard:
         outcomes = self._shard.query_here(self._own(request))
         return None if outcomes is None else self._outcomes(outcomes)
 
-    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+    def get(
+        self, ids: Sequence[str], fields: Fields, reading: Reading = ANYTIME
+    ) -> list[StoredItem | None]:
         """See `ShardApi`; an item of somebody else is none."""
+        get = partial(self._shard.get, ids, reading=reading)
         if fields.metadata and not fields.metadata_paths:
             return [
                 None if item is None or not self._shows(item) else _without_near(item)
-                for item in self._shard.get(ids, fields)
+                for item in get(fields)
             ]
         whose = Fields(metadata=True, metadata_paths=self._paths)
         for _ in range(_READS):
-            items, told = self._shard.get(ids, fields), self._shard.get(ids, whose)
+            items, told = get(fields), get(whose)
             if [_version(each) for each in items] == [_version(each) for each in told]:
                 break
         return [

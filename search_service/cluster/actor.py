@@ -223,9 +223,9 @@ class ReplicaActor:
         progress = self.replica.progress
         if progress.is_complete(position):
             return
-        last = await asyncio.to_thread(self.replica.look_up, position)
+        last, complete = await asyncio.to_thread(self.replica.look_up, position)
         await self._applied(last, min(within_s, _REACH_WITHIN_S))
-        progress.note_complete(position)
+        progress.note_complete(complete)
 
     async def _applied(self, position: int, within_s: float) -> None:
         try:

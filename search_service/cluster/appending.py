@@ -193,7 +193,7 @@ class Appender:
         """Have the log give out nothing that replicas have, after its server's new start."""
         async with self._run_turn:
             try:
-                await self._in_thread(self._log.last, 0)
+                await self._in_thread(self._log.ends, 0)
             except OtherRun as error:
                 reached = await asyncio.gather(*map(self._farthest, self._partitions))
                 with contextlib.suppress(OtherRun):  # whoever called meets that one

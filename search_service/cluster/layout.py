@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def partition_of(item_id: str, partitions: int) -> int:
@@ -27,3 +28,14 @@ def divide(
     for place, item in enumerate(items):
         divided.setdefault(partition_of(key(item), partitions), []).append((place, item))
     return divided
+
+
+def put_together(
+    divided: Mapping[int, Sequence[tuple[int, object]]], parts: Sequence[Sequence[R]], count: int
+) -> list[R | None]:
+    """Return what each partition gave for its items at the items' places, of `count` in all."""
+    found: list[R | None] = [None] * count
+    for pairs, given in zip(divided.values(), parts, strict=True):
+        for (place, _), each in zip(pairs, given, strict=True):
+            found[place] = each
+    return found

@@ -123,20 +123,22 @@ class CollectionLog:
             Unavailable: the server is away.
         """
         try:
-            self.last(0)
+            self.ends(0)
         except OtherRun:
             return False
         return True
 
-    def last(self, partition: int) -> int:
-        """Return the last position of a partition, where nothing can be missing.
+    def ends(self, partition: int) -> tuple[int, int]:
+        """Return the last position of a partition and of the collection, where nothing can be
+        missing.
 
         Raises:
             OtherRun: the server may have lost what came last.
             Unavailable: the server is away.
         """
         with log_errors():
-            return int(self._last([*self._counter, self._stream(partition)]))
+            last, given = self._last([*self._counter, self._stream(partition)])
+        return int(last), int(given)
 
     def lift(self, partition: int, position: int) -> None:
         """Have readers know that there was a position that the log lost, if it has none after.

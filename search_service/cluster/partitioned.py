@@ -14,7 +14,7 @@ from lookalike.wire.errors import LookalikeError, Unavailable, Unsupported
 from search_service.cluster import merging
 from search_service.cluster.appending import Appender
 from search_service.cluster.fanout import LoopThread, Partition, is_missing, unavailable
-from search_service.cluster.layout import divide
+from search_service.cluster.layout import divide, put_together
 from search_service.cluster.offered import asked_of_each, check_duplicates, check_offered
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
@@ -27,6 +27,7 @@ from search_service.domain.conditions import AllOf, FieldPath, Filter, In
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.reading import ANYTIME, Reading
 from search_service.domain.selections import Selection, SelectionOutcome
 
 # Different values of a field in one partition, up to which facets are counted: all of them
@@ -96,17 +97,15 @@ class PartitionedShard:
         """See `ShardApi`; nothing is here."""
         return
 
-    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+    def get(
+        self, ids: Sequence[str], fields: Fields, reading: Reading = ANYTIME
+    ) -> list[StoredItem | None]:
         """See `ShardApi`."""
         divided = divide(ids, lambda id: id, len(self._partitions))
-        parts = self._read(
-            "get", {number: ([id for _, id in pairs], fields) for number, pairs in divided.items()}
-        )
-        found: list[StoredItem | None] = [None] * len(ids)
-        for pairs, items in zip(divided.values(), parts, strict=True):
-            for (place, _), item in zip(pairs, items, strict=True):
-                found[place] = item
-        return found
+        asked = {number: ([id for _, id in pairs], fields) for number, pairs in divided.items()}
+        left_s = self._until(reading.deadline_s) - time.monotonic()
+        parts = self._read("get", asked, left_s, read_position=reading.position)
+        return put_together(divided, parts, len(ids))
 
     def list_items(
         self, *, filter: Filter | None, after_id: str, page_size: int, fields: Fields
@@ -214,12 +213,7 @@ class PartitionedShard:
 
     async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
         request, asked = check_offered(request), asked_of_each(request)
-        now_s = time.monotonic()
-        until_s = now_s + self._give_up_s
-        if request.deadline_s is not None:
-            # What is answered at the deadline comes too late, be it partial or an error.
-            left_s = request.deadline_s - now_s
-            until_s = request.deadline_s - min(_ANSWERED_BEFORE_S, _ANSWERED_BEFORE * left_s)
+        until_s = self._until(request.deadline_s)
         answers = await asyncio.gather(
             *(self._query_one(each, asked, until_s) for each in self._partitions),
             return_exceptions=True,
@@ -236,6 +230,15 @@ class PartitionedShard:
         if not parts or (missing and not request.allow_partial):
             raise unavailable(*missing)
         return merging.merge_outcomes(parts, request, missing_partitions=tuple(missing))
+
+    def _until(self, deadline_s: float | None) -> float:
+        """Return when partitions that did not answer are given up."""
+        now_s = time.monotonic()
+        if deadline_s is None:
+            return now_s + self._give_up_s
+        # What is answered at the deadline comes too late, be it partial or an error.
+        left_s = deadline_s - now_s
+        return deadline_s - min(_ANSWERED_BEFORE_S, _ANSWERED_BEFORE * left_s)
 
     async def _query_one(
         self, partition: Partition, asked: QueryRequest, until_s: float
@@ -260,14 +263,15 @@ class PartitionedShard:
         asked: dict[int, tuple[Any, ...]],
         within_s: float | None = None,
         *,
+        read_position: int = 0,
         retry_s: float | None = None,
         steady: bool = False,
     ) -> list[Any]:
         """Ask some partitions for what they hold; answers in the order of `asked`."""
-        until_s = time.monotonic() + (within_s or self._give_up_s)
+        until_s = time.monotonic() + (self._give_up_s if within_s is None else within_s)
 
         async def ask(number: int, args: tuple[Any, ...]) -> Any:
-            position = self._appender.acknowledged[number]
+            position = max(read_position, self._appender.acknowledged[number])
 
             def arguments() -> tuple[Any, ...]:
                 return method, args, position, max(0.0, until_s - time.monotonic())

@@ -132,18 +132,21 @@ class Replica:
             raise _away(self._following.trouble)
         return reached
 
-    def look_up(self, position: int) -> int:
-        """Return the last entry of the partition at or before `position`, as far as one is.
+    def look_up(self, position: int) -> tuple[int, int]:
+        """Return the last entry of the partition at or before `position`, as far as one is, and
+        up to which position that says all.
 
-        Positions are of the whole collection: the partition may have none near it.
+        Positions are of the whole collection: the partition may have none near it. One that
+        was not given out yet says nothing of what is written later.
 
         Raises:
             Unavailable: the log is away, or may have lost its end.
         """
         try:
-            return min(position, self._log.last(self._partition))
+            last, given = self._log.ends(self._partition)
         except OtherRun:
             raise _away("the log was started anew, and nobody has asked what it lost") from None
+        return min(position, last), min(position, given)
 
     def update_settings(self, change: SettingsChange) -> None:
         """Change settings durably, also those of a shard that is still to come."""
@@ -159,7 +162,8 @@ class Replica:
             Unavailable: it is not that far in time, or the log is away.
         """
         try:
-            self.progress.reach(self._log.last(self._partition)).result(_PRUNE_WITHIN_S)
+            last, _ = self._log.ends(self._partition)
+            self.progress.reach(last).result(_PRUNE_WITHIN_S)
         except (OtherRun, TimeoutError):
             raise _away("it is behind in the log") from None
         shard = self.shard

@@ -87,7 +87,7 @@ LAST = (
     _PREPARED
     + _LAST_OF
     + """
-return last_of(KEYS[3])
+return {last_of(KEYS[3]), redis.call('GET', KEYS[1]) or '0'}
 """
 )
 

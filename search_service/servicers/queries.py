@@ -96,7 +96,8 @@ class Queries:
             )
         elif targets is None:
             targets = await resolve_targets(
-                request.queries, shard, self._embedders, self._reads, deadline_s, space
+                *(request.queries, shard, self._embedders, self._reads, deadline_s, space),
+                read_position=request.read_position,
             )
         query = replace(read_request(request, targets, condition, deadline_s), space=space)
         if page is not None:

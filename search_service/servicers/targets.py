@@ -14,6 +14,7 @@ from search_service import limits
 from search_service.domain.arrays import F32, F64
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.ranking import BestScore
+from search_service.domain.reading import Reading
 from search_service.embedders import Embedders
 from search_service.offload import Offload
 from search_service.servicers.vectors import unit_matrix
@@ -46,6 +47,7 @@ async def resolve_targets(
     offload: Offload,
     deadline_s: float | None,
     space: int = 0,
+    read_position: int = 0,
 ) -> Targets:
     """Return the vectors of `queries`, in order; by the name with the number `space`.
 
@@ -64,7 +66,8 @@ async def resolve_targets(
     builders = [
         _read_query(query, f"queries[{index}]", wanted) for index, query in enumerate(queries)
     ]
-    await wanted.read_ids(shard, offload, shard.spec.vectors[space - 1].name if space else "")
+    name = shard.spec.vectors[space - 1].name if space else ""
+    await wanted.read_ids(shard, offload, name, Reading(read_position, deadline_s))
     embed_s = await wanted.embed(embedders, deadline_s)
     return Targets(
         np.stack([target.vector(wanted) for target in builders]),

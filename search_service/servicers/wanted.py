@@ -10,6 +10,7 @@ from search_service import limits
 from search_service.domain.arrays import F32
 from search_service.domain.collection import CollectionSpec
 from search_service.domain.items import Fields
+from search_service.domain.reading import ANYTIME, Reading
 from search_service.embedders import Embedders
 from search_service.offload import Offload
 from search_service.servicers.vectors import unit_vector
@@ -81,7 +82,9 @@ class Wanted:
         self._images.append((image, field))
         return Part(field, image=len(self._images) - 1)
 
-    async def read_ids(self, shard: ShardApi, offload: Offload, name: str = "") -> None:
+    async def read_ids(
+        self, shard: ShardApi, offload: Offload, name: str = "", reading: Reading = ANYTIME
+    ) -> None:
         """Read the vectors of stored items, the first of each; those of a name.
 
         Raises:
@@ -90,7 +93,8 @@ class Wanted:
         if not self._ids:
             return
         ids = list(self._ids)
-        for item_id, item in zip(ids, await offload.run(shard.get, ids, _VECTOR_ONLY), strict=True):
+        items = await offload.run(shard.get, ids, _VECTOR_ONLY, reading)
+        for item_id, item in zip(ids, items, strict=True):
             if item is None or item.vector is None:
                 raise NotFound(
                     f'there is no item "{item_id}"',

@@ -16,6 +16,7 @@ from search_service.domain.collection import (
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.reading import ANYTIME, Reading
 from search_service.domain.selections import Selection, SelectionOutcome
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ class ShardApi(Protocol):
             Unavailable: the store cannot be read.
         """
 
-    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+    def get(
+        self, ids: Sequence[str], fields: Fields, reading: Reading = ANYTIME
+    ) -> list[StoredItem | None]:
         """Read items in the order of `ids`; None where there is none."""
 
     def list_items(

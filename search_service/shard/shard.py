@@ -20,6 +20,7 @@ from search_service.domain.conditions import FieldPath, Filter
 from search_service.domain.items import Facets, Fields, Order, OrderedItem, Place, StoredItem
 from search_service.domain.mutations import Mutation, MutationOutcome
 from search_service.domain.queries import QueryOutcome, QueryRequest
+from search_service.domain.reading import ANYTIME, Reading
 from search_service.domain.selections import Selection, SelectionOutcome
 from search_service.segments.api import SegmentSource
 from search_service.shard.live.changed_ids import ChangedIds
@@ -86,9 +87,7 @@ class Shard:
         carried = CarriedItems(self._reader, cache)
         self._items = Listing(self._memory, self._filters, self._reader)
         self._upkeep = SegmentUpkeep(
-            self._memory,
-            source,
-            self._reader,
+            *(self._memory, source, self._reader),
             store_path=path,
             segments_path=directory / SEGMENTS,
             spec=self._settings.read,
@@ -128,10 +127,8 @@ class Shard:
             pool=self._pool,
         )
         self._queries = QueryLines(answerer, self._filters.when_ready, spec.dimension, options)
-        self._checker = StoreChecker(
-            *(path, options.vfs, spec.dimension, self._health),
-            bytes_per_s=options.check_bytes_per_s,
-        )
+        parts = (path, options.vfs, spec.dimension, self._health)
+        self._checker = StoreChecker(*parts, bytes_per_s=options.check_bytes_per_s)
         look(db, spec.dimension, self._health)
         live, ids = load(db, path, self._memory, self._upkeep, self._health)
         load_named(db, path, self._spaces.parts, (live, ids), self._health)
@@ -199,7 +196,9 @@ class Shard:
         """See `ShardApi`."""
         return self._spaces.lines_for(request, self._queries).answer_here(request)
 
-    def get(self, ids: Sequence[str], fields: Fields) -> list[StoredItem | None]:
+    def get(
+        self, ids: Sequence[str], fields: Fields, reading: Reading = ANYTIME
+    ) -> list[StoredItem | None]:
         """See `ShardApi`."""
         return self._reader.in_order(ids, fields)
 

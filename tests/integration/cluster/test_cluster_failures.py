@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from search_service.cluster.status import PartitionStatus, ReplicaState
 from search_service.domain.items import Fields
 from search_service.domain.mutations import Upsert
 from search_service.domain.queries import QueryRequest
+from search_service.domain.reading import Reading
 from tests.integration.cluster.conftest import Cluster, spec_of, units
 from tests.integration.cluster.local import OPTIONS, cluster_settings
 
@@ -148,6 +150,11 @@ def test_what_is_acknowledged_is_read_with_its_position(cluster: Cluster) -> Non
             request = QueryRequest(ROWS[n : n + 1], limit=50, exact=True, read_position=position)
             (outcome,) = shard.query(request).result(10)
             assert f"seen-{n}" in {hit.id for hit in outcome.hits}
+            # A position of a moment to come says nothing of what is written until then.
+            request = replace(request, read_position=position + 1_000_000)
+            assert shard.query(request).result(10)[0].hits
+            (item,) = shard.get([f"seen-{n}"], Fields(), Reading(position))
+            assert item is not None
     finally:
         other.close()
 

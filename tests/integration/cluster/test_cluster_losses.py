@@ -109,7 +109,7 @@ def test_another_run_of_the_server_has_to_be_met(cluster: Cluster) -> None:
     assert log.reserve(1) == range(8, 9)
     client.set("other:{u}:run", "another")
     # It may have lost what came last: nothing is given out, and nothing is said of it.
-    for refused in (lambda: log.append(0, [b"x"]), lambda: log.reserve(1), lambda: log.last(1)):
+    for refused in (lambda: log.append(0, [b"x"]), lambda: log.reserve(1), lambda: log.ends(1)):
         with pytest.raises(OtherRun) as met:
             refused()
     with pytest.raises(OtherRun):  # it was started once more since
@@ -117,7 +117,7 @@ def test_another_run_of_the_server_has_to_be_met(cluster: Cluster) -> None:
     log.prepare(met.value.run, [3, 20])
 
     assert log.reserve(1).start > 1_000_000
-    assert [log.last(partition) for partition in (0, 1)] == [7, 20]
+    assert [log.ends(partition)[0] for partition in (0, 1)] == [7, 20]
     prepared = log.reserve(1).start
     log.prepare(met.value.run, [0, 0])  # another front, which met it too
     assert log.reserve(1).start == prepared + 1
