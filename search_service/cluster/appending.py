@@ -31,7 +31,7 @@ _ASK_AGAIN_S = 0.1
 _MOST_RUNS = 5
 # Calls that wait at a replica for what it has not stored yet, and how long one does: a replica
 # that is stuck must not be filled with them, since others wait for none of it.
-_MOST_WAITING, _WAITS_S = 64, 5.0
+_MOST_WAITING, _WAITS_S = 32, 5.0
 # As many mutations are encoded where they are, on the loop; more, beside it.
 _FEW = 8
 # For replicas that were behind to have caught up.

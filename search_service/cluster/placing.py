@@ -15,9 +15,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason
-from search_service.cluster.actor import ReplicaActor, Told
+from search_service.cluster.actor import GROUPS, QUERY_THREADS, ReplicaActor
+from search_service.cluster.answering import Told
 from search_service.cluster.connection import connect
 from search_service.cluster.fanout import ReplicaAway
+from search_service.cluster.messages import pack, unpack
 from search_service.cluster.names import SharedCatalog
 from search_service.cluster.settings import ClusterSettings
 from search_service.domain.collection import CollectionSpec
@@ -113,7 +115,7 @@ class Placement:
                 except ValueError:
                     continue
         ray.wait(
-            [actor.leave.remote() for actor in actors],
+            [actor.tell.remote(pack(("leave",))) for actor in actors],
             num_returns=max(1, len(actors)),
             timeout=_LEAVES_WITHIN_S,
         ) if actors else None
@@ -155,7 +157,8 @@ class Placement:
         import ray
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        kind = ray.remote(ReplicaActor).options(
+        threads = {"concurrency_groups": GROUPS, "max_concurrency": QUERY_THREADS}
+        kind = ray.remote(**threads)(ReplicaActor).options(
             name=self._name(spec.uid, partition, number),
             get_if_exists=True,
             lifetime="detached",
@@ -190,7 +193,10 @@ class RayReplica:
         """See `ReplicaHandle`."""
         answer: Future[Any] = Future()
         try:
-            reference = getattr(self._actor, method).remote(*args)
+            tell = self._actor.tell
+            if method != "query":
+                tell = tell.options(concurrency_group=method if method in GROUPS else "other")
+            reference = tell.remote(pack((method, *args)))
             reference.future().add_done_callback(lambda done: self._pass_on(done, answer))
         except Exception as error:  # noqa: BLE001 - whatever Ray says, the caller must hear of it
             self._fail(error, answer)
@@ -203,7 +209,7 @@ class RayReplica:
         if failure is not None:
             self._fail(failure, answer)
             return
-        told: Told = done.result()
+        told: Told = unpack(done.result())
         if told.error is not None:
             answer.set_exception(told.error)
         else:

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search_service.cluster.actor import ReplicaActor, Told
+from search_service.cluster.actor import ReplicaActor
+from search_service.cluster.answering import Told
 from search_service.cluster.fanout import LoopThread, ReplicaAway
+from search_service.cluster.messages import pack, unpack
 from search_service.cluster.settings import ClusterSettings
 from search_service.domain.collection import CollectionSpec
 from search_service.shard.options import ShardOptions
@@ -54,7 +57,9 @@ class LocalReplica:
         async def answer() -> Any:
             while self.silent.is_set():
                 await asyncio.sleep(0.01)
-            told: Told = await getattr(actor, method)(*args)
+            call = partial(actor.tell, pack((method, *args)))
+            answered = asyncio.get_running_loop().run_in_executor(self._placing.pool, call)
+            told: Told = unpack(await answered)
             if told.error is not None:
                 raise told.error
             return told.value
@@ -68,6 +73,7 @@ class LocalPlacing:
     def __init__(self, settings: ClusterSettings) -> None:
         self.settings = settings
         self.loop = LoopThread("actors")
+        self.pool = ThreadPoolExecutor(128, thread_name_prefix="actors")
         self.replicas: dict[str, list[list[LocalReplica]]] = {}
         # Where a test clears it, collections wait to be placed.
         self.has_room = threading.Event()
@@ -103,6 +109,7 @@ class LocalPlacing:
                 for replica in replicas:
                     replica.kill()
         self.loop.close()
+        self.pool.shutdown(cancel_futures=True)
 
 
 def cluster_settings(port: int, root: Path, **values: Any) -> ClusterSettings:
