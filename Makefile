@@ -157,8 +157,8 @@ $(DEPLOY_STAMP): deploy/checks/tools.txt
 	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/checks/tools.txt
 	@touch $@
 
-image-test: setup ## Build the search service's image, start and search it; needs root, buildah and debootstrap
-	deploy/checks/image_test.sh
+image-test: setup ## Build the services' images, start and use them (SERVICES=search for one); needs root, buildah, debootstrap
+	SERVICES='$(SERVICES)' TORCH_INDEX='$(TORCH_INDEX)' deploy/checks/image_test.sh
 
 docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
