@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
 # How long a call with a name that is not known waits for a look, which another thread takes:
 # whoever calls may be the event loop of all.
-_LOOKS_WITHIN_S = 0.05
+_LOOKS_WITHIN_S, _ASK_EVERY_S = 0.05, 0.1
 # What another front has begun to delete and not finished is finished here, after this.
 _LEAVES_WITHIN_S = 60.0
 
@@ -64,7 +64,7 @@ class ClusterCatalog(Catalog):
         self._coming = Names()
         self._leaving: dict[str, float] = {}
         self._stop = threading.Event()
-        self._looks = Looks()
+        self._looks = Looks(_ASK_EVERY_S)
         self._watcher = threading.Thread(target=self._watch, name="catalog", daemon=True)
 
     def open(self) -> None:

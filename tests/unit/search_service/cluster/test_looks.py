@@ -42,3 +42,9 @@ def test_one_that_lasts_is_not_waited_for() -> None:
     assert thread.is_alive()
     go_on.set()
     thread.join(10)
+
+
+def test_those_who_ask_again_and_again_are_not_kept() -> None:
+    looks = Looks(ask_every_s=3600)
+    looks.ask(0.01)  # nobody looks
+    looks.ask(3600)
