@@ -142,8 +142,10 @@ class Front:
         if now_s < self._losses_after_s:
             return
         self._losses_after_s = now_s + _LOOK_FOR_LOSSES_EVERY_S
-        for uid, partitions in list(self._partitions.items()):
-            found = self._loop.run(self._ask(partitions)).result()
+        known = dict(self._partitions)
+        asked = {uid: self._loop.run(self._ask(partitions)) for uid, partitions in known.items()}
+        for uid, partitions in known.items():
+            found = asked[uid].result()
             for number, replica, position in self._losses.look(uid, found, now_s):
                 _log.error("partition %d of %s goes on without lost entries", number, uid)
                 partitions[number].replicas[replica].call("give_up", position)

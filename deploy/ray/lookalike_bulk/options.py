@@ -45,8 +45,10 @@ class Options:
     @property
     def identity(self) -> dict[str, str]:
         """What a work folder is for: with something else in it nothing of it can be used."""
-        kept = ("uri", "prefix", "model", "precision", "block_images", "preset", "partitions")
-        kept += ("cluster_snapshots", "cluster_key_prefix")
+        kept = (
+            *("uri", "prefix", "model", "precision", "block_images", "preset", "partitions"),
+            *("cluster_snapshots", "cluster_key_prefix"),
+        )
         fields = asdict(self)
         return {name: str(fields[name]) for name in kept}
 
