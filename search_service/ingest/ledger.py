@@ -173,6 +173,17 @@ class Ledger:
             rows: list[Any] = self._db.execute(query, (uid, json.dumps(list(ids)))).fetchall()
             return dict(rows)
 
+    def alone(self, uid: str, other_uid: str) -> list[Accepted]:
+        """Return the images that are queued for a collection, and not for another one under
+        the same version."""
+        query = (
+            f"SELECT {_COLUMNS} FROM accepted AS one WHERE uid = ? AND kind = 'upload'"  # noqa: S608 - our names
+            " AND entry <> '' AND NOT EXISTS (SELECT 1 FROM accepted AS other"
+            " WHERE other.uid = ? AND other.version = one.version)"
+        )
+        with self._lock:
+            return [Accepted(*row) for row in self._db.execute(query, (uid, other_uid))]
+
     def holds(self, uid: str, version: int) -> bool:
         """Say whether a mutation of that version is queued, or about to be."""
         query = "SELECT count(*) FROM accepted WHERE uid = ? AND version = ?"

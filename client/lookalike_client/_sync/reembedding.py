@@ -39,7 +39,8 @@ class Reembeddings:
     def start(self, source: str, target: str, *, timeout_s: float = LONG_TIMEOUT_S) -> Reembedding:
         """Pair a collection with an empty one of another model.
 
-        What is queued for it is queued for the other one, too, which takes its time.
+        What is queued for it is queued for the other one, too, as far as there is room
+        within ten seconds: `source_only_queued` says how many are left for the next call.
         """
         request = reembedding_pb2.StartReembeddingRequest(source=source, target=target)
         with calls.translated(self._explain):
@@ -60,21 +61,23 @@ class Reembeddings:
             self._explain, self._stub.ListMissingItems, request, timeout_s=self._timeout_s
         ):
             for each in page.items:
-                yield MissingItem(each.id, each.version, each.sha256)
+                yield convert.missing_item(each)
 
     def offer(
-        self, collection: str, images: Mapping[str, ImageLike], *, accept_changed: bool = False
+        self,
+        collection: str,
+        images: Mapping[str, ImageLike | Sequence[ImageLike]],
+        *,
+        accept_changed: bool = False,
     ) -> Sequence[OfferOutcome]:
-        """Queue up to 64 pictures, by id, of items that a collection of a pair lacks.
+        """Queue pictures, by id, of up to 64 items that a collection of a pair lacks.
 
-        Each must be the file that the other collection was given, unless `accept_changed`.
+        Each must be the file that the other collection was given, unless `accept_changed`;
+        of an item with several pictures all are sent, as a list or tuple.
         """
         request = reembedding_pb2.OfferImagesRequest(
             collection=collection,
-            images=[
-                reembedding_pb2.OfferedImage(id=id, image=image_bytes(image))
-                for id, image in images.items()
-            ],
+            images=[_offered(id, image) for id, image in images.items()],
             accept_changed=accept_changed,
         )
         with calls.translated(self._explain):
@@ -95,3 +98,9 @@ class Reembeddings:
         with calls.translated(self._explain):
             response = self._stub.EndReembedding(request, timeout=timeout_s)
         return EndedReembedding(response.source, response.target, response.deleted_items)
+
+
+def _offered(id: str, pictures: ImageLike | Sequence[ImageLike]) -> reembedding_pb2.OfferedImage:
+    several = pictures if isinstance(pictures, list | tuple) else [pictures]
+    first, *further = map(image_bytes, several)
+    return reembedding_pb2.OfferedImage(id=id, image=first, further_images=further)
