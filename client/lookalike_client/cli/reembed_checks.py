@@ -56,7 +56,7 @@ def hold_alias(client: Client, alias: str) -> None:
         others = [each for each, collection in aliases.items() if collection == alias]
         raise click.ClickException(
             f"{alias} is a collection's own name: give the alias that its users give"
-            + (f", such as {others[0]}" if others else "")
+            + (f", such as {others[0]}" if others else "; `lookalike reembed start` makes it one")
         )
 
 
@@ -93,9 +93,10 @@ def hold_may_lead(
             f"{pair.source_only_queued:,} images are queued for {other} alone: `lookalike reembed "
             "start` queues them for both; with --allow-missing they are not found from now on"
         )
-    if much(queued, items):
+    if much(queued, items) and not allow_missing:
         raise click.ClickException(
-            f"{queued:,} images are still on their way to {name}: wait until they are there"
+            f"{queued:,} images are still on their way to {name}: wait until they are there; with "
+            "--allow-missing they are not found until then"
         )
     if missing and not allow_missing:
         raise click.ClickException(
@@ -117,6 +118,12 @@ def hold_given_up(alias: str, pair: Reembedding, *, allow_missing: bool) -> None
         raise click.ClickException(
             f"{pair.source} is damaged, so that nobody knows what {pair.target} lacks of it: "
             f"`lookalike reembed finish {alias} --allow-missing` deletes it all the same"
+        )
+    if pair.source_only_queued:
+        raise click.ClickException(
+            f"{pair.source_only_queued:,} images are queued for {pair.source} alone, and end with "
+            f"it: `lookalike reembed start {alias}` queues them for {pair.target}; with "
+            "--allow-missing they are given up"
         )
     if pair.target_missing:
         raise click.ClickException(

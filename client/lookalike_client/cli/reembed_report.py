@@ -102,6 +102,8 @@ def next_step(alias: str, pair: Reembedding, leads_to: str) -> str:
                 f"{pair.target_missing:,}; {back}"
             )
         return f"{command} finish {alias}` deletes {pair.source}; {back}"
+    if checks.much(pair.source_only_queued, pair.source_items):
+        return f"{command} start {alias}` again, which queues for both what was queued before"
     if checks.much(pair.target_queued, pair.source_items):
         return f"wait: {command} status {alias}` says when they are there"
     if pair.target_missing:

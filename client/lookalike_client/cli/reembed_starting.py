@@ -10,7 +10,6 @@ import click
 
 from lookalike.wire.errors import AlreadyExists, InvalidField, NotFound, Precondition
 from lookalike_client import Client
-from lookalike_client.cli import reembed_checks as checks
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.stall import reason_of
 from lookalike_client.indexing import matching, metadata_csv
@@ -24,8 +23,6 @@ _LOOK_EVERY_S = 0.5
 # A look compares all ids: seconds of the service for a million. Most of the time is others'.
 _LOOK_PAUSE = 9
 _TOLD_EVERY_S = 5.0
-# With writers there is always some; without them this is enough for the last few.
-_LITTLE_WAIT_S = 5.0
 # An image of a queue that moves takes seconds at most, however long it waited before.
 _STILL_S = 60.0
 # What is left then is sent from its original, as all that is stored.
@@ -93,29 +90,29 @@ def paired(client: Client, alias: str, model: str, name: str | None) -> Reembedd
     return _with_backlog(client, pair)
 
 
-def arrived(client: Client, pair: Reembedding) -> Reembedding:
-    """Wait until what is queued for the new collection is there, but what writers send; or
-    until nothing arrives any more."""
+def arrived(client: Client, pair: Reembedding, *, still_s: float = _STILL_S) -> Reembedding:
+    """Wait until what is queued for the new collection by now is there, however much writers
+    send meanwhile; or until nothing arrives any more."""
     told = Teller()
-    little_s: float | None = None
-    moved_s = time.monotonic()
+    begun_s = moved_s = time.monotonic()
     look_s = 0.0
     while pair.target_queued:
-        if not checks.much(pair.target_queued, pair.source_items):
-            little_s = little_s or time.monotonic()
-            if time.monotonic() >= little_s + _LITTLE_WAIT_S:
-                break
         time.sleep(max(_LOOK_EVERY_S, look_s * _LOOK_PAUSE))
         asked_s = time.monotonic()
+        status = client.ingest_status()
         before, pair = pair, client.reembeddings.get(pair.target)
-        look_s = time.monotonic() - asked_s
+        now_s = time.monotonic()
+        look_s = now_s - asked_s
+        if status.oldest_age_s is None or status.oldest_age_s < asked_s - begun_s:
+            break  # what is queued came since
+        why = reason_of(status)
+        because = f": {why}" if why else ""
         if pair != before:
-            moved_s = time.monotonic()
-        why = reason_of(client.ingest_status())
-        if time.monotonic() >= moved_s + _STILL_S:
-            complain(f"nothing has arrived for {_STILL_S:,.0f} s" + (f": {why}" if why else ""))
+            moved_s = now_s
+        elif now_s >= moved_s + still_s:
+            complain(f"nothing has arrived for {still_s:,.0f} s{because}")
             break
-        told.tell(f"{pair.target_queued:,} images on their way" + (f"; {why}" if why else ""))
+        told.tell(f"{pair.target_queued:,} images on their way{because}")
     return pair
 
 
