@@ -25,6 +25,8 @@ _LOOK_PAUSE = 9
 _TOLD_EVERY_S = 5.0
 # An image of a queue that moves takes seconds at most, however long it waited before.
 _STILL_S = 60.0
+# The service notes each second what of the queue has ended.
+_NOTED_AFTER_S = 1.5
 # What is left then is sent from its original, as all that is stored.
 _BACKLOG_WAIT_S = 60.0
 
@@ -104,7 +106,8 @@ def arrived(client: Client, pair: Reembedding, *, still_s: float = _STILL_S) -> 
         now_s = time.monotonic()
         look_s = now_s - asked_s
         if status.oldest_age_s is None or status.oldest_age_s < asked_s - begun_s:
-            break  # what is queued came since
+            time.sleep(_NOTED_AFTER_S)  # all has ended that was queued by then
+            return client.reembeddings.get(pair.target)
         why = reason_of(status)
         because = f": {why}" if why else ""
         if pair != before:
