@@ -39,7 +39,9 @@ def reembed(session: Session) -> None:
 
 @reembed.command()
 @_alias
-@click.option("--model", required=True, help="Name or fingerprint of the new model.")
+@click.option(
+    "--model", help="Name or fingerprint of the new model; once it has begun, not needed."
+)
 @click.option(
     "--images",
     required=True,
@@ -68,7 +70,7 @@ def reembed(session: Session) -> None:
 def start(
     session: Session,
     alias: str,
-    model: str,
+    model: str | None,
     images: tuple[Path, ...],
     prefix: str,
     table: Path | None,
@@ -228,5 +230,6 @@ def _pair_of(client: Client, alias: str) -> Reembedding:
     except NotFound:
         leads_to = client.collections.get(alias).name  # a name that is none is refused
         raise click.ClickException(
-            f"{leads_to} is not being moved: `lookalike reembed start {alias}` begins that"
+            f"{leads_to} is not being moved: `lookalike reembed start {alias} --model MODEL "
+            "--images FOLDER` begins that"
         ) from None

@@ -122,14 +122,14 @@ def hold_given_up(alias: str, pair: Reembedding, *, allow_missing: bool) -> None
     if pair.source_only_queued:
         raise click.ClickException(
             f"{pair.source_only_queued:,} images are queued for {pair.source} alone, and end with "
-            f"it: `lookalike reembed start {alias}` queues them for {pair.target}; with "
-            "--allow-missing they are given up"
+            f"it: `lookalike reembed start {alias} --images FOLDER` queues them for {pair.target}; "
+            "with --allow-missing they are given up"
         )
     if pair.target_missing:
         raise click.ClickException(
             f"{pair.target} lacks the pictures of {pair.target_missing:,} items, which end with "
-            f"{pair.source}: `lookalike reembed start {alias}` sends them from their originals; "
-            "with --allow-missing they are given up"
+            f"{pair.source}: `lookalike reembed start {alias} --images FOLDER` sends them from "
+            "their originals; with --allow-missing they are given up"
         )
 
 

@@ -21,8 +21,8 @@ def tell(
 ) -> None:
     """Print how far a pair is, what became of a run that filled it, and the next step."""
     leads_to = checks.led_to(client, alias)
-    following = next_step(alias, pair, leads_to)
     found = lacking(client, pair.target) if pair.target_missing else Lacking()
+    following = next_step(alias, pair, leads_to, failed=bool(found.failed))
     if output.as_json:
         document: dict[str, object] = {
             **dataclasses.asdict(pair),
@@ -87,30 +87,31 @@ def _times(tries: int) -> str:
     return {0: "not sent", 1: "tried once"}.get(tries, f"tried {tries:,} times")
 
 
-def next_step(alias: str, pair: Reembedding, leads_to: str) -> str:
-    """Say what comes next."""
+def next_step(alias: str, pair: Reembedding, leads_to: str, *, failed: bool = False) -> str:
+    """Say what comes next; `failed`: some of what is missing was tried."""
     command = "`lookalike reembed"
     if wrong := checks.damage_of(pair):
         return _next_of_damaged(alias, pair, leads_to, wrong)
+    start = f"{command} start {alias} --images FOLDER`"
     missing = f" --allow-missing` goes on without those {pair.target_missing:,}"
     if leads_to == pair.target:
         back = f"until then {command} rollback {alias}` goes back"
         if pair.target_missing:
             return (
-                f"{command} start {alias}` sends what is missing from its originals; {command} "
+                f"{start} sends what is missing from its originals; {command} "
                 f"finish {alias} --allow-missing` deletes {pair.source} and with it those "
                 f"{pair.target_missing:,}; {back}"
             )
         return f"{command} finish {alias}` deletes {pair.source}; {back}"
     if checks.much(pair.source_only_queued, pair.source_items):
-        return f"{command} start {alias}` again, which queues for both what was queued before"
+        return f"{start} again, which queues for both what was queued before"
     if checks.much(pair.target_queued, pair.source_items):
         return f"wait: {command} status {alias}` says when they are there"
     if pair.target_missing:
+        retry = f"`lookalike failures -c {pair.target} --retry` tries those again that failed; "
         return (
-            f"{command} start {alias}` again, with the folder of the originals that are missing; "
-            f"`lookalike failures -c {pair.target} --retry` tries those again that failed; "
-            f"{command} switch {alias}{missing}"
+            f"{start} again, with the folder of the originals that are missing; "
+            f"{retry if failed else ''}{command} switch {alias}{missing}"
         )
     if pair.target_queued:
         return f"wait: {command} status {alias}` says when they are there"
@@ -202,7 +203,8 @@ def tell_no_pair(output: Output, client: Client, alias: str) -> None:
         document = {"alias": alias, "collection": kept, "deleted": None}
         output.document({**document, "deleted_items": 0})
     else:
-        output.text(f"nothing to finish: {alias} leads to {kept}, which is not being moved")
+        led = "" if kept == alias else f" leads to {kept}, which"
+        output.text(f"nothing to finish: {alias}{led} is not being moved")
 
 
 def _some(ids: list[str]) -> str:

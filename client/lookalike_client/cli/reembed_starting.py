@@ -68,17 +68,20 @@ def originals_of(
     return Originals(gather(found.files, matches.said, item_column, prefix)[0])
 
 
-def paired(client: Client, alias: str, model: str, name: str | None) -> Reembedding:
+def paired(client: Client, alias: str, model: str | None, name: str | None) -> Reembedding:
     """Return the pair of a collection; make it, and the new collection, where it is not there.
 
     Raises:
         InvalidField: the new collection does not suit.
+        click.UsageError: a model is needed to make it.
     """
     source = client.collections.get(alias)
     own = f"{alias}.1" if alias == source.name else ""  # what the collection is called from then on
     try:
         pair = client.reembeddings.get(alias)
     except NotFound:
+        if model is None:
+            raise click.UsageError(f"Missing option '--model': {alias} is moved to it.") from None
         pair = _paired(client, source, model, name or _next_name(own or source.name))
     else:
         if name not in (None, pair.target):

@@ -50,7 +50,7 @@ def refusal(call: Callable[[], None]) -> str:
 @pytest.mark.parametrize("leads_to", [PAIR.source, PAIR.target])
 def test_the_next_step_is_a_command_that_there_is(leads_to: str) -> None:
     for pair in states():
-        told = next_step("photos", pair, leads_to)
+        told = next_step("photos", pair, leads_to, failed=True)
         commands = re.findall(r"`lookalike ([^`]*)`", told)
         assert commands, told
         for command in commands:
@@ -60,8 +60,9 @@ def test_the_next_step_is_a_command_that_there_is(leads_to: str) -> None:
                 continue
             assert group == "reembed"
             name, *words = words
-            options = ["--model", "m", "--images", "."] if name == "start" else []
-            reembed.commands[name].make_context(name, [*words, *options])
+            reembed.commands[name].make_context(
+                name, ["." if word == "FOLDER" else word for word in words]
+            )
 
 
 @pytest.mark.parametrize("to", ["source", "target"])
