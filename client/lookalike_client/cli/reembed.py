@@ -116,7 +116,7 @@ def compare(session: Session, alias: str, sample: int, limit: int, label: str, s
     """Search both collections for the same items, and say how their answers differ."""
     with session.client() as client:
         pair = _pair_of(client, alias)
-        checks.hold_readable(pair)
+        checks.hold_sound(alias, pair)
         found = compare_answers(
             client, pair.source, pair.target, sample=sample, limit=limit, label=label, seed=seed
         )
@@ -153,7 +153,10 @@ def rollback(session: Session, alias: str, allow_missing: bool) -> None:
         pair = _pair_of(client, alias)
         checks.hold_alias(client, alias)
         checks.hold_may_lead(
-            pair, "source", allow_missing, f"`lookalike reembed finish {alias}` deletes it"
+            pair,
+            "source",
+            allow_missing,
+            f"`lookalike reembed finish {alias} --allow-missing` deletes it",
         )
         client.collections.set_alias(alias, pair.source)
         report.tell(session.output, client, alias, client.reembeddings.get(pair.source))

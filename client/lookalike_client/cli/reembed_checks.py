@@ -33,15 +33,15 @@ def led_to(client: Client, name: str) -> str:
     return found.get(name, name)
 
 
-def hold_readable(pair: Reembedding) -> None:
-    """Hold that both collections can be searched whole.
+def hold_sound(alias: str, pair: Reembedding) -> None:
+    """Hold that both collections can be read whole.
 
     Raises:
         click.ClickException: one is damaged.
     """
-    for name, what in damage_of(pair).items():
+    for name in damage_of(pair):
         raise click.ClickException(
-            f"{name} is damaged, so that there is nothing to compare: {what}"
+            f"{name} is damaged: `lookalike reembed status {alias}` says what can be done"
         )
 
 
@@ -79,7 +79,7 @@ def hold_may_lead(
         )  # fmt: skip
         missing, queued, items = pair.source_missing, pair.source_queued, pair.target_items
     if damage:
-        raise click.ClickException(f"{name} is damaged ({damage}): {otherwise}")
+        raise click.ClickException(f"{name} is damaged: {otherwise}")
     if other_damage:
         if not allow_missing:
             raise click.ClickException(
@@ -141,7 +141,7 @@ def hold_may_stay(name: str, damage: str, otherwise: str, alias: str) -> None:
     """
     if damage:
         raise click.ClickException(
-            f"{name}, which would stay alone, is damaged ({damage}): {otherwise}; "
+            f"{name}, which would stay alone, is damaged: {otherwise}; "
             f"`lookalike reembed abort {alias} --keep` ends the move and deletes neither"
         )
 

@@ -38,7 +38,7 @@ def tell(
                  "tries": each.attempts}
             for id, each in found.failed.items()
         }  # fmt: skip
-        document["not_sent"] = found.not_sent
+        document["not_sent"] = list(found.not_sent)
         output.document({**document, "next": following})
         return
     facts = {
@@ -73,14 +73,19 @@ def _details(found: Lacking, filled: Filled | None) -> dict[str, str]:
     for id, failure in list(found.failed.items())[:_SHOWN]:
         facts[f"failed: {id}"] = f"{failure.error.message} ({_times(failure.attempts)})"
     _tell_more(facts, "failed", found.failed)
-    if not_sent := [id for id in found.not_sent if id not in told]:
-        facts["not sent"] = _some(not_sent)
+    not_sent = {id: count for id, count in found.not_sent.items() if id not in told}
+    if not_sent:
+        facts["not sent"] = _some([_pictures(*each) for each in not_sent.items()])
     return facts
 
 
 def _tell_more(facts: dict[str, str], what: str, of: Sized) -> None:
     if len(of) > _SHOWN:
         facts[what] = f"{len(of) - _SHOWN:,} more"
+
+
+def _pictures(id: str, count: int) -> str:
+    return f"{id} ({count} pictures)" if count > 1 else id
 
 
 def _times(tries: int) -> str:

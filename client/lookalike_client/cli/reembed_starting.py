@@ -10,6 +10,7 @@ import click
 
 from lookalike.wire.errors import AlreadyExists, InvalidField, NotFound, Precondition
 from lookalike_client import Client
+from lookalike_client.cli import reembed_checks as checks
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.stall import reason_of
 from lookalike_client.indexing import matching, metadata_csv
@@ -74,6 +75,7 @@ def paired(client: Client, alias: str, model: str | None, name: str | None) -> R
     Raises:
         InvalidField: the new collection does not suit.
         click.UsageError: a model is needed to make it.
+        click.ClickException: one of the two is damaged.
     """
     source = client.collections.get(alias)
     own = f"{alias}.1" if alias == source.name else ""  # what the collection is called from then on
@@ -86,6 +88,7 @@ def paired(client: Client, alias: str, model: str | None, name: str | None) -> R
     else:
         if name not in (None, pair.target):
             raise InvalidField("name", f"{alias} is moving to {pair.target} already")
+        checks.hold_sound(alias, pair)
         own = "" if alias == pair.target else own
         pair = client.reembeddings.start(pair.source, pair.target)
     if own:  # last, so that nothing has another name where the move is refused

@@ -16,10 +16,10 @@ _MOST_ITEMS = 1_000
 @dataclass(frozen=True, slots=True)
 class Lacking:
     """Items that lack a picture: those whose picture was tried and failed, by id, and those
-    of which none was sent. Of very many, the first."""
+    of which none was sent, with how many pictures they have. Of very many, the first."""
 
     failed: dict[str, IngestFailure] = field(default_factory=dict)
-    not_sent: list[str] = field(default_factory=list)
+    not_sent: dict[str, int] = field(default_factory=dict)
 
 
 def lacking(client: Client, collection: str) -> Lacking:
@@ -33,5 +33,5 @@ def lacking(client: Client, collection: str) -> Lacking:
         if failure is not None and failure.version == item.version:
             found.failed[item.id] = failure
         else:
-            found.not_sent.append(item.id)
+            found.not_sent[item.id] = item.pictures
     return found
