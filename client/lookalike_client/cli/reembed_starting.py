@@ -40,7 +40,8 @@ class Teller:
 
     def __call__(self, filled: Filled) -> None:
         """Print how far a run is, if the last line was a while ago."""
-        self.tell(f"{filled.queued:,} images queued")
+        waiting = f"; waiting: {filled.waiting}" if filled.waiting else ""
+        self.tell(f"{filled.queued:,} images queued{waiting}")
 
     def tell(self, line: str) -> None:
         """Print a line, if the last one was a while ago."""

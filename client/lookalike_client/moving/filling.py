@@ -45,12 +45,13 @@ class Patience:
 @dataclass(slots=True)
 class Filled:
     """What became of a run: items queued, items without a file, and refused ones, each with
-    how often it was offered."""
+    how often it was offered. `waiting` says why nothing is taken now, "" where something is."""
 
     queued: int = 0
     without_file: list[str] = field(default_factory=list)
     refused: dict[str, LookalikeError] = field(default_factory=dict)
     tries: Counter[str] = field(default_factory=Counter)
+    waiting: str = ""
 
 
 def fill(
@@ -115,6 +116,8 @@ class _Run:
                     raise self._stands_still(next(iter(refused.values())))
                 self._gave_up = True
                 self._give_up(refused)
+            still = len(refused) == len(left)
+            self.filled.waiting = next(iter(refused.values())).message if still else ""
             left = {id: left[id] for id in refused}
             self._progress(self.filled)
             if left:
