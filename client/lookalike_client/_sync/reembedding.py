@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import grpc
 
 from lookalike.v1 import reembedding_pb2, reembedding_pb2_grpc
+from lookalike.wire.errors import InvalidField
 from lookalike_client import calls, convert
 from lookalike_client._sync.paging import pages
 from lookalike_client.inputs import ImageLike, image_bytes
@@ -101,6 +103,9 @@ class Reembeddings:
 
 
 def _offered(id: str, pictures: ImageLike | Sequence[ImageLike]) -> reembedding_pb2.OfferedImage:
-    several = pictures if isinstance(pictures, list | tuple) else [pictures]
-    first, *further = map(image_bytes, several)
+    if isinstance(pictures, bytes | bytearray | memoryview | str | Path):
+        return reembedding_pb2.OfferedImage(id=id, image=image_bytes(pictures))
+    if not pictures:
+        raise InvalidField("images", f'"{id}" is given without a picture')
+    first, *further = map(image_bytes, pictures)
     return reembedding_pb2.OfferedImage(id=id, image=first, further_images=further)
