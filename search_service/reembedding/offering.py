@@ -151,6 +151,7 @@ class Offers:
             image=offer.image,
             duplicate_policy=twin.duplicate_policy,
             keep_metadata=True,  # which has versions of its own, and comes by itself
+            twinned=True,
             thumbnail_side_px=twin.thumbnail_side_px,
             further_images=offer.further_images,
         )

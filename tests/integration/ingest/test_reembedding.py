@@ -162,8 +162,16 @@ async def test_no_deletion_ends_with_the_collection_that_it_was_sent_to(
         finally:
             await asyncio.to_thread(system.worker.start)
         await one.drained(30)
-        await reembed("finish", "before", "--yes")
-        assert set(await one.items("before")) == {item_id(1)}
+        await asyncio.to_thread(system.worker.terminate)
+        try:
+            await writer.upload("late.jpg", "late")
+            await reembed("finish", "before", "--yes")
+        finally:
+            await asyncio.to_thread(system.worker.start)
+        await one.drained(30)
+        assert set(await one.items("before")) == {item_id(1), "late.jpg"}
+        failures = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest())
+        assert "late.jpg" not in [each.id for each in failures.failures]
 
 
 async def test_items_without_a_picture_are_not_given_up_unasked(
@@ -172,11 +180,9 @@ async def test_items_without_a_picture_are_not_given_up_unasked(
     async with caller(system.search_address) as one:
         await written(one, "whole", tmp_path, 2)
         (tmp_path / item_id(0)).unlink()
-        # One that the embedder refuses, by now: it came as a vector.
-        refused_by_embedder = search_pb2.VectorUpsert(
-            id="bad.jpg", vector_f32_le=vector_of(b"bad"), model_fingerprint=MODELS["stub"]
-        )
-        await upsert(one, "whole", refused_by_embedder)
+        bad = search_pb2.VectorUpsert(id="bad.jpg", vector_f32_le=vector_of(b"bad"))
+        bad.model_fingerprint = MODELS["stub"]
+        await upsert(one, "whole", bad)  # whose file the embedder refuses
         (tmp_path / "bad").mkdir()
         (tmp_path / "bad" / "bad.jpg").write_bytes(b"poison")
         begin = ("start", "whole", "--model", "second", "--images", tmp_path)
@@ -213,10 +219,8 @@ async def test_a_damaged_old_collection_is_told_and_deleted(
         told = await reembed("status", "harmed")
         assert "could not be opened" in told["source_damage"]
         assert "switch harmed --allow-missing" in told["next"]
-        for wrong in ("compare", "switch", "rollback", "abort", "finish"):
-            confirmed = ("--yes",) if wrong in ("abort", "finish") else ()
-            said = await reembed(wrong, "harmed", *confirmed, code=1)
-            assert said["error"]["message"]
+        for wrong in (["compare"], ["switch"], ["rollback"], ["abort", "--yes"]):
+            await reembed(*wrong, "harmed", code=1)
         await reembed("switch", "harmed", "--allow-missing")
         early = await reembed("finish", "harmed", "--yes", code=1)
         assert "finish harmed --allow-missing" in early["error"]["message"]
@@ -245,11 +249,10 @@ async def test_all_pictures_of_an_item_are_moved_or_none(
         table.write_text("file,product\n" + "".join(f"{name},cup\n" for name in names))
         begun = await reembed(*begin, "--metadata-csv", table, "--item-column", "product")
         assert (begun["queued_now"], begun["target_missing"]) == (1, 0)
-        fields = search_pb2.ItemFields(vector=True)
-        found = await one.search.GetItems(
-            search_pb2.GetItemsRequest(collection=begun["target"], ids=["cup"], fields=fields)
-        )
-        (item,) = found.items
+        asked = search_pb2.GetItemsRequest(collection=begun["target"], ids=["cup"])
+        asked.fields.vector = True
+        found = await one.search.GetItems(asked)
+        item = found.items[0]
         assert [item.vector_f32_le, *(each.vector_f32_le for each in item.vectors)] == [
             vector_of(name.encode(), "second") for name in names
         ]
