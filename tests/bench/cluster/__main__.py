@@ -30,7 +30,7 @@ from tests.integration.search_server import SearchServer, running
 NAME = "c"
 _BATCH = 500
 _WARM_UP = 20
-_BUILT_WITHIN_S = 300.0
+_BUILT_WITHIN_S = 900.0
 PARTITIONS = 3
 # Of each partition, which an idle shard would build a graph of.
 _FEW_VECTORS = PARTITIONS * ShardOptions().idle_build_vectors
