@@ -30,6 +30,7 @@ from lookalike.v1 import (
     snapshot_pb2_grpc,
 )
 from lookalike.wire.errors import LookalikeError
+from lookalike.wire.keys import Tenant
 from search_service.access.gate import Gate
 from search_service.analysis.analyses import Analyses
 from search_service.banks.bank import Banks
@@ -129,8 +130,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         pairs = Pairs(settings.data / PAIRS_FILE, catalog)
         catalog.before_ready = pairs.open
         asks_keys = settings.keys_file is not None
-        checks = (pairs.check_alone, pairs.check_may_reject)
-        gate = Gate(catalog, *checks, asks_keys=asks_keys)
+        gate = Gate(catalog, pairs.check_alone, pairs.check_may_reject, asks_keys=asks_keys)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
@@ -144,7 +144,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         slow = Offload("slow", threads=4, max_waiting=64)
         stack.push_async_callback(asyncio.to_thread, slow.close)
         stack.push_async_callback(asyncio.to_thread, reads.close)
-        door = _front_door(settings, catalog, registry, pairs)
+        door = _front_door(settings, catalog, registry, pairs, lambda: server.tenants())  # noqa: PLW0108 - it is made later
         server = _server(settings, registry, gate, door)
         if door is not None and settings.ingest is not None:
             bound = settings.ingest.max_image_bytes
@@ -265,20 +265,21 @@ def _server(
 
 
 def _front_door(
-    settings: Settings, catalog: Catalog, registry: CollectorRegistry, pairs: Pairs
+    settings: Settings,
+    catalog: Catalog,
+    registry: CollectorRegistry,
+    pairs: Pairs,
+    tenants: Callable[[], frozenset[Tenant]],
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    ledger = Ledger(str(settings.ledger))
-    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger, pairs)
+    ledger, counts = Ledger(str(settings.ledger)), IngestMetrics(registry)
+    return FrontDoor(settings.ingest, catalog, counts, ledger, pairs, tenants)
 
 
 def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
-    return [
-        (collection.name, collection.shard.stats)
-        for collection in catalog.collections()
-        if collection.is_open
-    ]
+    found = catalog.collections()
+    return [(each.name, each.shard.stats) for each in found if each.is_open]
 
 
 def _lost_collections(catalog: Catalog) -> list[str]:
