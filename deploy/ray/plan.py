@@ -46,6 +46,9 @@ class Assumptions:
     # Asking all partitions and merging, and what each further partition adds: the slowest counts.
     fan_out_ms: float = 5.0
     fan_out_ms_tenfold_partitions: float = 2.0
+    # What a call of a replica takes of a processor, at the front and there, with one query each;
+    # requests of many queries share it. Empty calls, measured on two cores.
+    call_ms_core: float = 1.1
     # Images that one core embeds a second, and adds to a graph a second.
     embed_rate_core: float = 30.0
     build_rate_core: float = 310.0
@@ -104,6 +107,7 @@ def plan(images: int, given: Assumptions) -> Plan:
     shard_ms = given.query_ms_at_million * slower
     spread = given.fan_out_ms_tenfold_partitions * math.log10(partitions)
     fan_out_ms = 0.0 if partitions == given.replicas == 1 else given.fan_out_ms + spread
+    call_ms = given.call_ms_core if fan_out_ms else 0.0
     cores = nodes * given.node_cores
     seconds = images / (cores * given.embed_rate_core) + given.replicas * images / (
         cores * given.build_rate_core
@@ -119,7 +123,7 @@ def plan(images: int, given: Assumptions) -> Plan:
         disk_gib=disk_gib,
         log_gib=partitions * given.log_entries * entry / _GIB,
         query_ms=shard_ms + fan_out_ms,
-        queries_per_s=cores * 1_000 / (shard_ms * partitions),
+        queries_per_s=cores * 1_000 / ((shard_ms + call_ms) * partitions),
         index_hours=seconds / 3_600,
         month_price=nodes * given.node_hour_price * hours + disk_gib * given.disk_gib_month_price,
     )
