@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +16,7 @@ from lookalike.wire.errors import (
     Reason,
     Unavailable,
 )
+from search_service.cluster.first_tries import Begun
 
 # How long a replica that failed is asked last, doubled up to the second value. A dead one
 # is known at once by its connection; this is for one that is slow or silent.
@@ -27,8 +27,21 @@ _NEXT_ROUND_S = 0.05
 # In the place of what a replica does not say.
 NO_ANSWER = object()
 
+# How long before a caller's deadline, in seconds and as a share of the time left, partitions
+# that did not answer are given up: an answer of a front takes a few milliseconds.
+_ANSWERED_BEFORE_S, _ANSWERED_BEFORE = 0.25, 0.1
+
 T = TypeVar("T")
 Arguments = Callable[[], tuple[Any, ...]]
+
+
+def until_of(deadline_s: float | None, give_up_s: float) -> float:
+    """Return when partitions that did not answer are given up, on `time.monotonic()`."""
+    now_s = time.monotonic()
+    if deadline_s is None:
+        return now_s + give_up_s
+    # What is answered at the deadline comes too late, be it partial or an error.
+    return deadline_s - min(_ANSWERED_BEFORE_S, _ANSWERED_BEFORE * (deadline_s - now_s))
 
 
 class ReplicaHandle(Protocol):
@@ -45,49 +58,6 @@ class ReplicaHandle(Protocol):
 
 class ReplicaAway(Exception):
     """A replica cannot be reached: it is dead, being started, or its node is gone."""
-
-
-class LoopThread:
-    """An event loop on a thread of its own, for callers on any thread."""
-
-    def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._closed = False
-        self._closing = threading.Lock()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine; to cancel the future cancels it.
-
-        Raises (as the future's exception):
-            Unavailable: the loop is closed.
-        """
-        with self._closing:
-            if not self._closed:
-                return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        coroutine.close()
-        refused: Future[T] = Future()
-        refused.set_exception(
-            Unavailable("the search service is stopping", reason=Reason.NOT_READY)
-        )
-        return refused
-
-    def close(self) -> None:
-        """Cancel what runs and end."""
-        with self._closing:
-            self._closed = True
-        ended = asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
-        ended.result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _cancel_all(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
 
 class Partition:
@@ -120,6 +90,7 @@ class Partition:
         dispensable: bool = False,
         retry_s: float | None = None,
         steady: bool = False,
+        begun: Begun | None = None,
     ) -> Any:
         """Return the first answer of any replica; `until_s` is on `time.monotonic()`.
 
@@ -127,7 +98,7 @@ class Partition:
         replica can be reached they are tried again, but not for ever; `dispensable` says
         that the caller takes an answer without this partition, and would not wait for it.
         `retry_s` is for what is known to take long; `steady` asks the same replica each time,
-        as long as it answers.
+        as long as it answers. `begun` is a first call that is under way or has failed.
 
         Raises:
             LookalikeError: what a replica says, where no other would say something else.
@@ -143,11 +114,20 @@ class Partition:
             silent = min(self._avoid_until_s) > began_s
             until_s = min(until_s, away_until_s if silent else began_s + self._give_up_s)
         order = self._order(steady=steady)
-        tried = 0
+        tried, hold_s = 0, 0.0
+        if begun is not None:
+            under_way[asyncio.wrap_future(begun.future)] = begun.replica
+            order = [begun.replica, *(each for each in order if each != begun.replica)]
+            tried, hold_s = 1, begun.since_s + retry_s - began_s
+            if hold_s <= 0 and not begun.future.done():
+                self._note(begun.replica, well=False)
         last: LookalikeError | None = None
         try:
             while (left_s := until_s - time.monotonic()) > 0:
-                if tried < len(order):
+                wait_s = retry_s
+                if hold_s > 0:
+                    wait_s, hold_s = hold_s, 0.0
+                elif tried < len(order):
                     under_way[self._start(order[tried], method, arguments())] = order[tried]
                     tried += 1
                 elif not under_way:
@@ -160,7 +140,7 @@ class Partition:
                 all_asked = len(under_way) == len(self.replicas)
                 done, _ = await asyncio.wait(
                     under_way,
-                    timeout=left_s if all_asked else min(retry_s, left_s),
+                    timeout=left_s if all_asked else min(wait_s, left_s),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 for future in done:
@@ -190,6 +170,16 @@ class Partition:
         if last is not None and last.reason is not Reason.NOT_READY:
             raise last
         raise unavailable(self.number)
+
+    def begin(self, method: str, args: tuple[Any, ...]) -> Begun:
+        """Call a replica, on any thread."""
+        replica = self._order(steady=False)[0]
+        return Begun(replica, self.replicas[replica].call(method, *args), time.monotonic())
+
+    def note_answer(self, replica: int) -> None:
+        """Note that a replica answered what was begun."""
+        self._gone[replica] = False
+        self._note(replica, well=True)
 
     async def ask_all(self, method: str, *args: Any, within_s: float) -> list[Any]:
         """Ask all replicas; return their answers, `NO_ANSWER` for one that failed or is late."""

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from lookalike.wire.errors import Exhausted, Unavailable
 from search_service.cluster.appending import Appender, WriteOptions
 from search_service.cluster.connection import log_errors
-from search_service.cluster.fanout import NO_ANSWER, LoopThread, Partition, ReplicaHandle
+from search_service.cluster.fanout import NO_ANSWER, Partition, ReplicaHandle
+from search_service.cluster.first_tries import Overdue
 from search_service.cluster.log import CollectionLog, LogState
+from search_service.cluster.loops import LoopThread
 from search_service.cluster.losses import Losses
 from search_service.cluster.partitioned import PartitionedShard
 from search_service.cluster.settings import ClusterSettings
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _APPEND_THREADS = 8
+# How exactly a silent replica is noticed: a tenth of the least time that makes sense.
+_SWEEP_EVERY_S = 0.02
 # Of making or finding the replicas of one collection, which one front does at a time.
 _PLACING_LASTS_S, _PLACING_MORE_S = 60.0, 15.0
 _STATUS_S = 1.0
@@ -65,6 +69,8 @@ class Front:
         self._client = client
         self._placing = placing
         self._loop = LoopThread("fan-out")
+        self._overdue = Overdue(settings.cluster_retry_ms / 1_000)
+        self._loop.every(_SWEEP_EVERY_S, self._overdue.sweep)
         self._pool = ThreadPoolExecutor(_APPEND_THREADS, thread_name_prefix="append")
         self._partitions: dict[str, list[Partition]] = {}
         self._opened: dict[str, PartitionedShard] = {}
@@ -112,6 +118,7 @@ class Front:
         self._appenders[spec.uid] = appender
         self._opened[spec.uid] = shard = PartitionedShard(
             *(spec, partitions, appender, self._loop),
+            overdue=self._overdue,
             give_up_s=settings.cluster_give_up_s,
             save=save,
         )

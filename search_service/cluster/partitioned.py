@@ -10,12 +10,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from lookalike.wire.errors import LookalikeError, Unavailable, Unsupported
+from lookalike.wire.errors import Unavailable, Unsupported
 from search_service.cluster import merging
 from search_service.cluster.appending import Appender
-from search_service.cluster.fanout import LoopThread, Partition, is_missing, unavailable
+from search_service.cluster.fanout import Partition, until_of
+from search_service.cluster.first_tries import Overdue
 from search_service.cluster.layout import divide, put_together
-from search_service.cluster.offered import asked_of_each, check_duplicates, check_offered
+from search_service.cluster.loops import LoopThread
+from search_service.cluster.offered import check_duplicates
+from search_service.cluster.querying import Querying
 from search_service.domain.arrays import I64
 from search_service.domain.collection import (
     CollectionSpec,
@@ -38,9 +41,6 @@ _RECALL_S = 600.0
 _STATS_S = 2.0
 # For a partition whose replicas were all away when they were asked last.
 _GONE_S = 0.5
-# How long before a caller's deadline, in seconds and as a share of the time left, partitions
-# that did not answer are given up: an answer of a front takes a few milliseconds.
-_ANSWERED_BEFORE_S, _ANSWERED_BEFORE = 0.25, 0.1
 _NO_ORDINALS = "items of a partitioned collection have no common numbers"
 
 
@@ -54,6 +54,7 @@ class PartitionedShard:
         appender: Appender,
         loop: LoopThread,
         *,
+        overdue: Overdue,
         give_up_s: float,
         save: Callable[[CollectionSpec], None],
     ) -> None:
@@ -64,6 +65,9 @@ class PartitionedShard:
         self._loop = loop
         self._give_up_s = give_up_s
         self._save = save
+        self._querying = Querying(
+            partitions, appender.acknowledged, loop, overdue, give_up_s=give_up_s
+        )
 
     @property
     def spec(self) -> CollectionSpec:
@@ -91,7 +95,7 @@ class PartitionedShard:
 
     def query(self, request: QueryRequest) -> Future[list[QueryOutcome]]:
         """See `ShardApi`; partitions are asked at the same time, and their answers merged."""
-        return self._loop.run(self._query(request))
+        return self._querying.query(request)
 
     def query_here(self, request: QueryRequest) -> None:
         """See `ShardApi`; nothing is here."""
@@ -103,7 +107,7 @@ class PartitionedShard:
         """See `ShardApi`."""
         divided = divide(ids, lambda id: id, len(self._partitions))
         asked = {number: ([id for _, id in pairs], fields) for number, pairs in divided.items()}
-        left_s = self._until(reading.deadline_s) - time.monotonic()
+        left_s = until_of(reading.deadline_s, self._give_up_s) - time.monotonic()
         parts = self._read("get", asked, left_s, read_position=reading.position)
         return put_together(divided, parts, len(ids))
 
@@ -210,49 +214,6 @@ class PartitionedShard:
 
     def close(self) -> None:
         """See `ShardApi`; replicas live on without the front."""
-
-    async def _query(self, request: QueryRequest) -> list[QueryOutcome]:
-        request, asked = check_offered(request), asked_of_each(request)
-        until_s = self._until(request.deadline_s)
-        answers = await asyncio.gather(
-            *(self._query_one(each, asked, until_s) for each in self._partitions),
-            return_exceptions=True,
-        )
-        parts: list[list[QueryOutcome]] = []
-        missing: list[int] = []
-        for number, answer in enumerate(answers):
-            if not isinstance(answer, BaseException):
-                parts.append(answer)
-            elif isinstance(answer, LookalikeError) and is_missing(answer):
-                missing.append(number)
-            else:
-                raise answer
-        if not parts or (missing and not request.allow_partial):
-            raise unavailable(*missing)
-        return merging.merge_outcomes(parts, request, missing_partitions=tuple(missing))
-
-    def _until(self, deadline_s: float | None) -> float:
-        """Return when partitions that did not answer are given up."""
-        now_s = time.monotonic()
-        if deadline_s is None:
-            return now_s + self._give_up_s
-        # What is answered at the deadline comes too late, be it partial or an error.
-        left_s = deadline_s - now_s
-        return deadline_s - min(_ANSWERED_BEFORE_S, _ANSWERED_BEFORE * left_s)
-
-    async def _query_one(
-        self, partition: Partition, asked: QueryRequest, until_s: float
-    ) -> list[QueryOutcome]:
-        position = max(asked.read_position, self._appender.acknowledged[partition.number])
-        timed, sent = asked.deadline_s is not None, replace(asked, deadline_s=None)
-
-        def arguments() -> tuple[Any, ...]:
-            return sent, position, max(0.0, until_s - time.monotonic()), timed
-
-        outcomes: list[QueryOutcome] = await partition.ask(
-            "query", arguments, until_s, dispensable=asked.allow_partial
-        )
-        return outcomes
 
     def _read_all(self, method: str, *args: Any) -> list[Any]:
         return self._read(method, {each.number: args for each in self._partitions})

@@ -13,7 +13,8 @@ from typing import Any
 
 from search_service.cluster.actor import ReplicaActor
 from search_service.cluster.answering import Told
-from search_service.cluster.fanout import LoopThread, ReplicaAway
+from search_service.cluster.fanout import ReplicaAway
+from search_service.cluster.loops import LoopThread
 from search_service.cluster.messages import pack, unpack
 from search_service.cluster.settings import ClusterSettings
 from search_service.domain.collection import CollectionSpec

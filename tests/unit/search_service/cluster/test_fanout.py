@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lookalike.wire.errors import Exhausted, LookalikeError, Reason, Unavailable
-from search_service.cluster.fanout import LoopThread, Partition, ReplicaAway, ReplicaHandle
+from search_service.cluster.fanout import Partition, ReplicaAway, ReplicaHandle
+from search_service.cluster.loops import LoopThread
 
 Answer = Callable[[int], Any]
 
