@@ -48,7 +48,7 @@ from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.ledger import Ledger
 from search_service.ingest.metrics import IngestMetrics
 from search_service.lifetime import each, end, spare_collector
-from search_service.metrics import SearchMetrics, ShardCollector, read_stats
+from search_service.metrics import DataDirectory, SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.reembedding.pairs import FILE as PAIRS_FILE
 from search_service.reembedding.pairs import Pairs
@@ -192,6 +192,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
                 lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
             )
             registry.register(shards)
+            registry.register(DataDirectory(settings.data, settings.unindexed_limit))
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
             _log.info("metrics", extra={"port": endpoint.port})
