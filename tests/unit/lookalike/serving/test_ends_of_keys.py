@@ -101,8 +101,9 @@ async def test_calls_that_there_are_not_make_one_series(tmp_path: Path) -> None:
     try:
         async with aio_channel(f"127.0.0.1:{port}", ChannelOptions()) as channel:
             for number in range(30):
+                call: Any = channel.unary_unary(f"/no.Service/Call{number}")
                 with pytest.raises(grpc.RpcError):
-                    await channel.unary_unary(f"/no.Service/Call{number}")(b"")
+                    await call(b"")
     finally:
         await server.stop()
 
