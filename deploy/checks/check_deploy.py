@@ -87,6 +87,8 @@ REFUSED = (
     Refused(("redis.maxmemory=512mb",), "redis.maxmemory"),
     Refused(("search.settings.max_queue_bytes=1073741824",), "redis.maxmemory"),
     Refused(("worker.settings.max_dead_bytes=600000000",), "redis.maxmemory"),
+    Refused(("search.settings.key_prefix=other",), "worker.settings.key_prefix"),
+    Refused(("worker.settings.job_retention_s=60",), "search.settings.job_retention_s"),
     Refused(("search.settings.grace_s=60",), "search.terminationGracePeriodSeconds"),
     Refused(
         ("embedder.terminationGracePeriodSeconds=15",), "embedder.terminationGracePeriodSeconds"
