@@ -50,9 +50,9 @@ _ELSEWHERE = {("search", "LOOKALIKE_SEARCH_CLUSTER_DATA"), ("ray-head", "NUMBA_C
 
 def broken(document: dict[str, Any]) -> Iterator[str]:
     """Yield what does not hold of a manifest."""
-    if document["kind"] == "StatefulSet":
-        if document["spec"].get("podManagementPolicy") != "Parallel":
-            yield "a pod that cannot start would not be replaced when its settings are mended"
+    policy = document.get("spec", {}).get("podManagementPolicy")
+    if document["kind"] == "StatefulSet" and policy != "Parallel":
+        yield "a pod that cannot start would not be replaced when its settings are mended"
     if document["kind"] == "NetworkPolicy":
         yield from _open_to_all(document["spec"])
     for pod in _pods(document):
