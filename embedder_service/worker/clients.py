@@ -11,12 +11,18 @@ import grpc
 
 from embedder_service.worker.call_gatherer import CallGatherer
 from embedder_service.worker.peer import Peer
-from embedder_service.worker.protocols import PeerLost
+from embedder_service.worker.protocols import KeyRefused, PeerLost
 from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire import request_ids
-from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
+from lookalike.wire.errors import (
+    DeadlineExceeded,
+    LookalikeError,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
 from lookalike.wire.status import from_item_error, from_rpc_error
 from lookalike.wire.traces import spans
 
@@ -35,7 +41,12 @@ class EmbedderClient:
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
-        self._peer = Peer(channel, "lookalike.v1.EmbedderService", "embedder")
+        self._peer = Peer(
+            channel,
+            "lookalike.v1.EmbedderService",
+            "embedder",
+            lambda timeout_s: self._stub.EmbedImages(timeout=timeout_s),
+        )
         self._peer.on_not_ready(self._half_close)
         self._timeout_s = timeout_s
         self._session: EmbedSession | None = None
@@ -45,6 +56,11 @@ class EmbedderClient:
     def ready(self) -> bool:
         """See `protocols.Embedder`."""
         return self._peer.ready
+
+    @property
+    def refusal(self) -> str:
+        """See `protocols.Embedder`."""
+        return self._peer.refusal
 
     def start(self) -> None:
         """Start to ask for the service."""
@@ -116,7 +132,12 @@ class SearchClient:
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._stub = search_pb2_grpc.SearchServiceStub(channel)
-        self._peer = Peer(channel, "lookalike.v1.SearchService", "search service")
+        self._peer = Peer(
+            channel,
+            "lookalike.v1.SearchService",
+            "search service",
+            lambda timeout_s: self._stub.UpsertVectors(timeout=timeout_s),
+        )
         self._peer.on_not_ready(self._half_close)
         self._timeout_s = timeout_s
         self._session: UpsertSession | None = None
@@ -139,6 +160,11 @@ class SearchClient:
     def ready(self) -> bool:
         """See `protocols.Index`."""
         return self._peer.ready
+
+    @property
+    def refusal(self) -> str:
+        """See `protocols.Index`."""
+        return self._peer.refusal
 
     def start(self) -> None:
         """Start to ask for the service."""
@@ -257,6 +283,9 @@ def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> Lookalik
     if isinstance(answered, Unavailable):
         peer.suspect()
         return PeerLost(name)
+    if isinstance(answered, Unauthenticated | PermissionDenied):
+        peer.suspect()
+        return KeyRefused(answered)
     return answered
 
 

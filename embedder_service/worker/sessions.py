@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from embedder_service.worker.protocols import PeerLost
+from embedder_service.worker.protocols import KeyRefused, PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
-from lookalike.wire.errors import Exhausted, LookalikeError
+from lookalike.wire.errors import (
+    Exhausted,
+    LookalikeError,
+    PermissionDenied,
+    Unauthenticated,
+)
 from lookalike.wire.status import from_item_error, from_rpc_error
 
 if TYPE_CHECKING:
@@ -43,11 +48,13 @@ class _Session:
             async for response in self._call:
                 self._receive(response)
         except grpc.aio.AioRpcError as failure:
-            self.broken = True
             answered = from_rpc_error(failure)
+            self.broken = True
             # Only a refusal of the call as a whole is the same for all that wait.
             alone = self._waiting_count() == 1
-            if isinstance(answered, Exhausted) or (alone and not answered.retryable):
+            if isinstance(answered, Unauthenticated | PermissionDenied):
+                error = KeyRefused(answered)
+            elif isinstance(answered, Exhausted) or (alone and not answered.retryable):
                 error = answered
         finally:
             self.accepting = False
