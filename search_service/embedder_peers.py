@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import grpc
 
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
+from lookalike.wire import tls_faults
 from lookalike.wire.errors import (
     DeadlineExceeded,
     InvalidField,
@@ -51,7 +52,11 @@ async def models_of(peer: Peer) -> dict[str, str] | Unavailable:
             return refused
         _log.warning(
             "embedder does not answer",
-            extra={"embedder": peer.address, "reason": failure.reason.name},
+            extra={
+                "embedder": peer.address,
+                "reason": failure.reason.name,
+                "said": tls_faults.certain(error.details() or "") or failure.message,
+            },
         )
         return {}
     return {model.fingerprint: model.name for model in response.models}

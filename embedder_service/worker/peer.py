@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from embedder_service.worker.protocols import KeyRefused
+from lookalike.wire import tls_faults
 from lookalike.wire.errors import PermissionDenied, Unauthenticated
 from lookalike.wire.status import from_rpc_error
 
@@ -90,10 +91,12 @@ class Peer:
         backoff_s = _FIRST_BACKOFF_S
         request = health_pb2.HealthCheckRequest(service=self._service)
         while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):
+            try:
                 answer = await self._stub.Check(request, timeout=_CHECK_TIMEOUT_S)
                 if answer.status == _SERVING and await self._takes_key():
                     return
+            except grpc.aio.AioRpcError as failure:
+                self._note_refusal(tls_faults.certain(failure.details() or "") or "")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _MAX_BACKOFF_S)
 
@@ -112,10 +115,13 @@ class Peer:
                 refusal = KeyRefused(error).message
         except asyncio.InvalidStateError:
             pass  # it has ended: no refusal, which would have been read
-        if refusal and refusal != self.refusal:
-            _log.error("an API key is refused", extra={"peer": self.name, "reason": refusal})
-        self.refusal = refusal
+        self._note_refusal(refusal)
         return not refusal
+
+    def _note_refusal(self, refusal: str) -> None:
+        if refusal and refusal != self.refusal:
+            _log.error("cannot be worked with", extra={"peer": self.name, "reason": refusal})
+        self.refusal = refusal
 
     async def _watch_or_suspect(self) -> None:
         watching = asyncio.create_task(self._watch())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from prometheus_client import CollectorRegistry
 
 from embedder_service.worker.applier import Applier
@@ -21,7 +22,7 @@ from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.serving.server import Server, ServerOptions
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.wire import keys
-from lookalike.wire.channel import ChannelOptions, aio_channel
+from lookalike.wire.channel import ChannelOptions, TlsFiles, aio_channel
 from lookalike.wire.errors import PermissionDenied, Reason, Unavailable
 from lookalike.wire.keys import Scope
 from lookalike.wire.tokens import GivenToken
@@ -104,8 +105,37 @@ async def test_a_worker_is_not_ready_while_its_key_is_refused(
                 await client.wait_ready()
                 assert client.refusal == ""
                 await client.close()
-    said = [line for line in caplog.records if line.getMessage() == "an API key is refused"]
+    said = [line for line in caplog.records if line.getMessage() == "cannot be worked with"]
     assert len(said) == len(clients)
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
+    ours, theirs = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    made = theirs.issue_cert("127.0.0.1")
+    made.cert_chain_pems[0].write_to_path(str(tmp_path / "a.pem"))
+    made.private_key_pem.write_to_path(str(tmp_path / "a.key"))
+    tls = TlsFiles(certificate=tmp_path / "a.pem", key=tmp_path / "a.key")
+    server = Server(ServerOptions(tls=tls, grace_s=0.1), [])
+    port = await server.start()
+    options = ChannelOptions(tls=TlsFiles(ca=tmp_path / "ca.pem"))
+    async with aio_channel(f"127.0.0.1:{port}", options) as channel:
+        client = EmbedderClient(channel, 5.0)
+        client.start()
+        while not client.refusal:
+            await asyncio.sleep(0.001)
+        applier = Applier(
+            client,
+            FakeIndex(),
+            max_embeds_in_flight=1,
+            stats=Stats(),
+            metrics=WorkerMetrics(CollectorRegistry()),
+        )
+        assert applier.paused_reason.startswith(
+            "embedder: the service's certificate is not trusted"
+        )
+        await client.close()
+    await server.stop()
 
 
 @pytest.mark.parametrize("scopes", [None, {Scope.READ}], ids=["revoked", "without its scope"])
