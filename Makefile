@@ -98,11 +98,11 @@ soak: setup ## Load a whole system for SOAK_MINUTES (30) and see that it does no
 	$(BIN)/python -m tests.soak
 
 test-cluster: setup ## Run the tests on a Ray cluster of three nodes on this machine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(RAY)
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
 cluster: setup ## Run a cluster of three nodes on this machine to try things on, with a front at 127.0.0.1:50051
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+	$(RAY)
 	$(BIN)/python -m tests.cluster
 
 check: lint type proto-check unasync-check settings-check docs ## Run every static check
@@ -157,8 +157,8 @@ $(DEPLOY_STAMP): deploy/checks/tools.txt
 	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/checks/tools.txt
 	@touch $@
 
-image-test: setup ## Build the search service's image, start and search it; needs root, buildah and debootstrap
-	deploy/checks/image_test.sh
+image-test: setup ## Build the services' images, start and use them (SERVICES=search for one); needs root, buildah, debootstrap
+	SERVICES='$(SERVICES)' TORCH_INDEX='$(TORCH_INDEX)' deploy/checks/image_test.sh
 
 docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --write-all \
@@ -189,11 +189,19 @@ release-image: setup ## Keep the contract of the version that is about to be rel
 
 bench: bench-analysis bench-embed bench-encoders bench-ingest bench-search bench-query bench-web ## Run the benchmark suites but the long one
 
+bench-cluster: setup
+	$(RAY)
+	$(BIN)/python -m tests.bench.cluster
+
 bench-%: setup ## Run one suite: bench-analysis, -cluster, -embed, -encoders, -ingest, -query, -search, -search-million, -web
 	$(BIN)/python -m tests.bench.$(subst -,_,$*)
 
 clean: ## Remove what was built, the environment included
 	rm -rf $(VENV) .bench-venv* .deploy-venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+define RAY
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint deploy/constraints.txt 'ray[data]'
+endef
 
 define generate
 $(BIN)/python -m grpc_tools.protoc -Iprotos \
