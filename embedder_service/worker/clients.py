@@ -31,15 +31,24 @@ _MAX_UPSERTS = 64
 _MAX_SMALL = 500
 # While one call is in the store's group commit the next ones gather.
 _MAX_CALLS = 4
+# A stream stays with one server: after so long the next one goes to another, so that servers
+# that came later get their share, and those that go are let go. Opening one takes a millisecond.
+_LONGEST_SESSION_S = 60.0
 # A model batch is answered image by image: without this its first vectors each
 # went in a call, and a commit, of their own.
 _GATHER_S = 0.008
 
 
 class EmbedderClient:
-    """`protocols.Embedder` over one stream, which is opened again when it breaks."""
+    """`protocols.Embedder` over one stream, which is opened again when it breaks or is old."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        timeout_s: float,
+        longest_session_s: float = _LONGEST_SESSION_S,
+    ) -> None:
+        self._longest_session_s = longest_session_s
         self._stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
         self._peer = Peer(
             channel,
@@ -109,6 +118,7 @@ class EmbedderClient:
         return answer.embedding
 
     def _open_session(self) -> EmbedSession:
+        self._half_close_old()
         if self._session is None or not self._session.accepting:
             with _for_nobody():  # it outlives whatever it is opened for
                 self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
@@ -126,11 +136,21 @@ class EmbedderClient:
         if self._session is not None:
             self._session.half_close()
 
+    def _half_close_old(self) -> None:
+        if self._session is not None and self._session.age_s >= self._longest_session_s:
+            self._session.half_close()
+
 
 class SearchClient:
     """`protocols.Index` over one stream for vectors and batched calls for the rest."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        timeout_s: float,
+        longest_session_s: float = _LONGEST_SESSION_S,
+    ) -> None:
+        self._longest_session_s = longest_session_s
         self._stub = search_pb2_grpc.SearchServiceStub(channel)
         self._peer = Peer(
             channel,
@@ -240,6 +260,7 @@ class SearchClient:
         return answer.results
 
     def _open_session(self) -> UpsertSession:
+        self._half_close_old()
         if self._session is None or not self._session.accepting:
             with _for_nobody():
                 self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
@@ -255,6 +276,10 @@ class SearchClient:
 
     def _half_close(self) -> None:
         if self._session is not None:
+            self._session.half_close()
+
+    def _half_close_old(self) -> None:
+        if self._session is not None and self._session.age_s >= self._longest_session_s:
             self._session.half_close()
 
 

@@ -1,8 +1,9 @@
-"""Bidirectional calls that live as long as their service does."""
+"""Bidirectional calls that live for a while, or as long as their service does."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,14 @@ class _Session:
         self._call = call
         self._peer = peer
         self._outgoing: asyncio.Queue[Any] = asyncio.Queue()  # bounded by the callers' window
+        self._opened_s = time.monotonic()
         self.accepting = True
         self.broken = False
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was opened."""
+        return time.monotonic() - self._opened_s
 
     def half_close(self) -> None:
         """Send nothing more; answers to what was sent still come."""
