@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import grpc
 
 from embedder_service.worker.call_gatherer import CallGatherer
+from embedder_service.worker.calls import asked, cancel, for_nobody, unary_error
 from embedder_service.worker.peer import Peer
-from embedder_service.worker.protocols import KeyRefused, PeerLost
+from embedder_service.worker.protocols import PeerLost
 from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire import request_ids
-from lookalike.wire.errors import (
-    DeadlineExceeded,
-    LookalikeError,
-    PermissionDenied,
-    Unauthenticated,
-    Unavailable,
-)
-from lookalike.wire.status import from_item_error, from_rpc_error
+from lookalike.wire.errors import DeadlineExceeded
+from lookalike.wire.status import from_item_error
 from lookalike.wire.traces import spans
 
 # A vector of 1,280 dimensions is 5 KB, a thumbnail up to 256 KB: at most 17 MB.
@@ -78,7 +71,7 @@ class EmbedderClient:
     async def close(self) -> None:
         """End the stream; images under way fail with PeerLost."""
         await self._peer.close()
-        await _cancel(self._tasks)
+        await cancel(self._tasks)
 
     async def wait_ready(self) -> None:
         """See `protocols.Embedder`."""
@@ -110,7 +103,7 @@ class EmbedderClient:
     ) -> embedder_pb2.Embedding:
         """Embed by a stream of its own: the one that is kept belongs to many traces."""
         call = self._stub.EmbedImages(timeout=self._timeout_s + 5.0)
-        answer = await _asked(call, request, self._peer, "embedder")
+        answer = await asked(call, request, self._peer, "embedder")
         if not isinstance(answer, embedder_pb2.EmbedImagesResponse):
             raise PeerLost("embedder")
         if answer.WhichOneof("outcome") != "embedding":
@@ -120,7 +113,7 @@ class EmbedderClient:
     def _open_session(self) -> EmbedSession:
         self._half_close_old()
         if self._session is None or not self._session.accepting:
-            with _for_nobody():  # it outlives whatever it is opened for
+            with for_nobody():  # it outlives whatever it is opened for
                 self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
                 task = asyncio.create_task(self._run(self._session), name="embed-stream")
             self._tasks.add(task)
@@ -193,7 +186,7 @@ class SearchClient:
     async def close(self) -> None:
         """End the stream and the calls under way."""
         await self._peer.close()
-        await _cancel(self._tasks)
+        await cancel(self._tasks)
         for batcher in (self._upserts, self._updates, self._deletes):
             await batcher.close()
 
@@ -234,7 +227,7 @@ class SearchClient:
     ) -> Sequence[MutationResult]:
         """Store by a stream of its own, which belongs to one trace."""
         call = self._stub.UpsertVectors(timeout=self._timeout_s)
-        answer = await _asked(call, request, self._peer, "search service")
+        answer = await asked(call, request, self._peer, "search service")
         if not isinstance(answer, search_pb2.UpsertVectorsResponse):
             raise PeerLost("search service")
         return answer.results
@@ -246,7 +239,7 @@ class SearchClient:
         try:
             answer = await self._stub.UpdateMetadata(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "search service") from error
+            raise unary_error(error, self._peer, "search service") from error
         return answer.results
 
     async def _send_deletes(
@@ -256,13 +249,13 @@ class SearchClient:
         try:
             answer = await self._stub.DeleteItems(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "search service") from error
+            raise unary_error(error, self._peer, "search service") from error
         return answer.results
 
     def _open_session(self) -> UpsertSession:
         self._half_close_old()
         if self._session is None or not self._session.accepting:
-            with _for_nobody():
+            with for_nobody():
                 self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
                 task = asyncio.create_task(self._run(self._session), name="upsert-stream")
             self._tasks.add(task)
@@ -281,40 +274,3 @@ class SearchClient:
     def _half_close_old(self) -> None:
         if self._session is not None and self._session.age_s >= self._longest_session_s:
             self._session.half_close()
-
-
-@contextmanager
-def _for_nobody() -> Iterator[None]:
-    with spans.within(None), request_ids.within(""):
-        yield
-
-
-async def _asked(call: Any, request: Any, peer: Peer, name: str) -> object:
-    """Return the answer of a stream that is opened for one request."""
-    try:
-        await call.write(request)
-        await call.done_writing()
-        answer: object = await call.read()
-        if answer is grpc.aio.EOF:
-            raise PeerLost(name)
-        await call.read()  # its end
-        return answer
-    except grpc.aio.AioRpcError as error:
-        raise _unary_error(error, peer, name) from error
-
-
-def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> LookalikeError:
-    answered = from_rpc_error(error)
-    if isinstance(answered, Unavailable):
-        peer.suspect()
-        return PeerLost(name)
-    if isinstance(answered, Unauthenticated | PermissionDenied):
-        peer.suspect()
-        return KeyRefused(answered)
-    return answered
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
