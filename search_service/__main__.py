@@ -30,6 +30,7 @@ from lookalike.v1 import (
     snapshot_pb2_grpc,
 )
 from lookalike.wire.errors import LookalikeError
+from lookalike.wire.private_files import keep_from_others
 from search_service.access.gate import Gate
 from search_service.analysis.analyses import Analyses
 from search_service.banks.bank import Banks
@@ -90,6 +91,7 @@ def main() -> int:
     try:
         settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
+        keep_from_others()
         settings.data.mkdir(parents=True, exist_ok=True)
     except SettingsInvalid as error:
         return refuse(PROCESS, error)
