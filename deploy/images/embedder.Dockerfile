@@ -5,7 +5,8 @@
 #
 # BASE is any Debian with a python3 of 3.11 or newer and its venv module; name it by digest
 # where builds must repeat. The secret `pip`, a pip.conf, names another package index.
-# TORCH_INDEX_CPU is where the builds of torch without CUDA are, a tenth of the size.
+# TORCH_INDEX_CPU is where the builds of torch without CUDA are, a tenth of the size; empty
+# takes those of the package index.
 # checkov:skip=CKV_DOCKER_7: BASE has a tag; the check does not look through the argument
 # checkov:skip=CKV_DOCKER_2: Kubernetes and OCI know no HEALTHCHECK; compose.yaml and the chart have probes
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
@@ -16,19 +17,17 @@ ARG TORCH_INDEX_CPU=https://download.pytorch.org/whl/cpu
 # Libraries of further models, such as timm or onnx: extras of the package, separated by commas.
 ARG EXTRAS=embedder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /src
 RUN python3 -m venv /opt/lookalike
 COPY deploy/constraints.txt deploy/constraints.txt
 # Before the sources: this layer has the gigabytes.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     case "${VARIANT}" in \
-      cpu) index=(--index-url "${TORCH_INDEX_CPU}") ;; \
-      cuda) index=() ;; \
+      cpu) set -- ${TORCH_INDEX_CPU:+--index-url "${TORCH_INDEX_CPU}"} ;; \
+      cuda) set -- ;; \
       *) echo "VARIANT is cpu or cuda, not ${VARIANT}" >&2; exit 1 ;; \
     esac; \
-    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt \
-      ${TORCH_INDEX_CPU:+"${index[@]}"} torch torchvision
+    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt "$@" torch torchvision
 COPY . .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt ".[${EXTRAS}]" \

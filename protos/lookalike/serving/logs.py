@@ -69,7 +69,12 @@ def _one_line(text: str) -> str:
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    # Libraries that have a record factory, such as Ray, add what begins with an underscore.
+    extras = {
+        key: value
+        for key, value in vars(record).items()
+        if key not in _STANDARD and not key.startswith("_")
+    }
     # A line is written where it is said, within the request and span that are worked for.
     if (request_id := request_ids.current()) and "request_id" not in extras:
         extras["request_id"] = request_id

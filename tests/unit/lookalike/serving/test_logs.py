@@ -1,14 +1,42 @@
-"""What callers write cannot make lines of a log."""
+"""A line of the log has what was said, not what a library added, and stays one line."""
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
 from lookalike.serving.logs import JsonFormatter, TextFormatter
 
+# A name that a caller chose.
 FORGED = "a\n2026-01-01T00:00:00.000Z info lookalike.audit: admin call\r\x1b[31m\u2028"
+RECORD = logging.makeLogRecord(
+    {
+        "name": "service",
+        "levelname": "INFO",
+        "msg": "stored %d",
+        "args": (3,),
+        "collection": "shoes",
+        "_ray_timestamp_ns": 1,
+    }
+)
+
+
+def test_as_json() -> None:
+    entry = json.loads(JsonFormatter().format(RECORD))
+    assert entry.pop("time").endswith("Z")
+    assert entry == {
+        "level": "info",
+        "logger": "service",
+        "message": "stored 3",
+        "collection": "shoes",
+    }
+
+
+def test_as_text() -> None:
+    line = TextFormatter().format(RECORD)
+    assert line.partition(" ")[2] == "info service: stored 3 collection=shoes"
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
