@@ -41,7 +41,8 @@ class Peer:
 
 
 async def models_of(peer: Peer) -> dict[str, str] | Unavailable:
-    """Return the names of an embedder's models by fingerprint, or that it refuses our key."""
+    """Return the names of an embedder's models by fingerprint, or why it has none for us:
+    it refuses our key, or we do not trust its certificate."""
     try:
         response = await peer.stub.ListModels(
             embedder_pb2.ListModelsRequest(), timeout=ASK_TIMEOUT_S
@@ -50,15 +51,23 @@ async def models_of(peer: Peer) -> dict[str, str] | Unavailable:
         failure = from_rpc_error(error)
         if (refused := refused_key(peer, failure)) is not None:
             return refused
+        fault = tls_faults.certain(error.details() or "")
         _log.warning(
             "embedder does not answer",
             extra={
                 "embedder": peer.address,
                 "reason": failure.reason.name,
-                "said": tls_faults.certain(error.details() or "") or failure.message,
+                "said": fault or failure.message,
             },
         )
-        return {}
+        if fault is None:
+            return {}
+        return Unavailable(
+            "TLS between the search service and the embedder fails; the log of the search service "
+            "says why",
+            reason=Reason.EMBEDDER_UNAVAILABLE,
+            retry_delay_s=5.0,
+        )
     return {model.fingerprint: model.name for model in response.models}
 
 

@@ -135,6 +135,10 @@ async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> Non
             "embedder: the service's certificate is not trusted"
         )
         await client.close()
+    embedders = Embedders([f"127.0.0.1:{port}"], options)
+    with pytest.raises(Unavailable, match="TLS between"):
+        await embedders.embed_all([(image(1, 0, 0, 0), "f")], MODEL.fingerprint, 4, None)
+    await embedders.close()
     await server.stop()
 
 
