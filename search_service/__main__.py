@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -30,6 +30,7 @@ from lookalike.v1 import (
     snapshot_pb2_grpc,
 )
 from lookalike.wire.errors import LookalikeError
+from lookalike.wire.keys import Tenant
 from lookalike.wire.private_files import keep_from_others
 from search_service.access.gate import Gate
 from search_service.analysis.analyses import Analyses
@@ -131,8 +132,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         pairs = Pairs(settings.data / PAIRS_FILE, catalog)
         catalog.before_ready = pairs.open
         asks_keys = settings.keys_file is not None
-        checks = (pairs.check_alone, pairs.check_may_reject)
-        gate = Gate(catalog, *checks, asks_keys=asks_keys)
+        gate = Gate(catalog, pairs.check_alone, pairs.check_may_reject, asks_keys=asks_keys)
         embedders = Embedders(settings.embedders, settings.embedder_channel())
         stack.push_async_callback(embedders.close)
         sampler = RecallSampler(settings.recall_sample_share, search_metrics)
@@ -146,7 +146,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
         slow = Offload("slow", threads=4, max_waiting=64)
         stack.push_async_callback(asyncio.to_thread, slow.close)
         stack.push_async_callback(asyncio.to_thread, reads.close)
-        door = _front_door(settings, catalog, registry, pairs)
+        door = _front_door(settings, catalog, registry, pairs, lambda: server.tenants())  # noqa: PLW0108 - it is made later
         server = _server(settings, registry, gate, door)
         if door is not None and settings.ingest is not None:
             bound = settings.ingest.max_image_bytes
@@ -190,10 +190,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
                 analysis.AnalysisServicer(gate, analyses, watcher, reads), server.grpc
             )
         if settings.metrics_port is not None:
-            shards = ShardCollector(
-                lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
-            )
-            registry.register(shards)
+            registry.register(ShardCollector(lambda: _stats(catalog), lambda: _lost(catalog)))
             registry.register(DataDirectory(settings.data, settings.unindexed_limit))
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
@@ -268,23 +265,25 @@ def _server(
 
 
 def _front_door(
-    settings: Settings, catalog: Catalog, registry: CollectorRegistry, pairs: Pairs
+    settings: Settings,
+    catalog: Catalog,
+    registry: CollectorRegistry,
+    pairs: Pairs,
+    tenants: Callable[[], frozenset[Tenant]],
 ) -> FrontDoor | None:
     if settings.ingest is None:
         return None
-    ledger = Ledger(str(settings.ledger))
-    return FrontDoor(settings.ingest, catalog, IngestMetrics(registry), ledger, pairs)
+    ledger, counts = Ledger(str(settings.ledger)), IngestMetrics(registry)
+    return FrontDoor(settings.ingest, catalog, counts, ledger, pairs, tenants)
 
 
-def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
-    return [
-        (collection.name, collection.shard.stats)
-        for collection in catalog.collections()
-        if collection.is_open
-    ]
+def _stats(catalog: Catalog) -> Iterator[tuple[str, ShardStats]]:
+    return read_stats(
+        (each.name, each.shard.stats) for each in catalog.collections() if each.is_open
+    )
 
 
-def _lost_collections(catalog: Catalog) -> list[str]:
+def _lost(catalog: Catalog) -> list[str]:
     return [collection.name for collection in catalog.collections() if collection.damage]
 
 

@@ -19,7 +19,7 @@ from lookalike.serving.metrics import observe
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import collection_pb2, embedder_pb2, image_pb2, search_pb2
 from lookalike.wire.digests import digest_of_files
-from lookalike.wire.errors import LookalikeError
+from lookalike.wire.errors import LookalikeError, Reason
 from lookalike.wire.status import from_item_error
 
 if TYPE_CHECKING:
@@ -77,7 +77,17 @@ class Applier:
             LookalikeError: one after which the next step is GIVE_UP or TRY_ALONE.
         """
         with traced.applying(mutation):
-            result = await self._apply(mutation, owner)
+            try:
+                result = await self._apply(mutation, owner)
+            except LookalikeError as error:
+                if not (mutation.twinned and error.reason is Reason.COLLECTION_NOT_FOUND):
+                    raise
+                # It was one of two, and the other one is what stays.
+                result = search_pb2.MutationResult(
+                    id=mutation.id,
+                    status=search_pb2.MUTATION_STATUS_SUPERSEDED,
+                    version=mutation.version,
+                )
             if _log.isEnabledFor(logging.DEBUG):
                 status = search_pb2.MutationStatus.Name(result.status)
                 _log.debug("applied", extra={**traced.about(mutation), "status": status})

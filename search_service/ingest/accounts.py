@@ -14,16 +14,16 @@ from lookalike.v1 import search_pb2
 from lookalike.wire.errors import Reason, Unavailable
 from lookalike.wire.status import to_item_error
 from search_service.ingest.status import QueueState, read_queue
-from search_service.ingest.stored import vector_versions
+from search_service.ingest.stored import Sent
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
-    from search_service.ingest.collections import Collections
     from search_service.ingest.ledger import Accepted, Ledger
     from search_service.ingest.metrics import IngestMetrics
     from search_service.ingest.settings import IngestSettings
+    from search_service.ingest.stored import StoredVersions
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +45,13 @@ class Accounts:
         keys: QueueKeys,
         settings: IngestSettings,
         ledger: Ledger,
+        stored: StoredVersions,
         metrics: IngestMetrics,
     ) -> None:
         self._client = client
         self._keys = keys
         self._ledger = ledger
+        self._stored = stored
         self._metrics = metrics
         self._job_ttl_ms = int(settings.job_retention_s * 1000)
         self._gone_since: dict[tuple[str, int], float] = {}
@@ -107,7 +109,7 @@ class Accounts:
             state = await read_queue(self._client, self._keys)
         return state, known > state.depth + state.ended
 
-    async def find_lost(self, collections: Collections, *, suspected: bool) -> None:
+    async def find_lost(self, *, suspected: bool) -> None:
         """Look for what is gone, and tell it when it has been for a while.
 
         Raises:
@@ -122,7 +124,7 @@ class Accounts:
         self._gone_since = {key: self._gone_since.get(key, now_s) for key in gone}
         ripe = [row for key, row in gone.items() if now_s - self._gone_since[key] >= LOSS_GRACE_S]
         if ripe:
-            await self._tell_lost(collections, ripe)
+            await self._tell_lost(ripe)
 
     async def _gone(self) -> dict[tuple[str, int], Accepted]:
         by_lane: dict[int, dict[str, Accepted]] = {}
@@ -145,12 +147,12 @@ class Accounts:
                     gone[row.uid, row.version] = row
         return gone
 
-    async def _tell_lost(self, collections: Collections, rows: Sequence[Accepted]) -> None:
+    async def _tell_lost(self, rows: Sequence[Accepted]) -> None:
         lost = 0
         for row in rows:
             self._gone_since.pop((row.uid, row.version), None)
-            key = (row.uid, row.id)
-            stored = (await asyncio.to_thread(vector_versions, collections, [key])).get(key, 0)
+            sent = Sent(row.uid, row.id, row.job)
+            stored = (await asyncio.to_thread(self._stored.of, [sent])).get(sent, 0)
             if stored >= row.version:
                 for ended in await asyncio.to_thread(self._ledger.end, [(row.uid, row.version)]):
                     await self._settle(ended, _stored(row, stored).SerializeToString())

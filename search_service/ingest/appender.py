@@ -212,8 +212,9 @@ class Appender:
                     _resolve(item, error)
                 continue
             for item, version in zip(items, versions, strict=True):
-                item.mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
-                item.copy = copy_for_twin(item.mutation, self._twins.twin_of)
+                mutation = replace(item.mutation, version=version, submit_time_ms=now_ms)
+                item.copy = copy_for_twin(mutation, self._twins.twin_of)
+                item.mutation = replace(mutation, twinned=item.copy is not None)
             await asyncio.to_thread(self._refuse_contested, items)
             for item in items:
                 if item.refusal is not None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookalike.serving.queue import entries
 from lookalike.serving.queue.connection import Rows, command, queue_errors
-from lookalike.serving.queue.entries import EntryDamaged, Kind, QueuedMutation
+from lookalike.serving.queue.entries import EntryDamaged, QueuedMutation
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
     from search_service.ingest.appender import Appender
-    from search_service.ingest.ledger import Ledger
+    from search_service.ingest.ledger import Accepted, Ledger
     from search_service.shard.api import ShardApi
 
 
@@ -50,24 +49,26 @@ class Copies:
         """Say whether a mutation of that version is queued already; may read the disk."""
         return self._ledger.holds(uid, version)
 
-    async def images_of(self, uid: str, shard: ShardApi) -> AsyncIterator[QueuedMutation]:
-        """Yield the images that are queued for a collection, or about to be now.
+    def alone(self, uid: str, other_uid: str) -> list[Accepted]:
+        """Return what is queued of a collection's images, and not for another one under the
+        same versions; may read the disk."""
+        return self._ledger.alone(uid, other_uid)
 
-        What ends meanwhile is left out.
+    async def all_queued(self, shard: ShardApi) -> None:
+        """Wait until what has a version of a collection is in the queue."""
+        await self._appender.version_bound(shard)
+
+    async def image_of(self, row: Accepted) -> QueuedMutation | None:
+        """Return what is queued; None where it has ended, or ends as a listed failure.
 
         Raises:
             Unavailable: the queue cannot be reached.
         """
-        await self._appender.version_bound(shard)  # what has a version is queued then
-        for row in await asyncio.to_thread(self._ledger.rows):
-            if row.uid != uid or row.kind != Kind.UPLOAD.value:
-                continue
-            with queue_errors():
-                found: Rows = await command(
-                    self._client, "XRANGE", self._keys.lane(row.lane), row.entry, row.entry
-                )
-            for _, fields in found:
-                try:
-                    yield entries.decode(fields)
-                except EntryDamaged:
-                    continue  # which ends as a listed failure
+        with queue_errors():
+            found: Rows = await command(
+                self._client, "XRANGE", self._keys.lane(row.lane), row.entry, row.entry
+            )
+        try:
+            return entries.decode(found[0][1]) if found else None
+        except EntryDamaged:
+            return None

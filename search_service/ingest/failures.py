@@ -12,15 +12,15 @@ from lookalike.serving.queue import endings, entries, jobs
 from lookalike.serving.queue.connection import Rows, command, full, queue_errors
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.wire.errors import PageTokenInvalid, Reason
-from search_service.ingest.stored import vector_versions
+from search_service.ingest.stored import Sent
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from lookalike.serving.queue.keys import QueueKeys
-    from search_service.ingest.collections import Collections
     from search_service.ingest.ledger import Ledger
     from search_service.ingest.settings import IngestSettings
+    from search_service.ingest.stored import StoredVersions
 
 # A failure is listed in about 300 bytes: what one look at the list may cost.
 _LOOK = 500
@@ -60,13 +60,13 @@ class Failures:
         client: Redis,
         keys: QueueKeys,
         settings: IngestSettings,
-        collections: Collections,
+        stored: StoredVersions,
         ledger: Ledger,
     ) -> None:
         self._client = client
         self._keys = keys
         self._settings = settings
-        self._collections = collections
+        self._stored = stored
         self._ledger = ledger
         self._sweep_from = "+"
 
@@ -186,14 +186,14 @@ class Failures:
         self._sweep_from = f"({rows[-1][0].decode()}" if len(rows) == _LOOK else "+"
 
     async def _unsettled(self, rows: Rows) -> list[Failure]:
-        """Return failures whose items have no newer version; forget the others."""
+        """Return failures whose items have no newer version, nor the very one; forget the
+        others."""
         failures = [_read(entry_id, fields) for entry_id, fields in rows]
-        stored = await asyncio.to_thread(
-            vector_versions, self._collections, [(one.collection_uid, one.id) for one in failures]
-        )
+        sent = [Sent(one.collection_uid, one.id, one.job_id) for one in failures]
+        stored = await asyncio.to_thread(self._stored.of, sent)
         left = []
-        for one in failures:
-            if stored.get((one.collection_uid, one.id), 0) <= one.version:
+        for one, each in zip(failures, sent, strict=True):
+            if stored.get(each, -1) < one.version:
                 left.append(one)
             else:
                 with queue_errors():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,13 @@ from search_service.ingest.jobs import JobEvent, Jobs
 from search_service.ingest.queue_watch import QueueWatch
 from search_service.ingest.references import References
 from search_service.ingest.status import QueueState, WorkerState, read_queue, read_workers
+from search_service.ingest.stored import StoredVersions
 from search_service.ingest.submission import Answer, Request, Submission
 from search_service.ingest.submit_stream import SubmitStream, Window
 from search_service.ingest.twins import NoTwins
 
 if TYPE_CHECKING:
+    from lookalike.wire.keys import Tenant
     from search_service.ingest.collections import Collections
     from search_service.ingest.ledger import Ledger
     from search_service.ingest.metrics import IngestMetrics
@@ -65,8 +67,9 @@ class FrontDoor:
         metrics: IngestMetrics,
         ledger: Ledger,
         twins: Twins | None = None,
+        tenants: Callable[[], Collection[Tenant]] = tuple,
     ) -> None:
-        """`twins` None: each collection stands alone."""
+        """`twins` None: each collection stands alone. `tenants`: see `StoredVersions`."""
         twins = twins or NoTwins()
         self._settings = settings
         self._collections = collections
@@ -75,8 +78,11 @@ class FrontDoor:
         self._ledger = ledger
         self._appender = Appender(self._client, self._keys, settings, ledger, twins)
         self.copies = Copies(self._client, self._keys, self._appender, ledger)
-        self._failures = Failures(self._client, self._keys, settings, collections, ledger)
-        accounts = self._accounts = Accounts(self._client, self._keys, settings, ledger, metrics)
+        stored = StoredVersions(collections, tenants)
+        self._failures = Failures(self._client, self._keys, settings, stored, ledger)
+        accounts = self._accounts = Accounts(
+            self._client, self._keys, settings, ledger, stored, metrics
+        )
         self._jobs = Jobs(self._client, self._keys, settings, accounts)
         self._queue_watch = QueueWatch(
             self._client,

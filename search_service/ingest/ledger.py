@@ -127,15 +127,15 @@ class Ledger:
         """
         with self._lock, self._db:
             for uid, version, entry in entries:
-                for (item_id,) in self._db.execute(
+                for item_id, job in self._db.execute(
                     "UPDATE accepted SET entry = ?"
-                    " WHERE uid = ? AND version = ? AND entry = '' RETURNING id",
+                    " WHERE uid = ? AND version = ? AND entry = '' RETURNING id, job",
                     (entry, uid, version),
                 ):
                     self._open += 1
                     self._db.execute(
                         "DELETE FROM lost WHERE uid = ? AND id = ? AND version < ?",
-                        (uid, item_id, version),
+                        (uid, jobs.item_of(str(job), str(item_id)), version),
                     )
 
     def end(self, versions: Iterable[tuple[str, int]]) -> list[Accepted]:
@@ -153,7 +153,7 @@ class Ledger:
             if taken:
                 self._db.execute(
                     "INSERT OR REPLACE INTO lost VALUES (?, ?, ?, ?)",
-                    (row.uid, row.id, row.version, int(time.time() * 1000)),
+                    (row.uid, jobs.item_of(row.job, row.id), row.version, int(time.time() * 1000)),
                 )
         return bool(taken)
 
@@ -172,6 +172,17 @@ class Ledger:
         with self._lock:
             rows: list[Any] = self._db.execute(query, (uid, json.dumps(list(ids)))).fetchall()
             return dict(rows)
+
+    def alone(self, uid: str, other_uid: str) -> list[Accepted]:
+        """Return the images that are queued for a collection, and not for another one under
+        the same version."""
+        query = (
+            f"SELECT {_COLUMNS} FROM accepted AS one WHERE uid = ? AND kind = 'upload'"  # noqa: S608 - our names
+            " AND entry <> '' AND NOT EXISTS (SELECT 1 FROM accepted AS other"
+            " WHERE other.uid = ? AND other.version = one.version)"
+        )
+        with self._lock:
+            return [Accepted(*row) for row in self._db.execute(query, (uid, other_uid))]
 
     def holds(self, uid: str, version: int) -> bool:
         """Say whether a mutation of that version is queued, or about to be."""

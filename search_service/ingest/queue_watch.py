@@ -86,7 +86,7 @@ class QueueWatch:
                 await self._open_again()
                 state, suspected = await self._accounts.look()
                 self._show(state)
-                await self._accounts.find_lost(collections, suspected=suspected)
+                await self._accounts.find_lost(suspected=suspected)
                 await self._inspect()
                 if time.monotonic() >= forget_at:
                     forget_at = time.monotonic() + _FORGET_EVERY_S

@@ -33,6 +33,7 @@ class Twin:
             model_fingerprint=self.model_fingerprint,
             thumbnail_side_px=self.thumbnail_side_px,
             duplicate_policy=self.duplicate_policy,
+            twinned=True,
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1.image_pb2 import ImageFacts
+from lookalike.wire.digests import digest_of_files
 from lookalike.wire.errors import (
     Exhausted,
     ImageTooLarge,
@@ -31,10 +32,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A picture of an item, as an encoded image."""
+    """The pictures of an item, as encoded images: the first, and more."""
 
     id: str
     image: bytes
+    further_images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Of what files an item was made: SHA-256 of the first, `ImageFacts.further_sha256` of
+    more, each empty where it is not known; and how many vectors of its own it has."""
+
+    sha256: bytes = b""
+    further_sha256: bytes = b""
+    pictures: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ class Offers:
         accept_changed: bool,
     ) -> list[OfferOutcome]:
         """Queue what `taker` lacks; one outcome an offer, in their order."""
-        versions, hashes = await asyncio.to_thread(self._lacking, giver, taker, offers)
+        versions, files = await asyncio.to_thread(self._lacking, giver, taker, offers)
         outcomes = []
         for index, offer in enumerate(offers):
             try:
@@ -79,8 +91,9 @@ class Offers:
                         field=f"images[{index}].id",
                     )
                 version = versions[offer.id]
-                if version and not accept_changed:
-                    _check_same(offer, hashes.get(offer.id, b""), index)
+                if version:
+                    made_of = files.get(offer.id, Files())
+                    _check_files(offer, made_of, index, accept_changed=accept_changed)
                 if version:
                     await self._put(taker, twin, offer, version)
                 outcomes.append(OfferOutcome(offer.id, queued=bool(version)))
@@ -90,9 +103,9 @@ class Offers:
 
     def _lacking(
         self, giver: Collection, taker: Collection, offers: Sequence[Offer]
-    ) -> tuple[dict[str, int], dict[str, bytes]]:
-        """Return the version of the picture that is lacking, by id, 0 where none is; and the
-        SHA-256 of the files that the others were made of."""
+    ) -> tuple[dict[str, int], dict[str, Files]]:
+        """Return the version of the picture that is lacking, by id, 0 where none is; and of
+        what files the others were made."""
         ids = [offer.id for offer in offers]
         theirs, held = twinned(giver).registers.of(ids), twinned(taker).registers.of(ids)
         coming = self._copies.on_their_way(taker.uid, ids)
@@ -102,17 +115,24 @@ class Offers:
             if other.live:
                 lacking = lack_of(held.get(id, NOTHING), other).picture
                 versions[id] = 0 if coming.get(id, 0) >= lacking else lacking
-        return versions, stored_hashes(giver, [id for id, version in versions.items() if version])
+        return versions, stored_files(giver, [id for id, version in versions.items() if version])
 
     def _check(self, offer: Offer, index: int) -> None:
         limits.check_id(offer.id, f"images[{index}].id")
-        if not offer.image:
-            raise InvalidField(f"images[{index}].image", "send an encoded image")
-        if len(offer.image) > self._max_image_bytes:
+        further = f"images[{index}].further_images"
+        limits.check_count(further, len(offer.further_images), limits.MAX_ITEM_VECTORS - 1, least=0)
+        self._check_image(offer.image, f"images[{index}].image")
+        for number, image in enumerate(offer.further_images):
+            self._check_image(image, f"{further}[{number}]")
+
+    def _check_image(self, image: bytes, field: str) -> None:
+        if not image:
+            raise InvalidField(field, "send an encoded image")
+        if len(image) > self._max_image_bytes:
             raise ImageTooLarge(
-                f"the image has {len(offer.image):,} bytes; the limit is "
+                f"the image has {len(image):,} bytes; the limit is "
                 f"{self._max_image_bytes:,} (the search service's setting max_image_bytes)",
-                field=f"images[{index}].image",
+                field=field,
             )
 
     async def _put(self, taker: Collection, twin: Twin, offer: Offer, version: int) -> None:
@@ -131,26 +151,43 @@ class Offers:
             image=offer.image,
             duplicate_policy=twin.duplicate_policy,
             keep_metadata=True,  # which has versions of its own, and comes by itself
+            twinned=True,
             thumbnail_side_px=twin.thumbnail_side_px,
+            further_images=offer.further_images,
         )
         await self._copies.put(taker.shard, mutation)
 
 
-def stored_hashes(collection: Collection, ids: Sequence[str]) -> dict[str, bytes]:
-    """Return the SHA-256 of the files that items were made of; without those not known."""
+def stored_files(collection: Collection, ids: Sequence[str]) -> dict[str, Files]:
+    """Return of what files items were made; without those that are not there."""
     if not ids:
         return {}
     found = {}
-    for item in collection.shard.get(ids, Fields(facts=True)):
-        if item is not None and (sha256 := ImageFacts.FromString(item.facts).sha256):
-            found[item.id] = sha256
+    for item in collection.shard.get(ids, Fields(facts=True, vector=True)):
+        if item is not None:
+            facts = ImageFacts.FromString(item.facts)
+            found[item.id] = Files(facts.sha256, facts.further_sha256, 1 + len(item.further))
     return found
 
 
-def _check_same(offer: Offer, sha256: bytes, index: int) -> None:
-    if sha256 and hashlib.sha256(offer.image).digest() != sha256:
+def _check_files(offer: Offer, files: Files, index: int, *, accept_changed: bool) -> None:
+    if 1 + len(offer.further_images) < files.pictures:
         raise InvalidField(
-            f"images[{index}].image",
-            "is another file than the one that the item was made of: send that, or set "
-            "accept_changed",
+            f"images[{index}].further_images",
+            f"the item has {files.pictures} pictures: send all of them, in their order",
         )
+    if accept_changed:
+        return
+    if files.sha256 and hashlib.sha256(offer.image).digest() != files.sha256:
+        raise _changed(f"images[{index}].image", "is another file")
+    # Of an item whose first file is known, those of its others are, or it has none.
+    known = files.further_sha256 or (files.sha256 and files.pictures == 1)
+    if known and digest_of_files(offer.further_images) != files.further_sha256:
+        raise _changed(f"images[{index}].further_images", "are other files")
+
+
+def _changed(field: str, are_others: str) -> InvalidField:
+    return InvalidField(
+        field,
+        f"{are_others} than what the item was made of: send that, or set accept_changed",
+    )

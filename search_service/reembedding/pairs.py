@@ -11,7 +11,14 @@ from pathlib import Path
 import orjson
 
 from lookalike.v1.collection_pb2 import DUPLICATE_POLICY_FLAG
-from lookalike.wire.errors import InvalidField, LookalikeError, Reason, Unavailable, Unsupported
+from lookalike.wire.errors import (
+    InvalidField,
+    LookalikeError,
+    Reason,
+    StoreDamaged,
+    Unavailable,
+    Unsupported,
+)
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection as Stored
 from search_service.domain.collection import DuplicatePolicy
@@ -92,23 +99,31 @@ class Pairs:
         """Part two collections, durably, and remove the one named `removed`, "" for none.
 
         Returns how many items went with it. May wait for the disk. One that breaks off
-        leaves the pair as it is, where both collections are still there.
+        leaves the pair as it is, where both collections are still there. What is damaged
+        does not hold it up.
         """
         both = [self._catalog.find(uid) for uid in (pair.source, pair.target)]
         with self._change:
             self._by_uid = {uid: its for uid, its in self._by_uid.items() if its != pair}
             try:
                 for each in both:
-                    # One that cannot be opened was never joined, and one that is damaged
-                    # takes no bound.
                     if each.is_open and each.name != removed:
-                        twinned(each).part()
+                        self._part(each)
                 items = self._catalog.delete(removed) if removed else 0
                 self._save(self.all())
             except BaseException:
                 self._join_again(pair)
                 raise
         return items
+
+    def _part(self, collection: Stored) -> None:
+        try:
+            twinned(collection).part()
+        except StoreDamaged as error:  # it takes no bound, nor anything else that needs one
+            _log.warning(
+                "a pair ends of which one collection is damaged",
+                extra={"collection": collection.name, "reason": error.message},
+            )
 
     def check_alone(self, uid: str) -> None:
         """Hold that a collection belongs to no pair.

@@ -6,15 +6,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lookalike.wire.errors import Exhausted, InvalidField, NotFound, Precondition, Reason
+from lookalike.wire.errors import (
+    Exhausted,
+    InvalidField,
+    NotFound,
+    Precondition,
+    Reason,
+    StoreDamaged,
+)
 from search_service.domain.collection import DuplicatePolicy
-from search_service.ingest.twins import copy_for_twin
-from search_service.reembedding.comparing import NOTHING, Difference, pages
-from search_service.reembedding.offering import Offer, OfferOutcome, Offers, stored_hashes
+from search_service.reembedding.backlog import Backlog
+from search_service.reembedding.comparing import pages
+from search_service.reembedding.offering import Offer, OfferOutcome, Offers
 from search_service.reembedding.pairs import Pair, Pairs, twinned
+from search_service.reembedding.progress import Missing, Progress, missing_of, progress_of
+from search_service.reembedding.soundness import check_sound, look_at
 
 if TYPE_CHECKING:
     from search_service.catalog.catalog import Catalog
@@ -23,36 +31,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Pages of a comparison that one call reads at most: 40,000 ids, some tens of milliseconds.
-_PAGES_A_CALL = 20
+# As the contract says of StartReembedding.
+_COPY_WITHIN_S = 10.0
 # What is committed is taken over in `settling._EVERY_S`, and the queue tells what ended each
 # second: without a backlog there is nothing left long before.
 _END_WAIT_S = 5.0
 _LOOK_EVERY_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a pair is; see `lookalike.v1.Reembedding`."""
-
-    source: str
-    target: str
-    source_items: int
-    target_items: int
-    target_queued: int = 0
-    target_missing: int = 0
-    source_queued: int = 0
-    source_missing: int = 0
-    unsettled: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """An item whose picture a collection lacks; `sha256` of the file of the other's."""
-
-    id: str
-    version: int
-    sha256: bytes
 
 
 class Reembeddings:
@@ -64,15 +48,18 @@ class Reembeddings:
         self._catalog = catalog
         self._pairs = pairs
         self._copies = copies
+        self._backlog = Backlog(pairs, copies)
         self._offers = Offers(copies, max_image_bytes=max_image_bytes)
         self._change = asyncio.Lock()
 
     async def start(self, source_name: str, target_name: str) -> Progress:
-        """Make a pair, and queue for the target what is queued for the source.
+        """Make a pair, and queue for the target what is queued for the source, as far as
+        there is room now.
 
         Raises:
             InvalidField: the collections do not suit each other, or one belongs to a pair.
             NotFound: there is no such collection.
+            Precondition: one of them is damaged.
         """
         async with self._change:
             source = self._catalog.find(source_name, "source")
@@ -81,7 +68,7 @@ class Reembeddings:
                 await asyncio.to_thread(self._check, source, target)
                 await asyncio.to_thread(self._pairs.begin, source, target)
                 _log.info("pair begun", extra={"source": source.name, "target": target.name})
-            await self._copy_queued(source, target)
+        await self._backlog.copy(source, target, _COPY_WITHIN_S)
         return await self.progress(source.uid)
 
     async def progress(self, name: str) -> Progress:
@@ -90,7 +77,9 @@ class Reembeddings:
         Raises:
             NotFound: there is no such collection, or it belongs to no pair.
         """
-        return await asyncio.to_thread(self._compare, self._pair_of(name))
+        pair = self._pair_of(name)
+        source, target = self._catalog.find(pair.source), self._catalog.find(pair.target)
+        return await asyncio.to_thread(progress_of, source, target, self._copies, self._backlog)
 
     async def missing(self, name: str, after_id: str, count: int) -> tuple[list[Missing], str]:
         """Return up to `count` items past `after_id` that a collection lacks, by id, and where
@@ -99,8 +88,9 @@ class Reembeddings:
         Raises:
             NotFound: there is no such collection, or it belongs to no pair.
         """
-        collection, pair = self._catalog.find(name), self._pair_of(name)
-        return await asyncio.to_thread(self._missing, collection, pair, after_id, count)
+        taker, pair = self._catalog.find(name), self._pair_of(name)
+        giver = self._catalog.find(pair.other(taker.uid))
+        return await asyncio.to_thread(missing_of, giver, taker, self._copies, after_id, count)
 
     async def offer(
         self, name: str, offers: Sequence[Offer], *, accept_changed: bool
@@ -126,12 +116,14 @@ class Reembeddings:
         """End a pair and remove the collection named `removed`, "" for none; return the names
         of source and target, and how many items were removed.
 
-        What was deleted or changed in the one that is removed is taken over first.
+        What was deleted or changed in the one that is removed is taken over first, or what
+        can be read of it where it is damaged.
 
         Raises:
             Exhausted: that takes longer; end it later.
             InvalidField: `removed` is the name of neither.
             NotFound: there is no such collection, or it belongs to no pair.
+            Precondition: STORE_DAMAGED, the collection that would stay is.
         """
         async with self._change:
             pair = self._pair_of(name)
@@ -140,8 +132,9 @@ class Reembeddings:
                 raise InvalidField(
                     "delete_collection", f'is neither "{source.name}" nor "{target.name}"'
                 )
-            if removed and source.is_open and target.is_open:
+            if removed:
                 leaving, kept = (source, target) if removed == source.name else (target, source)
+                await asyncio.to_thread(_check_may_stay, kept)
                 await self._taken_over(leaving, kept)
             items = await asyncio.to_thread(self._pairs.end, pair, removed)
         _log.info("pair ended", extra={"source": source.name, "target": target.name})
@@ -150,20 +143,35 @@ class Reembeddings:
     async def _taken_over(self, leaving: Collection, kept: Collection) -> None:
         """Wait until `kept` has the deletions and metadata of a collection that is removed.
 
+        Of one that is damaged it has what could be read.
+
         Raises:
             Exhausted: some are still on their way.
+            Precondition: `kept` cannot be read.
         """
         give_up_s = time.monotonic() + _END_WAIT_S
-        while left := await asyncio.to_thread(self._not_taken_over, leaving, kept):
-            if time.monotonic() >= give_up_s:
-                raise Exhausted(
-                    f"{left:,} deletions and changes of metadata are still on their way from "
-                    f'"{leaving.name}" to "{kept.name}": end it when they are there',
-                    retry_delay_s=_END_WAIT_S,
-                )
-            await asyncio.sleep(_LOOK_EVERY_S)
+        try:
+            while left := await asyncio.to_thread(self._not_taken_over, leaving, kept):
+                if time.monotonic() >= give_up_s:
+                    raise Exhausted(
+                        f"{left:,} deletions and changes of metadata are still on their way from "
+                        f'"{leaving.name}" to "{kept.name}": end it when they are there',
+                        retry_delay_s=_END_WAIT_S,
+                    )
+                await asyncio.sleep(_LOOK_EVERY_S)
+        except (Exhausted, StoreDamaged):
+            await asyncio.to_thread(look_at, kept)
+            await asyncio.to_thread(_check_may_stay, kept)
+            if not (why := await asyncio.to_thread(look_at, leaving)):
+                raise
+            _log.warning(
+                "a damaged collection is removed, with what was not taken over of it",
+                extra={"collection": leaving.name, "reason": why},
+            )
 
     def _not_taken_over(self, leaving: Collection, kept: Collection) -> int:
+        if not leaving.is_open:
+            return 0
         if queued := self._copies.changes_queued(leaving.uid):
             return queued
         count = 0
@@ -197,8 +205,9 @@ class Reembeddings:
     def _check(self, source: Collection, target: Collection) -> None:
         if source.uid == target.uid:
             raise _unsuited("is the source itself: name another collection, of the new model")
-        for collection in (source, target):
+        for collection, field in ((source, "source"), (target, "target")):
             twinned(collection)
+            check_sound(collection, field, "restore a snapshot, or index into a new collection")
             if collection.shard.spec.vectors:
                 raise _unsuited(f'"{collection.name}" has vectors by name, which are not moved')
             if self._pairs.of(collection.uid) is not None:
@@ -214,74 +223,9 @@ class Reembeddings:
                 "to flag or off meanwhile",
             )
 
-    async def _copy_queued(self, source: Collection, target: Collection) -> None:
-        """Queue for the target what was queued for the source before there was a pair."""
-        async for mutation in self._copies.images_of(source.uid, source.shard):
-            copy = copy_for_twin(mutation, self._pairs.twin_of)
-            if copy is None:
-                continue
-            if await asyncio.to_thread(self._lacks, target, copy.id, copy.version):
-                await self._copies.put(target.shard, replace(copy, traceparent=""))
 
-    def _lacks(self, target: Collection, id: str, version: int) -> bool:
-        """Say whether the target neither has a picture of that version nor is about to."""
-        held = twinned(target).registers.of([id]).get(id, NOTHING)
-        return version > max(held.vector, held.delete) and not self._copies.is_taken(
-            target.uid, version
-        )
-
-    def _compare(self, pair: Pair) -> Progress:
-        source, target = self._catalog.find(pair.source), self._catalog.find(pair.target)
-        progress = Progress(
-            source.name, target.name, source.shard.count(None), target.shard.count(None)
-        )
-        for found, _ in pages(twinned(source).registers, twinned(target).registers):
-            lacking = [each.id for each in found if each.target.picture]
-            queued = self._copies.on_their_way(target.uid, lacking)
-            missing = [each for each in found if each.target.picture > queued.get(each.id, 0)]
-            back = [each.id for each in found if each.source.picture]
-            queued_back = self._copies.on_their_way(source.uid, back)
-            missing_back = [
-                each for each in found if each.source.picture > queued_back.get(each.id, 0)
-            ]
-            progress = replace(
-                progress,
-                target_queued=progress.target_queued + len(lacking) - len(missing),
-                target_missing=progress.target_missing + len(missing),
-                source_queued=progress.source_queued + len(back) - len(missing_back),
-                source_missing=progress.source_missing + len(missing_back),
-                unsettled=progress.unsettled + sum(map(_unsettled, found)),
-            )
-        return progress
-
-    def _missing(
-        self, collection: Collection, pair: Pair, after_id: str, count: int
-    ) -> tuple[list[Missing], str]:
-        other = self._catalog.find(pair.other(collection.uid))
-        readers = twinned(other).registers, twinned(collection).registers
-        rows: list[tuple[str, int]] = []
-        for number, (found, last_id) in enumerate(pages(*readers, after_id), 1):
-            ids = [each.id for each in found if each.target.picture]
-            queued = self._copies.on_their_way(collection.uid, ids)
-            rows += [
-                (each.id, each.target.picture)
-                for each in found
-                if each.target.picture > queued.get(each.id, 0)
-            ]
-            after_id = last_id
-            if len(rows) >= count or number == _PAGES_A_CALL:
-                break
-        if len(rows) > count:
-            rows = rows[:count]
-            after_id = rows[-1][0]
-        hashes = stored_hashes(other, [id for id, _ in rows])
-        return [Missing(id, version, hashes.get(id, b"")) for id, version in rows], after_id
-
-
-def _unsettled(each: Difference) -> bool:
-    lacks = (each.source, each.target)
-    without_picture = any(lack.picture for lack in lacks)  # with which metadata may have to come
-    return any(lack.deletion or (lack.metadata and not without_picture) for lack in lacks)
+def _check_may_stay(kept: Collection) -> None:
+    check_sound(kept, "delete_collection", "it is not kept alone, and nothing was removed")
 
 
 def _unsuited(why: str) -> InvalidField:

@@ -16,7 +16,8 @@ from lookalike.wire.status import to_item_error
 from search_service import limits
 from search_service.access.gate import Gate
 from search_service.reembedding.offering import Offer, OfferOutcome
-from search_service.reembedding.reembeddings import Progress, Reembeddings
+from search_service.reembedding.progress import Progress
+from search_service.reembedding.reembeddings import Reembeddings
 from search_service.servicers.paging import make_token, read_token, scope_of
 
 SERVICE_NAME = "lookalike.v1.ReembeddingService"
@@ -67,7 +68,13 @@ class ReembeddingServicer(reembedding_pb2_grpc.ReembeddingServiceServicer):
         )
         return pb.ListMissingItemsResponse(
             items=[
-                pb.MissingItem(id=each.id, version=each.version, sha256=each.sha256)
+                pb.MissingItem(
+                    id=each.id,
+                    version=each.version,
+                    sha256=each.files.sha256,
+                    further_sha256=each.files.further_sha256,
+                    pictures=each.files.pictures,
+                )
                 for each in found
             ],
             next_page_token=make_token(scope, after_id) if after_id else "",
@@ -79,7 +86,7 @@ class ReembeddingServicer(reembedding_pb2_grpc.ReembeddingServiceServicer):
         """Queue pictures that a collection lacks."""
         uid = self._seen(request.collection)
         limits.check_count("images", len(request.images), _MOST_OFFERED)
-        offers = [Offer(each.id, each.image) for each in request.images]
+        offers = [Offer(each.id, each.image, tuple(each.further_images)) for each in request.images]
         if len({offer.id for offer in offers}) < len(offers):
             raise InvalidField("images", "names an item twice")
         outcomes = await self._reembeddings.offer(
@@ -114,6 +121,9 @@ def _message(progress: Progress) -> pb.Reembedding:
         source_queued=progress.source_queued,
         source_missing=progress.source_missing,
         unsettled=progress.unsettled,
+        source_only_queued=progress.source_only_queued,
+        source_damage=progress.source_damage,
+        target_damage=progress.target_damage,
     )
 
 

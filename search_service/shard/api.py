@@ -141,7 +141,7 @@ class ShardApi(Protocol):
         """Forget deletions with versions below `below_version`; return how many."""
 
     def note_damage(self, error: BaseException) -> None:
-        """Remember that a copy of the store showed damage: nothing more is written."""
+        """Remember that reading the store whole met damage: nothing more is written."""
 
     def close(self) -> None:
         """Finish what is committed, stop the builder, release files."""

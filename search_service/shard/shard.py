@@ -168,7 +168,7 @@ class Shard:
 
     def note_damage(self, error: BaseException) -> None:
         """See `ShardApi`."""
-        self._health.note(error, "met while it was copied")
+        self._health.note(error, "met while it was read whole")
 
     @property
     def spec(self) -> CollectionSpec:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 
 import grpc
 
 from lookalike.v1 import reembedding_pb2, reembedding_pb2_grpc
+from lookalike.wire.errors import InvalidField
 from lookalike_client import calls, convert
 from lookalike_client._async.paging import pages
 from lookalike_client.inputs import ImageLike, image_bytes
@@ -40,7 +42,8 @@ class AsyncReembeddings:
     ) -> Reembedding:
         """Pair a collection with an empty one of another model.
 
-        What is queued for it is queued for the other one, too, which takes its time.
+        What is queued for it is queued for the other one, too, as far as there is room
+        within ten seconds: `source_only_queued` says how many are left for the next call.
         """
         request = reembedding_pb2.StartReembeddingRequest(source=source, target=target)
         with calls.translated(self._explain):
@@ -61,21 +64,23 @@ class AsyncReembeddings:
             self._explain, self._stub.ListMissingItems, request, timeout_s=self._timeout_s
         ):
             for each in page.items:
-                yield MissingItem(each.id, each.version, each.sha256)
+                yield convert.missing_item(each)
 
     async def offer(
-        self, collection: str, images: Mapping[str, ImageLike], *, accept_changed: bool = False
+        self,
+        collection: str,
+        images: Mapping[str, ImageLike | Sequence[ImageLike]],
+        *,
+        accept_changed: bool = False,
     ) -> Sequence[OfferOutcome]:
-        """Queue up to 64 pictures, by id, of items that a collection of a pair lacks.
+        """Queue pictures, by id, of up to 64 items that a collection of a pair lacks.
 
-        Each must be the file that the other collection was given, unless `accept_changed`.
+        Each must be the file that the other collection was given, unless `accept_changed`;
+        of an item with several pictures all are sent, as a list or tuple.
         """
         request = reembedding_pb2.OfferImagesRequest(
             collection=collection,
-            images=[
-                reembedding_pb2.OfferedImage(id=id, image=image_bytes(image))
-                for id, image in images.items()
-            ],
+            images=[_offered(id, image) for id, image in images.items()],
             accept_changed=accept_changed,
         )
         with calls.translated(self._explain):
@@ -96,3 +101,12 @@ class AsyncReembeddings:
         with calls.translated(self._explain):
             response = await self._stub.EndReembedding(request, timeout=timeout_s)
         return EndedReembedding(response.source, response.target, response.deleted_items)
+
+
+def _offered(id: str, pictures: ImageLike | Sequence[ImageLike]) -> reembedding_pb2.OfferedImage:
+    if isinstance(pictures, bytes | bytearray | memoryview | str | Path):
+        return reembedding_pb2.OfferedImage(id=id, image=image_bytes(pictures))
+    if not pictures:
+        raise InvalidField("images", f'"{id}" is given without a picture')
+    first, *further = map(image_bytes, pictures)
+    return reembedding_pb2.OfferedImage(id=id, image=first, further_images=further)

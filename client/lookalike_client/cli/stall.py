@@ -41,9 +41,14 @@ class StallWatch:
             status = self._status()
         except LookalikeError as error:
             return f"waiting for the service: {error.message}"
-        if not status.workers:
-            return "waiting for a worker: none is running"
-        paused = [worker.paused_reason for worker in status.workers if worker.paused_reason]
-        if len(paused) == len(status.workers):
-            return f"the worker waits: {paused[0]}"
-        return ""
+        return reason_of(status)
+
+
+def reason_of(status: IngestStatus) -> str:
+    """Say why nothing that is queued is done, in a few words; empty where workers work."""
+    if not status.workers:
+        return "waiting for a worker: none is running"
+    paused = [worker.paused_reason for worker in status.workers if worker.paused_reason]
+    if len(paused) == len(status.workers):
+        return f"the worker waits: {paused[0]}"
+    return ""

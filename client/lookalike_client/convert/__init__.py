@@ -14,7 +14,7 @@ from lookalike_client.convert.labelling import label_suggestions
 from lookalike_client.convert.matching import bank, known_hash, match_result
 from lookalike_client.convert.mutations import mutation_results
 from lookalike_client.convert.queries import facets, search_result, search_results
-from lookalike_client.convert.reembedding import offer_outcome, reembedding
+from lookalike_client.convert.reembedding import missing_item, offer_outcome, reembedding
 from lookalike_client.convert.snapshots import snapshot
 from lookalike_client.convert.values import seconds, vectors
 
@@ -38,6 +38,7 @@ __all__ = [
     "known_hash",
     "label_suggestions",
     "match_result",
+    "missing_item",
     "mutation_results",
     "offer_outcome",
     "partition",

@@ -19,6 +19,16 @@ def reembedding(message: reembedding_pb2.Reembedding) -> types.Reembedding:
         source_queued=message.source_queued,
         source_missing=message.source_missing,
         unsettled=message.unsettled,
+        source_only_queued=message.source_only_queued,
+        source_damage=message.source_damage,
+        target_damage=message.target_damage,
+    )
+
+
+def missing_item(message: reembedding_pb2.MissingItem) -> types.MissingItem:
+    """Return an item that a collection lacks."""
+    return types.MissingItem(
+        message.id, message.version, message.sha256, message.further_sha256, message.pictures
     )
 
 

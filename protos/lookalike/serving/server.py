@@ -22,6 +22,7 @@ from lookalike.serving.settings.reading import SettingsInvalid
 from lookalike.serving.tls import server_credentials
 from lookalike.serving.traced_calls import TracedCalls
 from lookalike.wire.channel import LEAST_PING_INTERVAL_MS, MAX_MESSAGE_BYTES, TlsFiles
+from lookalike.wire.keys import Tenant
 from lookalike.wire.traces import spans
 
 _log = logging.getLogger(__name__)
@@ -88,10 +89,14 @@ class Server:
             names = (*service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self.grpc)
 
+    def tenants(self) -> frozenset[Tenant]:
+        """Return what API keys are bound to; from any thread."""
+        records = [] if self._keys is None else self._keys.records()
+        return frozenset(record.tenant for record in records if record.tenant)
+
     def tenant_fields(self) -> frozenset[tuple[str, ...]]:
         """Return the paths of metadata that API keys are bound to; from any thread."""
-        records = [] if self._keys is None else self._keys.records()
-        return frozenset(path for record in records for path, _ in record.tenant)
+        return frozenset(path for tenant in self.tenants() for path, _ in tenant)
 
     async def start(self) -> int:
         """Bind and start; every service is NOT_SERVING. Return the port.

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from lookalike.v1 import errors_pb2 as lookalike_dot_v1_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elookalike/v1/reembedding.proto\x12\x0clookalike.v1\x1a\x19lookalike/v1/errors.proto\"9\n\x17StartReembeddingRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"J\n\x18StartReembeddingResponse\x12.\n\x0breembedding\x18\x01 \x01(\x0b\x32\x19.lookalike.v1.Reembedding\"9\n\x17RenameCollectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\"\x1a\n\x18RenameCollectionResponse\"+\n\x15GetReembeddingRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"H\n\x16GetReembeddingResponse\x12.\n\x0breembedding\x18\x01 \x01(\x0b\x32\x19.lookalike.v1.Reembedding\"\xca\x01\n\x0bReembedding\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x14\n\x0csource_items\x18\x03 \x01(\x04\x12\x14\n\x0ctarget_items\x18\x04 \x01(\x04\x12\x15\n\rtarget_queued\x18\x05 \x01(\x04\x12\x16\n\x0etarget_missing\x18\x06 \x01(\x04\x12\x15\n\rsource_queued\x18\x07 \x01(\x04\x12\x16\n\x0esource_missing\x18\x08 \x01(\x04\x12\x11\n\tunsettled\x18\t \x01(\x04\"T\n\x17ListMissingItemsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x18ListMissingItemsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.lookalike.v1.MissingItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x0bMissingItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"l\n\x12OfferImagesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12*\n\x06images\x18\x02 \x03(\x0b\x32\x1a.lookalike.v1.OfferedImage\x12\x16\n\x0e\x61\x63\x63\x65pt_changed\x18\x03 \x01(\x08\")\n\x0cOfferedImage\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"C\n\x13OfferImagesResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.lookalike.v1.OfferOutcome\"R\n\x0cOfferOutcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x08\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemError\"F\n\x15\x45ndReembeddingRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65lete_collection\x18\x02 \x01(\t\"O\n\x16\x45ndReembeddingResponse\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x15\n\rdeleted_items\x18\x03 \x01(\x04\x32\xdf\x04\n\x12ReembeddingService\x12\x66\n\x10StartReembedding\x12%.lookalike.v1.StartReembeddingRequest\x1a&.lookalike.v1.StartReembeddingResponse\"\x03\x90\x02\x02\x12\x61\n\x10RenameCollection\x12%.lookalike.v1.RenameCollectionRequest\x1a&.lookalike.v1.RenameCollectionResponse\x12`\n\x0eGetReembedding\x12#.lookalike.v1.GetReembeddingRequest\x1a$.lookalike.v1.GetReembeddingResponse\"\x03\x90\x02\x01\x12\x66\n\x10ListMissingItems\x12%.lookalike.v1.ListMissingItemsRequest\x1a&.lookalike.v1.ListMissingItemsResponse\"\x03\x90\x02\x01\x12W\n\x0bOfferImages\x12 .lookalike.v1.OfferImagesRequest\x1a!.lookalike.v1.OfferImagesResponse\"\x03\x90\x02\x02\x12[\n\x0e\x45ndReembedding\x12#.lookalike.v1.EndReembeddingRequest\x1a$.lookalike.v1.EndReembeddingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elookalike/v1/reembedding.proto\x12\x0clookalike.v1\x1a\x19lookalike/v1/errors.proto\"9\n\x17StartReembeddingRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\"J\n\x18StartReembeddingResponse\x12.\n\x0breembedding\x18\x01 \x01(\x0b\x32\x19.lookalike.v1.Reembedding\"9\n\x17RenameCollectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\"\x1a\n\x18RenameCollectionResponse\"+\n\x15GetReembeddingRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"H\n\x16GetReembeddingResponse\x12.\n\x0breembedding\x18\x01 \x01(\x0b\x32\x19.lookalike.v1.Reembedding\"\x94\x02\n\x0bReembedding\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x14\n\x0csource_items\x18\x03 \x01(\x04\x12\x14\n\x0ctarget_items\x18\x04 \x01(\x04\x12\x15\n\rtarget_queued\x18\x05 \x01(\x04\x12\x16\n\x0etarget_missing\x18\x06 \x01(\x04\x12\x15\n\rsource_queued\x18\x07 \x01(\x04\x12\x16\n\x0esource_missing\x18\x08 \x01(\x04\x12\x11\n\tunsettled\x18\t \x01(\x04\x12\x1a\n\x12source_only_queued\x18\n \x01(\x04\x12\x15\n\rsource_damage\x18\x0b \x01(\t\x12\x15\n\rtarget_damage\x18\x0c \x01(\t\"T\n\x17ListMissingItemsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x18ListMissingItemsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.lookalike.v1.MissingItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x0bMissingItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x16\n\x0e\x66urther_sha256\x18\x04 \x01(\x0c\x12\x10\n\x08pictures\x18\x05 \x01(\r\"l\n\x12OfferImagesRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12*\n\x06images\x18\x02 \x03(\x0b\x32\x1a.lookalike.v1.OfferedImage\x12\x16\n\x0e\x61\x63\x63\x65pt_changed\x18\x03 \x01(\x08\"A\n\x0cOfferedImage\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x16\n\x0e\x66urther_images\x18\x03 \x03(\x0c\"C\n\x13OfferImagesResponse\x12,\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1a.lookalike.v1.OfferOutcome\"R\n\x0cOfferOutcome\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x08\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.lookalike.v1.ItemError\"F\n\x15\x45ndReembeddingRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x19\n\x11\x64\x65lete_collection\x18\x02 \x01(\t\"O\n\x16\x45ndReembeddingResponse\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x15\n\rdeleted_items\x18\x03 \x01(\x04\x32\xdf\x04\n\x12ReembeddingService\x12\x66\n\x10StartReembedding\x12%.lookalike.v1.StartReembeddingRequest\x1a&.lookalike.v1.StartReembeddingResponse\"\x03\x90\x02\x02\x12\x61\n\x10RenameCollection\x12%.lookalike.v1.RenameCollectionRequest\x1a&.lookalike.v1.RenameCollectionResponse\x12`\n\x0eGetReembedding\x12#.lookalike.v1.GetReembeddingRequest\x1a$.lookalike.v1.GetReembeddingResponse\"\x03\x90\x02\x01\x12\x66\n\x10ListMissingItems\x12%.lookalike.v1.ListMissingItemsRequest\x1a&.lookalike.v1.ListMissingItemsResponse\"\x03\x90\x02\x01\x12W\n\x0bOfferImages\x12 .lookalike.v1.OfferImagesRequest\x1a!.lookalike.v1.OfferImagesResponse\"\x03\x90\x02\x02\x12[\n\x0e\x45ndReembedding\x12#.lookalike.v1.EndReembeddingRequest\x1a$.lookalike.v1.EndReembeddingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,25 +53,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREEMBEDDINGRESPONSE']._serialized_start=342
   _globals['_GETREEMBEDDINGRESPONSE']._serialized_end=414
   _globals['_REEMBEDDING']._serialized_start=417
-  _globals['_REEMBEDDING']._serialized_end=619
-  _globals['_LISTMISSINGITEMSREQUEST']._serialized_start=621
-  _globals['_LISTMISSINGITEMSREQUEST']._serialized_end=705
-  _globals['_LISTMISSINGITEMSRESPONSE']._serialized_start=707
-  _globals['_LISTMISSINGITEMSRESPONSE']._serialized_end=800
-  _globals['_MISSINGITEM']._serialized_start=802
-  _globals['_MISSINGITEM']._serialized_end=860
-  _globals['_OFFERIMAGESREQUEST']._serialized_start=862
-  _globals['_OFFERIMAGESREQUEST']._serialized_end=970
-  _globals['_OFFEREDIMAGE']._serialized_start=972
-  _globals['_OFFEREDIMAGE']._serialized_end=1013
-  _globals['_OFFERIMAGESRESPONSE']._serialized_start=1015
-  _globals['_OFFERIMAGESRESPONSE']._serialized_end=1082
-  _globals['_OFFEROUTCOME']._serialized_start=1084
-  _globals['_OFFEROUTCOME']._serialized_end=1166
-  _globals['_ENDREEMBEDDINGREQUEST']._serialized_start=1168
-  _globals['_ENDREEMBEDDINGREQUEST']._serialized_end=1238
-  _globals['_ENDREEMBEDDINGRESPONSE']._serialized_start=1240
-  _globals['_ENDREEMBEDDINGRESPONSE']._serialized_end=1319
-  _globals['_REEMBEDDINGSERVICE']._serialized_start=1322
-  _globals['_REEMBEDDINGSERVICE']._serialized_end=1929
+  _globals['_REEMBEDDING']._serialized_end=693
+  _globals['_LISTMISSINGITEMSREQUEST']._serialized_start=695
+  _globals['_LISTMISSINGITEMSREQUEST']._serialized_end=779
+  _globals['_LISTMISSINGITEMSRESPONSE']._serialized_start=781
+  _globals['_LISTMISSINGITEMSRESPONSE']._serialized_end=874
+  _globals['_MISSINGITEM']._serialized_start=876
+  _globals['_MISSINGITEM']._serialized_end=976
+  _globals['_OFFERIMAGESREQUEST']._serialized_start=978
+  _globals['_OFFERIMAGESREQUEST']._serialized_end=1086
+  _globals['_OFFEREDIMAGE']._serialized_start=1088
+  _globals['_OFFEREDIMAGE']._serialized_end=1153
+  _globals['_OFFERIMAGESRESPONSE']._serialized_start=1155
+  _globals['_OFFERIMAGESRESPONSE']._serialized_end=1222
+  _globals['_OFFEROUTCOME']._serialized_start=1224
+  _globals['_OFFEROUTCOME']._serialized_end=1306
+  _globals['_ENDREEMBEDDINGREQUEST']._serialized_start=1308
+  _globals['_ENDREEMBEDDINGREQUEST']._serialized_end=1378
+  _globals['_ENDREEMBEDDINGRESPONSE']._serialized_start=1380
+  _globals['_ENDREEMBEDDINGRESPONSE']._serialized_end=1459
+  _globals['_REEMBEDDINGSERVICE']._serialized_start=1462
+  _globals['_REEMBEDDINGSERVICE']._serialized_end=2069
 # @@protoc_insertion_point(module_scope)

@@ -173,6 +173,9 @@ class Reembedding(_message.Message):
     SOURCE_QUEUED_FIELD_NUMBER: _builtins.int
     SOURCE_MISSING_FIELD_NUMBER: _builtins.int
     UNSETTLED_FIELD_NUMBER: _builtins.int
+    SOURCE_ONLY_QUEUED_FIELD_NUMBER: _builtins.int
+    SOURCE_DAMAGE_FIELD_NUMBER: _builtins.int
+    TARGET_DAMAGE_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """Name of the collection that was there first."""
     target: _builtins.str
@@ -191,6 +194,17 @@ class Reembedding(_message.Message):
     """Items of the target whose picture the source lacks, and that are not on their way."""
     unsettled: _builtins.int
     """Deletions and metadata that one of the two has and the other has not yet."""
+    source_only_queued: _builtins.int
+    """Images that are queued for the source alone, since before there was a pair:
+    StartReembedding, asked again, queues them for the target.
+    """
+    source_damage: _builtins.str
+    """What is wrong with the source, where it is damaged or cannot be opened; else empty.
+    Where it says something, what either lacks of the other may not be known, and then
+    counts as nothing.
+    """
+    target_damage: _builtins.str
+    """The same of the target."""
     def __init__(
         self,
         *,
@@ -203,10 +217,13 @@ class Reembedding(_message.Message):
         source_queued: _builtins.int = ...,
         source_missing: _builtins.int = ...,
         unsettled: _builtins.int = ...,
+        source_only_queued: _builtins.int = ...,
+        source_damage: _builtins.str = ...,
+        target_damage: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_items", b"source_items", "source_missing", b"source_missing", "source_queued", b"source_queued", "target", b"target", "target_items", b"target_items", "target_missing", b"target_missing", "target_queued", b"target_queued", "unsettled", b"unsettled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "source_damage", b"source_damage", "source_items", b"source_items", "source_missing", b"source_missing", "source_only_queued", b"source_only_queued", "source_queued", b"source_queued", "target", b"target", "target_damage", b"target_damage", "target_items", b"target_items", "target_missing", b"target_missing", "target_queued", b"target_queued", "unsettled", b"unsettled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +296,8 @@ class MissingItem(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    FURTHER_SHA256_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id."""
     version: _builtins.int
@@ -287,16 +306,25 @@ class MissingItem(_message.Message):
     """SHA-256 of the file that is stored in the other collection: 32 bytes; empty where it
     is not known.
     """
+    further_sha256: _builtins.bytes
+    """Of an item with several pictures: SHA-256 of the SHA-256 digests of the files of all but
+    the first, one digest after another: 32 bytes; empty where there is one, or where it is
+    not known.
+    """
+    pictures: _builtins.int
+    """How many pictures, or vectors, it has in the other collection: 1 to 64."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         version: _builtins.int = ...,
         sha256: _builtins.bytes = ...,
+        further_sha256: _builtins.bytes = ...,
+        pictures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "sha256", b"sha256", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["further_sha256", b"further_sha256", "id", b"id", "pictures", b"pictures", "sha256", b"sha256", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -344,19 +372,27 @@ class OfferedImage(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
+    FURTHER_IMAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The item's id."""
     image: _builtins.bytes
     """An encoded image."""
+    @_builtins.property
+    def further_images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """More pictures of the item, in their order: up to 63 encoded images. An item is taken
+        with as many pictures as it has in the other collection, or more.
+        """
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         image: _builtins.bytes = ...,
+        further_images: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["further_images", b"further_images", "id", b"id", "image", b"image"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,9 +77,10 @@ class ReembeddingServiceServicer:
 
     def StartReembedding(self, request, context):
         """Pairs two collections. From then on what is submitted, deleted or changed in one
-        goes to the other, too, in one order of versions. Asked again for the same two, it
-        changes nothing. Images that are stored already are not known to the service: they
-        come by OfferImages.
+        goes to the other, too, in one order of versions. Images that are stored already are
+        not known to the service: they come by OfferImages. Those that are queued for the
+        source are queued for the target, too, as many as find room within ten seconds:
+        asked again for the same two, it goes on with the others, and changes nothing else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +119,8 @@ class ReembeddingServiceServicer:
     def EndReembedding(self, request, context):
         """Ends a pair: from then on its two collections know nothing of each other. One of them
         can be removed by the same call; asked again after a call that broke off, it goes on.
+        One that is damaged can be removed, with what the other one lacks of it; where the one
+        that would stay is damaged, nothing is removed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

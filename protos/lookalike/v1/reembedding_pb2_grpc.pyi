@@ -38,9 +38,10 @@ class ReembeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ReembeddingServiceAsyncStub: ...
     StartReembedding: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.StartReembeddingRequest, _reembedding_pb2.StartReembeddingResponse]
     """Pairs two collections. From then on what is submitted, deleted or changed in one
-    goes to the other, too, in one order of versions. Asked again for the same two, it
-    changes nothing. Images that are stored already are not known to the service: they
-    come by OfferImages.
+    goes to the other, too, in one order of versions. Images that are stored already are
+    not known to the service: they come by OfferImages. Those that are queued for the
+    source are queued for the target, too, as many as find room within ten seconds:
+    asked again for the same two, it goes on with the others, and changes nothing else.
     """
     RenameCollection: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.RenameCollectionRequest, _reembedding_pb2.RenameCollectionResponse]
     """Gives a collection another name, and makes its old name an alias of it, at once: so
@@ -57,6 +58,8 @@ class ReembeddingServiceStub:
     EndReembedding: _grpc.UnaryUnaryMultiCallable[_reembedding_pb2.EndReembeddingRequest, _reembedding_pb2.EndReembeddingResponse]
     """Ends a pair: from then on its two collections know nothing of each other. One of them
     can be removed by the same call; asked again after a call that broke off, it goes on.
+    One that is damaged can be removed, with what the other one lacks of it; where the one
+    that would stay is damaged, nothing is removed.
     """
 
 @_typing.type_check_only
@@ -69,9 +72,10 @@ class ReembeddingServiceAsyncStub(ReembeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartReembedding: _aio.UnaryUnaryMultiCallable[_reembedding_pb2.StartReembeddingRequest, _reembedding_pb2.StartReembeddingResponse]  # type: ignore[assignment]
     """Pairs two collections. From then on what is submitted, deleted or changed in one
-    goes to the other, too, in one order of versions. Asked again for the same two, it
-    changes nothing. Images that are stored already are not known to the service: they
-    come by OfferImages.
+    goes to the other, too, in one order of versions. Images that are stored already are
+    not known to the service: they come by OfferImages. Those that are queued for the
+    source are queued for the target, too, as many as find room within ten seconds:
+    asked again for the same two, it goes on with the others, and changes nothing else.
     """
     RenameCollection: _aio.UnaryUnaryMultiCallable[_reembedding_pb2.RenameCollectionRequest, _reembedding_pb2.RenameCollectionResponse]  # type: ignore[assignment]
     """Gives a collection another name, and makes its old name an alias of it, at once: so
@@ -88,6 +92,8 @@ class ReembeddingServiceAsyncStub(ReembeddingServiceStub):
     EndReembedding: _aio.UnaryUnaryMultiCallable[_reembedding_pb2.EndReembeddingRequest, _reembedding_pb2.EndReembeddingResponse]  # type: ignore[assignment]
     """Ends a pair: from then on its two collections know nothing of each other. One of them
     can be removed by the same call; asked again after a call that broke off, it goes on.
+    One that is damaged can be removed, with what the other one lacks of it; where the one
+    that would stay is damaged, nothing is removed.
     """
 
 class ReembeddingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,9 +109,10 @@ class ReembeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_reembedding_pb2.StartReembeddingResponse, _abc.Awaitable[_reembedding_pb2.StartReembeddingResponse]]:
         """Pairs two collections. From then on what is submitted, deleted or changed in one
-        goes to the other, too, in one order of versions. Asked again for the same two, it
-        changes nothing. Images that are stored already are not known to the service: they
-        come by OfferImages.
+        goes to the other, too, in one order of versions. Images that are stored already are
+        not known to the service: they come by OfferImages. Those that are queued for the
+        source are queued for the target, too, as many as find room within ten seconds:
+        asked again for the same two, it goes on with the others, and changes nothing else.
         """
 
     @_abc_1.abstractmethod
@@ -152,6 +159,8 @@ class ReembeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_reembedding_pb2.EndReembeddingResponse, _abc.Awaitable[_reembedding_pb2.EndReembeddingResponse]]:
         """Ends a pair: from then on its two collections know nothing of each other. One of them
         can be removed by the same call; asked again after a call that broke off, it goes on.
+        One that is damaged can be removed, with what the other one lacks of it; where the one
+        that would stay is damaged, nothing is removed.
         """
 
 def add_ReembeddingServiceServicer_to_server(servicer: ReembeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -41,6 +41,8 @@ _MOST_PATH_KEYS = 8
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 Value: TypeAlias = str | float | bool
+# Paths of metadata fields, with the values there.
+Tenant: TypeAlias = tuple[tuple[tuple[str, ...], Value], ...]
 
 
 class Scope(StrEnum):
@@ -65,7 +67,7 @@ class KeyRecord:
     sha256: str = field(repr=False)
     scopes: frozenset[Scope]
     collections: tuple[str, ...] = ("*",)
-    tenant: tuple[tuple[tuple[str, ...], Value], ...] = ()
+    tenant: Tenant = ()
     calls_per_s: float | None = None
     calls_at_once: int | None = None
     create_time: datetime | None = None
@@ -169,7 +171,7 @@ def write(path: Path, records: Sequence[KeyRecord]) -> None:
         raise
 
 
-def read_tenant(given: Mapping[str, object]) -> tuple[tuple[tuple[str, ...], Value], ...]:
+def read_tenant(given: Mapping[str, object]) -> Tenant:
     """Return a tenant's fields from their paths and values.
 
     Raises:

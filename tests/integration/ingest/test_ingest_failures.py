@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
+from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import errors_pb2
 from lookalike.wire.errors import InvalidField, NotFound, PageTokenInvalid, Reason
-from tests.integration.ingest.model import FakeEmbedder, FakeIndex
+from tests.integration.ingest.model import FINGERPRINT, FakeCatalog, FakeEmbedder, FakeIndex
 from tests.integration.ingest.rig import drained, front_door, submission, worker
 from tests.integration.ingest.valkey import Valkey
 
@@ -137,3 +138,31 @@ async def test_listing_an_unknown_collection_says_so(valkey_server: Valkey, clie
     async with front_door(valkey_server.url, Empty()) as door:
         with pytest.raises(NotFound):
             await door.list_failures("nix", 10, "")
+
+
+async def test_a_picture_that_is_sent_again_under_its_version_is_listed_once_with_its_tries(
+    valkey_server: Valkey, client: Redis
+) -> None:
+    """As by those who fill a collection from another, run after run."""
+    embedder, catalog = FakeEmbedder(), FakeCatalog()
+    async with front_door(valkey_server.url, catalog) as door:
+        version = await door.submit(submission("upload", "a", "poison"))
+        queued = QueuedMutation(
+            "0" * 32, "a", Kind.UPLOAD, version, 0, model_fingerprint=FINGERPRINT, image=b"poison"
+        )
+        shard = catalog.find("c").shard
+        async with worker(valkey_server.url, embedder, FakeIndex()):
+            for tries in (1, 2, 3):
+                if tries > 1:
+                    await door.copies.put(shard, queued)
+                await drained(door)
+                (failure,), _ = await door.list_failures("", 10, "")
+                assert (failure.version, failure.attempts) == (version, tries)
+                assert await client.zcard("{lookalike}:versions:" + "0" * 32) == 1
+            embedder.heal()
+            await door.copies.put(shard, queued)
+            await drained(door)
+            assert await door.list_failures("", 10, "") == ([], "")
+        assert (await door.state()).queue.failures == 0
+    assert await client.get("{lookalike}:dead-bytes") == b"0"
+    assert await client.zcard("{lookalike}:versions:" + "0" * 32) == 0

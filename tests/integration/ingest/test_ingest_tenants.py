@@ -151,6 +151,36 @@ def test_the_id_of_another_is_not_taken_and_the_failure_is_its_senders(rig: Rig)
     assert stored(rig, "taken") == before
 
 
+def test_a_failure_stays_whatever_another_tenant_does_with_the_id(rig: Rig) -> None:
+    submit(rig.a, "shared", "own")
+    watched(rig.a, "own")
+    submit(rig.b, "shared", "late")
+    (refused,) = watched(rig.b, "late")
+    listed = [each for each in failures(rig.b) if each.id == "shared"]
+    assert len(listed) == 1
+
+    # Through the queue, and past it; `failures` forgets what is settled.
+    submit(rig.a, "shared", "again", image=b"another")
+    watched(rig.a, "again")
+    assert [each for each in failures(rig.b) if each.id == "shared"] == listed
+    change = spb.MetadataUpdate(id="shared", metadata=metadata(n=1))
+    request = spb.UpdateMetadataRequest(collection="c", updates=[change])
+    rig.a.call("SearchService/UpdateMetadata", request)
+    deletion = spb.DeleteItemsRequest(collection="c", items=[spb.ItemDelete(id="shared")])
+    rig.a.call("SearchService/DeleteItems", deletion)
+    submit(rig.a, "shared", "new", image=b"third")
+    watched(rig.a, "new")
+    assert [each for each in failures(rig.b) if each.id == "shared"] == listed
+    assert [each for each in failures(rig.admin) if each.id == "shared"]
+
+    # What the tenant itself stores under the id settles it.
+    rig.a.call("SearchService/DeleteItems", deletion)
+    submit(rig.b, "shared", "late")
+    assert watched(rig.b, "late")[-1].status == spb.MUTATION_STATUS_APPLIED
+    assert [each for each in failures(rig.b) if each.id == "shared"] == []
+    assert refused.error.reason == int(Reason.PERMISSION_DENIED)
+
+
 def test_the_state_is_that_of_the_tenant(rig: Rig) -> None:
     rig.system.worker.terminate()
     try:

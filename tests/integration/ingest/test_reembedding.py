@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
 import pytest
 
-from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, reembedding_pb2, search_pb2
-from lookalike.v1.reembedding_pb2_grpc import ReembeddingServiceStub
+from lookalike.v1 import collection_pb2, errors_pb2, ingest_pb2, search_pb2
 from lookalike_client.cli import main
-from tests.integration.ingest.caller import Caller, caller
+from tests.integration.ingest.caller import caller
 from tests.integration.ingest.embedder_stub import MODELS, vector_of
+from tests.integration.ingest.pairing import (
+    check_vectors_are_told,
+    set_alias,
+    settled,
+    upsert,
+    written,
+)
 from tests.integration.ingest.system import Program, System
-from tests.integration.ingest.writing import Writer, item_id, persistently
+from tests.integration.ingest.writing import Writer, item_id
 
 OLD, NEW, ALIAS = "old", "old.2", "photos"
 Run: TypeAlias = Callable[..., Any]
@@ -50,34 +55,13 @@ def reembed(system: System, capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-async def set_alias(one: Caller, alias: str, collection: str) -> None:
-    request = collection_pb2.SetAliasRequest(alias=alias, collection=collection)
-    await one.collections.SetAlias(request)
-
-
-async def settled(one: Caller) -> None:
-    """Wait until both collections of the pair have all that the other has."""
-    stub = ReembeddingServiceStub(one.channel)
-    request = reembedding_pb2.GetReembeddingRequest(collection=NEW)
-    async with asyncio.timeout(30):
-        while True:
-            found = (await persistently(partial(stub.GetReembedding, request))).reembedding
-            lacking = found.target_missing + found.source_missing + found.unsettled
-            if not lacking + found.target_queued + found.source_queued:
-                return
-            await asyncio.sleep(0.1)
-
-
 async def test_nothing_is_lost_or_mixed_under_a_writer_through_all_of_it(
     system: System, reembed: Run, tmp_path: Path
 ) -> None:
     async with caller(system.search_address) as one:
-        await one.create(OLD)
+        writer = await written(one, OLD, tmp_path, 60)
         await set_alias(one, ALIAS, OLD)
-        writer = Writer(one, 1, ALIAS, tmp_path)
-        for number in range(60):
-            await writer.upload(item_id(number), f"first-{number}")
-        await one.drained(30)
+        writer.collection = ALIAS
         begin = ("start", ALIAS, "--model", "second", "--images", tmp_path)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -103,7 +87,7 @@ async def test_nothing_is_lost_or_mixed_under_a_writer_through_all_of_it(
             finally:
                 stop.set()
         await one.drained(30)
-        await settled(one)
+        await settled(one, NEW)
         assert writer.changes > 50
         for name, model in ((OLD, "stub"), (NEW, "second")):
             found = await one.items(name)
@@ -131,11 +115,7 @@ async def test_each_step_says_what_is_wrong_and_what_to_do(
     system: System, reembed: Run, tmp_path: Path
 ) -> None:
     async with caller(system.search_address) as one:
-        await one.create("own")
-        writer = Writer(one, 1, "own", tmp_path)
-        for number in range(3):
-            await writer.upload(item_id(number), f"own-{number}")
-        await one.drained(30)
+        await written(one, "own", tmp_path, 3)
         begin = ("start", "own", "--model", "second", "--images", tmp_path)
         same = await reembed("start", "own", "--model", "stub", "--images", tmp_path, code=1)
         assert "that very model" in same["error"]["message"]
@@ -171,11 +151,7 @@ async def test_no_deletion_ends_with_the_collection_that_it_was_sent_to(
     system: System, reembed: Run, tmp_path: Path
 ) -> None:
     async with caller(system.search_address) as one:
-        await one.create("before")
-        writer = Writer(one, 1, "before", tmp_path)
-        for number in range(2):
-            await writer.upload(item_id(number), f"before-{number}")
-        await one.drained(30)
+        writer = await written(one, "before", tmp_path, 2)
         await reembed("start", "before", "--model", "second", "--images", tmp_path)
         await asyncio.to_thread(system.worker.terminate)
         try:
@@ -186,82 +162,106 @@ async def test_no_deletion_ends_with_the_collection_that_it_was_sent_to(
         finally:
             await asyncio.to_thread(system.worker.start)
         await one.drained(30)
-        await reembed("finish", "before", "--yes")
-        assert set(await one.items("before")) == {item_id(1)}
+        await asyncio.to_thread(system.worker.terminate)
+        try:
+            await writer.upload("late.jpg", "late")
+            await reembed("finish", "before", "--yes")
+        finally:
+            await asyncio.to_thread(system.worker.start)
+        await one.drained(30)
+        assert set(await one.items("before")) == {item_id(1), "late.jpg"}
+        failures = await one.ingest.ListFailures(ingest_pb2.ListFailuresRequest())
+        assert "late.jpg" not in [each.id for each in failures.failures]
 
 
 async def test_items_without_a_picture_are_not_given_up_unasked(
     system: System, reembed: Run, tmp_path: Path
 ) -> None:
     async with caller(system.search_address) as one:
-        await one.create("whole")
-        writer = Writer(one, 1, "whole", tmp_path)
-        for number in range(2):
-            await writer.upload(item_id(number), f"whole-{number}")
-        await one.drained(30)
+        await written(one, "whole", tmp_path, 2)
         (tmp_path / item_id(0)).unlink()
-        await reembed("start", "whole", "--model", "second", "--images", tmp_path)
+        bad = search_pb2.VectorUpsert(id="bad.jpg", vector_f32_le=vector_of(b"bad"))
+        bad.model_fingerprint = MODELS["stub"]
+        await upsert(one, "whole", bad)  # whose file the embedder refuses
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "bad.jpg").write_bytes(b"poison")
+        begin = ("start", "whole", "--model", "second", "--images", tmp_path)
+        for tries in (1, 2):
+            begun = await reembed(*begin, "--images", tmp_path / "bad")
+            assert (begun["queued_now"], begun["without_file"]) == (3 - tries, [item_id(0)])
+            told = await reembed("status", "whole")
+            assert told["not_sent"] == [item_id(0)]
+            assert {id: each["tries"] for id, each in told["failed"].items()} == {"bad.jpg": tries}
+        assert "--allow-missing" in told["next"]
+        assert (await reembed("compare", "whole"))["target_missing"] == 2
+        refused = await reembed("switch", "whole", code=1)
+        assert "--allow-missing" in refused["error"]["message"]
         await reembed("switch", "whole", "--allow-missing")
         refused = await reembed("finish", "whole", "--yes", code=1)
         assert "given up" in refused["error"]["message"]
         ended = await reembed("finish", "whole", "--yes", "--allow-missing")
-        assert ended["deleted_items"] == 2
+        assert ended["deleted_items"] == 3
         assert set(await one.items("whole")) == {item_id(1)}
+
+
+async def test_a_damaged_old_collection_is_told_and_deleted(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        await written(one, "harmed", tmp_path, 2)
+        begun = await reembed("start", "harmed", "--model", "second", "--images", tmp_path)
+        request = collection_pb2.GetCollectionRequest(collection=begun["source"])
+        uid = (await one.collections.GetCollection(request)).collection.uid
+        await asyncio.to_thread(system.search.terminate)
+        (store,) = tmp_path.parent.glob(f"**/collections/{uid}/store.db")
+        store.write_bytes(b"damaged")
+        await asyncio.to_thread(system.search.start)
+        told = await reembed("status", "harmed")
+        assert "could not be opened" in told["source_damage"]
+        assert "switch harmed --allow-missing" in told["next"]
+        for wrong in (["compare"], ["switch"], ["rollback"], ["abort", "--yes"]):
+            await reembed(*wrong, "harmed", code=1)
+        await reembed("switch", "harmed", "--allow-missing")
+        early = await reembed("finish", "harmed", "--yes", code=1)
+        assert "finish harmed --allow-missing" in early["error"]["message"]
+        ended = await reembed("finish", "harmed", "--yes", "--allow-missing")
+        assert (ended["deleted"], ended["collection"]) == (begun["source"], begun["target"])
+        assert len(await one.items("harmed")) == 2
+
+
+async def test_all_pictures_of_an_item_are_moved_or_none(
+    system: System, reembed: Run, tmp_path: Path
+) -> None:
+    async with caller(system.search_address) as one:
+        writer = await written(one, "several", tmp_path, 1)
+        names = ("front.jpg", "back.jpg", "side.jpg")
+        for name in names:
+            (tmp_path / name).write_bytes(name.encode())
+        further = [ingest_pb2.ImageSource(image=name.encode()) for name in names[1:]]
+        cup = ingest_pb2.ImageUpload(id="cup", image=names[0].encode(), further_images=further)
+        await writer.queue(upload=cup)
+        await one.drained(30)
+        begin = ("start", "several", "--model", "second", "--images", tmp_path)
+        begun = await reembed(*begin)
+        assert (begun["queued_now"], begun["target_missing"]) == (1, 1)
+        assert "has 3 pictures" in begun["refused"]["cup"]
+        table = tmp_path / "table.csv"
+        table.write_text("file,product\n" + "".join(f"{name},cup\n" for name in names))
+        begun = await reembed(*begin, "--metadata-csv", table, "--item-column", "product")
+        assert (begun["queued_now"], begun["target_missing"]) == (1, 0)
+        asked = search_pb2.GetItemsRequest(collection=begun["target"], ids=["cup"])
+        asked.fields.vector = True
+        found = await one.search.GetItems(asked)
+        item = found.items[0]
+        assert [item.vector_f32_le, *(each.vector_f32_le for each in item.vectors)] == [
+            vector_of(name.encode(), "second") for name in names
+        ]
 
 
 async def test_a_picture_that_came_as_a_vector_is_told_as_missing(system: System) -> None:
     async with caller(system.search_address) as one:
         await one.create("plain")
-        await one.collections.CreateCollection(
-            collection_pb2.CreateCollectionRequest(name="next", model="second")
-        )
-        stub = ReembeddingServiceStub(one.channel)
-        with pytest.raises(grpc.aio.AioRpcError) as unsuited:
-            await stub.StartReembedding(
-                reembedding_pb2.StartReembeddingRequest(source="plain", target="plain")
-            )
-        assert unsuited.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        await stub.StartReembedding(
-            reembedding_pb2.StartReembeddingRequest(source="plain", target="next")
-        )
-        rejecting = collection_pb2.UpdateCollectionRequest(collection="plain")
-        rejecting.duplicates.policy = collection_pb2.DUPLICATE_POLICY_REJECT
-        rejecting.duplicates.threshold = 0.9
-        with pytest.raises(grpc.aio.AioRpcError, match="flag near-duplicates") as refused:
-            await one.collections.UpdateCollection(rejecting)
-        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        item = search_pb2.VectorUpsert(
-            id="a", vector_f32_le=vector_of(b"a"), model_fingerprint=MODELS["stub"]
-        )
-        item.facts.sha256 = bytes(32)
-
-        async def upserts() -> AsyncIterator[search_pb2.UpsertVectorsRequest]:
-            yield search_pb2.UpsertVectorsRequest(collection="plain", items=[item])
-
-        async for _ in one.search.UpsertVectors(upserts()):
-            pass
-        page = await stub.ListMissingItems(
-            reembedding_pb2.ListMissingItemsRequest(collection="next")
-        )
-        assert [(each.id, each.sha256) for each in page.items] == [("a", bytes(32))]
-        offer = reembedding_pb2.OfferImagesRequest(
-            collection="next",
-            images=[
-                reembedding_pb2.OfferedImage(id="a", image=b"another"),
-                reembedding_pb2.OfferedImage(id="nowhere", image=b"x"),
-            ],
-        )
-        changed, unknown = (await stub.OfferImages(offer)).outcomes
-        assert not changed.queued
-        assert "another file" in changed.error.message
-        assert unknown.error.reason == errors_pb2.ERROR_REASON_ITEM_NOT_FOUND
-        offer.accept_changed = True
-        assert (await stub.OfferImages(offer)).outcomes[0].queued
-        await one.drained(20)
-        assert (await one.items("next"))["a"][0] == vector_of(b"another", "second")
-        again = await stub.OfferImages(offer)
-        assert not again.outcomes[0].queued
-        assert not again.outcomes[0].HasField("error")
+        await check_vectors_are_told(one, "plain", "next")
 
 
 async def test_an_embedder_of_another_model_mixes_nothing_and_says_what_is_missing(

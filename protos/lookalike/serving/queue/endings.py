@@ -27,20 +27,24 @@ local function forget(failure, dead, dead_bytes, versions, failed)
   end
   return 1
 end
-local function forget_older(id, version, dead, dead_bytes, versions, failed)
+-- What was given up of the same version was sent again: the same content, tried once
+-- more. Returns how often it had been tried.
+local function forget_upto(id, version, dead, dead_bytes, versions, failed)
   local failure = redis.call('HGET', failed, id)
-  if not failure then return end
+  if not failure then return 0 end
   local row = redis.call('XRANGE', dead, failure, failure)
-  local older = true
+  local listed, tried = nil, 0
   if #row > 0 then
     for at = 1, #row[1][2], 2 do
-      if row[1][2][at] == 'v' then older = tonumber(row[1][2][at + 1]) < tonumber(version) end
+      if row[1][2][at] == 'v' then listed = tonumber(row[1][2][at + 1]) end
+      if row[1][2][at] == 'a' then tried = tonumber(row[1][2][at + 1]) end
     end
   end
-  if not older then return end
+  if listed and listed > tonumber(version) then return 0 end
   if forget(failure, dead, dead_bytes, versions, failed) == 0 then
     redis.call('HDEL', failed, id)
   end
+  return listed == tonumber(version) and tried or 0
 end
 """
 
@@ -91,7 +95,7 @@ return forget(ARGV[1], KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 # KEYS: lane, bytes, attempts, versions, job, job events, ended, failed, dead
 # stream, dead bytes. ARGV: group, entry id, attempts' field, size, version, job's
 # time to live in ms (0: no job), most events of a job, collection, result, item id,
-# 1 where older failures of the item are settled by this. Returns 0 when the entry
+# 1 where failures of the item up to this version are settled by this. Returns 0 when the entry
 # had ended, or is gone: then the front door hears of it, and knows which it was.
 FINISH = (
     "#!lua flags=allow-oom\n"
@@ -113,7 +117,7 @@ if ARGV[6] ~= '0' then
 end
 redis.call('RPUSH', KEYS[7], ARGV[8] .. ' ' .. ARGV[5])
 if ARGV[11] == '1' then
-  forget_older(ARGV[10], ARGV[5], KEYS[9], KEYS[10], KEYS[4], KEYS[8])
+  forget_upto(ARGV[10], ARGV[5], KEYS[9], KEYS[10], KEYS[4], KEYS[8])
 end
 return 1
 """
@@ -122,7 +126,8 @@ return 1
 # KEYS: as FINISH, then dead entry. ARGV: as FINISH up to the item id, then most
 # dead bytes, and the listing's fields. The version stays noted: trying again brings
 # it back. Past the bound the failure is listed without what it would take to try
-# again. An older failure of the item gives way.
+# again. An older failure of the item gives way, and one of the same version, whose tries
+# are counted on.
 GIVE_UP = (
     "#!lua flags=allow-oom\n"
     + _FORGET
@@ -135,15 +140,20 @@ local row = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
 redis.call('DECRBY', KEYS[2], ARGV[4])
 redis.call('HDEL', KEYS[3], ARGV[3])
-forget_older(ARGV[10], ARGV[5], KEYS[9], KEYS[10], KEYS[4], KEYS[8])
+local tried = forget_upto(ARGV[10], ARGV[5], KEYS[9], KEYS[10], KEYS[4], KEYS[8])
 local kept = tonumber(redis.call('GET', KEYS[10]) or '0')
 if #row > 0 and kept + tonumber(ARGV[4]) <= tonumber(ARGV[11]) then
   redis.call('HSET', KEYS[11], unpack(row[1][2]))
   redis.call('INCRBY', KEYS[10], ARGV[4])
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[5])
 else
   redis.call('ZREM', KEYS[4], ARGV[5])
 end
-local failure = redis.call('XADD', KEYS[9], '*', unpack(ARGV, 12))
+local listing = {unpack(ARGV, 12)}
+for at = 1, #listing, 2 do
+  if listing[at] == 'a' then listing[at + 1] = tonumber(listing[at + 1]) + tried end
+end
+local failure = redis.call('XADD', KEYS[9], '*', unpack(listing))
 if ARGV[10] ~= '' then redis.call('HSET', KEYS[8], ARGV[10], failure) end
 if ARGV[6] ~= '0' then
   redis.call('HINCRBY', KEYS[5], 'ended', 1)

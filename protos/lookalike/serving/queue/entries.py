@@ -45,7 +45,8 @@ class QueuedMutation:
     `model_fingerprint` the collection's model, `named_models` those by which it has vectors
     besides: name and fingerprint. `duplicate_policy`
     is a number of `lookalike.v1.DuplicatePolicy`, 0 for the collection's. An upload
-    with `keep_metadata` leaves what is stored. `thumbnail_side_px`: see
+    with `keep_metadata` leaves what is stored. With `twinned` another collection has it, or
+    takes it, under the same version. `thumbnail_side_px`: see
     `lookalike.v1.ThumbnailSettings`. `guard` is a serialised Struct, empty for none: see
     `lookalike.v1.VectorUpsert`. `traceparent` is the trace that it belongs to, if any, and
     `request_id` the call that brought it. The same version always stands for the same content.
@@ -62,6 +63,7 @@ class QueuedMutation:
     metadata: bytes = b""
     duplicate_policy: int = 0
     keep_metadata: bool = False
+    twinned: bool = False
     thumbnail_side_px: int = 0
     guard: bytes = b""
     traceparent: str = ""
@@ -100,6 +102,7 @@ def encode(mutation: QueuedMutation) -> list[bytes]:
         (b"m", mutation.metadata),
         (b"b", mutation.image),
         (b"s", b"1" if mutation.keep_metadata else b""),
+        (b"c", b"1" if mutation.twinned else b""),
         (b"w", b"%d" % mutation.thumbnail_side_px if mutation.thumbnail_side_px else b""),
         (b"g", mutation.guard),
         (b"x", mutation.traceparent.encode()),
@@ -132,6 +135,7 @@ def decode(fields: Mapping[bytes, bytes]) -> QueuedMutation:
             metadata=fields.get(b"m", b""),
             duplicate_policy=int(fields.get(b"p", 0)),
             keep_metadata=fields.get(b"s") == b"1",
+            twinned=fields.get(b"c") == b"1",
             thumbnail_side_px=int(fields.get(b"w", 0)),
             guard=fields.get(b"g", b""),
             traceparent=fields.get(b"x", b"").decode(),

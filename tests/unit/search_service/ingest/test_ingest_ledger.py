@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lookalike.serving.queue.entries import Kind, QueuedMutation
@@ -99,3 +100,29 @@ def test_what_is_lost_is_past_once_it_is_queued_again() -> None:
     assert ledger.lost() == 1
     ledger.forget_lost(2**60)
     assert ledger.lost() == 0
+
+
+def test_what_one_tenant_lost_is_not_past_once_another_sends_the_same_id() -> None:
+    ledger = Ledger(":memory:")
+    a, b = (f"{mark * 16}:job" for mark in "ab")
+    queue(ledger, mutation("same", 1, a), mutation("same", 2, b), mutation("same", 3))
+    assert all(ledger.lose(row) for row in ledger.rows())
+    assert ledger.lost() == 3
+    queue(ledger, mutation("same", 4, b))
+    assert ledger.lost() == 2
+    queue(ledger, mutation("same", 5, a), mutation("same", 6))
+    assert ledger.lost() == 0
+
+
+def test_images_that_are_queued_for_one_of_two_are_told() -> None:
+    ledger = Ledger(":memory:")
+    other = "1" * 32
+    queue(ledger, mutation("a", 1), mutation("b", 2), mutation("c", 3))
+    queue(ledger, replace(mutation("d", 4), kind=Kind.DELETE))
+    ledger.begin([mutation("e", 5)])
+    queue(ledger, replace(mutation("b", 2), collection_uid=other))
+    ledger.begin([replace(mutation("c", 3), collection_uid=other)])
+    assert [(row.id, row.version, row.entry) for row in ledger.alone(UID, other)] == [
+        ("a", 1, "1-0")
+    ]
+    assert ledger.alone(other, UID) == []

@@ -25,6 +25,7 @@ def test_a_copy_is_of_the_twins_model_of_no_job_and_of_the_same_tenant() -> None
         job_id=f"{MARK}:",
         model_fingerprint="second",
         thumbnail_side_px=96,
+        twinned=True,
     )
     named, unnamed = copied(replace(UPLOAD, job_id="job")), copied(UPLOAD)
     assert named is not None

@@ -218,6 +218,18 @@ def test_a_pair_ends_although_one_of_it_cannot_be_opened(tmp_path: Path) -> None
     catalog.close()
 
 
+def test_a_pair_ends_although_both_of_it_are_damaged_and_stay(tmp_path: Path) -> None:
+    catalog, pairs = opened(tmp_path)
+    make(catalog, pairs)
+    (pair,) = pairs.all()
+    for name in ("old", "new"):
+        catalog.find(name).shard.note_damage(OSError("a page is gone"))
+    pairs.end(pair)
+    assert pairs.all() == []
+    assert len(catalog.collections()) == 2
+    catalog.close()
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1}'])
 def test_a_file_that_is_not_ours_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "reembedding.json").write_text(text)

@@ -23,6 +23,7 @@ _MUTATIONS = st.builds(
     image=st.binary(max_size=100),
     metadata=st.binary(max_size=100),
     keep_metadata=st.booleans(),
+    twinned=st.booleans(),
     thumbnail_side_px=st.integers(0, 256),
 )
 
