@@ -33,7 +33,7 @@ DEPLOY_VENV := .deploy-venv
 DEPLOY_STAMP := $(DEPLOY_VENV)/.installed
 
 .PHONY: help setup demo test test-web test-examples test-cluster cluster test-observability chaos soak lint type format proto proto-check unasync unasync-check settings settings-check check docs bench
-.PHONY: sbom audit release-check release-image update-deps clean check-deploy image-test
+.PHONY: sbom audit release-check release-image update-deps clean check-deploy chart-test image-test
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 22
@@ -156,6 +156,9 @@ $(DEPLOY_STAMP): deploy/checks/tools.txt
 	@test -x $(DEPLOY_VENV)/bin/python || $(PYTHON) -m venv $(DEPLOY_VENV) || $(PYTHON) -m virtualenv $(DEPLOY_VENV)
 	$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/checks/tools.txt
 	@touch $@
+
+chart-test: setup $(DEPLOY_STAMP) ## Run what the chart would have run, as processes here; needs root
+	$(BIN)/python -m deploy.checks.play_chart $(DEPLOY_VENV)
 
 image-test: setup ## Build the services' images, start and use them (SERVICES=search for one); needs root, buildah, debootstrap
 	SERVICES='$(SERVICES)' TORCH_INDEX='$(TORCH_INDEX)' deploy/checks/image_test.sh

@@ -48,7 +48,10 @@ class Settings(ServerSettings):
         ),
     )
     cpu_threads: int = setting(
-        "threads of the forward pass on CPU; 0 for one a core", 0, least=0, most=_MOST_THREADS
+        "threads of the forward pass on CPU; 0 for one a core that the process may use",
+        0,
+        least=0,
+        most=_MOST_THREADS,
     )
     cache_dir: Path | None = setting(
         "folder for converted models; without it they are converted at each start",
@@ -106,7 +109,10 @@ class Settings(ServerSettings):
         "most pixels that are decoded at one time", 100_000_000, least=1, most=_MOST_PIXELS
     )
     decode_processes: int = setting(
-        "decode processes; 0 for one a core", 0, least=0, most=_MOST_THREADS
+        "decode processes; 0 for one a core that the process may use",
+        0,
+        least=0,
+        most=_MOST_THREADS,
     )
     decode_timeout_ms: int = setting(
         "most CPU time to decode one image", 30_000, unit="milliseconds", least=1, most=3_600_000

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from embedder_service import cores
 from embedder_service.admission import AdmissionOptions
 from embedder_service.decode.limits import ImageLimits
 from embedder_service.decode.pool import DecodePool, PoolOptions
@@ -97,7 +97,7 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 def pool_options(settings: Settings) -> PoolOptions:
     """Return what the decode processes may use."""
-    processes = settings.decode_processes or len(os.sched_getaffinity(0))
+    processes = settings.decode_processes or cores.usable()
     # Half of the budget is divided among the processes for good, so that usual
     # pictures need no leave; large ones share the other half.
     free_pixels = min(settings.max_image_pixels, settings.max_pixels_in_flight // (2 * processes))

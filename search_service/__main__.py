@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -31,6 +31,7 @@ from lookalike.v1 import (
 )
 from lookalike.wire.errors import LookalikeError
 from lookalike.wire.keys import Tenant
+from lookalike.wire.private_files import keep_from_others
 from search_service.access.gate import Gate
 from search_service.analysis.analyses import Analyses
 from search_service.banks.bank import Banks
@@ -49,7 +50,7 @@ from search_service.ingest.front_door import FrontDoor
 from search_service.ingest.ledger import Ledger
 from search_service.ingest.metrics import IngestMetrics
 from search_service.lifetime import each, end, spare_collector
-from search_service.metrics import SearchMetrics, ShardCollector, read_stats
+from search_service.metrics import DataDirectory, SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
 from search_service.reembedding.pairs import FILE as PAIRS_FILE
 from search_service.reembedding.pairs import Pairs
@@ -91,6 +92,7 @@ def main() -> int:
     try:
         settings = load(sys.argv[1:])
         logs.configure(settings.log_level, json=settings.log_json)
+        keep_from_others()
         settings.data.mkdir(parents=True, exist_ok=True)
     except SettingsInvalid as error:
         return refuse(PROCESS, error)
@@ -188,10 +190,8 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
                 analysis.AnalysisServicer(gate, analyses, watcher, reads), server.grpc
             )
         if settings.metrics_port is not None:
-            shards = ShardCollector(
-                lambda: read_stats(_open_shards(catalog)), lambda: _lost_collections(catalog)
-            )
-            registry.register(shards)
+            registry.register(ShardCollector(lambda: _stats(catalog), lambda: _lost(catalog)))
+            registry.register(DataDirectory(settings.data, settings.unindexed_limit))
             endpoint = metrics.serve(registry, settings.metrics_host, settings.metrics_port)
             stack.callback(endpoint.close)
             _log.info("metrics", extra={"port": endpoint.port})
@@ -277,12 +277,13 @@ def _front_door(
     return FrontDoor(settings.ingest, catalog, counts, ledger, pairs, tenants)
 
 
-def _open_shards(catalog: Catalog) -> list[tuple[str, Callable[[], ShardStats]]]:
-    found = catalog.collections()
-    return [(each.name, each.shard.stats) for each in found if each.is_open]
+def _stats(catalog: Catalog) -> Iterator[tuple[str, ShardStats]]:
+    return read_stats(
+        (each.name, each.shard.stats) for each in catalog.collections() if each.is_open
+    )
 
 
-def _lost_collections(catalog: Catalog) -> list[str]:
+def _lost(catalog: Catalog) -> list[str]:
     return [collection.name for collection in catalog.collections() if collection.damage]
 
 

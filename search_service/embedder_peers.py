@@ -9,12 +9,15 @@ from collections.abc import Mapping
 import grpc
 
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc
+from lookalike.wire import tls_faults
 from lookalike.wire.errors import (
     DeadlineExceeded,
     InvalidField,
     LookalikeError,
+    PermissionDenied,
     Precondition,
     Reason,
+    Unauthenticated,
     Unavailable,
 )
 from lookalike.wire.status import from_rpc_error
@@ -37,18 +40,34 @@ class Peer:
         self.stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
 
 
-async def models_of(peer: Peer) -> dict[str, str]:
-    """Return the names of an embedder's models by fingerprint."""
+async def models_of(peer: Peer) -> dict[str, str] | Unavailable:
+    """Return the names of an embedder's models by fingerprint, or why it has none for us:
+    it refuses our key, or we do not trust its certificate."""
     try:
         response = await peer.stub.ListModels(
             embedder_pb2.ListModelsRequest(), timeout=ASK_TIMEOUT_S
         )
     except grpc.RpcError as error:
+        failure = from_rpc_error(error)
+        if (refused := refused_key(peer, failure)) is not None:
+            return refused
+        fault = tls_faults.certain(error.details() or "")
         _log.warning(
             "embedder does not answer",
-            extra={"embedder": peer.address, "reason": from_rpc_error(error).reason.name},
+            extra={
+                "embedder": peer.address,
+                "reason": failure.reason.name,
+                "said": fault or failure.message,
+            },
         )
-        return {}
+        if fault is None:
+            return {}
+        return Unavailable(
+            "TLS between the search service and the embedder fails; the log of the search service "
+            "says why",
+            reason=Reason.EMBEDDER_UNAVAILABLE,
+            retry_delay_s=5.0,
+        )
     return {model.fingerprint: model.name for model in response.models}
 
 
@@ -90,6 +109,21 @@ def with_field(error: LookalikeError, field: str) -> LookalikeError:
     if isinstance(error, InvalidField | Precondition):
         error.field = field
     return error
+
+
+def refused_key(peer: Peer, error: LookalikeError) -> Unavailable | None:
+    """Return what a caller is told where it is our API key that an embedder refuses.
+
+    None: it is not. The caller's own key has nothing to do with it.
+    """
+    if not isinstance(error, Unauthenticated | PermissionDenied):
+        return None
+    _log.error("an API key is refused", extra={"embedder": peer.address, "reason": error.message})
+    return Unavailable(
+        "the embedder does not take the search service's API key (--token-file)",
+        reason=Reason.EMBEDDER_UNAVAILABLE,
+        retry_delay_s=5.0,
+    )
 
 
 def unreachable(fingerprint: str = "", served: Mapping[str, str] | None = None) -> Unavailable:

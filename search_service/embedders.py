@@ -26,6 +26,7 @@ from search_service.embedder_peers import (
     ASK_TIMEOUT_S,
     Peer,
     models_of,
+    refused_key,
     remaining_s,
     texts_of,
     unreachable,
@@ -63,6 +64,7 @@ class Embedders:
         self._peers = [Peer(address, aio_channel(address, options)) for address in addresses]
         self._by_fingerprint: dict[str, list[Peer]] = {}
         self._names: dict[str, str] = {}
+        self._refused: Unavailable | None = None  # since the last refresh
         self._refreshed_s = float("-inf")
         self._refresh_lock = asyncio.Lock()
         self._turn = 0
@@ -77,6 +79,7 @@ class Embedders:
         self._check_configured(otherwise=_WITHOUT_MODEL)
         missing: LookalikeError | None = None
         failure: LookalikeError | None = None
+        refused: LookalikeError | None = None
         for peer in self._peers:
             try:
                 response = await peer.stub.GetModel(
@@ -87,7 +90,7 @@ class Embedders:
                 if isinstance(cause, NotFound):
                     missing = cause
                 else:
-                    failure = cause
+                    failure, refused = cause, refused_key(peer, cause) or refused
                 continue
             found = response.model
             return Model(found.name, found.fingerprint, found.dimension)
@@ -95,7 +98,7 @@ class Embedders:
             raise NotFound(  # in the words of the embedder, which says what is served
                 missing.message, reason=Reason.MODEL_NOT_FOUND, field="model"
             ) from missing
-        raise unreachable() from failure
+        raise (refused or unreachable()) from failure
 
     async def embed_all(
         self,
@@ -201,11 +204,15 @@ class Embedders:
     ) -> R:
         """Ask one embedder after another; `made_by` tells the model of an answer."""
         failure: LookalikeError | None = None
+        refused: LookalikeError | None = None
         for peer in await self._peers_of(fingerprint):
             try:
                 answer = await ask(peer)
             except grpc.RpcError as error:
                 failure = from_rpc_error(error)
+                if (key := refused_key(peer, failure)) is not None:
+                    refused = key  # another may take it; this one may soon
+                    continue
                 if not isinstance(failure, Unavailable | NotFound):
                     raise with_field(failure, field) from error
                 self._forget(peer, fingerprint)
@@ -214,7 +221,7 @@ class Embedders:
                 self._forget(peer, fingerprint)
                 continue
             return answer
-        raise unreachable(fingerprint, self._names) from failure
+        raise (refused or self._refused or unreachable(fingerprint, self._names)) from failure
 
     async def _peers_of(self, fingerprint: str) -> list[Peer]:
         """Return the embedders of a model, all for "", another one first each time."""
@@ -233,11 +240,15 @@ class Embedders:
                 return
             answers = await asyncio.gather(*(models_of(peer) for peer in self._peers))
             found: dict[str, list[Peer]] = {}
+            self._refused, self._names = None, {}
             for peer, names in zip(self._peers, answers, strict=True):
+                if isinstance(names, Unavailable):
+                    self._refused = names
+                    continue
+                self._names.update(names)
                 for fingerprint in names:
                     found.setdefault(fingerprint, []).append(peer)
             self._by_fingerprint = found
-            self._names = {key: name for names in answers for key, name in names.items()}
             self._refreshed_s = time.monotonic()
 
     def _forget(self, peer: Peer, fingerprint: str) -> None:

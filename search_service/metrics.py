@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -173,6 +175,36 @@ class ShardCollector(Collector):
             gauges["store_damaged"].add_metric([collection], 1.0)
         yield from gauges.values()
         yield from counters.values()
+
+
+class DataDirectory(Collector):
+    """How much room there is, and when writes are refused for want of graphs."""
+
+    def __init__(self, directory: Path, unindexed_limit: int) -> None:
+        self._directory = directory
+        self._unindexed_limit = unindexed_limit
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Look at the disk; what cannot be seen is left out."""
+        yield GaugeMetricFamily(
+            "lookalike_unindexed_limit",
+            "Vectors in no graph past which a collection refuses writes",
+            value=self._unindexed_limit,
+        )
+        free = GaugeMetricFamily(
+            "lookalike_data_free_bytes", "Bytes that the disk of the data directory has left"
+        )
+        size = GaugeMetricFamily(
+            "lookalike_data_size_bytes", "Bytes that the disk of the data directory has in all"
+        )
+        try:
+            room = shutil.disk_usage(self._directory)
+        except OSError:
+            return
+        free.add_metric([], room.free)
+        size.add_metric([], room.total)
+        yield free
+        yield size
 
 
 def read_stats(

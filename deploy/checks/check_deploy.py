@@ -5,8 +5,9 @@
 The chart is linted and rendered with each file of values in its folder `ci`, and by itself.
 What comes out is held to the schemas of Kubernetes and of the kinds that others define,
 without unknown keys; its variables to the settings that the services have; and all of it,
-with the images, to checkov and hadolint. Values that must be refused are. Needs neither
-root nor network, and ends with a line for each thing that is wrong.
+with the images, to checkov and hadolint. Values that must be refused are, and what the chart
+promises holds under many combinations of others. Needs neither root nor network, and ends with
+a line for each thing that is wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from deploy.checks import helm, manifests
+from deploy.checks import helm, manifests, promises
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "lookalike"
@@ -71,6 +72,28 @@ REFUSED = (
     ),
     Refused(("tls.mutual=true",), "tls.mutual needs tls.secret"),
     Refused(("auth.keysSecret.name=keys",), "auth.tokenSecret.name"),
+    Refused(("auth.keysSecret.name=k", "auth.tokenSecret.name=t"), "auth needs tls.secret"),
+    Refused(
+        (
+            "auth.keysSecret.name=k",
+            "auth.tokenSecret.name=t",
+            "tls.secret=x",
+            "backup.enabled=true",
+            "backup.url=s3://x",
+        ),
+        "backup.tokenSecret.name",
+    ),
+    Refused(("redis.external.urlSecret.name=redis",), "redis.enabled=false"),
+    Refused(("redis.maxmemory=512mb",), "redis.maxmemory"),
+    Refused(("search.settings.max_queue_bytes=1073741824",), "redis.maxmemory"),
+    Refused(("worker.settings.max_dead_bytes=600000000",), "redis.maxmemory"),
+    Refused(("search.settings.key_prefix=other",), "worker.settings.key_prefix"),
+    Refused(("worker.settings.job_retention_s=60",), "search.settings.job_retention_s"),
+    Refused(("search.settings.grace_s=60",), "search.terminationGracePeriodSeconds"),
+    Refused(
+        ("embedder.terminationGracePeriodSeconds=15",), "embedder.terminationGracePeriodSeconds"
+    ),
+    Refused(("worker.settings.grace_s=30.5",), "worker.terminationGracePeriodSeconds"),
     Refused(
         (
             "redis.enabled=false",
@@ -87,7 +110,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lookalike-deploy-") as folder:
         rendered = Path(folder)
         chart = helm.Chart(helm.program(ROOT / ".deploy-venv"), CHART)
-        wrong = check_chart(chart, rendered) + check_refusals(chart)
+        wrong = check_chart(chart, rendered) + check_refusals(chart) + check_promises(chart)
         with ThreadPoolExecutor(3) as pool:
             pending = [
                 pool.submit(check_kinds, rendered),
@@ -122,6 +145,20 @@ def check_refusals(chart: helm.Chart) -> list[str]:
         text, errors = chart.rendered(None, case.values)
         if text or not any(case.said in each for each in errors):
             wrong.append(f"{', '.join(case.values)}: was to be refused with {case.said}: {errors}")
+    return wrong
+
+
+def check_promises(chart: helm.Chart) -> list[str]:
+    """Hold what is rendered under each of `promises.COMBINATIONS` to what the chart promises."""
+    wrong = []
+    files = [(file, ()) for file in sorted((CHART / "ci").glob("*.yaml"))]
+    for values, settings in (*files, *((None, each) for each in promises.COMBINATIONS)):
+        text, errors = chart.rendered(values, settings)
+        name = values.stem if values else ", ".join(settings) or "default"
+        wrong += [f"{name}: {each}" for each in errors]
+        for document in filter(None, yaml.safe_load_all(text)):
+            where = f"{name}: {document['kind']} {document['metadata']['name']}"
+            wrong += [f"{where}: {each}" for each in promises.broken(document)]
     return wrong
 
 

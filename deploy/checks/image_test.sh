@@ -64,8 +64,8 @@ mounted=()
 mkdir "$work/run"
 for name in $images; do
   case $name in
-    search) extras=(search analysis client) ;;
-    *) extras=("$name") ;;
+    search) extras=(search analysis client tracing) ;;
+    *) extras=("$name" tracing) ;;
   esac
   echo "$name: wheels for Python $version"
   mapfile -t wanted < <("$python" deploy/checks/requirements.py "${extras[@]}")

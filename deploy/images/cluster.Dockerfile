@@ -16,7 +16,7 @@ RUN python3 -m venv /opt/lookalike
 COPY . .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt \
-      ".[${EXTRAS}]" \
+      ".[tracing,${EXTRAS}]" \
     && /opt/lookalike/bin/python -m compileall -q /opt/lookalike/lib \
     && /opt/lookalike/bin/pip uninstall --quiet --yes pip
 

@@ -30,7 +30,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt "$@" torch torchvision
 COPY . .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt ".[${EXTRAS}]" \
+    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt ".[tracing,${EXTRAS}]" \
     && /opt/lookalike/bin/pip uninstall --quiet --yes pip
 
 FROM ${BASE}

@@ -15,7 +15,7 @@ RUN python3 -m venv /opt/lookalike
 COPY . .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt \
-      '.[search,analysis,client]' \
+      '.[search,analysis,client,tracing]' \
     && /opt/lookalike/bin/python -m compileall -q /opt/lookalike/lib \
     && /opt/lookalike/bin/pip uninstall --quiet --yes pip
 

@@ -14,7 +14,7 @@ WORKDIR /src
 RUN python3 -m venv /opt/lookalike
 COPY . .
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt '.[worker]' \
+    /opt/lookalike/bin/pip install --quiet --constraint deploy/constraints.txt '.[worker,tracing]' \
     && /opt/lookalike/bin/python -m compileall -q /opt/lookalike/lib \
     && /opt/lookalike/bin/pip uninstall --quiet --yes pip
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
+from embedder_service import cores
 from embedder_service.models.definition import ModelDefinition, ModelError
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.protocol import RuntimeUnsupported
@@ -47,7 +47,7 @@ class OnnxRuntime:
         self._mean = np.array(definition.preprocess.mean, dtype=np.float32)
         self._std = np.array(definition.preprocess.std, dtype=np.float32)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or cores.usable()
         options.log_severity_level = 3
         # TF32, its default, rounds to 10 bits: vectors would differ from a CPU's.
         chosen: list[Any] = [(_CUDA, {"use_tf32": 0})] if cuda else ["CPUExecutionProvider"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embedder_service import cores
 from embedder_service.models.definition import ModelDefinition
 from embedder_service.preprocess import U8
 from embedder_service.runtimes.cache import read_or_convert
@@ -55,7 +55,7 @@ class OpenVinoRuntime:
         else:
             model = read_or_convert(core, definition, cache_dir)
         self._output = definition.onnx.output_index if definition.onnx else 0
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or cores.usable()
         precision = definition.precision
         (self._together,) = _requests(core, model, precision, threads=threads, streams=1)
         self._apart = _requests(core, model, precision, threads=threads, streams=threads)

@@ -14,6 +14,7 @@ from google.protobuf import struct_pb2
 from embedder_service.worker import traced
 from embedder_service.worker.fair import FairPlaces
 from embedder_service.worker.next_step import NextStep, next_step_after
+from embedder_service.worker.protocols import KeyRefused
 from lookalike.serving.metrics import observe
 from lookalike.serving.queue.entries import Kind, QueuedMutation
 from lookalike.v1 import collection_pb2, embedder_pb2, image_pb2, search_pb2
@@ -64,10 +65,9 @@ class Applier:
     @property
     def paused_reason(self) -> str:
         """What mutations wait for, empty while they go through."""
-        if not self._embedder.ready:
-            return "the embedder is away"
-        if not self._index.ready:
-            return "the search service is away"
+        for peer, name in ((self._embedder, "embedder"), (self._index, "search service")):
+            if not peer.ready:
+                return f"{name}: {peer.refusal}" if peer.refusal else f"the {name} is away"
         return self._waiting_for
 
     async def apply(self, mutation: QueuedMutation, owner: str = "") -> search_pb2.MutationResult:
@@ -189,7 +189,10 @@ class Applier:
         """Wait if `error` is about the service, else raise it; return the next delay."""
         if next_step_after(error) is not NextStep.WAIT:
             raise error
-        self._waiting_for = f"{peer}: {error.message}"
+        said = f"{peer}: {error.message}"
+        if isinstance(error, KeyRefused) and said != self._waiting_for:
+            _log.error("an API key is refused", extra={"peer": peer, "reason": error.message})
+        self._waiting_for = said
         # Spread, so that those who were refused together do not come back together.
         await asyncio.sleep(max(delay_s, error.retry_delay_s or 0.0) * random.uniform(0.7, 1.3))  # noqa: S311 - not a secret
         return min(delay_s * 2, _MAX_DELAY_S)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import grpc
 
 from embedder_service.worker.call_gatherer import CallGatherer
+from embedder_service.worker.calls import asked, cancel, for_nobody, unary_error
 from embedder_service.worker.peer import Peer
 from embedder_service.worker.protocols import PeerLost
 from embedder_service.worker.sessions import EmbedSession, UpsertSession
 from lookalike.v1 import embedder_pb2, embedder_pb2_grpc, search_pb2, search_pb2_grpc
 from lookalike.v1.search_pb2 import MutationResult
 from lookalike.wire import request_ids
-from lookalike.wire.errors import DeadlineExceeded, LookalikeError, Unavailable
-from lookalike.wire.status import from_item_error, from_rpc_error
+from lookalike.wire.errors import DeadlineExceeded
+from lookalike.wire.status import from_item_error
 from lookalike.wire.traces import spans
 
 # A vector of 1,280 dimensions is 5 KB, a thumbnail up to 256 KB: at most 17 MB.
@@ -25,17 +24,31 @@ _MAX_UPSERTS = 64
 _MAX_SMALL = 500
 # While one call is in the store's group commit the next ones gather.
 _MAX_CALLS = 4
+# A stream stays with one server: after so long the next one goes to another, so that servers
+# that came later get their share, and those that go are let go. Opening one takes a millisecond.
+_LONGEST_SESSION_S = 60.0
 # A model batch is answered image by image: without this its first vectors each
 # went in a call, and a commit, of their own.
 _GATHER_S = 0.008
 
 
 class EmbedderClient:
-    """`protocols.Embedder` over one stream, which is opened again when it breaks."""
+    """`protocols.Embedder` over one stream, which is opened again when it breaks or is old."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        timeout_s: float,
+        longest_session_s: float = _LONGEST_SESSION_S,
+    ) -> None:
+        self._longest_session_s = longest_session_s
         self._stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
-        self._peer = Peer(channel, "lookalike.v1.EmbedderService", "embedder")
+        self._peer = Peer(
+            channel,
+            "lookalike.v1.EmbedderService",
+            "embedder",
+            lambda timeout_s: self._stub.EmbedImages(timeout=timeout_s),
+        )
         self._peer.on_not_ready(self._half_close)
         self._timeout_s = timeout_s
         self._session: EmbedSession | None = None
@@ -46,6 +59,11 @@ class EmbedderClient:
         """See `protocols.Embedder`."""
         return self._peer.ready
 
+    @property
+    def refusal(self) -> str:
+        """See `protocols.Embedder`."""
+        return self._peer.refusal
+
     def start(self) -> None:
         """Start to ask for the service."""
         self._peer.start()
@@ -53,7 +71,7 @@ class EmbedderClient:
     async def close(self) -> None:
         """End the stream; images under way fail with PeerLost."""
         await self._peer.close()
-        await _cancel(self._tasks)
+        await cancel(self._tasks)
 
     async def wait_ready(self) -> None:
         """See `protocols.Embedder`."""
@@ -85,7 +103,7 @@ class EmbedderClient:
     ) -> embedder_pb2.Embedding:
         """Embed by a stream of its own: the one that is kept belongs to many traces."""
         call = self._stub.EmbedImages(timeout=self._timeout_s + 5.0)
-        answer = await _asked(call, request, self._peer, "embedder")
+        answer = await asked(call, request, self._peer, "embedder")
         if not isinstance(answer, embedder_pb2.EmbedImagesResponse):
             raise PeerLost("embedder")
         if answer.WhichOneof("outcome") != "embedding":
@@ -93,8 +111,9 @@ class EmbedderClient:
         return answer.embedding
 
     def _open_session(self) -> EmbedSession:
+        self._half_close_old()
         if self._session is None or not self._session.accepting:
-            with _for_nobody():  # it outlives whatever it is opened for
+            with for_nobody():  # it outlives whatever it is opened for
                 self._session = EmbedSession(self._stub.EmbedImages(), "embedder")
                 task = asyncio.create_task(self._run(self._session), name="embed-stream")
             self._tasks.add(task)
@@ -110,13 +129,28 @@ class EmbedderClient:
         if self._session is not None:
             self._session.half_close()
 
+    def _half_close_old(self) -> None:
+        if self._session is not None and self._session.age_s >= self._longest_session_s:
+            self._session.half_close()
+
 
 class SearchClient:
     """`protocols.Index` over one stream for vectors and batched calls for the rest."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        timeout_s: float,
+        longest_session_s: float = _LONGEST_SESSION_S,
+    ) -> None:
+        self._longest_session_s = longest_session_s
         self._stub = search_pb2_grpc.SearchServiceStub(channel)
-        self._peer = Peer(channel, "lookalike.v1.SearchService", "search service")
+        self._peer = Peer(
+            channel,
+            "lookalike.v1.SearchService",
+            "search service",
+            lambda timeout_s: self._stub.UpsertVectors(timeout=timeout_s),
+        )
         self._peer.on_not_ready(self._half_close)
         self._timeout_s = timeout_s
         self._session: UpsertSession | None = None
@@ -140,6 +174,11 @@ class SearchClient:
         """See `protocols.Index`."""
         return self._peer.ready
 
+    @property
+    def refusal(self) -> str:
+        """See `protocols.Index`."""
+        return self._peer.refusal
+
     def start(self) -> None:
         """Start to ask for the service."""
         self._peer.start()
@@ -147,7 +186,7 @@ class SearchClient:
     async def close(self) -> None:
         """End the stream and the calls under way."""
         await self._peer.close()
-        await _cancel(self._tasks)
+        await cancel(self._tasks)
         for batcher in (self._upserts, self._updates, self._deletes):
             await batcher.close()
 
@@ -188,7 +227,7 @@ class SearchClient:
     ) -> Sequence[MutationResult]:
         """Store by a stream of its own, which belongs to one trace."""
         call = self._stub.UpsertVectors(timeout=self._timeout_s)
-        answer = await _asked(call, request, self._peer, "search service")
+        answer = await asked(call, request, self._peer, "search service")
         if not isinstance(answer, search_pb2.UpsertVectorsResponse):
             raise PeerLost("search service")
         return answer.results
@@ -200,7 +239,7 @@ class SearchClient:
         try:
             answer = await self._stub.UpdateMetadata(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "search service") from error
+            raise unary_error(error, self._peer, "search service") from error
         return answer.results
 
     async def _send_deletes(
@@ -210,12 +249,13 @@ class SearchClient:
         try:
             answer = await self._stub.DeleteItems(request, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _unary_error(error, self._peer, "search service") from error
+            raise unary_error(error, self._peer, "search service") from error
         return answer.results
 
     def _open_session(self) -> UpsertSession:
+        self._half_close_old()
         if self._session is None or not self._session.accepting:
-            with _for_nobody():
+            with for_nobody():
                 self._session = UpsertSession(self._stub.UpsertVectors(), "search service")
                 task = asyncio.create_task(self._run(self._session), name="upsert-stream")
             self._tasks.add(task)
@@ -231,36 +271,6 @@ class SearchClient:
         if self._session is not None:
             self._session.half_close()
 
-
-@contextmanager
-def _for_nobody() -> Iterator[None]:
-    with spans.within(None), request_ids.within(""):
-        yield
-
-
-async def _asked(call: Any, request: Any, peer: Peer, name: str) -> object:
-    """Return the answer of a stream that is opened for one request."""
-    try:
-        await call.write(request)
-        await call.done_writing()
-        answer: object = await call.read()
-        if answer is grpc.aio.EOF:
-            raise PeerLost(name)
-        await call.read()  # its end
-        return answer
-    except grpc.aio.AioRpcError as error:
-        raise _unary_error(error, peer, name) from error
-
-
-def _unary_error(error: grpc.aio.AioRpcError, peer: Peer, name: str) -> LookalikeError:
-    answered = from_rpc_error(error)
-    if isinstance(answered, Unavailable):
-        peer.suspect()
-        return PeerLost(name)
-    return answered
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    def _half_close_old(self) -> None:
+        if self._session is not None and self._session.age_s >= self._longest_session_s:
+            self._session.half_close()

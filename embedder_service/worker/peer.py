@@ -1,4 +1,4 @@
-"""Whether a service serves: asked while it does not, watched while it does."""
+"""Whether a service serves, and takes our key: asked while not, watched while it does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from embedder_service.worker.protocols import KeyRefused
+from lookalike.wire import tls_faults
+from lookalike.wire.errors import PermissionDenied, Unauthenticated
+from lookalike.wire.status import from_rpc_error
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +31,18 @@ class Peer:
     for its open calls, and must not wait for ours.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, service: str, name: str) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        service: str,
+        name: str,
+        begin: Callable[[float], Any],
+    ) -> None:
+        """`begin` opens the stream that is worked with, for so many seconds."""
         self.name = name
+        # Why it takes nothing from us although it serves; empty otherwise.
+        self.refusal = ""
+        self._begin = begin
         self._service = service
         self._stub = health_pb2_grpc.HealthStub(channel)
         self._ready = asyncio.Event()
@@ -75,12 +91,37 @@ class Peer:
         backoff_s = _FIRST_BACKOFF_S
         request = health_pb2.HealthCheckRequest(service=self._service)
         while True:
-            with contextlib.suppress(grpc.aio.AioRpcError):
+            try:
                 answer = await self._stub.Check(request, timeout=_CHECK_TIMEOUT_S)
-                if answer.status == _SERVING:
+                if answer.status == _SERVING and await self._takes_key():
                     return
+            except grpc.aio.AioRpcError as failure:
+                self._note_refusal(tls_faults.certain(failure.details() or "") or "")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _MAX_BACKOFF_S)
+
+    async def _takes_key(self) -> bool:
+        """Open a stream in which nothing is said: health asks for no key, and where a stream is
+        refused in the midst of a message, the library does not tell why."""
+        call = self._begin(_CHECK_TIMEOUT_S)
+        refusal = ""
+        try:
+            await call.done_writing()
+            async for _ in call:
+                pass
+        except grpc.aio.AioRpcError as failure:
+            error = from_rpc_error(failure)
+            if isinstance(error, Unauthenticated | PermissionDenied):
+                refusal = KeyRefused(error).message
+        except asyncio.InvalidStateError:
+            pass  # it has ended: no refusal, which would have been read
+        self._note_refusal(refusal)
+        return not refusal
+
+    def _note_refusal(self, refusal: str) -> None:
+        if refusal and refusal != self.refusal:
+            _log.error("cannot be worked with", extra={"peer": self.name, "reason": refusal})
+        self.refusal = refusal
 
     async def _watch_or_suspect(self) -> None:
         watching = asyncio.create_task(self._watch())

@@ -8,7 +8,13 @@ from typing import Protocol
 
 from lookalike.serving.queue.entries import QueuedMutation
 from lookalike.v1 import embedder_pb2, search_pb2
-from lookalike.wire.errors import LookalikeError, Reason, Unavailable
+from lookalike.wire.errors import (
+    LookalikeError,
+    PermissionDenied,
+    Reason,
+    Unauthenticated,
+    Unavailable,
+)
 
 
 class PeerLost(Unavailable):
@@ -16,6 +22,15 @@ class PeerLost(Unavailable):
 
     def __init__(self, peer: str) -> None:
         super().__init__(f"the {peer} stopped while it worked on this", reason=Reason.NOT_READY)
+
+
+class KeyRefused(Unavailable):
+    """A service does not take the worker's API key, which says nothing of what was asked."""
+
+    def __init__(self, error: Unauthenticated | PermissionDenied) -> None:
+        super().__init__(
+            f"it refuses the worker's key (--token-file): {error.message}", reason=Reason.NOT_READY
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +116,11 @@ class Embedder(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it serves, as far as is known."""
+        """Whether it serves and takes our key, as far as is known."""
+
+    @property
+    def refusal(self) -> str:
+        """Why it takes nothing from this worker although it serves; empty otherwise."""
 
     async def wait_ready(self) -> None:
         """Wait until it serves."""
@@ -122,7 +141,11 @@ class Index(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it serves, as far as is known."""
+        """Whether it serves and takes our key, as far as is known."""
+
+    @property
+    def refusal(self) -> str:
+        """Why it takes nothing from this worker although it serves; empty otherwise."""
 
     async def wait_ready(self) -> None:
         """Wait until it serves."""

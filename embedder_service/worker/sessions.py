@@ -1,17 +1,23 @@
-"""Bidirectional calls that live as long as their service does."""
+"""Bidirectional calls that live for a while, or as long as their service does."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from embedder_service.worker.protocols import PeerLost
+from embedder_service.worker.protocols import KeyRefused, PeerLost
 from lookalike.v1 import embedder_pb2, search_pb2
-from lookalike.wire.errors import Exhausted, LookalikeError
+from lookalike.wire.errors import (
+    Exhausted,
+    LookalikeError,
+    PermissionDenied,
+    Unauthenticated,
+)
 from lookalike.wire.status import from_item_error, from_rpc_error
 
 if TYPE_CHECKING:
@@ -26,8 +32,14 @@ class _Session:
         self._call = call
         self._peer = peer
         self._outgoing: asyncio.Queue[Any] = asyncio.Queue()  # bounded by the callers' window
+        self._opened_s = time.monotonic()
         self.accepting = True
         self.broken = False
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was opened."""
+        return time.monotonic() - self._opened_s
 
     def half_close(self) -> None:
         """Send nothing more; answers to what was sent still come."""
@@ -43,11 +55,13 @@ class _Session:
             async for response in self._call:
                 self._receive(response)
         except grpc.aio.AioRpcError as failure:
-            self.broken = True
             answered = from_rpc_error(failure)
+            self.broken = True
             # Only a refusal of the call as a whole is the same for all that wait.
             alone = self._waiting_count() == 1
-            if isinstance(answered, Exhausted) or (alone and not answered.retryable):
+            if isinstance(answered, Unauthenticated | PermissionDenied):
+                error = KeyRefused(answered)
+            elif isinstance(answered, Exhausted) or (alone and not answered.retryable):
                 error = answered
         finally:
             self.accepting = False

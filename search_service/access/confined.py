@@ -247,7 +247,8 @@ def stamped(confinement: Confinement, metadata: Metadata, field: str) -> Metadat
 
 def _outcome(outcome: QueryOutcome) -> QueryOutcome:
     """Return what was found without what tells of others: how much there is besides."""
-    plan = replace(outcome.plan, items=outcome.plan.filter_matches, gathered_queries=1)
+    matches = outcome.plan.filter_matches
+    plan = replace(outcome.plan, items=matches, gathered_queries=1, confined=True)
     groups = [replace(group, hits=_hits(group.hits)) for group in outcome.groups]
     return replace(outcome, hits=_hits(outcome.hits), groups=groups, plan=plan)
 

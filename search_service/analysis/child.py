@@ -16,6 +16,7 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from lookalike.wire.errors import StoreDamaged
+from search_service import child_memory
 from search_service.analysis.jobs import AnalysisJob, Progress, Refused
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     """Run the job on standard input."""
     job = AnalysisJob.from_json(orjson.loads(sys.stdin.readline()))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    child_memory.bound()
     # Beside busy searches, threads of scikit-learn that spin while they wait made a map of
     # 1,500 items take 178 s and 28 s of processor time; asleep, 13 s and 6 s.
     os.putenv("OMP_WAIT_POLICY", "PASSIVE")
@@ -37,6 +39,10 @@ def main() -> None:
                 _say({"part": content})
         except Refused as error:
             _say({"refused": {"field": error.field, "message": error.message}})
+        except MemoryError:
+            # No other attempt would end otherwise: as one that asks for too much.
+            message = f"{child_memory.TOO_LITTLE}, or choose fewer items"
+            _say({"refused": {"field": "filter", "message": message}})
         except StoreDamaged as error:
             _say({"damaged": error.message})
         except OSError as error:

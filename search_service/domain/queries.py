@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -119,6 +119,8 @@ class QueryPlan:
     Where something else than cosines ordered the hits, they were chosen from
     `ranked_candidates`, and `ranking_complete` says that no other item could have
     been among them, as far as the nearest were found.
+
+    `confined` is the plan of a caller who sees a part of the items, and so is not told all.
     """
 
     kind: PlanKind
@@ -133,6 +135,23 @@ class QueryPlan:
     ranked_candidates: int = 0
     ranking_complete: bool = False
     rerank_s: float = 0.0
+    confined: bool = False
+
+    @property
+    def told(self) -> QueryPlan:
+        """What the caller is told: as if there were no items but those that it sees.
+
+        Whether there is a graph, how many candidates it gave and whether they were enough
+        depend on how many items others have.
+        """
+        if not self.confined:
+            return self
+        return replace(
+            self,
+            kind=PlanKind.EXACT_FILTERED,
+            candidates=self.filter_matches,
+            expansion_search=0,
+        )
 
 
 class Hit(NamedTuple):

@@ -108,9 +108,10 @@ def fill_result(
     for group in outcome.groups:
         into = result.groups.add(value=value_message(group.value))
         _fill_hits(group.hits, into.hits, as_json)
-    result.plan_kind = search_pb2.PlanKind.ValueType(outcome.plan.kind.value)
+    plan = outcome.plan.told
+    result.plan_kind = search_pb2.PlanKind.ValueType(plan.kind.value)
     if explain:
-        fill_plan(outcome.plan, result.plan, embed_s)
+        fill_plan(plan, result.plan, embed_s)
 
 
 def value_message(value: Scalar) -> filter_pb2.FilterValue:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import zipfile
 from pathlib import Path
 
@@ -45,3 +47,41 @@ def test_a_service_that_is_away_is_in_the_bundle(
         files = {name: bundle.read(name).decode() for name in bundle.namelist()}
     assert "error" in json.loads(files["service.json"])["ready"]
     assert "a-secret-key" not in "".join(files.values()) + capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://user:pass-word@127.0.0.1:9/metrics", "http://user:pass-word@host", "http://[::1", "x"],
+)
+def test_an_address_that_would_take_a_password_along_is_refused(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bundle.zip"
+    assert main.run(["diagnostics", "--out", str(out), "--metrics", url]) == main.EXIT_USAGE
+    said = capsys.readouterr()
+    assert "without user and password" in said.err
+    assert "pass-word" not in said.out + said.err
+    assert not out.exists()
+
+
+def test_what_answers_otherwise_than_by_http_is_in_the_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bundle.zip"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/metrics"
+        asked = threading.Thread(target=_answer_garbage, args=(listening,))
+        asked.start()
+        arguments = ["--address", "127.0.0.1:9", "diagnostics", "--timeout", "0.5"]
+        assert main.run([*arguments, "--out", str(out), "--metrics", url]) == 0
+        asked.join()
+    capsys.readouterr()
+    with zipfile.ZipFile(out) as bundle:
+        assert "\nerror:" in bundle.read("metrics-0.txt").decode()
+
+
+def _answer_garbage(listening: socket.socket) -> None:
+    one, _ = listening.accept()
+    with one:
+        one.recv(4096)
+        one.sendall(b"\x00\x00\x12\x04 no HTTP\r\n\r\n")

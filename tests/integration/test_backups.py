@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +13,9 @@ import pytest
 
 from lookalike.v1 import collection_pb2 as cpb
 from lookalike_client import Client
+from lookalike_client.backups import keeping
+from lookalike_client.backups.place import Backup, Place
+from lookalike_client.cli import main
 from tests.integration.search_server import SearchServer, item, running
 from tests.unit.lookalike_client.cli.running import Ran, ran
 
@@ -66,6 +71,30 @@ def test_all_collections_are_backed_up_and_come_back(
     taken = lookalike("backup", "restore", url, "shoes")
     assert taken.code == 1
     assert "shoes" in taken.err
+
+
+class Ended(Place):
+    """A place in the middle of whose work the job is ended."""
+
+    def put(self, backup: Backup, chunks: Iterable[bytes]) -> None:
+        next(iter(chunks))
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_job_that_is_ended_leaves_no_snapshot(
+    server: SearchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["lookalike", "version"])
+    try:
+        with pytest.raises(SystemExit):
+            main.main()  # sets what a command does when it is ended
+        with Client(f"127.0.0.1:{server.port}") as client:
+            with pytest.raises(KeyboardInterrupt):
+                keeping.create(client, Ended(f"file://{tmp_path}"), "shoes")
+            assert list(client.snapshots.list()) == []
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_only_the_newest_are_kept_of_each_collection(lookalike: Command, tmp_path: Path) -> None:

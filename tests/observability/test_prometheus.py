@@ -106,6 +106,18 @@ def test_the_rules_are_valid() -> None:
     assert "SUCCESS" in ran.stdout
 
 
+def test_alerts_are_raised_by_the_series_that_they_are_about(tmp_path: Path) -> None:
+    shutil.copy(RULES, tmp_path / "rules.yaml")
+    shutil.copy(Path(__file__).with_name("alerts.yaml"), tmp_path)
+    ran = subprocess.run(
+        ["promtool", "test", "rules", str(tmp_path / "alerts.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:
     with Client(watched.system.search) as client:
         client.collections.create("watched")

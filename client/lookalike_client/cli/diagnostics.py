@@ -6,9 +6,10 @@ import json
 import platform
 import zipfile
 from collections.abc import Callable
+from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
-from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import click
@@ -44,6 +45,8 @@ def diagnostics(session: Session, out: Path, urls: tuple[str, ...], data: Path |
     It holds no image, no vector, no metadata of items, no API key and no password. Names of
     collections and what stands in the logs are in it: look through it before you send it.
     """
+    for url in urls:
+        _check(url)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle, session.client() as client:
         bundle.writestr("versions.json", _json(_versions()))
         bundle.writestr("service.json", _json(_service(session, client)))
@@ -88,12 +91,26 @@ def _json(value: object) -> str:
     return json.dumps(plain(value), ensure_ascii=False, indent=1) + "\n"
 
 
+def _check(url: str) -> None:
+    """Raises:
+    click.UsageError: it is no address of metrics, or one that would take a password along.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        _ = parts.port
+    except ValueError:
+        good = False
+    if not good:  # not repeated here: it could hold a password
+        raise click.UsageError(
+            "An address of metrics is http://HOST:PORT/metrics, without user and password."
+        )
+
+
 def _fetched(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        return "error: an address begins with http:// or https://"
     try:
         # Directly, as all that belongs to the system is reached.
         with build_opener(ProxyHandler({})).open(url, timeout=_FETCH_TIMEOUT_S) as answer:
             return str(answer.read().decode(errors="replace"))
-    except (URLError, OSError) as error:
+    except (OSError, HTTPException) as error:
         return f"error: {error}"

@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from lookalike.wire.private_files import keep_from_others
 from lookalike_client.cli.output import complain
 from lookalike_client.cli.session import Session, printing
 from lookalike_client.supervisor.page import DEFAULT_PAGE_PORT, USUAL_PORT
@@ -79,6 +80,7 @@ def up(
         web_port=_page_port(web, web_port),
     )
     stop = _StopFlag()
+    keep_from_others()
     with DataLock(options.data), ExitStack() as stack:
         system = plan(options, stack)
         supervisor = Supervisor(

@@ -84,8 +84,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _stream(self, behaviour: Any, method: str, read: Callable[[Any], Any]) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             async with _Call(self, method, context, request):
+                principal = current()
                 async with aclosing(behaviour(read(request), context)) as responses:
                     async for response in responses:
+                        if principal is not None:
+                            principal.hold()
                         yield response
 
         return call
@@ -164,7 +167,7 @@ async def _readable_each(requests: Any) -> AsyncIterator[Any]:
 
     Raises:
         InvalidField: a message could not be read.
-        Unauthenticated: the key was revoked meanwhile.
+        Unauthenticated: the key was revoked or has expired meanwhile.
     """
     principal = current()
     async for request in requests:

@@ -48,15 +48,24 @@ class TextFormatter(logging.Formatter):
     """`time level logger: message key=value …`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
+        """Return one line, whatever callers wrote into the names that stand in it."""
         extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
+        said = _one_line(f"{record.getMessage()}{extras}")
         line = (
             f"{_utc(record.created, int(record.msecs))} {record.levelname.lower()} "
-            f"{record.name}: {record.getMessage()}{extras}"
+            f"{record.name}: {said}"
         )
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from search_service import child_memory
 from search_service.segments.api import BuildJob
 from search_service.segments.building.assembly import Assembly, Step
 from search_service.segments.building.planning import (
@@ -35,7 +36,12 @@ def main() -> None:
     """Run the job on standard input."""
     job = BuildJob.from_json(json.loads(sys.stdin.readline()))
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _say({"made": run_job(job, lambda step: _say({"step": step}))})
+    child_memory.bound()
+    try:
+        made = run_job(job, lambda step: _say({"step": step}))
+    except MemoryError:
+        sys.exit(child_memory.TOO_LITTLE)
+    _say({"made": made})
 
 
 def run_job(job: BuildJob, report: Callable[[Step], None]) -> str | None:

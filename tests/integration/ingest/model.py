@@ -109,6 +109,8 @@ class FakeEmbedder:
     "crash" breaks the stream of all that are under way.
     """
 
+    refusal = ""
+
     def __init__(self, delay_s: Callable[[], float] = lambda: 0.0) -> None:
         self._ready = asyncio.Event()
         self._ready.set()
@@ -175,6 +177,8 @@ class FakeIndex:
     A picture that starts with "twin" is a duplicate, rejected unless its upsert says
     what else to do.
     """
+
+    refusal = ""
 
     def __init__(self, delay_s: Callable[[], float] = lambda: 0.0) -> None:
         self.rows: dict[str, Row] = {}

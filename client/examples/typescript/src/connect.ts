@@ -41,6 +41,7 @@ function options(serviceConfigFile: string): grpc.ChannelOptions {
     // Find a restarted server soon: left alone the library waits up to two minutes.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2_000,
+    "grpc.dns_min_time_between_resolutions_ms": 5_000,
   };
 }
 

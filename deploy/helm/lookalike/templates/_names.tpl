@@ -36,7 +36,7 @@ labels:
 
 {{/* (dict "root" $ "image" .Values.search.image "suffix" "") */}}
 {{- define "lookalike.image" -}}
-{{- $name := printf "%s/%s" .root.Values.image.registry .image.repository | trimPrefix "/" -}}
+{{- $name := printf "%s/%s" (default .root.Values.image.registry .image.registry) .image.repository | trimPrefix "/" -}}
 {{- if .image.digest -}}
 {{- printf "%s@%s" $name .image.digest -}}
 {{- else -}}

@@ -136,8 +136,10 @@ readinessProbe: # whether it takes calls: not while it loads, and not while it d
 {{- end }}
 {{- end -}}
 
-{{/* Mounts and volumes of secrets, which are files so that they may change without a restart. */}}
+{{/* Mounts and volumes of secrets, which are files so that they may change without a restart, and
+     those that somebody adds. A caller's key is that of the parts, or `token`. */}}
 {{- define "lookalike.mounts" -}}
+{{- $token := default .root.Values.auth.tokenSecret .token -}}
 - { name: tmp, mountPath: /tmp }
 {{- if .root.Values.tls.secret }}
 - { name: tls, mountPath: /etc/lookalike/tls, readOnly: true }
@@ -145,12 +147,16 @@ readinessProbe: # whether it takes calls: not while it loads, and not while it d
 {{- if and .server .root.Values.auth.keysSecret.name }}
 - { name: keys, mountPath: /etc/lookalike/keys, readOnly: true }
 {{- end }}
-{{- if and .caller .root.Values.auth.tokenSecret.name }}
+{{- if and .caller $token.name }}
 - { name: token, mountPath: /etc/lookalike/token, readOnly: true }
+{{- end }}
+{{- with (default dict .values).extraVolumeMounts }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "lookalike.volumes" -}}
+{{- $token := default .root.Values.auth.tokenSecret .token -}}
 - name: tmp
   emptyDir:
     sizeLimit: 1Gi
@@ -168,27 +174,31 @@ readinessProbe: # whether it takes calls: not while it loads, and not while it d
     items:
       - { key: {{ .root.Values.auth.keysSecret.key }}, path: keys }
 {{- end }}
-{{- if and .caller .root.Values.auth.tokenSecret.name }}
+{{- if and .caller $token.name }}
 - name: token
   secret:
-    secretName: {{ .root.Values.auth.tokenSecret.name }}
+    secretName: {{ $token.name }}
     defaultMode: 0440
     items:
-      - { key: {{ .root.Values.auth.tokenSecret.key }}, path: token }
+      - { key: {{ $token.key }}, path: token }
+{{- end }}
+{{- with (default dict .values).extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{/* Variables by which the `lookalike` command beside a service, or in a job, reaches it. */}}
+{{/* Variables by which the `lookalike` command beside a service, or in a job, reaches it:
+     (dict "root" $ "token" .Values.auth.tokenSecret) */}}
 {{- define "lookalike.clientEnv" -}}
-- { name: LOOKALIKE_ADDRESS, value: "{{ include "lookalike.part" (dict "root" . "part" "search") }}:50051" }
-{{- if .Values.tls.secret }}
+- { name: LOOKALIKE_ADDRESS, value: "{{ include "lookalike.part" (dict "root" .root "part" "search") }}:50051" }
+{{- if .root.Values.tls.secret }}
 - { name: LOOKALIKE_TLS_CA, value: /etc/lookalike/tls/ca.crt }
-{{- if .Values.tls.mutual }}
+{{- if .root.Values.tls.mutual }}
 - { name: LOOKALIKE_TLS_CERTIFICATE, value: /etc/lookalike/tls/tls.crt }
 - { name: LOOKALIKE_TLS_KEY, value: /etc/lookalike/tls/tls.key }
 {{- end }}
 {{- end }}
-{{- if .Values.auth.tokenSecret.name }}
+{{- if .token.name }}
 - { name: LOOKALIKE_TOKEN_FILE, value: /etc/lookalike/token/token }
 {{- end }}
 {{- end -}}

@@ -43,7 +43,7 @@ containers:
       {{- include "lookalike.redisEnv" .with | nindent 6 }}
       {{- end }}
       # For `kubectl exec … lookalike status`.
-      {{- include "lookalike.clientEnv" $root | nindent 6 }}
+      {{- include "lookalike.clientEnv" (dict "root" $root "token" $root.Values.auth.tokenSecret) | nindent 6 }}
       {{- with $root.Values.search.extraEnv }}
       {{- toYaml . | nindent 6 }}
       {{- end }}

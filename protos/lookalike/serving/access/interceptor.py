@@ -24,6 +24,11 @@ _NAMES = (
 
 # Probes have no key.
 _OPEN_PREFIX = "/grpc.health.v1.Health/"
+# In metrics, the method of all calls that the contract has not: whoever has no key must not make
+# series without end.
+_NO_METHOD = "none"
+# Characters of what a caller wrote that stand in a line.
+_MOST_CHARACTERS = 128
 # Lines a second about calls that were refused: whoever guesses must not fill the disk.
 _MOST_LINES_A_SECOND = 20
 
@@ -57,7 +62,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             check(principal, method)
         except LookalikeError as error:
             code = status.code_of(error.reason).name
-            self._refused(method, code)
+            self._refused(method if method in RULES else _NO_METHOD, code)
             self._note(method, code, None if token is None else keys.id_of(token))
             return _refusing(error)
         set_current(principal)
@@ -69,8 +74,9 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= _MOST_LINES_A_SECOND:
+            shown = _shown(method)
             _log.warning(
-                "call refused", extra={"method": method, "code": code, "claimed_key": key_id}
+                "call refused", extra={"method": shown, "code": code, "claimed_key": key_id}
             )
 
 
@@ -101,7 +107,7 @@ def audit(
     """Note a call that administers the service: who, what, to what, and how it ended."""
     record = None if principal is None else principal.record
     about = {
-        name: value
+        name: _shown(value)
         for name in _NAMES
         if isinstance(value := getattr(request, name, None), str) and value
     }
@@ -116,6 +122,10 @@ def audit(
             "peer": context.peer(),
         },
     )
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
 
 
 def _token(details: grpc.HandlerCallDetails) -> str | None:

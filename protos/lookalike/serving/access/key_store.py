@@ -88,7 +88,7 @@ class KeyStore:
             if known is None or known.record.sha256 != record.sha256:
                 if known is not None:
                     known.revoked = True
-                known = Principal(record, self._clock)
+                known = Principal(record, self._clock, self._look)
             known.record = record
             self._principals[record.id] = known
         for gone in before.values():

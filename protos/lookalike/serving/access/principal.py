@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 
 from lookalike.wire.errors import Exhausted, Unauthenticated
 from lookalike.wire.keys import KeyRecord
@@ -26,12 +27,19 @@ class Principal:
     There is one for each key, and it outlives changes of the file of keys.
     """
 
-    __slots__ = ("_allowance", "_clock", "_noted_s", "_under_way", "record", "revoked")
+    __slots__ = ("_allowance", "_clock", "_look", "_noted_s", "_under_way", "record", "revoked")
 
-    def __init__(self, record: KeyRecord, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        record: KeyRecord,
+        clock: Callable[[], float] = time.monotonic,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`look` has a change of the file of keys taken, as each new call does."""
         self.record = record
         self.revoked = False
         self._clock = clock
+        self._look = look
         self._under_way = 0
         self._allowance = _burst(record)
         self._noted_s = clock()
@@ -61,7 +69,7 @@ class Principal:
         """Count a message of a stream, once there is room for it: the stream is slowed down.
 
         Raises:
-            Unauthenticated: the key was revoked meanwhile.
+            Unauthenticated: the key was revoked or has expired meanwhile.
         """
         while True:
             try:
@@ -69,15 +77,26 @@ class Principal:
             except Exhausted as error:
                 await asyncio.sleep(error.retry_delay_s or _LEAST_WAIT_S)
 
+    def hold(self) -> None:
+        """Hold that the key is still good.
+
+        Raises:
+            Unauthenticated: it was revoked or has expired meanwhile.
+        """
+        self._look()
+        if self.revoked:
+            raise Unauthenticated("the API key was revoked")
+        if self.record.expire_time is not None and self.record.expired(datetime.now(UTC)):
+            raise Unauthenticated("the API key has expired")
+
     def take(self) -> None:
         """Count a call, or a message of a stream.
 
         Raises:
             Exhausted: there were too many lately; says when there is room for the next.
-            Unauthenticated: the key was revoked meanwhile.
+            Unauthenticated: the key was revoked or has expired meanwhile.
         """
-        if self.revoked:
-            raise Unauthenticated("the API key was revoked")
+        self.hold()
         rate = self.record.calls_per_s
         if rate is None:
             return

@@ -32,6 +32,7 @@ class Peer:
     """An embedder whose vectors say of what they are, and an index that keeps what it gets."""
 
     ready = True
+    refusal = ""
 
     def __init__(self) -> None:
         self.stored: list[search_pb2.VectorUpsert] = []

@@ -10,7 +10,7 @@ import pytest
 from embedder_service.worker.call_gatherer import CallGatherer
 from embedder_service.worker.in_hand import MAX_READ_ITEMS, InHand
 from embedder_service.worker.next_step import NextStep, next_step_after
-from embedder_service.worker.protocols import Entry, PeerLost
+from embedder_service.worker.protocols import Entry, KeyRefused, PeerLost
 from embedder_service.worker.settings import load
 from embedder_service.worker.stats import Stats
 from embedder_service.worker.turnstile import Turnstile
@@ -22,8 +22,10 @@ from lookalike.wire.errors import (
     ImageUnreadable,
     LookalikeError,
     NotFound,
+    PermissionDenied,
     Precondition,
     Reason,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -34,6 +36,8 @@ from lookalike.wire.errors import (
         (PeerLost("embedder"), NextStep.TRY_ALONE),
         (LookalikeError("x", reason=Reason.INTERNAL), NextStep.TRY_ALONE),
         (DeadlineExceeded(), NextStep.TRY_ALONE),
+        (KeyRefused(Unauthenticated("x")), NextStep.WAIT),
+        (PermissionDenied("the item is another's"), NextStep.GIVE_UP),
         (Exhausted("x"), NextStep.WAIT),
         (Exhausted("x", reason=Reason.DISK_FULL), NextStep.WAIT),
         (Unavailable("x", reason=Reason.NOT_READY), NextStep.WAIT),
