@@ -205,7 +205,7 @@ class Appender:
         Of those that answer: one that is away and has more finds out itself (`following.py`).
         """
         snapshot = await self._in_thread(self._snapshot_of, partition.number)
-        until_s = time.monotonic() + _POSITIONS_S
+        until_s = time.monotonic() + min(_POSITIONS_S, self._options.timeout_s)
         while True:
             left_s = max(0.01, until_s - time.monotonic())
             asked = await partition.ask_all("reached", within_s=left_s)
