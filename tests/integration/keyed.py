@@ -71,7 +71,7 @@ class Caller:
         self.channel = sync_channel(f"127.0.0.1:{port}", options)
         self.stubs = {name: stub(self.channel) for name, stub in _STUBS.items()}
 
-    def call(self, method: str, request: Any, timeout_s: float = 30.0) -> list[Any]:
+    def call(self, method: str, request: Any, timeout_s: float = 120.0) -> list[Any]:
         """Call "Service/Method"; return all answers.
 
         A list of requests goes as a stream.

@@ -68,7 +68,7 @@ def caller(system: System, name: str) -> Any:
 
 def code_of(who: Caller, method: str, request: Any) -> grpc.StatusCode:
     try:
-        who.call(method, request, timeout_s=5.0)
+        who.call(method, request, timeout_s=30.0)
     except grpc.RpcError as error:
         code: grpc.StatusCode = error.code()
         return code
@@ -152,13 +152,13 @@ def test_health_is_open_and_reflection_is_not(system: System) -> None:
     files = system.certified.issue("client")
     with calling(system.port, None, files) as who:
         said = health_pb2_grpc.HealthStub(who.channel).Check(
-            health_pb2.HealthCheckRequest(), timeout=5.0
+            health_pb2.HealthCheckRequest(), timeout=30.0
         )
         method: Any = who.channel.stream_stream(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
         )
         with pytest.raises(grpc.RpcError) as failed:
-            list(method(iter([b""]), timeout=5.0))
+            list(method(iter([b""]), timeout=30.0))
 
     assert said.status == health_pb2.HealthCheckResponse.SERVING
     assert failed.value.code() is grpc.StatusCode.UNAUTHENTICATED

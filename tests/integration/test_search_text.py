@@ -109,16 +109,16 @@ def test_embedders_answer_texts_in_the_space_of_images(system: System) -> None:
     rows = [np.frombuffer(each, dtype="<f4") for each in answer.vectors_f32_le]
     for text, row in zip(texts, rows, strict=True):
         assert np.abs(row - system.text(text)).max() < 1e-5
-    first, second = stub.ListModels(epb.ListModelsRequest(), timeout=20).models
+    first, second = stub.ListModels(epb.ListModelsRequest(), timeout=60).models
     assert (first.embeds_text, second.embeds_text) == (True, False)
     assert answer.model_fingerprint == first.fingerprint
     with refused() as errors:
-        stub.EmbedText(epb.EmbedTextRequest(texts=texts, model="python:only.py"), timeout=20)
+        stub.EmbedText(epb.EmbedTextRequest(texts=texts, model="python:only.py"), timeout=60)
     assert errors[0].reason is Reason.MODEL_MISMATCH
     assert errors[0].field == "texts"
     assert "python:only.py knows pictures only" in errors[0].message
     with refused() as errors:
-        stub.EmbedText(epb.EmbedTextRequest(texts=["a", ""]), timeout=20)
+        stub.EmbedText(epb.EmbedTextRequest(texts=["a", ""]), timeout=60)
     assert isinstance(errors[0], InvalidField)
     assert errors[0].field == "texts[1]"
     channel.close()
@@ -202,7 +202,7 @@ def test_texts_and_weights_keep_limits(system: System) -> None:
     def error(query: spb.Query) -> Any:
         request = spb.SearchRequest(collection="photos", queries=[query])
         with refused() as errors:
-            system.server.search.Search(request, timeout=20)
+            system.server.search.Search(request, timeout=60)
         return errors[0]
 
     assert error(spb.Query(text=" ")).field == "queries[0].text"
