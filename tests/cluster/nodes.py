@@ -33,6 +33,7 @@ _RECONNECT_S, _RECONNECT_IN_VAIN_S = 300, 5
 _ENVIRONMENT = {
     "RAY_raylet_start_wait_time_s": "280",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
     "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("", "protos", "client")),
     **_HEALTH,
 }

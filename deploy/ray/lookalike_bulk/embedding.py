@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from search_service.servicers.translate import split_facts
 
 # Images of one block under way: some decode while others are in the forward pass.
 _UNDER_WAY = 192
+# Replicas on the same node come first: processes of Ray are as important as they (deploy/kuberay).
+_NICE = 10
 # A full queue empties by a batch: this is one.
 _FULL_RETRY_S = 0.05
 
@@ -36,6 +39,7 @@ class EmbedBlock:
 
     def __init__(self, options: Options) -> None:
         """Load the model."""
+        os.nice(_NICE)
         self._options = options
         self._folder = BlockFolder(options.work / "blocks")
         self._loop = asyncio.new_event_loop()
