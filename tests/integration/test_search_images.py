@@ -87,7 +87,7 @@ def image(*components: int) -> bytes:
 
 
 def search(server: SearchServer, *queries: spb.Query) -> spb.SearchResponse:
-    return server.search.Search(spb.SearchRequest(collection="photos", queries=queries), timeout=60)
+    return server.search.Search(spb.SearchRequest(collection="photos", queries=queries), timeout=20)
 
 
 def exercise(server: SearchServer) -> None:
@@ -117,18 +117,18 @@ def exercise(server: SearchServer) -> None:
     assert errors[0].field == "queries[3].image"
     pair = [image(0, 3, 0, 4), image(9, 0, 0, 0)]
     request = spb.MakeVectorsRequest(collection="photos", images=pair)
-    vectored = server.search.MakeVectors(request, timeout=60)
+    vectored = server.search.MakeVectors(request, timeout=20)
     rows = [np.frombuffer(each, dtype="<f4").tolist() for each in vectored.vectors_f32_le]
     assert rows == [pytest.approx([0, 0.6, 0, 0.8]), [1, 0, 0, 0]]
     assert vectored.model_fingerprint == MODEL.fingerprint
     with refused() as errors:
         server.search.MakeVectors(
             spb.MakeVectorsRequest(collection="photos", images=[image(1, 2, 3, 4), b"text"]),
-            timeout=60,
+            timeout=20,
         )
     assert errors[0].field == "images[1]"
     with refused() as errors:
-        server.search.MakeVectors(spb.MakeVectorsRequest(collection="photos"), timeout=60)
+        server.search.MakeVectors(spb.MakeVectorsRequest(collection="photos"), timeout=20)
     assert errors[0].field == "images"
     with refused() as errors:  # an embedder of a release that knows no texts
         search(server, good, spb.Query(text="a red shoe"))
@@ -155,7 +155,7 @@ def page_through(server: SearchServer, servicer: ByteEmbedder) -> None:
     asked = len(servicer.asked)
     found: list[str] = []
     while request.paged:
-        (result,) = server.search.Search(request, timeout=60).results
+        (result,) = server.search.Search(request, timeout=20).results
         found += [hit.id for hit in result.hits]
         request.page_token = result.next_page_token
         request.paged = bool(result.next_page_token)
