@@ -37,7 +37,6 @@ from lookalike.wire.keys import KeyRecord, Scope
 from lookalike_client.supervisor import redis_server
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "deploy" / "helm" / "lookalike"
 BIN = Path(sys.executable).parent
 
 _BACKUP = ("backup.enabled=true", "backup.url=s3://kept")
@@ -103,8 +102,7 @@ class Play:
             process = subprocess.Popen(command, env=env, stdout=file, stderr=file, cwd="/")
         ports = pod["containers"][0]["ports"]
         health = next((each["containerPort"] for each in ports if each["name"] == "health"), None)
-        grace_s = pod["terminationGracePeriodSeconds"]
-        self.pods[part] = Pod(process, env, grace_s, health, log)
+        self.pods[part] = Pod(process, env, pod["terminationGracePeriodSeconds"], health, log)
 
     def env(self, part: str, pod: dict[str, Any]) -> dict[str, str]:
         """Mount the secrets of a pod, and return its variables."""
@@ -217,9 +215,8 @@ def _value(variable: dict[str, Any], part: str, container: dict[str, Any]) -> st
 def _serves(port: int) -> bool:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=2
-            )
+            request = health_pb2.HealthCheckRequest()
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=2)
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
@@ -259,15 +256,18 @@ def isolated(folder: Path) -> int:
     """Run `play` where names and places are those of the pods; return its exit code."""
     (folder / "hosts").write_text(f"127.0.0.1 localhost {' '.join(NAMES)}\n", encoding="ascii")
     lines = ["ip link set lo up", f"mount --bind {folder}/hosts /etc/hosts"]
+    made = [Path(place) for place in PLACES if not Path(place).exists()]
     for number, place in enumerate(PLACES):
         (folder / f"place-{number}").mkdir()
         Path(place).mkdir(parents=True, exist_ok=True)
         lines.append(f"mount --bind {folder}/place-{number} {place}")
     lines.append(f"exec {sys.executable} -m deploy.checks.play_chart --play {folder}")
-    script = " && ".join(lines)
-    return subprocess.run(
-        ["unshare", "--mount", "--net", "sh", "-c", script], cwd=ROOT, check=False
-    ).returncode
+    command = ["unshare", "--mount", "--net", "sh", "-c", " && ".join(lines)]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    finally:
+        for each in made:  # only there to be bound over
+            each.rmdir()
 
 
 def main(arguments: list[str]) -> int:
@@ -283,7 +283,7 @@ def main(arguments: list[str]) -> int:
         print("chart-test skipped: it needs root, unshare and ip")
         return 0
     for name, settings in CASES.items():
-        chart = helm.Chart(helm.program(Path(arguments[0])), CHART)
+        chart = helm.Chart(helm.program(Path(arguments[0])), ROOT / "deploy/helm/lookalike")
         text, errors = chart.rendered(None, settings)
         with tempfile.TemporaryDirectory(prefix="lookalike-chart-") as made:
             folder = Path(made)
