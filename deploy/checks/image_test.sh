@@ -2,8 +2,8 @@
 # Builds the images of the services on a Debian that debootstrap makes, starts them as they
 # would run in a cluster (read-only, not root), and uses them. `make image-test`.
 #
-# SERVICES says which: "search", or "search worker embedder", which needs 30 GB while it builds,
-# as torch comes with CUDA's libraries; TORCH_INDEX names an index whose torch has none.
+# SERVICES=search tries that one alone. All of them need 30 GB while they are built, as torch
+# comes with CUDA's libraries; TORCH_INDEX names an index whose torch has none.
 # Ends with 0 and says why where the machine cannot: it needs root, buildah, debootstrap,
 # 3 GB and a package index. MIRROR names a Debian mirror, SUITE a release.
 set -euo pipefail
@@ -18,6 +18,13 @@ for tool in buildah debootstrap; do
   command -v "$tool" > /dev/null || skip "$tool is not installed (apt-get install $tool)"
 done
 images=${SERVICES:-search worker embedder}
+case $images in
+  search | 'search worker embedder') ;;
+  *)
+    echo "image-test: SERVICES is search, or nothing for all, and not $images" >&2
+    exit 2
+    ;;
+esac
 free_mb=$(df --output=avail --block-size=1M "${TMPDIR:-/tmp}" | tail -n 1)
 [ "$free_mb" -gt 3000 ] || skip 'there are no 3 GB free'
 if [ "$images" != search ] && [ "$free_mb" -lt 30000 ]; then

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.wire.errors import Unavailable
 from lookalike_client import Client, ImageItem, Query, VectorItem
 from lookalike_client.supervisor import redis_server
 
@@ -133,7 +134,7 @@ def ready(client: Client) -> bool:
     """Whether the service answers and takes calls."""
     try:
         return client.ready()
-    except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+    except Unavailable:
         return False
 
 
@@ -167,7 +168,6 @@ def try_all(images: dict[str, Image], work: Path) -> None:
         running.enter_context(queue(work / "redis", redis_port))
         at = ("--embedder", f"127.0.0.1:{embedder}", "--search", f"127.0.0.1:{port}")
         running.enter_context(started(images["worker"], work, "--redis", redis, *at))
-        # --embedders and not --embedder is the search service's option.
         own = ("--embedders", f"127.0.0.1:{embedder}", "--redis", redis)
         host = ("--host", "127.0.0.1", "--port")
         running.enter_context(started(images["search"], work, *host, str(port), *own))
@@ -189,10 +189,10 @@ def try_all(images: dict[str, Image], work: Path) -> None:
 
 
 def created(client: Client) -> bool:
-    """Whether there is a collection, or could be made one: that asks the embedder."""
+    """Make a collection, which asks the embedder; False while one of them does not answer."""
     try:
         client.collections.create("photographs")
-    except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+    except Unavailable:
         return False
     return True
 
