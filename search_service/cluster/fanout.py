@@ -61,7 +61,7 @@ class ReplicaAway(Exception):
 
 
 class Partition:
-    """The replicas of one partition; used on one event loop."""
+    """The replicas of one partition: asked on one event loop; any thread may begin a call."""
 
     def __init__(
         self, number: int, replicas: Sequence[ReplicaHandle], *, retry_s: float, give_up_s: float
