@@ -123,7 +123,9 @@ class DriftWatcher:
 
     async def _take(self, wait_s: float | None) -> list[_Waiting]:
         try:
-            first = await asyncio.wait_for(self._waiting.get(), wait_s)
+            # Not `wait_for`: in Python 3.11 it loses a cancellation that comes with a query.
+            async with asyncio.timeout(wait_s):
+                first = await self._waiting.get()
         except TimeoutError:
             return []
         return [first, *self._at_hand(_PER_STEP - 1)]
