@@ -99,10 +99,13 @@ class SearchServer:
         self.channel.close()
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return code
+        try:
+            return self.process.wait(timeout=30)
+        finally:  # one that hangs is a failure of its test, and no other's
+            self.process.kill()
+            self.process.wait()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
 
 
 @contextmanager
