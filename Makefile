@@ -63,7 +63,7 @@ demo: setup ## Index real photographs, search, and draw a contact sheet (IMAGES=
 
 test: setup ## Run the tests (COVERAGE=1: and see how much of the code they reach)
 	@mkdir -p build
-	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadscope $(if $(COVERAGE),--cov --cov-report=)
+	$(BIN)/python -m pytest --reruns=1 --max-suite-reruns=5 --rerun-show-tracebacks --numprocesses=$(TEST_PROCESSES) --dist=loadscope $(if $(COVERAGE),--cov --cov-report=)
 ifneq ($(COVERAGE),)
 	@echo 'Lines and branches that the tests reach, in percent:'
 	@$(BIN)/python -m coverage report --format=total

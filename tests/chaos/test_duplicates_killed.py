@@ -20,6 +20,7 @@ from lookalike.v1 import analysis_pb2_grpc
 from lookalike.v1 import duplicates_pb2 as pb
 from lookalike.v1.image_pb2 import ImageFacts
 from search_service.analysis.checkpoint import Checkpoint
+from tests.children import children_of
 from tests.integration.search_server import SearchServer, item, running
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
@@ -81,13 +82,8 @@ def told(stream: Iterator[pb.FindDuplicatesResponse], stage: str, share: float) 
 
 def children(server: SearchServer) -> list[Path]:
     """Return the processes of analyses that the service has started."""
-    tasks = Path(f"/proc/{server.process.pid}/task")
-    pids = {pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
-    return [
-        Path("/proc", pid)
-        for pid in pids
-        if b"search_service.analysis.child" in Path("/proc", pid, "cmdline").read_bytes()
-    ]
+    pids = children_of(server.process.pid, running="search_service.analysis.child")
+    return [Path("/proc", str(pid)) for pid in pids]
 
 
 def eventually(check: Callable[[], bool]) -> None:

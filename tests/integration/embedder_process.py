@@ -13,6 +13,7 @@ import grpc
 
 from lookalike.v1 import embedder_pb2_grpc
 from lookalike.wire.channel import ChannelOptions, aio_channel, sync_channel
+from tests.children import children_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,14 +70,6 @@ class EmbedderProcess:
                 self.process.stdout.close()
             if self._log is not None:
                 self._log.close()
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the ids of a process's children."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found
 
 
 def _private_bytes(pid: int) -> int:

@@ -20,6 +20,7 @@ from lookalike.v1 import filter_pb2 as fpb
 from lookalike.v1 import search_pb2 as spb
 from lookalike.wire.errors import InvalidField, Reason
 from lookalike_client import AnalysisProgress, Client, RankingMethod
+from tests.children import children_of
 from tests.integration.search_server import SearchServer, packed, refused, running
 
 DIMENSION, ITEMS, KINDS = 16, 12_000, 12
@@ -157,16 +158,7 @@ def test_a_process_that_is_killed_is_told(server: SearchServer) -> None:
 
 def _children(server: SearchServer) -> list[int]:
     """The analyses that run: children of the server with its boot text."""
-    task = Path(f"/proc/{server.process.pid}/task")
-    pids = [pid for each in task.iterdir() for pid in (each / "children").read_text().split()]
-    return [int(pid) for pid in pids if b"analysis.child" in _arguments(pid)]
-
-
-def _arguments(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:  # it has ended meanwhile
-        return b""
+    return children_of(server.process.pid, running="analysis.child")
 
 
 def _in_graph(server: SearchServer) -> int:

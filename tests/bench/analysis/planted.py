@@ -19,6 +19,7 @@ from lookalike_client import Client, Query, VectorItem
 from search_service.domain.arrays import F32
 from search_service.shard.options import ShardOptions
 from tests.bench.report import Report
+from tests.children import children_of
 from tests.integration.search_server import SearchServer, running
 
 _DIMENSION, _RANK = 512, 64
@@ -116,10 +117,8 @@ def _freed(server: SearchServer, data: Path) -> float:
 
 
 def _children(server: SearchServer) -> list[Path]:
-    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
-    pids = {pid for task in tasks for pid in (task / "children").read_text().split()}
-    told = [Path("/proc", pid) for pid in pids]
-    return [each for each in told if b"analysis.child" in (each / "cmdline").read_bytes()]
+    pids = children_of(server.process.pid, running="analysis.child")
+    return [Path("/proc", str(pid)) for pid in pids]
 
 
 def _wait_for_graph(client: Client, count: int) -> None:
