@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[4]
 WARM = "from search_service.compiled.warm import warm_up; warm_up()"
 # No import sets where Numba keeps what it compiles, or loads C's library.
@@ -51,6 +53,7 @@ def test_imports_set_nothing_and_load_no_library(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.chaos  # compiles every loop twice
 def test_loops_are_kept_and_damaged_ones_are_made_again(tmp_path: Path) -> None:
     assert run(WARM, NUMBA_CACHE_DIR=str(tmp_path)).returncode == 0
     kept = sorted(tmp_path.rglob("*.nbc"))
