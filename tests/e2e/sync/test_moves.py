@@ -103,7 +103,7 @@ def test_a_run_that_was_killed_is_ended_by_the_next(
     )
     wait_until(begun, pause_s=0.001)
     running.send_signal(signal.SIGKILL)
-    running.wait(10)
+    running.wait(60)
 
     again = sync(cli, folder, name, "--yes")
 

@@ -102,7 +102,7 @@ class LocalPlacing:
         replicas = itertools.chain.from_iterable(self.replicas.pop(spec.uid, []))
         for left in [replica.call("leave") for replica in replicas]:
             with contextlib.suppress(ReplicaAway):
-                left.result(10)
+                left.result(60)
 
     def stop(self) -> None:
         """End everything; each takes up to a second to leave the log."""

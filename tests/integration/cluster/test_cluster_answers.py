@@ -162,7 +162,7 @@ NOT_OFFERED = {
 @pytest.mark.parametrize("name", NOT_OFFERED)
 def test_what_is_not_offered_says_so(both: tuple[ShardApi, Shard], name: str) -> None:
     with pytest.raises(Unsupported) as refused:
-        both[0].query(NOT_OFFERED[name]).result(10)
+        both[0].query(NOT_OFFERED[name]).result(60)
 
     assert refused.value.reason is Reason.UNSUPPORTED
     assert refused.value.field
@@ -170,7 +170,7 @@ def test_what_is_not_offered_says_so(both: tuple[ShardApi, Shard], name: str) ->
 
 def test_changes_by_filter_are_not_offered(both: tuple[ShardApi, Shard]) -> None:
     with pytest.raises(LookalikeError) as refused:
-        both[0].change_selection(Selection(None, None, None, 10)).result(10)
+        both[0].change_selection(Selection(None, None, None, 10)).result(60)
 
     assert refused.value.reason is Reason.UNSUPPORTED
 

@@ -70,7 +70,7 @@ def has_all(cluster: Cluster, name: str, count: int = 10) -> bool:
     (part,) = cluster.status("c")
     ids = [f"{name}-{n}" for n in range(count)]
     found = [
-        replica.call("read", "get", (ids, Fields()), 0, 5.0).result(10)
+        replica.call("read", "get", (ids, Fields()), 0, 5.0).result(60)
         for replica in cluster.replicas("c")[0]
     ]
     return caught_up(part) and all(None not in items for items in found)
@@ -268,8 +268,8 @@ def test_replicas_that_lack_what_nobody_has_go_on_when_they_are_told(cluster: Cl
     log.lift(0, lost)  # as when one that is gone had told of it
     eventually(lambda: [each.lacks for each in cluster.status("c")[0].replicas] == [lost] * 2)
 
-    first.call("give_up", lost).result(10)
+    first.call("give_up", lost).result(60)
     eventually(lambda: caught_up(cluster.status("c")[0]))
     assert put(cluster, "gone-on") > lost
     eventually(lambda: has_all(cluster, "gone-on") and has_all(cluster, "before-the-end"))
-    assert second.call("reached").result(10) > lost
+    assert second.call("reached").result(60) > lost

@@ -88,7 +88,7 @@ class Caller:
             while True:
                 with contextlib.suppress(grpc.aio.AioRpcError):
                     status = await self.ingest.GetIngestStatus(
-                        ingest_pb2.GetIngestStatusRequest(), timeout=5
+                        ingest_pb2.GetIngestStatusRequest(), timeout=30
                     )
                     if not status.queue_depth:
                         return

@@ -79,7 +79,7 @@ async def test_an_idle_system_is_woken_by_a_submission(
     ):
         for number in range(5):
             await door.submit(submission("upload", "x", f"v{number}", f"job-{number}"))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 events = [event async for event in door.watch(f"job-{number}", "")]
             assert len(events) == 1
 

@@ -27,7 +27,7 @@ async def test_the_living_take_over_from_the_dead(valkey_server: Valkey, client:
             await drained(door)
             # What may have killed its worker runs alone.
             assert max(len(pictures) for pictures in heir.together) == 1
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(await client.xinfo_consumers("{lookalike}:queue", "workers")) > 1:
                     await asyncio.sleep(0.05)
         assert (await door.state()).queue.failures == 0
@@ -138,7 +138,7 @@ async def test_entries_that_someone_trimmed_away_are_reported(
         await client.xtrim("{lookalike}:queue", 0, approximate=False)
         assert (await door.state()).queue.lag is None
         async with worker(valkey_server.url, FakeEmbedder(), index, "heir") as heir:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await door.state()).queue.pending:
                     await asyncio.sleep(0.05)
             lost = heir.metrics.lost._value.get()

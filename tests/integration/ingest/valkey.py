@@ -37,7 +37,7 @@ class Valkey:
             ],
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._answers():
             if time.monotonic() > deadline:
                 self.kill()
@@ -56,7 +56,7 @@ class Valkey:
         if self._process is None:
             return
         self._process.send_signal(number)
-        self._process.wait(10)
+        self._process.wait(60)
         self._process = None
 
     def _answers(self) -> bool:

@@ -44,7 +44,7 @@ class FakeRuntime:
 
     def infer(self, pixels: U8, slot: int | None = None) -> F32:
         self.used.append(slot)
-        self.free.wait(10)
+        self.free.wait(60)
         time.sleep(self.delay_s)
         if self.break_with is not None:
             raise self.break_with

@@ -32,7 +32,7 @@ class FakeTower:
         self.scale = 1.0
 
     def infer(self, texts: Sequence[str]) -> F32:
-        self.free.wait(10)
+        self.free.wait(60)
         if self.break_with is not None:
             raise self.break_with
         self.batches.append(list(texts))

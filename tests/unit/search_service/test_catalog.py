@@ -137,7 +137,7 @@ def test_deleting_takes_aliases_and_files_along(catalog: Catalog, tmp_path: Path
     assert catalog.aliases() == []
     assert not (tmp_path / "collections" / made.uid).exists()
     with pytest.raises(Unavailable):
-        made.shard.submit([Delete("x")]).result(timeout=10)
+        made.shard.submit([Delete("x")]).result(timeout=60)
 
 
 def test_a_half_made_collection_is_removed_at_the_start(tmp_path: Path) -> None:

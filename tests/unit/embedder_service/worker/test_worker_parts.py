@@ -125,7 +125,7 @@ async def test_what_comes_one_after_the_other_goes_in_one_call() -> None:
         calls.append(list(items))
         return [MutationResult(version=item) for item in items]
 
-    gatherer: CallGatherer[int] = CallGatherer(send, max_items=4, max_calls=2, gather_s=0.2)
+    gatherer: CallGatherer[int] = CallGatherer(send, max_items=4, max_calls=2, gather_s=1.0)
     first = asyncio.create_task(gatherer.submit("a", 0))
     await asyncio.sleep(0.01)
     second = asyncio.create_task(gatherer.submit("a", 1))

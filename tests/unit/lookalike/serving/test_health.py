@@ -16,7 +16,7 @@ SERVICE = "lookalike.v1.EmbedderService"
 
 
 async def asked(stub: health_pb2_grpc.HealthStub, service: str) -> int:
-    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
     return int(answer.status)
 
 

@@ -33,7 +33,7 @@ def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("target", ["127.0.0.1:{}", "localhost:{}", "ipv4:127.0.0.1:{}"])
 def test_loopback_is_reached_without_the_proxy(port: int, target: str) -> None:
     with sync_channel(target.format(port), ChannelOptions()) as channel:
-        grpc.channel_ready_future(channel).result(timeout=10)
+        grpc.channel_ready_future(channel).result(timeout=60)
 
 
 @pytest.mark.usefixtures("dead_proxy")

@@ -64,7 +64,7 @@ def over(overdue: Overdue) -> Iterator[Ask]:
 
 
 def _ids(answer: Future[list[QueryOutcome]]) -> list[str]:
-    return [hit.id for hit in answer.result(10)[0].hits]
+    return [hit.id for hit in answer.result(60)[0].hits]
 
 
 def test_all_answer_at_once(over: Ask) -> None:
@@ -99,7 +99,7 @@ def test_another_is_asked_for_what_is_silent(over: Ask, overdue: Overdue) -> Non
 
 def test_what_a_replica_refuses_is_refused(over: Ask) -> None:
     with pytest.raises(InvalidField):
-        over([Replica("", InvalidField("filter", "no"))], [Replica("a")]).query(REQUEST).result(10)
+        over([Replica("", InvalidField("filter", "no"))], [Replica("a")]).query(REQUEST).result(60)
 
 
 def test_whoever_leaves_is_forgotten(over: Ask, overdue: Overdue) -> None:

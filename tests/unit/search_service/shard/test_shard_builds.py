@@ -52,7 +52,7 @@ def test_a_full_head_is_indexed_by_itself_and_given_back(tmp_path: Path) -> None
     stats = shard.stats()
     assert stats.head_vectors == 0
     assert stats.graph_vectors + stats.side_list_vectors == COUNT
-    assert shard.query(QueryRequest(VECTORS[:1])).result(10)[0].plan.kind is PlanKind.GRAPH
+    assert shard.query(QueryRequest(VECTORS[:1])).result(60)[0].plan.kind is PlanKind.GRAPH
     assert_all_found(shard, range(COUNT))
     shard.close()
 

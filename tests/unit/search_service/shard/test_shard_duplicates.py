@@ -26,31 +26,31 @@ def spec(policy: DuplicatePolicy, threshold: float = 0.99) -> CollectionSpec:
 
 def test_reject_stores_nothing_and_answers_the_same_again(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.REJECT))
-    shard.submit([Upsert("a", unit(*BASE))]).result(10)
+    shard.submit([Upsert("a", unit(*BASE))]).result(60)
     copy = Upsert("b", near_base(0.01), version=50)
-    first = shard.submit([copy]).result(10)[0]
+    first = shard.submit([copy]).result(60)[0]
     assert first.status is MutationStatus.REJECTED_DUPLICATE
     assert first.near_duplicate is not None
     assert first.near_duplicate.id == "a"
     assert first.near_duplicate.score == pytest.approx(0.99995, abs=1e-5)
-    shard.submit([Delete("a")]).result(10)
-    assert shard.submit([copy]).result(10)[0] == first
+    shard.submit([Delete("a")]).result(60)
+    assert shard.submit([copy]).result(60)[0] == first
     shard.close()
     shard = reopen(tmp_path)
-    assert shard.submit([copy]).result(10)[0] == first
+    assert shard.submit([copy]).result(60)[0] == first
     assert shard.count(None) == 0
     shard.close()
 
 
 def test_an_upsert_may_override_the_policy_also_after_it_was_rejected(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.REJECT))
-    shard.submit([Upsert("a", unit(*BASE))]).result(10)
+    shard.submit([Upsert("a", unit(*BASE))]).result(60)
     copy = Upsert("b", near_base(0.01), version=50)
-    assert shard.submit([copy]).result(10)[0].status is MutationStatus.REJECTED_DUPLICATE
+    assert shard.submit([copy]).result(60)[0].status is MutationStatus.REJECTED_DUPLICATE
     accepted = replace(copy, duplicate_policy=DuplicatePolicy.ACCEPT)
     flagged = replace(copy, id="c", version=51, duplicate_policy=DuplicatePolicy.FLAG)
     unasked = replace(copy, id="d", version=52, duplicate_policy=DuplicatePolicy.OFF)
-    outcomes = shard.submit([accepted, flagged, unasked]).result(10)
+    outcomes = shard.submit([accepted, flagged, unasked]).result(60)
     assert [one.status for one in outcomes] == [MutationStatus.APPLIED] * 3
     assert [one.near_duplicate is not None for one in outcomes] == [True, True, False]
     stored = shard.get(["b", "c", "d"], Fields())
@@ -67,7 +67,7 @@ def test_one_that_asks_for_no_verdict_is_what_later_ones_are_compared_with(tmp_p
         Upsert("like-a", near_base(0.01)),
         Upsert("like-b", unit(0.01, 1, 0, 0, 0, 0, 0, 0)),
     ]
-    outcomes = shard.submit(group).result(10)
+    outcomes = shard.submit(group).result(60)
     near = [each.near_duplicate.id if each.near_duplicate else "" for each in outcomes]
     assert near == ["", "", "a", "b"]
     shard.close()
@@ -77,7 +77,7 @@ def test_an_upsert_may_ask_to_be_rejected_where_others_are_kept(tmp_path: Path) 
     shard = create(tmp_path, spec(DuplicatePolicy.ACCEPT))
     strict = Upsert("b", near_base(0.01), duplicate_policy=DuplicatePolicy.REJECT)
     outcomes = shard.submit([Upsert("a", unit(*BASE)), strict, Upsert("c", near_base(0.02))])
-    assert [one.status for one in outcomes.result(10)] == [
+    assert [one.status for one in outcomes.result(60)] == [
         MutationStatus.APPLIED,
         MutationStatus.REJECTED_DUPLICATE,
         MutationStatus.APPLIED,
@@ -87,8 +87,8 @@ def test_an_upsert_may_ask_to_be_rejected_where_others_are_kept(tmp_path: Path) 
 
 def test_the_version_of_the_vector_is_told_beside_that_of_the_metadata(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.OFF))
-    shard.submit([Upsert("a", unit(*BASE), version=5)]).result(10)
-    shard.submit([UpdateMetadata("a", {"label": "x"}, version=9)]).result(10)
+    shard.submit([Upsert("a", unit(*BASE), version=5)]).result(60)
+    shard.submit([UpdateMetadata("a", {"label": "x"}, version=9)]).result(60)
     (item,) = shard.get(["a"], Fields(metadata=True))
     assert item is not None
     assert (item.vector_version, item.version, item.metadata) == (5, 9, {"label": "x"})
@@ -97,8 +97,8 @@ def test_the_version_of_the_vector_is_told_beside_that_of_the_metadata(tmp_path:
 
 def test_a_rejected_replacement_leaves_the_old_item(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.REJECT))
-    shard.submit([Upsert("a", unit(*BASE)), Upsert("b", unit(0, 1, 0, 0, 0, 0, 0, 0))]).result(10)
-    again = shard.submit([Upsert("b", near_base(0.02), {"new": True})]).result(10)[0]
+    shard.submit([Upsert("a", unit(*BASE)), Upsert("b", unit(0, 1, 0, 0, 0, 0, 0, 0))]).result(60)
+    again = shard.submit([Upsert("b", near_base(0.02), {"new": True})]).result(60)[0]
     assert again.status is MutationStatus.REJECTED_DUPLICATE
     (item,) = shard.get(["b"], Fields(metadata=True, vector=True))
     assert item is not None
@@ -111,7 +111,7 @@ def test_a_rejected_replacement_leaves_the_old_item(tmp_path: Path) -> None:
 def test_an_item_is_no_duplicate_of_itself(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.REJECT))
     for _ in range(2):
-        outcome = shard.submit([Upsert("a", unit(*BASE))]).result(10)[0]
+        outcome = shard.submit([Upsert("a", unit(*BASE))]).result(60)[0]
         assert outcome.status is MutationStatus.APPLIED
     shard.close()
 
@@ -126,7 +126,7 @@ def test_earlier_items_of_the_same_group_count(tmp_path: Path) -> None:
             Upsert("c", near_base(0.02)),
             Upsert("d", near_base(0.03)),
         ]
-    ).result(10)
+    ).result(60)
     applied, rejected = MutationStatus.APPLIED, MutationStatus.REJECTED_DUPLICATE
     assert [outcome.status for outcome in outcomes] == [
         applied,
@@ -142,12 +142,12 @@ def test_earlier_items_of_the_same_group_count(tmp_path: Path) -> None:
 
 def test_flag_keeps_the_verdict_with_the_item(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.FLAG))
-    shard.submit([Upsert("a", unit(*BASE))]).result(10)
+    shard.submit([Upsert("a", unit(*BASE))]).result(60)
     copy = Upsert("b", near_base(0.01), version=77)
-    first = shard.submit([copy]).result(10)[0]
+    first = shard.submit([copy]).result(60)[0]
     assert first.status is MutationStatus.APPLIED
     assert first.near_duplicate is not None
-    assert shard.submit([copy]).result(10)[0].near_duplicate == first.near_duplicate
+    assert shard.submit([copy]).result(60)[0].near_duplicate == first.near_duplicate
     (item,) = shard.get(["b"], Fields())
     assert item is not None
     assert item.near_duplicate_of == "a"
@@ -161,8 +161,8 @@ def test_accept_tells_and_off_does_not_look(
     tmp_path: Path, policy: DuplicatePolicy, told: bool
 ) -> None:
     shard = create(tmp_path, spec(policy))
-    shard.submit([Upsert("a", unit(*BASE))]).result(10)
-    outcome = shard.submit([Upsert("b", near_base(0.01))]).result(10)[0]
+    shard.submit([Upsert("a", unit(*BASE))]).result(60)
+    outcome = shard.submit([Upsert("b", near_base(0.01))]).result(60)[0]
     assert outcome.status is MutationStatus.APPLIED
     assert (outcome.near_duplicate is not None) is told
     (item,) = shard.get(["b"], Fields())
@@ -174,10 +174,10 @@ def test_accept_tells_and_off_does_not_look(
 def test_neighbours_that_go_in_the_same_group_do_not_hide_one_that_stays(tmp_path: Path) -> None:
     shard = create(tmp_path, spec(DuplicatePolicy.ACCEPT, 0.9))
     close = [Upsert(f"close-{number:02d}", near_base(number / 1_000)) for number in range(20)]
-    shard.submit([*close, Upsert("stays", near_base(0.2))]).result(10)
+    shard.submit([*close, Upsert("stays", near_base(0.2))]).result(60)
     outcomes = shard.submit(
         [*(Delete(one.id) for one in close), Upsert("new", unit(*BASE))]
-    ).result(10)
+    ).result(60)
     assert outcomes[-1].near_duplicate is not None
     assert outcomes[-1].near_duplicate.id == "stays"
     shard.close()

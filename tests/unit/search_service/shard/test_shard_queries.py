@@ -63,7 +63,7 @@ def test_the_worked_example(tmp_path: Path) -> None:
     shard = create(tmp_path, make_spec(3))
     rows = {"g1": (1, 0, 0), "g2": (0, 1, 0), "g3": (0.5, 0.5, 0), "g4": (0, 0, 1)}
     rows["g5"] = (0.2, 0.1, 0)
-    shard.submit([Upsert(id, unit(*row)) for id, row in rows.items()]).result(10)
+    shard.submit([Upsert(id, unit(*row)) for id, row in rows.items()]).result(60)
     hits = search(shard, unit(0.6, 0.8, 0))
     shard.close()
     assert [(hit.id, round(hit.score, 3)) for hit in hits] == [
@@ -200,11 +200,11 @@ def test_a_replaced_or_deleted_vector_does_not_come_back(tmp_path: Path, vectors
 
 def test_metadata_changes_show_in_filters(tmp_path: Path) -> None:
     shard = create(tmp_path)
-    shard.submit([Upsert("a", unit(1, 0, 0, 0, 0, 0, 0, 0), {"state": "new"})]).result(10)
-    shard.submit([UpdateMetadata("a", {"state": "seen"})]).result(10)
+    shard.submit([Upsert("a", unit(1, 0, 0, 0, 0, 0, 0, 0), {"state": "new"})]).result(60)
+    shard.submit([UpdateMetadata("a", {"state": "seen"})]).result(60)
     assert shard.count(Equals(("state",), "new")) == 0
     assert shard.count(Equals(("state",), "seen")) == 1
-    shard.submit([Delete("a")]).result(10)
+    shard.submit([Delete("a")]).result(60)
     assert shard.count(Equals(("state",), "seen")) == 0
     shard.close()
 
@@ -225,12 +225,12 @@ def test_lists_are_sorted_paged_and_filtered(indexed: Shard) -> None:
 def test_a_passed_deadline_and_a_cancelled_query_cost_nothing(indexed: Shard, vectors: F32) -> None:
     late = indexed.query(QueryRequest(vectors[:1], deadline_s=time.monotonic() - 1))
     with pytest.raises(DeadlineExceeded):
-        late.result(10)
+        late.result(60)
     busy = [indexed.query(QueryRequest(vectors[:64], exact=True)) for _ in range(20)]
     dropped = indexed.query(QueryRequest(vectors[:1]))
     assert dropped.cancel()
     with pytest.raises(CancelledError):
-        dropped.result(10)
+        dropped.result(60)
     assert all(len(future.result(60)) == 64 for future in busy)
 
 
@@ -252,8 +252,8 @@ def test_queries_of_another_dimension_fail_alone(indexed: Shard, vectors: F32) -
     good = [indexed.query(QueryRequest(vectors[:8])) for _ in range(4)]
     for wrong in (vectors[:2, :5], vectors[0]):
         with pytest.raises(DimensionMismatch):
-            indexed.query(QueryRequest(wrong)).result(10)
-    assert indexed.query(QueryRequest(vectors[:0])).result(10) == []
+            indexed.query(QueryRequest(wrong)).result(60)
+    assert indexed.query(QueryRequest(vectors[:0])).result(60) == []
     assert all(len(future.result(60)) == 8 for future in good)
 
 
@@ -263,7 +263,7 @@ def test_after_close_every_call_is_answered(tmp_path: Path, vectors: F32) -> Non
     waiting = [shard.query(QueryRequest(vectors[:64])) for _ in range(30)]
     shard.close()
     for future in waiting:
-        error = future.exception(10)
+        error = future.exception(60)
         assert error is None or isinstance(error, Unavailable)
     with pytest.raises(Unavailable):
         shard.query(QueryRequest(vectors[:1])).result(1)

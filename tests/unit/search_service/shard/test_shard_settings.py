@@ -33,19 +33,19 @@ def test_changes_of_different_settings_at_a_time_all_stay(tmp_path: Path) -> Non
                 expansion: int | None,
                 both: threading.Barrier = both,
             ) -> None:
-                both.wait(10)
+                both.wait(60)
                 shard.update_settings(SettingsChange(duplicates, expansion))
 
             wanted = DuplicateSettings(DuplicatePolicy.FLAG, 1 - number / 100)
             changes = [callers.submit(change, wanted, None)]
             changes.append(callers.submit(change, None, 64 + number))
-            both.wait(10)
+            both.wait(60)
             time.sleep(0.01)  # both wait for the writer, which waits for the disk
             disk.synced_when.set()
             for one in changes:
-                one.result(10)
+                one.result(60)
 
-            assert holding.result(10)[0].error is None
+            assert holding.result(60)[0].error is None
             assert shard.spec.duplicates == wanted
             assert shard.spec.index.expansion_search == 64 + number
         spec = shard.spec

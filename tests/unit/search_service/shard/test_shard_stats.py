@@ -29,8 +29,8 @@ def test_only_live_vectors_wait_for_a_graph_in_the_head_or_sealed(tmp_path: Path
 
     assert (shard.stats().head_vectors, shard.stats().unindexed_vectors) == (30, 130)
 
-    shard.submit([Delete("item-1"), Delete("item-100")]).result(10)
-    shard.submit([Upsert("item-101", -VECTORS[101]), Upsert("item-3", -VECTORS[3])]).result(10)
+    shard.submit([Delete("item-1"), Delete("item-100")]).result(60)
+    shard.submit([Upsert("item-101", -VECTORS[101]), Upsert("item-3", -VECTORS[3])]).result(60)
 
     stats = shard.stats()
     assert (stats.items, stats.head_vectors, stats.unindexed_vectors) == (128, 30, 128)

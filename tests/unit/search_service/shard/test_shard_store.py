@@ -46,7 +46,7 @@ VECTORS = random_units(200, 8)
 
 def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     shard = create(tmp_path)
-    shard.submit([Upsert("a", VECTORS[0], {"k": [1, "x"]}, b"facts", b"webp")]).result(10)
+    shard.submit([Upsert("a", VECTORS[0], {"k": [1, "x"]}, b"facts", b"webp")]).result(60)
     decision = Calibration(
         threshold=0.875,
         model_fingerprint="",
@@ -78,9 +78,9 @@ def test_versions_grow_across_restarts_and_past_those_that_senders_chose(tmp_pat
     for _ in range(3):
         shard = create(tmp_path) if not seen else reopen(tmp_path)
         seen += shard.reserve_versions(3)
-        seen.append(shard.submit([Upsert("a", VECTORS[0])]).result(10)[0].version)
+        seen.append(shard.submit([Upsert("a", VECTORS[0])]).result(60)[0].version)
         seen += shard.reserve_versions(70_000)[-1:]
-        shard.submit([Upsert("b", VECTORS[1], version=seen[-1] + 10**6)]).result(10)
+        shard.submit([Upsert("b", VECTORS[1], version=seen[-1] + 10**6)]).result(60)
         assert shard.reserve_versions(1)[0] > seen[-1] + 10**6
         shard.close()
     assert seen == sorted(set(seen))
@@ -106,10 +106,10 @@ def test_versions_that_threads_reserve_never_meet(tmp_path: Path) -> None:
 def test_ordinals_are_not_used_again_after_a_restart(tmp_path: Path) -> None:
     shard = create(tmp_path)
     fill(shard, VECTORS[:5])
-    shard.submit([Delete("item-4")]).result(10)
+    shard.submit([Delete("item-4")]).result(60)
     shard.close()
     shard = reopen(tmp_path)
-    shard.submit([Upsert("new", VECTORS[9])]).result(10)
+    shard.submit([Upsert("new", VECTORS[9])]).result(60)
     shard.close()
     with apsw.Connection(str(tmp_path / STORE)) as db:
         assert db.execute("SELECT ordinal FROM items WHERE id = 'new'").get == 6
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_one_mutation_leaves_the_others(tmp_path: Path) -> No
             Delete("late", version=2**63),
             UpdateMetadata("good", {"x": 1}),
         ]
-    ).result(10)
+    ).result(60)
     kinds = [type(outcome.error) for outcome in outcomes]
     assert kinds == [type(None), DimensionMismatch, InvalidField, InvalidField, type(None)]
     assert shard.count(None) == 1
@@ -135,12 +135,12 @@ def test_what_is_wrong_with_one_mutation_leaves_the_others(tmp_path: Path) -> No
 
 def test_tombstones_are_kept_until_pruned(tmp_path: Path) -> None:
     shard = create(tmp_path)
-    shard.submit([Upsert("a", VECTORS[0], version=5), Delete("a", version=9)]).result(10)
+    shard.submit([Upsert("a", VECTORS[0], version=5), Delete("a", version=9)]).result(60)
     late = Upsert("a", VECTORS[1], version=7)
-    assert shard.submit([late]).result(10)[0].status is MutationStatus.SUPERSEDED
+    assert shard.submit([late]).result(60)[0].status is MutationStatus.SUPERSEDED
     assert shard.prune_tombstones(9) == 0
     assert shard.prune_tombstones(10) == 1
-    assert shard.submit([late]).result(10)[0].status is MutationStatus.APPLIED
+    assert shard.submit([late]).result(60)[0].status is MutationStatus.APPLIED
     shard.close()
 
 
@@ -182,8 +182,8 @@ def test_writes_wait_for_the_builder_past_the_unindexed_bound(tmp_path: Path) ->
     shard = create(tmp_path, options=replace(SMALL, unindexed_limit=50))
     fill(shard, VECTORS[:60])
     with pytest.raises(Exhausted, match="indexed"):
-        shard.submit([Upsert("more", VECTORS[0])]).result(10)
-    assert shard.submit([Delete("item-0")]).result(10)[0].error is None
+        shard.submit([Upsert("more", VECTORS[0])]).result(60)
+    assert shard.submit([Delete("item-0")]).result(60)[0].error is None
     shard.close()
 
 
@@ -196,14 +196,14 @@ def test_after_an_fsync_error_nothing_more_is_acknowledged(tmp_path: Path) -> No
         disk.fail_syncs = True
         futures = [shard.submit([Upsert(f"lost-{n}", VECTORS[20 + n])]) for n in range(5)]
         for future in futures:
-            error = future.exception(10)
+            error = future.exception(60)
             assert isinstance(error, Unavailable)
             assert error.reason is Reason.STORE_FAILED
-        assert stopped.wait(1)
+        assert stopped.wait(60)
         assert disk.failed_syncs == 1, "an fsync that failed must not be tried again"
         disk.fail_syncs = False
         with pytest.raises(Unavailable):
-            shard.submit([Upsert("later", VECTORS[0])]).result(10)
+            shard.submit([Upsert("later", VECTORS[0])]).result(60)
         with pytest.raises(Unavailable):
             shard.prune_tombstones(1)
         assert search(shard, VECTORS[3], limit=1)[0].id == "item-3"
@@ -225,7 +225,7 @@ def test_an_fsync_error_in_a_checkpoint_is_fatal_too(tmp_path: Path) -> None:
         while not stopped.is_set():
             number += 1
             disk.fail_syncs = number == 30
-            shard.submit([Upsert(f"i{number}", VECTORS[number % 200])]).exception(10)
+            shard.submit([Upsert(f"i{number}", VECTORS[number % 200])]).exception(60)
             assert number < 200
         shard.close()
 
@@ -265,7 +265,7 @@ def test_a_full_disk_refuses_upserts_and_goes_on_with_deletes(tmp_path: Path) ->
 def test_a_head_vector_is_a_copy_that_senders_cannot_change(tmp_path: Path) -> None:
     shard = create(tmp_path)
     vector = np.array(VECTORS[0])
-    shard.submit([Upsert("a", vector)]).result(10)
+    shard.submit([Upsert("a", vector)]).result(60)
     vector[:] = unit(1, 0, 0, 0, 0, 0, 0, 0)
     assert search(shard, VECTORS[0])[0].score == 1.0
     shard.close()
