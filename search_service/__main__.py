@@ -52,6 +52,7 @@ from search_service.ingest.metrics import IngestMetrics
 from search_service.lifetime import each, end, spare_collector
 from search_service.metrics import DataDirectory, SearchMetrics, ShardCollector, read_stats
 from search_service.offload import Offload
+from search_service.priority import lower_priority
 from search_service.reembedding.pairs import FILE as PAIRS_FILE
 from search_service.reembedding.pairs import Pairs
 from search_service.reembedding.reembeddings import Reembeddings
@@ -176,7 +177,7 @@ async def service(settings: Settings) -> AsyncIterator[tuple[Server, Callable[[]
             server.grpc.add_generic_rpc_handlers(refusals())
         kept = Snapshots(settings.data, catalog)
         # Few threads: a snapshot reads and writes gigabytes, slowly on purpose.
-        jobs = Offload("snapshots", threads=3, max_waiting=8)
+        jobs = Offload("snapshots", threads=3, max_waiting=8, prepare=lower_priority)
         stack.push_async_callback(asyncio.to_thread, jobs.close)
         analyses = Analyses(settings.data, catalog, threads=settings.build_threads)
         if settings.cluster is None:

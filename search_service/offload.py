@@ -19,8 +19,16 @@ T = TypeVar("T")
 class Offload:
     """A thread pool that refuses work past a bound instead of queueing it."""
 
-    def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    def __init__(
+        self,
+        name: str,
+        *,
+        threads: int,
+        max_waiting: int,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        """Make the pool; each of its threads calls `prepare` before its first work."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=prepare)
         self._places = threading.Semaphore(threads + max_waiting)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -16,7 +16,6 @@ from lookalike.wire.errors import (
 )
 from search_service.catalog.catalog import Catalog
 from search_service.catalog.collection import Collection
-from search_service.priority import lower_priority
 from search_service.snapshots import archive
 from search_service.snapshots.capture import list_files
 from search_service.snapshots.manifest import STORE
@@ -149,7 +148,6 @@ class Snapshots:
             Exhausted: the disk is full.
         """
         snapshot = self._shelf.get(snapshot_id)
-        lower_priority()
         uid = uuid.uuid4().hex
 
         def fill(directory: Path) -> None:
@@ -172,7 +170,6 @@ class Snapshots:
         if collection.shard.stats().store_damage:
             raise damaged()
         spec = collection.shard.spec
-        lower_priority()
         pace = Pace(self._bytes_per_s, self._stop)
         with self._only_one(collection), self._shelf.making() as directory:
             source = self._catalog.directory(collection.uid)

@@ -44,3 +44,16 @@ async def test_an_error_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         await offload.run(int, "x")
     offload.close()
+
+
+async def test_its_threads_are_prepared_and_no_other() -> None:
+    prepared: list[str] = []
+    offload = Offload(
+        "test",
+        threads=2,
+        max_waiting=0,
+        prepare=lambda: prepared.append(threading.current_thread().name),
+    )
+    assert await offload.run(lambda: threading.current_thread().name) in prepared
+    assert all(name.startswith("test") for name in prepared)
+    offload.close()
