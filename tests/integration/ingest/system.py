@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from tests.children import children_of
 from tests.integration.ingest.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,9 +78,9 @@ class Program:
         return self._log.read_text() if self._log.exists() else ""
 
     def cpu_s(self) -> float:
-        """Processor time used so far, in seconds."""
-        fields = Path(f"/proc/{self._running().pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time used so far, in seconds, by it and by the processes that it started."""
+        pid = self._running().pid
+        return sum(map(_cpu_s, (pid, *children_of(pid))))
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, f"{self.name} is not running"
@@ -163,6 +164,12 @@ class System:
         for program in reversed(self.programs):
             program.terminate(max(1.0, deadline - time.monotonic()))
         self.valkey.stop()
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process and of those children of it that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_port() -> int:
